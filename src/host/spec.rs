@@ -1,0 +1,427 @@
+//! What to run: a program with everything it is given.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::machine::{Policy, Signal};
+
+/// A program, its arguments, and the surroundings it is started in.
+///
+/// A child gets a process group of its own, `/dev/null` as standard input, an empty signal mask, default signal
+/// dispositions, and no descriptor but 0, 1 and 2. Everything else it inherits unless the spec says otherwise.
+///
+/// ```
+/// use childminder::{Signal, Spec};
+///
+/// let spec = Spec::new("redis-server")
+///     .args(["--port", "0"])
+///     .env("LC_ALL", "C")
+///     .cwd("/var/lib/redis")
+///     .stop_signal(Signal::INT);
+/// assert_eq!(spec.to_string(), "redis-server --port 0");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct Spec {
+    program: OsString,
+    args: Vec<OsString>,
+    env_clear: bool,
+    env: BTreeMap<OsString, Option<OsString>>,
+    cwd: Option<PathBuf>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    groups: Option<Vec<u32>>,
+    umask: Option<u32>,
+    stdin: Stdin,
+    stop_signal: Signal,
+    own_group: bool,
+    policy: Option<Policy>,
+}
+
+/// What a child reads from descriptor 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stdin {
+    /// Nothing: `/dev/null`, so that a reader sees the end at once (PM-47, F-73).
+    #[default]
+    Null,
+    /// Whatever the monitor itself reads from.
+    Inherit,
+    /// This file.
+    File(PathBuf),
+}
+
+impl Spec {
+    /// `program`, without arguments. A name without a slash is looked up in the PATH that the child will have; no
+    /// shell is involved (PM-4).
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            env_clear: false,
+            env: BTreeMap::new(),
+            cwd: None,
+            uid: None,
+            gid: None,
+            groups: None,
+            umask: None,
+            stdin: Stdin::Null,
+            stop_signal: Signal::TERM,
+            own_group: true,
+            policy: None,
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable. The others are inherited, unless [`env_clear`](Self::env_clear) is called (PM-5).
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
+        self
+    }
+
+    /// Takes a variable away.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env.insert(key.as_ref().to_owned(), None);
+        self
+    }
+
+    /// Starts from an empty environment, as Twisted did: only what [`env`](Self::env) sets, before or after this.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.env_clear = true;
+        self
+    }
+
+    /// Sets the working directory. Default: the monitor's own (PM-6).
+    #[must_use]
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        self.cwd = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Switches to this user id; the monitor must be allowed to, which means root (PM-7).
+    #[must_use]
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Switches to this group id.
+    #[must_use]
+    pub fn gid(mut self, gid: u32) -> Self {
+        self.gid = Some(gid);
+        self
+    }
+
+    /// Sets the supplementary groups. Default: none when [`uid`](Self::uid) or [`gid`](Self::gid) is set, for the
+    /// monitor's groups are no business of another user's; else the monitor's.
+    #[must_use]
+    pub fn groups(mut self, groups: impl IntoIterator<Item = u32>) -> Self {
+        self.groups = Some(groups.into_iter().collect());
+        self
+    }
+
+    /// Sets the file mode creation mask, such as `0o077`. Default: the monitor's.
+    #[must_use]
+    pub fn umask(mut self, umask: u32) -> Self {
+        self.umask = Some(umask);
+        self
+    }
+
+    /// Sets the standard input. Default: `/dev/null`.
+    #[must_use]
+    pub fn stdin(mut self, stdin: Stdin) -> Self {
+        self.stdin = stdin;
+        self
+    }
+
+    /// Sets the signal that asks the program to end; CONT follows it, so that a stopped process hears it too (F-26).
+    /// Default: TERM.
+    #[must_use]
+    pub fn stop_signal(mut self, signal: Signal) -> Self {
+        self.stop_signal = signal;
+        self
+    }
+
+    /// Whether the child leads a process group of its own. Default: yes, so that stopping it stops all it started
+    /// and a Ctrl-C at the terminal reaches the monitor alone. With no, it stays in the monitor's group, and signals
+    /// go to the child only (PM-38, PM-47).
+    #[must_use]
+    pub fn own_group(mut self, own: bool) -> Self {
+        self.own_group = own;
+        self
+    }
+
+    /// Gives this process a policy of its own. Default: the monitor's.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Tells whether the spec can work at all; whether the program exists is for the start to find out. Every
+    /// `add_process` asks this.
+    ///
+    /// # Errors
+    ///
+    /// [`SpecError`] naming the field: an empty program, a NUL byte anywhere, an environment variable without a name
+    /// or with `=` in it (F-7, PM-21).
+    pub fn check(&self) -> Result<(), SpecError> {
+        let bad = |field, value: &OsStr, problem| {
+            Err(SpecError { field, value: value.to_string_lossy().into_owned(), problem })
+        };
+        let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+        if self.program.is_empty() {
+            return bad("program", &self.program, SpecProblem::Empty);
+        }
+        if has_nul(&self.program) {
+            return bad("program", &self.program, SpecProblem::Nul);
+        }
+        if let Some(arg) = self.args.iter().find(|arg| has_nul(arg)) {
+            return bad("args", arg, SpecProblem::Nul);
+        }
+        for (key, value) in &self.env {
+            if key.is_empty() {
+                return bad("env", key, SpecProblem::Empty);
+            }
+            if key.as_bytes().contains(&b'=') {
+                return bad("env", key, SpecProblem::Equals);
+            }
+            // A value may be a secret: only its name is told.
+            if has_nul(key) || value.as_deref().is_some_and(has_nul) {
+                return bad("env", key, SpecProblem::Nul);
+            }
+        }
+        for (field, path) in [("cwd", self.cwd.as_deref()), ("stdin", self.stdin.path())] {
+            match path {
+                Some(path) if path.as_os_str().is_empty() => {
+                    return bad(field, path.as_ref(), SpecProblem::Empty);
+                }
+                Some(path) if has_nul(path.as_ref()) => return bad(field, path.as_ref(), SpecProblem::Nul),
+                _ => {}
+            }
+        }
+        if let Some(umask) = self.umask.filter(|umask| *umask > 0o777) {
+            return bad("umask", format!("{umask:#o}").as_ref(), SpecProblem::TooLarge);
+        }
+        for (field, id) in [("uid", self.uid), ("gid", self.gid)] {
+            if id == Some(u32::MAX) {
+                return bad(field, "4294967295".as_ref(), SpecProblem::TooLarge);
+            }
+        }
+        match self.policy.map_or(Ok(()), |policy| policy.check()) {
+            Ok(()) => Ok(()),
+            Err(error) => bad(error.field, error.to_string().as_ref(), SpecProblem::Policy(error)),
+        }
+    }
+}
+
+/// What the spec says, for those who carry it out.
+impl Spec {
+    /// The program as it was given.
+    pub fn get_program(&self) -> &OsStr {
+        &self.program
+    }
+
+    /// The arguments, without the program itself.
+    pub fn get_args(&self) -> impl ExactSizeIterator<Item = &OsStr> {
+        self.args.iter().map(OsString::as_os_str)
+    }
+
+    /// Whether nothing of the environment is inherited.
+    pub fn is_env_cleared(&self) -> bool {
+        self.env_clear
+    }
+
+    /// The variables that are set, or taken away (`None`).
+    pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
+        self.env.iter().map(|(key, value)| (key.as_os_str(), value.as_deref()))
+    }
+
+    /// The working directory, if it is set.
+    pub fn get_cwd(&self) -> Option<&Path> {
+        self.cwd.as_deref()
+    }
+
+    /// The user id to switch to.
+    pub fn get_uid(&self) -> Option<u32> {
+        self.uid
+    }
+
+    /// The group id to switch to.
+    pub fn get_gid(&self) -> Option<u32> {
+        self.gid
+    }
+
+    /// The supplementary groups to set: those that were given, or none at all for another user or group.
+    pub fn get_groups(&self) -> Option<&[u32]> {
+        match &self.groups {
+            Some(groups) => Some(groups),
+            None => (self.uid.is_some() || self.gid.is_some()).then_some(&[]),
+        }
+    }
+
+    /// The file mode creation mask to set.
+    pub fn get_umask(&self) -> Option<u32> {
+        self.umask
+    }
+
+    /// The standard input.
+    pub fn get_stdin(&self) -> &Stdin {
+        &self.stdin
+    }
+
+    /// The signal that asks the program to end.
+    pub fn get_stop_signal(&self) -> Signal {
+        self.stop_signal
+    }
+
+    /// Whether the child leads a process group of its own.
+    pub fn has_own_group(&self) -> bool {
+        self.own_group
+    }
+
+    /// The policy of its own, if it has one.
+    pub fn get_policy(&self) -> Option<Policy> {
+        self.policy
+    }
+}
+
+impl Stdin {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Null | Self::Inherit => None,
+        }
+    }
+}
+
+/// The command line as a shell would take it.
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Word(&self.program))?;
+        self.args.iter().try_for_each(|arg| write!(f, " {}", Word(arg)))
+    }
+}
+
+/// The command line and what differs from the defaults; of the environment only the names, for a value may be a
+/// secret (F-77).
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spec")
+            .field("command", &format_args!("{self}"))
+            .field("env_clear", &self.env_clear)
+            .field("env", &self.env.keys())
+            .field("cwd", &self.cwd)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One word of a command line, quoted where a shell would need it.
+struct Word<'a>(&'a OsStr);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |b: &u8| b.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(b);
+        match self.0.to_str() {
+            Some(word) if !word.is_empty() && word.bytes().all(|b| plain(&b)) => f.write_str(word),
+            Some(word) if !word.contains(char::is_control) => write!(f, "'{}'", word.replace('\'', r"'\''")),
+            _ => write!(f, "$'{}'", self.0.as_bytes().escape_ascii()),
+        }
+    }
+}
+
+/// Why a [`Spec`] cannot work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecError {
+    /// The field as the builder spells it.
+    pub field: &'static str,
+    /// What was given; for `env` the name of the variable, never its value.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: SpecProblem,
+}
+
+/// What can be wrong with a field of a [`Spec`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecProblem {
+    /// Nothing was given.
+    Empty,
+    /// There is a NUL byte in it, which no program can be given.
+    Nul,
+    /// The name of a variable has `=` in it.
+    Equals,
+    /// The number is beyond what the system takes.
+    TooLarge,
+    /// Its policy is not valid.
+    Policy(crate::machine::PolicyError),
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, value, problem } = self;
+        match problem {
+            SpecProblem::Empty if *field == "env" => write!(f, "env has a variable without a name"),
+            SpecProblem::Empty => write!(f, "{field} is empty"),
+            SpecProblem::Nul => write!(f, "{field} has a NUL byte in it: {value:?}"),
+            SpecProblem::Equals => write!(f, "{field} has a name with '=' in it: {value:?}"),
+            SpecProblem::TooLarge => write!(f, "{field} is out of range: {value}"),
+            SpecProblem::Policy(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_7_pm_21_garbage_is_refused_with_the_name_of_its_field() {
+        let error = |spec: Spec| spec.check().unwrap_err().to_string();
+        assert_eq!(error(Spec::new("")), "program is empty");
+        assert_eq!(error(Spec::new("a\0b")), "program has a NUL byte in it: \"a\\0b\"");
+        assert_eq!(error(Spec::new("x").arg("\0")), "args has a NUL byte in it: \"\\0\"");
+        assert_eq!(error(Spec::new("x").env("", "1")), "env has a variable without a name");
+        assert_eq!(error(Spec::new("x").env("A=B", "1")), "env has a name with '=' in it: \"A=B\"");
+        assert_eq!(error(Spec::new("x").env("KEY", "se\0cret")), "env has a NUL byte in it: \"KEY\"");
+        assert_eq!(error(Spec::new("x").cwd("")), "cwd is empty");
+        assert_eq!(error(Spec::new("x").umask(0o1000)), "umask is out of range: 0o1000");
+        assert_eq!(error(Spec::new("x").uid(u32::MAX)), "uid is out of range: 4294967295");
+        let policy = Policy { min_restart_delay: std::time::Duration::ZERO, ..Policy::default() };
+        assert!(error(Spec::new("x").policy(policy)).starts_with("min_restart_delay is zero"));
+        assert!(Spec::new("x").arg("").env("A", "=").check().is_ok());
+    }
+
+    #[test]
+    fn f_77_values_of_the_environment_are_never_shown() {
+        let spec = Spec::new("x").env("TOKEN", "canary");
+        let shown = format!("{spec:?} {spec}");
+        assert!(shown.contains("TOKEN") && !shown.contains("canary"), "{shown}");
+    }
+
+    #[test]
+    fn a_command_line_can_be_pasted_into_a_shell() {
+        let spec = Spec::new("sh").args(["-c", "echo 'a b'; exit", "", "line\nbreak"]);
+        assert_eq!(spec.to_string(), r"sh -c 'echo '\''a b'\''; exit' '' $'line\nbreak'");
+    }
+}

@@ -1,0 +1,97 @@
+//! A start that failed: at which step, on what, and why.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Why a process could not be started. Nothing of it is left when this is returned: no process, no descriptor.
+#[derive(Clone, Debug)]
+pub struct SpawnError {
+    step: Step,
+    subject: String,
+    source: Arc<io::Error>,
+}
+
+impl SpawnError {
+    /// A failure at `step` on `subject`: the path, name or number that the step was about.
+    pub fn new(step: Step, subject: impl Into<String>, source: io::Error) -> Self {
+        Self { step, subject: subject.into(), source: Arc::new(source) }
+    }
+
+    /// The step of the start that failed.
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// The path, name or number that the step was about.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The system's error number, if it was the system that refused.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.source.raw_os_error()
+    }
+
+    /// Whether the system had nothing left to give (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file was being
+    /// written (ETXTBSY). Such a failure says nothing about the program: it is retried and may pass by itself
+    /// (F-8, F-9, F-70).
+    pub fn is_resource(&self) -> bool {
+        const RESOURCE: [i32; 5] = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ETXTBSY];
+        self.raw_os_error().is_some_and(|code| RESOURCE.contains(&code))
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { step, subject, source } = self;
+        match step {
+            Step::Find => write!(f, "cannot find the program {subject}"),
+            Step::Chdir => write!(f, "cannot enter the working directory {subject}"),
+            Step::Stdin => write!(f, "cannot open {subject} for the standard input"),
+            Step::Pipe => write!(f, "cannot make the pipes for its output"),
+            Step::Fork => write!(f, "cannot create a process for {subject}"),
+            Step::Group => write!(f, "cannot give it a process group of its own"),
+            Step::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
+            Step::Setgid => write!(f, "cannot switch to group {subject}"),
+            Step::Setuid => write!(f, "cannot switch to user {subject}"),
+            Step::Exec => write!(f, "cannot execute {subject}"),
+            Step::Watch => write!(f, "cannot watch the new process {subject}"),
+        }?;
+        write!(f, ": {source}")
+    }
+}
+
+impl std::error::Error for SpawnError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+/// The steps of a start, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// Look the program up, in PATH if its name has no slash.
+    Find,
+    /// Open the working directory.
+    Chdir,
+    /// Open what becomes the standard input.
+    Stdin,
+    /// Make the two pipes.
+    Pipe,
+    /// Create the process.
+    Fork,
+    /// Give it its own group.
+    Group,
+    /// Set its supplementary groups.
+    Setgroups,
+    /// Set its group id.
+    Setgid,
+    /// Set its user id.
+    Setuid,
+    /// Execute the program.
+    Exec,
+    /// Register its end and its output with the event loop.
+    Watch,
+}

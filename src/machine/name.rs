@@ -1,0 +1,169 @@
+//! A process name: checked once, then cheap to pass around.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::ops::Deref;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The name of a process in a monitor.
+///
+/// One to 64 characters out of `A-Z a-z 0-9 . _ @ : -`, of which the first is neither a dot nor a dash. So a name
+/// can stand in a log line, a file name or a command line and never be mistaken for something else (PM-44, F-63).
+///
+/// ```
+/// use childminder::Name;
+///
+/// let name: Name = "web-1".parse()?;
+/// assert_eq!(&*name, "web-1");
+/// assert!("web 1".parse::<Name>().is_err());
+/// # Ok::<(), childminder::NameError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The longest name, in characters.
+    pub const MAX: usize = 64;
+
+    /// Checks `name` and keeps a copy.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError`] when it is empty, too long, or has a character that is not allowed at its place.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        let problem = match name.chars().next() {
+            None => Some(Problem::Empty),
+            Some(first @ ('.' | '-')) => Some(Problem::First(first)),
+            Some(_) => name
+                .chars()
+                .find(|c| !c.is_ascii_alphanumeric() && !"._@:-".contains(*c))
+                .map(Problem::Character)
+                .or_else(|| (name.len() > Self::MAX).then_some(Problem::TooLong(name.len()))),
+        };
+        match problem {
+            Some(problem) => Err(NameError { name: name.to_owned(), problem }),
+            None => Ok(Self(name.into())),
+        }
+    }
+
+    /// The nearest valid name: what `program` is called when nobody gave it a name.
+    ///
+    /// ```
+    /// use childminder::Name;
+    ///
+    /// assert_eq!(&*Name::from_program("/usr/bin/python3"), "python3");
+    /// assert_eq!(&*Name::from_program("./my server"), "my_server");
+    /// ```
+    pub fn from_program(program: &str) -> Self {
+        let base = program.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
+        let mut name: String = base
+            .trim_start_matches(['.', '-'])
+            .chars()
+            .take(Self::MAX)
+            .map(|c| if c.is_ascii_alphanumeric() || "._@:-".contains(c) { c } else { '_' })
+            .collect();
+        if name.is_empty() {
+            name.push_str("process");
+        }
+        Self(name.into())
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(name: &str) -> Result<Self, NameError> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// Why a text is not a [`Name`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameError {
+    name: String,
+    problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    Empty,
+    First(char),
+    Character(char),
+    TooLong(usize),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.problem {
+            Problem::Empty => write!(f, "the process name is empty"),
+            Problem::First(first) => write!(f, "the process name {name:?} starts with {first:?}"),
+            Problem::Character(c) => write!(
+                f,
+                "the process name {name:?} has {c:?} in it; letters, digits and any of . _ @ : - are allowed"
+            ),
+            Problem::TooLong(length) => write!(
+                f,
+                "the process name {name:?} is {length} characters long; at most {} are allowed",
+                Name::MAX
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_63_79_names_that_could_be_mistaken_are_refused() {
+        let long = "x".repeat(65);
+        for bad in
+            ["", ".", "..", ".x", "-x", "a/b", "../x", "a b", "con\n", "a\0", "[x]", "ä", "\u{1b}[31m", &long]
+        {
+            let error = Name::new(bad).expect_err(bad).to_string();
+            assert!(error.starts_with("the process name"), "{error}");
+            assert!(!error.contains(['\n', '\0', '\u{1b}']), "{error:?}");
+        }
+        for good in ["a", "web-1", "db.main", "user@host:80", "_", &long[..64]] {
+            assert_eq!(&*Name::new(good).expect(good), good);
+        }
+    }
+
+    #[test]
+    fn a_name_made_from_a_program_is_always_valid() {
+        for program in ["", "/", "...", "/usr/bin/python3", "a b\n", &"ü".repeat(100), "--", "dir/"] {
+            let name = Name::from_program(program);
+            assert!(Name::new(&name).is_ok(), "{program:?} became {name:?}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A signal, with the name people know it by.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A signal by its number on this system.
+///
+/// ```
+/// use childminder::Signal;
+///
+/// assert_eq!(Signal::TERM.to_string(), "TERM");
+/// assert_eq!("SIGUSR1".parse::<Signal>()?, Signal::USR1);
+/// # Ok::<(), childminder::SignalError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Signal(i32);
+
+/// Names and numbers in one place, for constants, parsing and printing alike.
+const NAMES: [(&str, Signal); 14] = [
+    ("HUP", Signal::HUP),
+    ("INT", Signal::INT),
+    ("QUIT", Signal::QUIT),
+    ("ILL", Signal(libc::SIGILL)),
+    ("ABRT", Signal::ABRT),
+    ("BUS", Signal(libc::SIGBUS)),
+    ("FPE", Signal(libc::SIGFPE)),
+    ("KILL", Signal::KILL),
+    ("USR1", Signal::USR1),
+    ("SEGV", Signal(libc::SIGSEGV)),
+    ("USR2", Signal::USR2),
+    ("PIPE", Signal(libc::SIGPIPE)),
+    ("TERM", Signal::TERM),
+    ("CONT", Signal::CONT),
+];
+
+impl Signal {
+    /// Abort, with a core dump.
+    pub const ABRT: Self = Self(libc::SIGABRT);
+    /// Go on after a stop.
+    pub const CONT: Self = Self(libc::SIGCONT);
+    /// Hang-up; many daemons reload their configuration.
+    pub const HUP: Self = Self(libc::SIGHUP);
+    /// Interrupt, as Ctrl-C sends it.
+    pub const INT: Self = Self(libc::SIGINT);
+    /// The end, which no process can refuse.
+    pub const KILL: Self = Self(libc::SIGKILL);
+    /// Quit, as Ctrl-\ sends it.
+    pub const QUIT: Self = Self(libc::SIGQUIT);
+    /// Please end.
+    pub const TERM: Self = Self(libc::SIGTERM);
+    /// For the program's own use.
+    pub const USR1: Self = Self(libc::SIGUSR1);
+    /// For the program's own use.
+    pub const USR2: Self = Self(libc::SIGUSR2);
+
+    /// The signal with this number, from 1 to 64.
+    pub fn from_number(number: i32) -> Option<Self> {
+        (1..=64).contains(&number).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NAMES.iter().find(|(_, signal)| signal == self) {
+            Some((name, _)) => f.pad(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Signal {
+    type Err = SignalError;
+
+    /// `TERM`, `SIGTERM`, `term` and `15` are the same.
+    fn from_str(text: &str) -> Result<Self, SignalError> {
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, signal)| *signal)
+            .or_else(|| text.parse().ok().and_then(Self::from_number))
+            .ok_or_else(|| SignalError(text.to_owned()))
+    }
+}
+
+/// A text that names no signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalError(String);
+
+impl fmt::Display for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a signal; say TERM, INT, HUP, QUIT, USR1, … or a number from 1 to 64", self.0)
+    }
+}
+
+impl std::error::Error for SignalError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_printed_as_it_is_read() {
+        for (name, signal) in NAMES {
+            assert_eq!(signal.to_string(), name);
+            assert_eq!(name.parse(), Ok(signal));
+            assert_eq!(signal.number().to_string().parse(), Ok(signal));
+        }
+        for bad in ["", "SIG", "0", "65", "-1", "TERMS"] {
+            assert!(bad.parse::<Signal>().is_err(), "{bad:?}");
+        }
+    }
+}
