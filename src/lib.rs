@@ -4,6 +4,7 @@ mod host;
 mod machine;
 pub use host::{Host, Process, Sleep, Spec, SpecError, SpecProblem, Stdin};
 pub use machine::{
-    Event, Exit, Name, NameError, News, Notice, Output, Policy, PolicyError, PolicyProblem, RunId, Signal,
-    SignalError, SpawnError, Step, Stream, seconds,
+    Definition, DuplicateName, Event, Exit, KILL_GRACE, Last, Machine, Name, NameError, News, Notice, Output,
+    Phase, Policy, PolicyError, PolicyProblem, RunId, Signal, SignalError, SpawnError, Status, Step, Stream,
+    UnknownName, seconds,
 };

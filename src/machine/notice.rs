@@ -91,7 +91,7 @@ impl fmt::Display for News {
                 write!(f, "not started, for the system is short of something: {error}")
             }
             Self::SpawnFailed { error } => write!(f, "not started: {error}"),
-            Self::Stopping { signal, kill_time } => write!(f, "sent {signal}, KILL in {kill_time:?}"),
+            Self::Stopping { signal, kill_time } => write!(f, "sent {signal}, KILL in {}", Span(*kill_time)),
             Self::Killed => write!(f, "killed"),
             Self::LeftBehind { pids } => write!(f, "killed what it left behind: {}", Pids(pids)),
             Self::Leaked { daemonized: false } => {
@@ -102,10 +102,14 @@ impl fmt::Display for News {
                 "gone, but something that left its group holds its output: did it put itself into the background? \
                  Run it in the foreground"
             ),
-            Self::Exited { exit, lived, asked: true } => write!(f, "stopped with {exit} after {lived:.1?}"),
-            Self::Exited { exit, lived, asked: false } => write!(f, "exited with {exit} after {lived:.1?}"),
+            Self::Exited { exit, lived, asked: true } => {
+                write!(f, "stopped with {exit} after {}", Span(*lived))
+            }
+            Self::Exited { exit, lived, asked: false } => {
+                write!(f, "exited with {exit} after {}", Span(*lived))
+            }
             Self::Restarting { delay: Duration::ZERO, .. } => write!(f, "starts again at once"),
-            Self::Restarting { delay, .. } => write!(f, "starts again in {delay:.1?}"),
+            Self::Restarting { delay, .. } => write!(f, "starts again in {}", Span(*delay)),
             Self::Survived { pids } => write!(f, "still not gone after KILL: {}", Pids(pids)),
         }
     }
@@ -121,5 +125,17 @@ impl fmt::Display for Pids<'_> {
             write!(f, "{}{pid}", if i == 0 { "" } else { ", " })?;
         }
         Ok(())
+    }
+}
+
+/// A duration for people: `250 ms`, `2.5 s`.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            ms @ 0..1000 => write!(f, "{ms} ms"),
+            _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
+        }
     }
 }

@@ -1,0 +1,264 @@
+//! A stage for the bare machine: it answers every spawn, moves time from one deadline to the next, and writes the story
+//! down.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use childminder::{
+    Definition, Event, Exit, Machine, Notice, Output, Phase, Policy, RunId, Signal, SpawnError, Status, Step,
+};
+
+pub(crate) struct Stage {
+    pub(crate) machine: Machine<()>,
+    epoch: Instant,
+    now: Instant,
+    story: String,
+    /// Runs that were spawned and not reaped, with the names they have in the story.
+    live: HashMap<RunId, String>,
+    /// Names whose next spawns fail, with the error number.
+    refused: HashMap<String, i32>,
+    /// Whether starts are answered at once.
+    prompt: bool,
+    /// Who is left in which group.
+    left: HashMap<RunId, Vec<u32>>,
+    /// Whose output stays open after the exit.
+    leaky: HashSet<String>,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let epoch = Instant::now();
+        Self {
+            machine: Machine::new(),
+            epoch,
+            now: epoch,
+            story: String::new(),
+            live: HashMap::new(),
+            refused: HashMap::new(),
+            prompt: true,
+            left: HashMap::new(),
+            leaky: HashSet::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// A stage whose service runs.
+    pub(crate) fn running() -> Self {
+        let mut stage = Self::new();
+        stage.start_service();
+        stage
+    }
+
+    pub(crate) fn add(&mut self, name: &str) {
+        self.add_with(name, Policy::default());
+    }
+
+    pub(crate) fn add_with(&mut self, name: &str, policy: Policy) {
+        let definition = Definition { policy, ..Definition::new(()) };
+        self.machine.add_process(name.parse().unwrap(), definition, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.machine.remove_process(name, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn start(&mut self, name: &str) {
+        self.machine.start_process(name, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn stop(&mut self, name: &str) {
+        self.machine.stop_process(name, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn hold(&mut self, name: &str) {
+        self.machine.hold_process(name, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn release(&mut self, name: &str) {
+        self.machine.release_process(name, self.now).unwrap();
+        self.settle();
+    }
+
+    pub(crate) fn restart_all(&mut self) {
+        self.machine.restart_all(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn start_service(&mut self) {
+        self.machine.start_service(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn stop_service(&mut self) {
+        self.machine.stop_service(self.now);
+        self.settle();
+    }
+
+    pub(crate) fn kill_service(&mut self) {
+        self.machine.kill_service(self.now);
+        self.settle();
+    }
+
+    /// From now on starts of `name` fail with this error number, or succeed again.
+    pub(crate) fn refuse(&mut self, name: &str, code: Option<i32>) {
+        match code {
+            Some(code) => self.refused.insert(name.to_owned(), code),
+            None => self.refused.remove(name),
+        };
+    }
+
+    /// Leaves starts unanswered until [`Self::answer`].
+    pub(crate) fn defer_starts(&mut self) {
+        self.prompt = false;
+    }
+
+    pub(crate) fn answer(&mut self, run: RunId) {
+        self.event(Event::Started { run, pid: pid(run) });
+    }
+
+    /// From now on the output of `name` outlives it.
+    pub(crate) fn leaks(&mut self, name: &str) {
+        self.leaky.insert(name.to_owned());
+    }
+
+    /// The process itself ends, and its output with it.
+    pub(crate) fn exit(&mut self, name: &str, exit: Exit) {
+        self.exit_leaving(name, exit, &[]);
+    }
+
+    pub(crate) fn code(&mut self, name: &str, code: i32) {
+        self.exit(name, Exit::Code(code));
+    }
+
+    pub(crate) fn killed(&mut self, name: &str, signal: Signal) {
+        self.exit(name, Exit::Signal { signal, core: false });
+    }
+
+    /// The process itself ends, and these of its group do not.
+    pub(crate) fn exit_leaving(&mut self, name: &str, exit: Exit, left: &[u32]) {
+        let run = self.run(name);
+        let at = self.at();
+        writeln!(self.story, "{at} exit {name}{run} {exit}").unwrap();
+        if left.is_empty() && !self.leaky.contains(name) {
+            self.event(Event::Closed { run });
+        }
+        self.left.insert(run, left.to_vec());
+        self.event(Event::Exited { run, exit, left: left.to_vec() });
+    }
+
+    /// The rest of the group is gone, and the output with it; the machine finds out when it looks.
+    pub(crate) fn group_ends(&mut self, name: &str) {
+        let run = self.run(name);
+        self.left.insert(run, Vec::new());
+        self.event(Event::Closed { run });
+    }
+
+    pub(crate) fn run(&self, name: &str) -> RunId {
+        self.machine.run(name).unwrap_or_else(|| panic!("{name} does not run:\n{}", self.story))
+    }
+
+    pub(crate) fn status(&self, name: &str) -> Status {
+        self.machine.status(name).unwrap()
+    }
+
+    pub(crate) fn phase(&self, name: &str) -> Phase {
+        self.status(name).phase
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.machine.handle_event(event, self.now);
+        self.settle();
+    }
+
+    /// Moves time, stopping at every deadline on the way.
+    pub(crate) fn advance(&mut self, seconds: f64) {
+        let end = self.now + Duration::from_secs_f64(seconds);
+        while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    /// Moves time to this many seconds from the beginning.
+    pub(crate) fn advance_to(&mut self, seconds: f64) {
+        let now = (self.now - self.epoch).as_secs_f64();
+        self.advance(seconds - now);
+    }
+
+    /// When `name` will be started next, in seconds from the beginning.
+    pub(crate) fn next_start(&self, name: &str) -> Option<f64> {
+        self.status(name).next_start.map(|at| (at - self.epoch).as_secs_f64())
+    }
+
+    /// The deadline of the whole machine, in seconds from the beginning.
+    pub(crate) fn deadline(&self) -> Option<f64> {
+        self.machine.poll_timeout().map(|at| (at - self.epoch).as_secs_f64())
+    }
+
+    /// Compares everything that happened since the last call.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, story: &str) {
+        let expected: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let actual = std::mem::take(&mut self.story);
+        assert_eq!(actual.lines().collect::<Vec<_>>(), expected, "what happened is on the left");
+    }
+
+    /// The sentences of all notices since the last call.
+    pub(crate) fn told(&mut self) -> Vec<String> {
+        self.notices.drain(..).map(|notice| notice.to_string()).collect()
+    }
+
+    fn at(&self) -> String {
+        let seconds = (self.now - self.epoch).as_secs_f64();
+        let text = format!("{seconds:.3}");
+        let short = text.trim_end_matches('0');
+        if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
+    }
+
+    fn settle(&mut self) {
+        let at = self.at();
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Spawn { run, name, spec: () } => {
+                    writeln!(self.story, "{at} spawn {name}{run}").unwrap();
+                    if let Some(&code) = self.refused.get(&*name) {
+                        let error =
+                            SpawnError::new(Step::Exec, &*name, std::io::Error::from_raw_os_error(code));
+                        self.machine.handle_event(Event::SpawnFailed { run, error }, self.now);
+                        continue;
+                    }
+                    self.live.insert(run, format!("{name}{run}"));
+                    if self.prompt {
+                        self.machine.handle_event(Event::Started { run, pid: pid(run) }, self.now);
+                    }
+                }
+                Output::Signal { run, signal } => {
+                    let live = self.live.get(&run).expect("a signal goes to a run that is not reaped");
+                    writeln!(self.story, "{at} signal {live} {signal}").unwrap();
+                }
+                Output::Look { run } => {
+                    let left = self.left.get(&run).cloned().unwrap_or_default();
+                    self.machine.handle_event(Event::Group { run, left }, self.now);
+                }
+                Output::Reap { run } => {
+                    let live = self.live.remove(&run).expect("a run is reaped once");
+                    writeln!(self.story, "{at} reap {live}").unwrap();
+                }
+                Output::Notice(notice) => self.notices.push(notice),
+            }
+        }
+    }
+}
+
+fn pid(run: RunId) -> u32 {
+    100 + u32::try_from(run.number()).unwrap()
+}

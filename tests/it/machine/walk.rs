@@ -1,0 +1,371 @@
+//! Random walks: commands, news, stale news and time in any order, with what must hold after every step.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use childminder::{
+    Definition, Event, Exit, KILL_GRACE, Machine, News, Output, Phase, Policy, RunId, Signal, SpawnError,
+    Step,
+};
+use proptest::prelude::*;
+
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A hundred thousand walks of 64 steps on average; a failure prints the shortest walk that shows it.
+    #[test]
+    fn i_1_to_15_hold_on_every_walk(steps in prop::collection::vec(any::<u16>(), 32..=96)) {
+        let mut walk = Walk::new();
+        for step in steps {
+            walk.step(step);
+        }
+        walk.come_to_rest();
+    }
+}
+
+/// A machine, the world around it, and what is known of both without asking the machine.
+struct Walk {
+    machine: Machine<()>,
+    now: Instant,
+    policy: Policy,
+    running: bool,
+    books: HashMap<&'static str, Book>,
+    world: HashMap<RunId, Body>,
+    over: Vec<RunId>,
+}
+
+/// What is known of a definition.
+struct Book {
+    held: bool,
+    /// A start was asked for and has not happened.
+    asked: bool,
+    /// Instant deaths since the last long life.
+    deaths: u32,
+    /// The run that counts for it, if it is not one it inherited.
+    own: Option<RunId>,
+}
+
+/// What is known of a run.
+struct Body {
+    name: &'static str,
+    up: bool,
+    since: Instant,
+    leader: bool,
+    members: u8,
+    open: bool,
+    /// When the stop signal came.
+    asked: Option<Instant>,
+    killed: bool,
+    /// Whether KILL may come early: somebody was in a hurry, or the leader had died by itself.
+    hurry: bool,
+    died: Option<Instant>,
+}
+
+impl Walk {
+    fn new() -> Self {
+        Self {
+            machine: Machine::new(),
+            now: Instant::now(),
+            policy: Policy::default(),
+            running: false,
+            books: HashMap::new(),
+            world: HashMap::new(),
+            over: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, step: u16) {
+        let name = NAMES[usize::from(step >> 8) % 3];
+        let choice = step >> 10;
+        let now = self.now;
+        match step & 0x1f {
+            0 | 1 => self.add(name),
+            2 => {
+                let known = self.books.remove(name).is_some();
+                assert_eq!(self.machine.remove_process(name, now).is_ok(), known);
+            }
+            3 | 4 => {
+                let up = self.machine.status(name).is_some_and(|status| status.phase == Phase::Up);
+                let note = if up { |_: &mut Book| {} } else { |book: &mut Book| book.asked = true };
+                self.command(name, Machine::start_process, note);
+            }
+            5 | 6 => self.command(name, Machine::stop_process, |book| book.asked = false),
+            7 => self.command(name, Machine::hold_process, |book| (book.held, book.asked) = (true, false)),
+            8 => self.command(name, Machine::release_process, |book| book.held = false),
+            9 | 10 => {
+                self.running = true;
+                self.machine.start_service(now);
+            }
+            11 => self.stop_service(Machine::stop_service),
+            12 => {
+                self.world.values_mut().for_each(|body| body.hurry = true);
+                self.stop_service(Machine::kill_service);
+            }
+            13 => {
+                self.books.values_mut().for_each(|book| book.asked = false);
+                self.machine.restart_all(now);
+            }
+            14..=16 => self.answer(choice),
+            17..=20 => self.leader_dies(choice),
+            21 => self.member_dies(choice),
+            22 | 23 => self.closes(choice),
+            24 | 25 => self.stale(choice),
+            26 => self.machine.handle_timeout(now), // early
+            27..=29 => self.tick(),
+            30 => self.now += Duration::from_millis(u64::from(choice) * 50),
+            _ => self.now += self.policy.threshold,
+        }
+        self.settle();
+    }
+
+    fn add(&mut self, name: &'static str) {
+        let definition = Definition { policy: self.policy, ..Definition::new(()) };
+        let added = self.machine.add_process(name.parse().unwrap(), definition, self.now).is_ok();
+        assert_eq!(added, !self.books.contains_key(name));
+        self.books.entry(name).or_insert(Book { held: false, asked: false, deaths: 0, own: None });
+    }
+
+    fn command<E>(
+        &mut self,
+        name: &str,
+        command: fn(&mut Machine<()>, &str, Instant) -> Result<(), E>,
+        note: fn(&mut Book),
+    ) {
+        let book = self.books.get_mut(name);
+        assert_eq!(command(&mut self.machine, name, self.now).is_ok(), book.is_some());
+        book.map(note);
+    }
+
+    fn stop_service(&mut self, stop: fn(&mut Machine<()>, Instant)) {
+        self.running = false;
+        self.books.values_mut().for_each(|book| book.asked = false);
+        stop(&mut self.machine, self.now);
+    }
+
+    fn pick(&self, choice: u16, which: impl Fn(&Body) -> bool) -> Option<RunId> {
+        let mut runs: Vec<RunId> =
+            self.world.iter().filter(|(_, body)| which(body)).map(|(run, _)| *run).collect();
+        runs.sort_unstable();
+        (!runs.is_empty()).then(|| runs[usize::from(choice) % runs.len()])
+    }
+
+    fn answer(&mut self, choice: u16) {
+        let Some(run) = self.pick(choice, |body| !body.up) else { return };
+        if choice.is_multiple_of(4) {
+            let error = SpawnError::new(Step::Exec, "x", std::io::ErrorKind::NotFound.into());
+            let body = self.world.remove(&run).unwrap();
+            self.over.push(run);
+            self.count_death(&body, run, true);
+            self.machine.handle_event(Event::SpawnFailed { run, error }, self.now);
+        } else {
+            let body = self.world.get_mut(&run).unwrap();
+            (body.up, body.since) = (true, self.now);
+            self.machine.handle_event(Event::Started { run, pid: 1 }, self.now);
+        }
+    }
+
+    fn leader_dies(&mut self, choice: u16) {
+        let Some(run) = self.pick(choice, |body| body.up && body.leader) else { return };
+        let body = self.world.get_mut(&run).unwrap();
+        body.leader = false;
+        body.died = Some(self.now);
+        body.members = if body.killed { 0 } else { u8::try_from(choice % 5).unwrap().saturating_sub(2) };
+        body.hurry |= body.asked.is_none();
+        let left = vec![7; body.members.into()];
+        self.machine.handle_event(Event::Exited { run, exit: Exit::Code(0), left }, self.now);
+    }
+
+    fn member_dies(&mut self, choice: u16) {
+        if let Some(run) = self.pick(choice, |body| body.members > 0) {
+            self.world.get_mut(&run).unwrap().members -= 1;
+        }
+    }
+
+    fn closes(&mut self, choice: u16) {
+        if let Some(run) = self.pick(choice, |body| body.up && body.open) {
+            self.world.get_mut(&run).unwrap().open = false;
+            self.machine.handle_event(Event::Closed { run }, self.now);
+        }
+    }
+
+    /// I-3: news of a run that is over changes nothing at all.
+    fn stale(&mut self, choice: u16) {
+        let Some(&run) = self.over.get(usize::from(choice) % self.over.len().max(1)) else { return };
+        let before = format!("{:?}", self.machine);
+        for event in [
+            Event::Started { run, pid: 9 },
+            Event::Exited { run, exit: Exit::Code(9), left: vec![9] },
+            Event::Group { run, left: vec![9] },
+            Event::Closed { run },
+        ] {
+            self.machine.handle_event(event, self.now);
+        }
+        assert_eq!(before, format!("{:?}", self.machine));
+    }
+
+    fn tick(&mut self) {
+        if let Some(at) = self.machine.poll_timeout() {
+            self.now = self.now.max(at);
+            self.machine.handle_timeout(self.now);
+        }
+    }
+
+    /// Keeps the reference books: how many instant deaths in a row (I-6).
+    fn count_death(&mut self, body: &Body, run: RunId, failed: bool) {
+        let Some(book) = self.books.get_mut(body.name).filter(|book| book.own == Some(run)) else { return };
+        let lived = body.died.map_or(Duration::ZERO, |at| at - body.since);
+        book.deaths = if failed || lived < self.policy.threshold { book.deaths + 1 } else { 0 };
+    }
+
+    fn settle(&mut self) {
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Spawn { run, name, spec: () } => self.spawned(run, &name),
+                Output::Signal { run, signal } => self.signalled(run, signal),
+                Output::Look { run } => {
+                    let left = vec![7; self.world[&run].members.into()];
+                    self.machine.handle_event(Event::Group { run, left }, self.now);
+                }
+                Output::Reap { run } => {
+                    let body = self.world.remove(&run).expect("I-4: a run is reaped once");
+                    assert!(!body.leader && body.members == 0, "I-14: over means that the group is empty");
+                    self.over.push(run);
+                    self.count_death(&body, run, false);
+                }
+                Output::Notice(notice) => {
+                    if let News::Restarting { delay, at } = notice.news {
+                        self.restarting(&notice.name, delay, at);
+                    }
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn spawned(&mut self, run: RunId, name: &str) {
+        let name = NAMES.into_iter().find(|known| *known == name).unwrap();
+        assert!(self.world.values().all(|body| body.name != name), "I-1: a second run of {name}");
+        let book = self.books.get_mut(name).expect("I-2: nobody has defined this");
+        assert!((self.running && !book.held) || book.asked, "I-2: nobody wants {name}");
+        book.asked = false;
+        book.own = Some(run);
+        let body = Body {
+            name,
+            up: false,
+            since: self.now,
+            leader: true,
+            members: 0,
+            open: true,
+            asked: None,
+            killed: false,
+            hurry: false,
+            died: None,
+        };
+        assert!(self.world.insert(run, body).is_none(), "a run id is used once");
+    }
+
+    fn signalled(&mut self, run: RunId, signal: Signal) {
+        let body = self.world.get_mut(&run).expect("I-9: a signal for a run that is over");
+        assert!(body.up, "I-9: a signal for what is not up");
+        match signal {
+            Signal::KILL => {
+                let due = body.asked.map(|at| at + self.policy.kill_time);
+                assert!(
+                    body.hurry || body.killed || due.is_some_and(|at| at <= self.now),
+                    "I-8: KILL came early"
+                );
+                body.killed = true;
+            }
+            Signal::TERM => {
+                assert!(body.asked.is_none(), "TERM is sent once");
+                body.asked = Some(self.now);
+            }
+            _ => assert_eq!(signal, Signal::CONT),
+        }
+    }
+
+    fn restarting(&self, name: &str, delay: Duration, at: Instant) {
+        let book = &self.books[name];
+        let expected = match book.deaths.checked_sub(1) {
+            Some(earlier) if book.own.is_some() => self.policy.schedule().nth(earlier as usize).unwrap(),
+            _ => Duration::ZERO,
+        };
+        assert!(delay == expected || delay.is_zero(), "I-6: {delay:?} instead of {expected:?}");
+        assert!(delay.is_zero() || at <= self.now + delay);
+    }
+
+    fn check(&self) {
+        let mut known = HashSet::new();
+        for status in self.machine.statuses() {
+            let name: &str = &status.name;
+            known.insert(name.to_owned());
+            assert!(
+                status.delay >= self.policy.min_restart_delay
+                    && status.delay <= self.policy.max_restart_delay
+            );
+            let body = status.run.map(|run| &self.world[&run]);
+            match status.phase {
+                Phase::Down | Phase::Held | Phase::Waiting => assert!(body.is_none(), "I-10: {status:?}"),
+                Phase::Starting => assert!(!body.unwrap().up, "I-10: {status:?}"),
+                Phase::Up => {
+                    assert!(body.unwrap().leader && body.unwrap().asked.is_none(), "I-10: {status:?}")
+                }
+                Phase::Stopping => {
+                    let body = body.unwrap();
+                    let due = body.asked.unwrap() + self.policy.kill_time;
+                    assert!(self.machine.poll_timeout().is_some_and(|at| at <= due), "I-7: {status:?}");
+                }
+                Phase::Ending | Phase::Unkillable => {
+                    let body = body.unwrap();
+                    assert!(body.killed || !body.leader, "I-10: {status:?}");
+                    if status.phase == Phase::Ending {
+                        assert!(self.machine.poll_timeout().is_some(), "I-7: {status:?}");
+                    }
+                }
+                _ => unreachable!("a phase this walk does not know"),
+            }
+            assert_eq!(status.phase == Phase::Waiting, status.next_start.is_some());
+        }
+        assert_eq!(known.len(), self.books.len());
+        assert!(self.books.keys().all(|name| known.contains(*name)), "I-13");
+    }
+
+    /// I-15 and I-13: after a stop, fair exits and time alone bring everything down, and nothing is left of it.
+    fn come_to_rest(&mut self) {
+        self.stop_service(Machine::stop_service);
+        self.settle();
+        for _ in 0..1000 {
+            for choice in 1..4 {
+                self.answer(choice);
+                self.settle();
+                self.member_dies(choice);
+                self.closes(choice);
+                self.settle();
+            }
+            if let Some(run) = self.pick(0, |body| body.up && body.leader && body.killed) {
+                let body = self.world.get_mut(&run).unwrap();
+                (body.leader, body.died) = (false, Some(self.now));
+                self.machine.handle_event(Event::Exited { run, exit: Exit::Code(0), left: vec![] }, self.now);
+                self.settle();
+            }
+            self.tick();
+            self.settle();
+            if self.world.is_empty() && self.machine.poll_timeout().is_none() {
+                break;
+            }
+        }
+        assert!(self.world.is_empty(), "I-15: these never end: {:?}", self.world.keys());
+        for name in NAMES {
+            let _ = self.machine.remove_process(name, self.now);
+        }
+        self.books.clear();
+        self.now += KILL_GRACE;
+        self.tick();
+        self.settle();
+        assert_eq!(self.machine.runs().count(), 0);
+        assert_eq!(self.machine.poll_timeout(), None);
+        assert!(self.machine.statuses().is_empty());
+    }
+}

@@ -1,0 +1,3 @@
+#![expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at, and a real child a deadline")]
+
+mod machine;
