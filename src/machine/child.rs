@@ -120,6 +120,10 @@ impl<S: Clone> Child<S> {
         self.is_removed() && matches!(self.state, State::Down)
     }
 
+    pub(super) fn spec(&self) -> &S {
+        &self.definition.spec
+    }
+
     /// The run under way.
     pub(super) fn run(&self) -> Option<RunId> {
         self.state.run().map(|run| run.id)

@@ -235,6 +235,15 @@ impl<S: Clone> Machine<S> {
         children.filter(|child| !child.is_removed()).map(Child::status).collect()
     }
 
+    /// What was given when the processes were added, in that order.
+    pub fn definitions(&self) -> Vec<(Name, S)> {
+        let children = self.in_order().into_iter().map(|slot| self.child(slot));
+        children
+            .filter(|child| !child.is_removed())
+            .map(|child| (child.name.clone(), child.spec().clone()))
+            .collect()
+    }
+
     /// The run under way of a process.
     pub fn run(&self, name: &str) -> Option<RunId> {
         self.slots.get(name).and_then(|&slot| self.child(slot).run())

@@ -1,0 +1,122 @@
+//! A monitor with other than the default settings.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use super::driver::Driver;
+use super::shared::Shared;
+use super::{Guard, ProcessMonitor};
+use crate::host::Host;
+use crate::machine::{News, Notice, Policy, PolicyError};
+use crate::output::{LogSink, Relay, Sink, Tail};
+
+/// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
+#[must_use]
+pub struct Builder {
+    policy: Policy,
+    sinks: Vec<Box<dyn Sink>>,
+    tail: Option<Tail>,
+    max_line: usize,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { policy: Policy::default(), sinks: Vec::new(), tail: None, max_line: crate::output::MAX_LINE }
+    }
+}
+
+impl Builder {
+    /// Sets the policy for all processes that bring none of their own. Default: [`Policy::default`].
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] naming the field that is not valid.
+    pub fn policy(mut self, policy: Policy) -> Result<Self, PolicyError> {
+        policy.check()?;
+        self.policy = policy;
+        Ok(self)
+    }
+
+    /// Adds a sink for the output of the processes. Default, when none is added: the `log` crate ([`LogSink`]).
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Keeps the last `lines` lines of each process in memory, for [`ProcessMonitor::tail`]. Default: none.
+    pub fn tail(mut self, lines: usize) -> Self {
+        self.tail = Some(Tail::new(lines));
+        self
+    }
+
+    /// Sets the longest line, in bytes; a longer one is split (LP-8). Default: 16 KiB.
+    pub fn max_line(mut self, bytes: usize) -> Self {
+        self.max_line = bytes.max(1);
+        self
+    }
+
+    /// A handle, and the driver that does the work: run it on an executor of your choice.
+    pub fn build(self, host: impl Host) -> (ProcessMonitor, Driver) {
+        let (shared, driver) = self.parts(Arc::new(host));
+        (ProcessMonitor::new_handle(Guard::new(shared, None)), driver)
+    }
+
+    /// A handle whose driver runs on a thread of its own, named `childminder`. Dropping the last handle stops all
+    /// processes and waits for that.
+    ///
+    /// # Errors
+    ///
+    /// The system's, when it has no thread to give.
+    pub fn background(self, host: impl Host) -> io::Result<ProcessMonitor> {
+        let (shared, driver) = self.parts(Arc::new(host));
+        let thread =
+            thread::Builder::new().name("childminder".to_owned()).spawn(|| async_io::block_on(driver))?;
+        Ok(ProcessMonitor::new_handle(Guard::new(shared, Some(thread))))
+    }
+
+    fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, Driver) {
+        if self.sinks.is_empty() {
+            self.sinks.push(Box::new(LogSink::new()));
+        }
+        if let Some(tail) = &self.tail {
+            self.sinks.push(Box::new(tail.clone()));
+        }
+        let threads = host.has_threads();
+        let shared = Arc::new(Shared::new(host, self.policy, self.tail));
+        let ears = shared.ears.clone();
+        let tell = move |notice: Notice| {
+            record(&notice);
+            ears.tell(&notice);
+        };
+        let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);
+        let driver = Driver::new(shared.clone(), relay);
+        (shared, driver)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("policy", &self.policy)
+            .field("sinks", &self.sinks.len())
+            .field("tail", &self.tail)
+            .field("max_line", &self.max_line)
+            .finish()
+    }
+}
+
+/// A notice as a log record (PM-31).
+fn record(notice: &Notice) {
+    let level = match notice.news {
+        News::Started { .. } | News::Stopping { .. } | News::Restarting { .. } => log::Level::Info,
+        News::Exited { asked: true, .. } => log::Level::Info,
+        News::Exited { asked: false, .. } | News::Killed => log::Level::Warn,
+        News::LeftBehind { .. } | News::Leaked { .. } => log::Level::Warn,
+        News::SpawnFailed { .. } | News::Survived { .. } => log::Level::Error,
+    };
+    log::log!(
+        target: "childminder::monitor", level, name = &*notice.name, run = notice.run.number(); "{notice}"
+    );
+}
