@@ -2,6 +2,7 @@
 mod backoff;
 mod host;
 mod machine;
+pub mod testkit;
 pub use host::{Host, Process, Sleep, Spec, SpecError, SpecProblem, Stdin};
 pub use machine::{
     Event, Exit, Name, NameError, News, Notice, Output, Policy, PolicyError, PolicyProblem, RunId, Signal,
