@@ -133,3 +133,40 @@ impl<F: Future> Guest<F> {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[test]
+    fn two_wake_ups_before_a_poll_are_one_poll() {
+        let executor = Executor::default();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&polls);
+        executor.spawn(Box::pin(poll_fn(move |cx| {
+            if counter.fetch_add(1, Ordering::Relaxed) == 0 {
+                cx.waker().wake_by_ref();
+                cx.waker().wake_by_ref();
+            }
+            Poll::Pending
+        })));
+        while executor.poll_one() {}
+        assert_eq!(polls.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_future_that_drops_all_is_itself_gone_after_its_poll() {
+        let executor = Arc::new(Executor::default());
+        let polled = Arc::clone(&executor);
+        executor.spawn(Box::pin(poll_fn(move |cx| {
+            polled.clear();
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })));
+        while executor.poll_one() {}
+        assert_eq!(Arc::strong_count(&executor), 1, "the future is dropped, and its handle with it");
+    }
+}

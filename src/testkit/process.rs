@@ -25,8 +25,6 @@ pub(super) struct Run {
     pub(super) exit: Option<Exit>,
     /// The places in the agenda of what it will do while it is alive.
     pub(super) plans: Vec<Key>,
-    /// It heeds TERM already.
-    pub(super) asked: bool,
     /// KILL was sent; the place in the agenda of its effect.
     pub(super) kill: Option<Key>,
     /// Something outside the group holds the streams open; the place in the agenda of the end of that.
@@ -74,7 +72,6 @@ impl Run {
             script,
             exit: None,
             plans: Vec::new(),
-            asked: false,
             kill: None,
             leak: None,
             dropped: false,

@@ -152,14 +152,14 @@ impl World {
     pub(super) fn signal(&mut self, number: u64, signal: Signal) {
         let run = self.runs.get_mut(&number).expect(UNREAPED);
         if signal == Signal::KILL {
+            // The first one counts: a second KILL gives the unkillable no more time.
             if run.is_alive() && run.kill.is_none() {
                 let after = run.script.unkillable;
                 run.kill = Some(self.clock.schedule(after, Event { run: number, deed: Deed::Die }));
             }
-        } else if signal == run.stop_signal && run.exit.is_none() && !run.asked {
-            // The first one counts: a second TERM does not give it more time.
+        } else if signal == run.stop_signal && run.exit.is_none() {
+            // Of several the first one counts: whatever ends it cancels its other plans.
             if let Some(after) = run.script.heeds_term_after {
-                run.asked = true;
                 let exit = run.script.exit_on_term.unwrap_or(Exit::Signal { signal, core: false });
                 run.plans.push(self.clock.schedule(after, Event { run: number, deed: Deed::End(exit) }));
             }
@@ -189,13 +189,9 @@ impl World {
     fn die(&mut self, number: u64) {
         let run = self.runs.get_mut(&number).expect(UNREAPED);
         run.members.clear();
-        if let Some(key) = run.kill.take() {
-            self.clock.cancel(key);
-        }
-        if run.exit.is_some() {
-            self.close_if_gone(number);
-        } else {
-            self.end(number, Exit::Signal { signal: Signal::KILL, core: false });
+        match run.exit {
+            Some(_) => self.close_if_gone(number),
+            None => self.end(number, Exit::Signal { signal: Signal::KILL, core: false }),
         }
     }
 
@@ -204,6 +200,10 @@ impl World {
         let run = self.runs.get_mut(&number).expect(UNREAPED);
         if run.is_alive() {
             return;
+        }
+        // A KILL on its way finds nobody; it must not end the run a second time.
+        if let Some(key) = run.kill.take() {
+            self.clock.cancel(key);
         }
         self.woken.extend(run.readers());
         let dropped = run.dropped;
@@ -230,7 +230,7 @@ impl World {
 
     fn reap(&mut self, number: u64) {
         let run = self.runs.remove(&number).expect("a run is reaped once");
-        for key in run.leak.into_iter().chain(run.kill) {
+        if let Some(key) = run.leak {
             self.clock.cancel(key);
         }
         self.log(format_args!("reap {}#{number}", run.program));

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, Process, Signal, Spec, Step, Stream};
-use futures_lite::future::{or, pending, yield_now};
+use futures_lite::future::{or, pending, poll_once, yield_now};
 
 const KILLED: Exit = Exit::Signal { signal: Signal::KILL, core: false };
 const TERMINATED: Exit = Exit::Signal { signal: Signal::TERM, core: false };
@@ -99,7 +99,7 @@ fn block_on_stops_the_clock_as_soon_as_its_future_is_ready() {
     let answer = sim.block_on(async {
         sleep(&sim, secs(1.25)).await;
         // A sleep until a time that has passed is no sleep.
-        sim.sleep_until(sim.now() - secs(1.0)).await;
+        assert_eq!(poll_once(sim.sleep_until(sim.now() - secs(1.0))).await, Some(()));
         42
     });
     assert_eq!((answer, sim.elapsed(), sim.trace().as_str()), (42, secs(1.25), ""));
@@ -219,6 +219,17 @@ fn who_ignores_term_dies_of_kill() {
 }
 
 #[test]
+fn who_gets_term_and_kill_together_dies_once() {
+    let (sim, mut web) = start(Script::new());
+    web.signal(Signal::TERM).expect("signals always work here");
+    web.signal(Signal::KILL).expect("signals always work here");
+    sim.advance(secs(1.0));
+    assert_eq!(sim.block_on(exit(&mut *web)), TERMINATED);
+    let _next = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
+    assert_eq!((sim.max_live("web"), sim.trace().matches("exit").count()), (1, 1));
+}
+
+#[test]
 fn the_stop_signal_of_the_spec_is_what_is_heeded() {
     let sim = Sim::new();
     sim.script("web", Script::new());
@@ -234,9 +245,14 @@ fn the_stop_signal_of_the_spec_is_what_is_heeded() {
 fn kill_takes_its_time_with_the_unkillable() {
     let (sim, mut web) = start(Script::new().ignores_term().unkillable(secs(30.0)));
     web.signal(Signal::KILL).expect("signals always work here");
-    sim.advance(secs(10.0));
-    web.signal(Signal::KILL).expect("signals always work here");
+    for _ in 0..2 {
+        sim.advance(secs(10.0));
+        web.signal(Signal::KILL).expect("signals always work here");
+    }
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (KILLED, secs(30.0)));
+    drop(web);
+    sim.advance(secs(60.0));
+    assert!(sim.trace().ends_with("30.0 reap web#1\n"), "the second KILL came too late: {}", sim.trace());
 }
 
 #[test]
@@ -273,6 +289,14 @@ fn leaked_output_has_no_end_before_the_holder_lets_go() {
 }
 
 #[test]
+fn a_leak_is_forgotten_with_its_process() {
+    let (sim, mut web) = start(Script::new().exits(Exit::Code(0)).leaks_output(secs(4.0)));
+    sim.block_on(exit(&mut *web));
+    drop(web);
+    assert!(panic_of(|| sim.block_on(pending())).starts_with("stuck at 0.0 s"));
+}
+
+#[test]
 fn a_leak_for_ever_keeps_nobody_from_reaping() {
     let (sim, mut web) = start(Script::new().exits(Exit::Code(0)).leaks_output(Duration::MAX));
     sim.block_on(exit(&mut *web));
@@ -291,7 +315,7 @@ fn who_is_left_behind_ignores_term_and_dies_of_kill() {
     assert_eq!((web.id(), web.left()), (101, vec![102, 103]));
     web.signal(Signal::TERM).expect("signals always work here");
     sim.advance(secs(5.0));
-    assert_eq!(web.left(), [102, 103]);
+    assert_eq!((web.left(), sim.trace().matches("exit").count()), (vec![102, 103], 1));
     web.signal(Signal::KILL).expect("signals always work here");
     // They hold the streams open, so their end is the end of the output.
     assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), web.left()), ("|".into(), vec![]));
@@ -388,4 +412,57 @@ fn a_future_may_start_others_and_all_can_be_dropped_with_what_they_own() {
     assert!(!sim.has_threads());
     fn is_shareable<T: Send + Sync + Clone + std::fmt::Debug>(_: &T) {}
     is_shareable(&sim);
+}
+
+/// Up to three processes at a time, of random scripts, get random signals at random times.
+fn walk(seed: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let sim = Sim::new();
+    let mut processes: Vec<Box<dyn Process>> = Vec::new();
+    for _ in 0..60 {
+        let some = |random: &mut fastrand::Rng| secs(f64::from(random.u8(0..4)));
+        match random.u8(0..6) {
+            0 if processes.len() < 3 => {
+                let mut script =
+                    Script::new().leaves_behind(random.usize(0..2)).leaks_output(some(&mut random));
+                for _ in 0..2 {
+                    script = match random.u8(0..5) {
+                        0 => script.lives(some(&mut random)),
+                        1 => script.ignores_term(),
+                        2 => script.heeds_term_after(some(&mut random)),
+                        3 => script.unkillable(some(&mut random)),
+                        _ => script.prints(some(&mut random), Stream::Stdout, "line\n"),
+                    };
+                }
+                sim.script("web", script);
+                let spec = Spec::new("web").own_group(random.bool());
+                processes.push(Host::spawn(&sim, &spec).expect("it starts"));
+            }
+            1 => drop(processes.pop()),
+            2 => sim.run_until_idle(),
+            3 => sim.advance(some(&mut random)),
+            _ => {
+                let signal =
+                    random.choice([Signal::TERM, Signal::CONT, Signal::KILL]).expect("there are three");
+                if let Some(process) = random.choice(&mut processes) {
+                    process.signal(signal).expect("signals always work here");
+                }
+            }
+        }
+    }
+    drop(processes);
+    sim.advance(secs(10.0));
+    sim.note(format_args!("{} live after seed {seed}", sim.live()));
+    sim.trace()
+}
+
+#[test]
+fn no_order_of_events_confuses_the_world_and_each_can_be_repeated() {
+    for seed in 0..500 {
+        let trace = walk(seed);
+        assert_eq!(trace, walk(seed));
+        assert!(trace.ends_with(&format!(" 0 live after seed {seed}\n")), "{trace}");
+        let count = |word: &str| trace.lines().filter(|line| line.split(' ').nth(1) == Some(word)).count();
+        assert_eq!([count("exit"), count("reap")], [count("spawn"); 2], "{trace}");
+    }
 }
