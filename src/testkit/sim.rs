@@ -57,7 +57,8 @@ impl Sim {
     ///
     /// A program without a script fails to start with ENOENT, as one that does not exist.
     pub fn script(&self, program: impl Into<String>, script: Script) {
-        self.world(|world| world.add_script(program.into(), script));
+        let program = program.into();
+        self.world(|world| world.add_script(program, script));
     }
 
     /// Ends the live process of `program` now, as a crash or a stranger's signal would. What it leaves behind lives
