@@ -1,3 +1,4 @@
 #![expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at, and a real child a deadline")]
 
 mod machine;
+mod testkit;

@@ -1,0 +1,51 @@
+//! A world for tests: scripted processes and virtual time.
+//!
+//! Supervision is a matter of hours and of things that go wrong, and a test should take milliseconds and never fail
+//! by chance. So this module has another implementation of [`Host`](crate::Host), the world as the monitor sees it.
+//! In [`Sim`] no process is real: each does what a [`Script`] says, such as "lives for 90 s, then exits with code 1;
+//! ignores TERM". And no second passes unless the test says so.
+//!
+//! Time moves from one wake-up to the next and never jumps over one, so whatever is to happen after 3 s sees a clock
+//! that shows 3 s, also when the test lets an hour pass. All happens on the thread of the test, in one order: the
+//! same test has the same trace, always. When several things are due at the same instant, what processes do comes
+//! before what timers do, so that a process that dies just when its time is over has died by itself (F-68). Other
+//! ties go to what was scheduled first.
+//!
+//! What the world saw is in the [trace](Sim::trace), one line for each thing. Compare all of it with what you expect:
+//! then a test that fails tells the whole story.
+//!
+//! ```
+//! use std::future::poll_fn;
+//! use std::time::Duration;
+//! use childminder::testkit::{Script, Sim};
+//! use childminder::{Exit, Host, Signal, Spec};
+//!
+//! let sim = Sim::new();
+//! sim.script("web", Script::new().heeds_term_after(Duration::from_millis(1500)).exits_on_term(Exit::Code(0)));
+//!
+//! let mut web = Host::spawn(&sim, &Spec::new("web").arg("--port=80"))?;
+//! sim.advance(Duration::from_secs(3600));
+//! web.signal(Signal::TERM)?;
+//! let exit = sim.block_on(poll_fn(|cx| web.poll_exit(cx)));
+//! drop(web);
+//!
+//! assert_eq!(exit, Exit::Code(0));
+//! assert_eq!(
+//!     sim.trace(),
+//!     "0.0 spawn web#1\n\
+//!      3600.0 signal web#1 TERM\n\
+//!      3601.5 exit web#1 code 0\n\
+//!      3601.5 reap web#1\n"
+//! );
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod clock;
+mod executor;
+mod process;
+mod script;
+mod sim;
+mod world;
+
+pub use script::Script;
+pub use sim::Sim;
