@@ -1,0 +1,36 @@
+//! The monitor, handle and driver, in the simulated world: whole stories in virtual time.
+
+mod commands;
+mod contained;
+mod notices;
+mod story;
+
+use std::time::Duration;
+
+use childminder::testkit::Sim;
+use childminder::{Builder, ProcessMonitor};
+
+/// A monitor in a world of its own, with its driver running in it.
+fn monitor() -> (Sim, ProcessMonitor) {
+    monitor_of(ProcessMonitor::builder())
+}
+
+fn monitor_of(builder: Builder) -> (Sim, ProcessMonitor) {
+    let sim = Sim::new();
+    let (monitor, driver) = builder.build(sim.clone());
+    sim.spawn(driver);
+    (sim, monitor)
+}
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// Compares everything the world has seen since the last call.
+#[track_caller]
+fn expect(sim: &Sim, story: &str) {
+    let trace = sim.trace();
+    sim.clear_trace();
+    let expected: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(trace.lines().collect::<Vec<_>>(), expected, "what happened is on the left");
+}
