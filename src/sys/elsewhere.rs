@@ -1,0 +1,63 @@
+//! macOS and the BSDs: what Linux has calls for, done with what is there.
+//!
+//! `linux/mod.rs` has the same names. Nobody has run this file yet on a system that it is for.
+
+#![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
+
+use std::os::fd::AsFd;
+
+use libc::c_int;
+use rustix::fs::OFlags;
+use rustix::process::Pid;
+
+use crate::host::Process;
+use crate::machine::SpawnError;
+
+use super::launch::Launch;
+use super::outputs::Outputs;
+use super::portable;
+
+/// How to open a directory that is only to be entered.
+pub(super) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
+
+/// There is only the portable one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BackEnd;
+
+impl BackEnd {
+    pub(super) fn choose() -> Self {
+        portable::warm_up();
+        Self
+    }
+
+    pub(super) fn start(self, launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+        portable::start(launch, outputs)
+    }
+}
+
+/// The living members of a group: there is no `/proc` to ask.
+pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
+    None
+}
+
+/// Pipes grow by themselves here.
+pub(super) fn enlarge(_pipe: &impl AsFd) {}
+
+/// There is no call that does it for all descriptors at once.
+pub(super) fn close_others_on_exec() -> bool {
+    false
+}
+
+/// Becomes `gid` for good.
+pub(super) fn switch_group(gid: libc::gid_t) -> Result<(), c_int> {
+    // SAFETY: takes no pointers.
+    let arrived = unsafe { libc::setgid(gid) == 0 && libc::getgid() == gid && libc::getegid() == gid };
+    if arrived { Ok(()) } else { Err(libc::EPERM) }
+}
+
+/// Becomes `uid` for good.
+pub(super) fn switch_user(uid: libc::uid_t) -> Result<(), c_int> {
+    // SAFETY: takes no pointers.
+    let arrived = unsafe { libc::setuid(uid) == 0 && libc::getuid() == uid && libc::geteuid() == uid };
+    if arrived { Ok(()) } else { Err(libc::EPERM) }
+}

@@ -1,0 +1,203 @@
+//! Everything a start needs, gathered before there is a process.
+//!
+//! Between fork and exec nothing may be allocated, and what goes wrong there is hard to tell. So whatever can be
+//! looked up, opened, converted or refused is dealt with here.
+
+#![expect(unsafe_code, reason = "the words of a program are shared with its future process")]
+
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+use std::ptr;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::host::{Spec, Stdin};
+use crate::machine::{SpawnError, Step};
+
+use super::child_side::Refusal;
+use super::lookup::{self, WorkingDir};
+use super::outputs::Outputs;
+
+/// A process that is about to be.
+#[derive(Debug)]
+pub(super) struct Launch {
+    spec: Spec,
+    program: CString,
+    args: Words,
+    env: Words,
+    dir: WorkingDir,
+    stdin: OwnedFd,
+    outputs: [OwnedFd; 2],
+    low: LowDescriptors,
+}
+
+impl Launch {
+    /// Gathers it; the second half of the pair stays with us.
+    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Outputs), SpawnError> {
+        spec.check().map_err(|error| {
+            let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+            SpawnError::new(Step::Exec, spec.to_string(), error)
+        })?;
+        let mut low = LowDescriptors::fill()?;
+        let dir = WorkingDir::open(spec)?;
+        let program = lookup::find(spec, &dir)?;
+        let stdin = open_stdin(spec.get_stdin(), &mut low)?;
+        let (ours, outputs) = Outputs::open()?;
+        let launch = Self {
+            program: c_string(program.into_os_string()),
+            args: Words::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
+            env: environment(spec),
+            dir,
+            stdin,
+            outputs,
+            low,
+            spec: spec.clone(),
+        };
+        Ok((launch, ours))
+    }
+
+    pub(super) fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The file to execute, from within [`dir`](Self::dir).
+    pub(super) fn program(&self) -> &CStr {
+        &self.program
+    }
+
+    pub(super) fn args(&self) -> &Words {
+        &self.args
+    }
+
+    pub(super) fn env(&self) -> &Words {
+        &self.env
+    }
+
+    /// The directory to enter, if any.
+    pub(super) fn dir(&self) -> Option<BorrowedFd<'_>> {
+        self.dir.fd()
+    }
+
+    /// What becomes descriptors 0, 1 and 2. None of them is one of these numbers yet.
+    pub(super) fn stdio(&self) -> [BorrowedFd<'_>; 3] {
+        let [one, two] = &self.outputs;
+        [self.stdin.as_fd(), one.as_fd(), two.as_fd()]
+    }
+
+    /// Says why there will be no process.
+    pub(super) fn refused(&self, refusal: Refusal) -> SpawnError {
+        let errno = Errno::from_raw_os_error(refusal.errno);
+        let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
+        let subject = match refusal.step {
+            Step::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
+            Step::Find | Step::Fork | Step::Watch => program.display().to_string(),
+            Step::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
+            Step::Stdin => format!("{:?}", self.spec.get_stdin()),
+            Step::Pipe | Step::Group => String::new(),
+            Step::Setgroups => format!("{:?}", self.spec.get_groups().unwrap_or_default()),
+            Step::Setgid => self.spec.get_gid().map_or_else(String::new, |id| id.to_string()),
+            Step::Setuid => self.spec.get_uid().map_or_else(String::new, |id| id.to_string()),
+        };
+        SpawnError::new(refusal.step, subject, errno.into())
+    }
+
+    /// Closes what only the child needed. That also frees the descriptors that the handle of the new process needs;
+    /// what is returned keeps it from becoming one of the first three, and is to be dropped after that.
+    pub(super) fn close(self) -> LowDescriptors {
+        self.low
+    }
+}
+
+/// Holds `/dev/null` at whichever of the descriptors 0, 1 and 2 the monitor itself has closed, for as long as a start
+/// takes (F-15). Nothing that we open meanwhile can get one of these numbers, where the child's own would overwrite it.
+#[derive(Debug)]
+pub(super) struct LowDescriptors {
+    _held: Vec<OwnedFd>,
+    /// The one that told us that the low ones are taken: `/dev/null`, ready for use.
+    null: Option<OwnedFd>,
+}
+
+impl LowDescriptors {
+    fn fill() -> Result<Self, SpawnError> {
+        let mut held = Vec::new();
+        loop {
+            let null = open_for_reading(Path::new("/dev/null"))?;
+            if null.as_raw_fd() > 2 {
+                return Ok(Self { _held: held, null: Some(null) });
+            }
+            held.push(null);
+        }
+    }
+}
+
+/// What the child reads from.
+fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
+    let null = low.null.take().expect("filled just before");
+    match stdin {
+        Stdin::Null => Ok(null),
+        Stdin::Inherit => rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)
+            .map_err(|errno| SpawnError::new(Step::Stdin, "its own standard input", errno.into())),
+        Stdin::File(path) => open_for_reading(path),
+    }
+}
+
+fn open_for_reading(path: &Path) -> Result<OwnedFd, SpawnError> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+        .map_err(|errno| SpawnError::new(Step::Stdin, path.display().to_string(), errno.into()))
+}
+
+/// The environment of the child, `NAME=value` each. It is copied under std's lock, for another thread may be in the
+/// middle of `set_var`; that costs a few microseconds of a start's few hundred.
+fn environment(spec: &Spec) -> Words {
+    let pair = |mut key: OsString, value: &OsStr| {
+        key.reserve_exact(value.len() + 2);
+        key.push("=");
+        key.push(value);
+        c_string(key)
+    };
+    let changes = || spec.get_envs();
+    let inherited = (!spec.is_env_cleared())
+        .then(std::env::vars_os)
+        .into_iter()
+        .flatten()
+        .filter(|(key, _)| changes().all(|(changed, _)| changed != key));
+    Words::new(
+        inherited
+            .map(|(key, value)| pair(key, &value))
+            .chain(changes().filter_map(|(key, value)| Some(pair(key.to_owned(), value?)))),
+    )
+}
+
+fn c_string(text: impl AsRef<OsStr> + Into<OsString>) -> CString {
+    CString::new(text.into().into_vec())
+        .expect("the spec was checked for NUL, and the environment cannot have one")
+}
+
+/// Words as `exec` wants them: pointers to C strings, and a null pointer behind the last.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// Keeps alive what the pointers point to.
+    _words: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+// SAFETY: the pointers are to the words beside them, which nobody changes.
+unsafe impl Send for Words {}
+// SAFETY: as above.
+unsafe impl Sync for Words {}
+
+impl Words {
+    fn new(words: impl Iterator<Item = CString>) -> Self {
+        let words: Vec<_> = words.collect();
+        let pointers = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
+        Self { _words: words, pointers }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
+        self.pointers.as_ptr()
+    }
+}

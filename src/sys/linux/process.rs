@@ -1,0 +1,106 @@
+//! One process of ours on Linux: its leader, its group and its output, together.
+
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, waitpid};
+
+use crate::host::Process;
+use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
+
+use super::super::launch::Launch;
+use super::super::outputs::Outputs;
+use super::group::Group;
+use super::leader::Leader;
+use super::{fork, group, posix_spawn};
+
+/// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct PidfdProcess {
+    leader: Leader,
+    /// `None` if it shares the group of the monitor, which is not ours to signal.
+    group: Option<Group>,
+    outputs: Outputs,
+}
+
+/// Starts a process and gets hold of it.
+pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+    let started = posix_spawn::start(&launch).unwrap_or_else(|| fork::start(&launch));
+    let pid = started.map_err(|refusal| launch.refused(refusal))?;
+    let own_group = launch.spec().has_own_group();
+    // Closed first: that leaves room for the handle, which a full table of descriptors would not (F-9).
+    let low = launch.close();
+    let leader = Leader::hold(pid);
+    drop(low);
+    match leader {
+        Ok(leader) => {
+            let group = own_group.then(|| Group::of(&leader));
+            Ok(Box::new(PidfdProcess { leader, group, outputs }))
+        }
+        Err(error) => {
+            undo(pid, own_group);
+            Err(SpawnError::new(Step::Watch, pid.to_string(), error))
+        }
+    }
+}
+
+/// Ends a process that we could not get hold of; it is our unreaped child, so its number is its own (F-12).
+fn undo(pid: Pid, own_group: bool) {
+    let _ = if own_group { group::kill(pid, libc::SIGKILL) } else { group::kill_one(pid, libc::SIGKILL) };
+    let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+}
+
+impl Process for PidfdProcess {
+    fn id(&self) -> u32 {
+        self.leader.pid().as_raw_nonzero().get().unsigned_abs()
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        let exit = self.leader.poll_exit(cx);
+        if exit.is_ready() {
+            self.outputs.look_again();
+        }
+        exit
+    }
+
+    fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.outputs.poll_read(stream, cx, buf)
+    }
+
+    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+        match &mut self.group {
+            Some(group) => group.signal(&self.leader, signal.number()),
+            None => self.leader.signal(signal.number()),
+        }
+    }
+
+    fn left(&mut self) -> Vec<u32> {
+        match &mut self.group {
+            Some(group) => group.left(&mut self.leader),
+            None => {
+                self.leader.reap();
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Nothing of it stays: not a member of its group, not a zombie (F-50). There is nobody to tell if the signal is
+/// refused, as it is for a program that has become another user's; then it lives on, and ends when it ends.
+impl Drop for PidfdProcess {
+    fn drop(&mut self) {
+        let sent = match &mut self.group {
+            Some(group) if group.is_empty() => return,
+            Some(group) => group.signal(&self.leader, libc::SIGKILL),
+            None => self.leader.signal(libc::SIGKILL),
+        };
+        match sent {
+            Ok(()) => self.leader.reap_within(PATIENCE),
+            Err(_) => self.leader.reap(),
+        }
+    }
+}

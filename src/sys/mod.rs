@@ -1,0 +1,109 @@
+//! The real world: [`System`], a [`Host`] that starts processes of this machine.
+//!
+//! This is the only module with a clock, with `fork` and with `unsafe`. A start takes these steps, and everything
+//! that can fail comes before the process exists:
+//!
+//! 1. `launch` turns the spec into what `exec` needs: the program found, the words and the environment as C strings,
+//!    the working directory, the standard input and both pipes open.
+//! 2. The pipes are registered with the event loop.
+//! 3. The process is created: by `posix_spawn`, which costs the same for a small and for a large monitor, or by
+//!    `fork` where a change of user, group or umask asks for steps that `posix_spawn` does not have.
+//! 4. The process gets a handle that nothing else can be mistaken for. If that fails it is killed and reaped, and
+//!    only then the error is told (F-12).
+//!
+//! There are two back ends behind the one `System`:
+//!
+//! * **Linux with pidfds** sees the exit without reaping. The dead leader of a group keeps the number of the group
+//!   from being used again, so whatever is left of the group can be found and killed in peace; `linux/group.rs` has
+//!   the story.
+//! * **The portable one**, on `async-process`, is for macOS, the BSDs and a Linux without pidfds. Whoever builds with
+//!   `--cfg async_process_force_signal_backend` gets it on any Linux, which is how it is tested. There the leader is
+//!   reaped by the very look that finds it dead; `portable.rs` says what follows from that.
+
+mod child_side;
+mod launch;
+mod lookup;
+mod outputs;
+mod portable;
+
+#[cfg(target_os = "linux")]
+#[path = "linux/mod.rs"]
+mod platform;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod platform;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_timer::Delay;
+
+use crate::host::{Host, Process, Sleep, Spec};
+use crate::machine::SpawnError;
+
+use self::launch::Launch;
+use self::platform::BackEnd;
+
+/// The real world: the monotonic clock, and the processes of this machine.
+///
+/// ```
+/// use std::future::poll_fn;
+///
+/// use childminder::{Exit, Host, Spec, System};
+///
+/// let system = System::new();
+/// let mut process = system.spawn(&Spec::new("sh").args(["-c", "exit 7"]))?;
+/// let exit = futures_lite::future::block_on(poll_fn(|cx| process.poll_exit(cx)));
+/// assert_eq!(exit, Exit::Code(7));
+/// # Ok::<(), childminder::SpawnError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct System {
+    back_end: BackEnd,
+}
+
+impl System {
+    /// Looks at what the system can do, and starts what all later work relies on: the threads of the event loop and
+    /// of the timer. After this a start that fails for want of threads or descriptors is an error, not a panic.
+    ///
+    /// # Panics
+    ///
+    /// If those threads cannot be started even now.
+    #[must_use]
+    pub fn new() -> Self {
+        drop(Delay::new(Duration::ZERO));
+        Self { back_end: BackEnd::choose() }
+    }
+
+    /// The program that [`spawn`](Host::spawn) would execute. Nothing is started.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], as a start would tell it, if the program or the working directory is missing or may not be
+    /// used. That there is no error is no promise: only the start itself can tell.
+    pub fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        lookup::locate(spec)
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Host for System {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all others ask")]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        Box::pin(Delay::new(at.saturating_duration_since(self.now())))
+    }
+
+    fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
+        let (launch, outputs) = Launch::prepare(spec)?;
+        self.back_end.start(launch, outputs)
+    }
+}

@@ -1,0 +1,51 @@
+//! Looks at `/proc`: what this process has, and how another one is.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+/// What this process has: descriptors, threads and children, zombies included.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Census {
+    descriptors: BTreeSet<String>,
+    threads: usize,
+    children: BTreeSet<String>,
+}
+
+impl Census {
+    pub(crate) fn take() -> Self {
+        let names = |dir: &str| -> BTreeSet<String> {
+            let entries = fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
+            entries
+                .filter_map(|path| fs::read_link(&path).ok().map(|to| format!("{path:?} -> {to:?}")))
+                .collect()
+        };
+        let tasks: Vec<_> =
+            fs::read_dir("/proc/self/task").expect("/proc").map(|task| task.expect("task").path()).collect();
+        let children = tasks.iter().flat_map(|task| {
+            let pids = fs::read_to_string(task.join("children")).unwrap_or_default();
+            pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        });
+        let mut descriptors = names("/proc/self/fd");
+        // The directory that is being read.
+        descriptors.retain(|descriptor| !descriptor.contains("/proc/"));
+        Self { descriptors, threads: tasks.len(), children: children.collect() }
+    }
+
+    /// Nothing more than before; fewer threads are fine.
+    pub(crate) fn assert_unchanged_since(&self, before: &Self) {
+        assert_eq!(self.descriptors, before.descriptors, "descriptors");
+        assert_eq!(self.children, before.children, "children");
+        assert!(self.threads <= before.threads, "{} threads, {} before", self.threads, before.threads);
+    }
+}
+
+/// A field of `/proc/…/status`; `None` if there is no such process.
+pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
+}
+
+/// Whether the process runs, or could: a zombie does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    status_field(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}

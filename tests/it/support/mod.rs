@@ -1,0 +1,15 @@
+//! What tests with real processes share: a test alone in a process, futures with a deadline, and looks at `/proc`.
+
+mod alone;
+mod census;
+mod child;
+
+pub(crate) use alone::{alone, alone_with_fault, become_nobody, skip};
+pub(crate) use census::{Census, is_alive, status_field};
+pub(crate) use child::{Child, run, within};
+
+/// Longer than anything takes on a busy machine; only a broken test gets here.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// Whether exits are noticed by SIGCHLD and reaped at once, as on systems without pidfds.
+pub(crate) const PORTABLE: bool = cfg!(any(async_process_force_signal_backend, not(target_os = "linux")));
