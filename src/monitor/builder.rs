@@ -78,7 +78,7 @@ impl Builder {
 
     fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, Driver) {
         if self.sinks.is_empty() {
-            self.sinks.push(Box::new(LogSink::new()));
+            self.sinks.push(Box::new(LogSink));
         }
         if let Some(tail) = &self.tail {
             self.sinks.push(Box::new(tail.clone()));

@@ -1,7 +1,12 @@
+//! All integration tests in one binary.
+
 #![expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at, and a real child a deadline")]
 
+mod examples;
 mod machine;
 mod monitor;
+mod real;
+mod support;
 mod sys;
 mod testkit;
 mod tidy;

@@ -1,0 +1,115 @@
+//! The bare machine, driven by hand: std threads, std processes, std channels, and nothing else.
+//!
+//! This is what a driver is. The machine decides; the loop below only carries out and reports. Write one like it to
+//! bring childminder's decisions to an event loop of your own. It is no more than a demonstration: signals go to the
+//! process and not to its group, output is inherited, and exits are told a moment before they are reaped.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use childminder::{Definition, Event, Exit, Machine, Output, Policy, RunId, Signal, SpawnError, Step};
+
+/// What starting a process takes is up to the driver; here it is a line for the shell.
+type Line = &'static str;
+
+struct Loop {
+    machine: Machine<Line>,
+    pids: HashMap<RunId, u32>,
+    news: (Sender<Event>, Receiver<Event>),
+}
+
+#[expect(clippy::disallowed_methods, reason = "here the loop is ours, and so is the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut minder = Loop { machine: Machine::new(), pids: HashMap::new(), news: channel() };
+    let policy = Policy { min_restart_delay: Duration::from_millis(50), ..Policy::default() };
+    let definition = Definition { policy, ..Definition::new("echo here I am; sleep 0.1; exit 1") };
+    minder.machine.add_process("flaky".parse()?, definition, now())?;
+
+    minder.machine.start_service(now());
+    minder.run_until(now() + Duration::from_millis(700));
+    minder.machine.stop_service(now());
+    minder.run_until(now() + Duration::from_secs(10));
+    Ok(())
+}
+
+impl Loop {
+    /// Drives the machine until `end`, or until nothing runs and nothing is due.
+    fn run_until(&mut self, end: Instant) {
+        loop {
+            // 1. Carry out what it wants.
+            while let Some(output) = self.machine.poll_output() {
+                self.carry_out(output);
+            }
+            if self.machine.runs().next().is_none() && self.machine.poll_timeout().is_none() {
+                return;
+            }
+            // 2. Wait for news, or for its next deadline, whichever is first.
+            let wake = self.machine.poll_timeout().map_or(end, |at| at.min(end));
+            match self.news.1.recv_timeout(wake.saturating_duration_since(now())) {
+                Ok(event) => self.machine.handle_event(event, now()),
+                Err(RecvTimeoutError::Timeout) if now() >= end => return,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    self.machine.handle_timeout(now());
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: Output<Line>) {
+        match output {
+            Output::Spawn { run, name: _, spec } => {
+                match Command::new("sh").args(["-c", spec]).stdin(Stdio::null()).spawn() {
+                    Ok(child) => {
+                        self.pids.insert(run, child.id());
+                        self.machine.handle_event(Event::Started { run, pid: child.id() }, now());
+                        self.wait_for(run, child);
+                    }
+                    Err(error) => {
+                        let error = SpawnError::new(Step::Exec, "sh", error);
+                        self.machine.handle_event(Event::SpawnFailed { run, error }, now());
+                    }
+                }
+            }
+            Output::Signal { run, signal } => self.signal(run, signal),
+            Output::Look { run } => {
+                self.machine.handle_event(Event::Group { run, left: Vec::new() }, now());
+            }
+            Output::Reap { run } => {
+                self.pids.remove(&run);
+            }
+            Output::Notice(notice) => println!("{notice}"),
+        }
+    }
+
+    /// Tells of the exit when it comes. There is no output to close here.
+    fn wait_for(&self, run: RunId, mut child: Child) {
+        let news = self.news.0.clone();
+        thread::spawn(move || {
+            let exit = child.wait().map_or(Exit::Lost, exit);
+            let _ = news.send(Event::Closed { run });
+            let _ = news.send(Event::Exited { run, exit, left: Vec::new() });
+        });
+    }
+
+    fn signal(&self, run: RunId, signal: Signal) {
+        if let Some(pid) = self.pids.get(&run) {
+            let _ = Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+        }
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal().and_then(Signal::from_number)) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal { signal, core: status.core_dumped() },
+        (None, None) => Exit::Lost,
+    }
+}

@@ -1,0 +1,51 @@
+//! Every example runs, ends by itself, and says what it promises. `cargo test` has built them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+fn run(name: &str) -> String {
+    let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
+    let path: PathBuf = folder.join(name);
+    let output = Command::new("timeout").arg("60").arg(&path).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{name}: {}\n{text}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[test]
+fn keep_alive() {
+    let text = run("keep_alive");
+    assert!(text.contains("restart 1 of hello in 100ms\nrestart 2 of hello in 200ms\n"), "{text}");
+    assert!(text.ends_with("all gone\n"), "{text}");
+}
+
+#[test]
+fn on_tokio() {
+    let text = run("on_tokio");
+    assert!(text.ends_with("held\n"), "{text}");
+}
+
+#[test]
+fn own_loop() {
+    let text = run("own_loop");
+    assert!(text.contains("flaky#1 exited with code 1 after"), "{text}");
+    assert!(text.contains("flaky#2 started, pid"), "{text}");
+}
+
+#[test]
+fn virtual_time() {
+    let text = run("virtual_time");
+    assert!(text.contains("7210.0 reap server#4\ntwo hours took"), "{text}");
+}
+
+#[test]
+fn embed_sync() {
+    let text = run("embed_sync");
+    assert!(text.contains("there is a process \"helper\" already\nthere is no process \"helpre\"\n"), "{text}");
+    assert!(text.contains("Down, last words: "), "{text}");
+}

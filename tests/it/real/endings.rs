@@ -1,0 +1,137 @@
+//! Endings: groups, stubborn processes, and pipes that stay open.
+
+use std::time::Duration;
+
+use childminder::{Exit, News, Signal};
+
+use super::{Kept, builder, every_runtime, hasty, hear, now, sh, started, with_monitor};
+use crate::support::is_alive;
+
+/// The process id that a script has printed behind `word`.
+async fn pid_after(kept: &Kept, word: &str) -> u32 {
+    let line = loop {
+        if let Some(line) = kept.lines().into_iter().find(|line| line.contains(word)) {
+            break line;
+        }
+        futures_lite::future::yield_now().await;
+    };
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+every_runtime!(
+    f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children,
+    f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed,
+    f_26_a_stopped_process_hears_the_stop,
+);
+
+async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
+    let kept = Kept::default();
+    with_monitor(builder().sink(kept.clone()), async |monitor| {
+        // Many short sleeps: to kill one of them is not to kill the shell.
+        let script = "trap '' TERM; (while :; do sleep 0.05; done) & echo child $!; while :; do sleep 0.05; done";
+        monitor.add_process("deaf", sh(script)).unwrap();
+        let mut notices = monitor.notices();
+        monitor.start_service();
+        let leader = started(&mut notices, "deaf").await;
+        let child = pid_after(&kept, "child").await;
+        let begin = now();
+        monitor.stop_service().await.unwrap();
+        let took = begin.elapsed();
+        assert!(took >= hasty().kill_time, "KILL came early: {took:?}");
+        assert!(!is_alive(leader) && !is_alive(child));
+        let exit = hear(&mut notices, |notice| match notice.news {
+            News::Exited { exit, asked, .. } => Some((exit, asked)),
+            _ => None,
+        });
+        assert_eq!(exit.await, (Exit::Signal { signal: Signal::KILL, core: false }, true));
+    })
+    .await;
+}
+
+async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() {
+    let kept = Kept::default();
+    with_monitor(builder().sink(kept.clone()), async |monitor| {
+        // The member closes its output, so that only its group tells of it.
+        let script = "trap 'exit 0' TERM
+            (trap '' TERM; exec >/dev/null 2>&1; while :; do sleep 0.05; done) & echo member $!; wait";
+        monitor.add_process("shell", sh(script)).unwrap();
+        let mut notices = monitor.notices();
+        monitor.start_service();
+        started(&mut notices, "shell").await;
+        let member = pid_after(&kept, "member").await;
+        let begin = now();
+        monitor.stop_service().await.unwrap();
+        assert!(begin.elapsed() >= hasty().kill_time, "the member has its time, too");
+        assert!(!is_alive(member));
+    })
+    .await;
+}
+
+async fn f_26_a_stopped_process_hears_the_stop() {
+    // A kill time that no test waits for: this ends by TERM and CONT, or not at all.
+    let policy = childminder::Policy { kill_time: Duration::from_secs(1000), ..hasty() };
+    with_monitor(builder().policy(policy).unwrap(), async |monitor| {
+        monitor.add_process("frozen", sh("kill -STOP $$; sleep 1000")).unwrap();
+        let mut notices = monitor.notices();
+        monitor.start_service();
+        let pid = started(&mut notices, "frozen").await;
+        while crate::support::status_field(pid, "State").is_none_or(|state| !state.starts_with('T')) {
+            futures_lite::future::yield_now().await;
+        }
+        monitor.stop_service().await.unwrap();
+        assert!(!is_alive(pid));
+    })
+    .await;
+}
+
+#[test]
+fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
+    futures_lite::future::block_on(async {
+        let kept = Kept::default();
+        with_monitor(builder().sink(kept.clone()), async |monitor| {
+            let mut notices = monitor.notices();
+            monitor.add_process("shell", sh("sleep 1000 & echo member $!; exit 0")).unwrap();
+            monitor.start_service();
+            let left = hear(&mut notices, |notice| match &notice.news {
+                News::LeftBehind { pids } => Some(pids.clone()),
+                _ => None,
+            });
+            let left = left.await;
+            assert_eq!(left, [pid_after(&kept, "member").await]);
+            started(&mut notices, "shell").await;
+            assert!(!is_alive(left[0]), "it lives beside its successor");
+            monitor.stop_service().await.unwrap();
+        })
+        .await;
+    });
+}
+
+#[test]
+fn f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for() {
+    crate::support::alone("real::endings::f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for", || {
+        let kept = Kept::default();
+        let escaped = futures_lite::future::block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
+            let mut notices = monitor.notices();
+            // As a daemon does: a session of its own, and the parent exits with 0.
+            monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
+            monitor.start_service();
+            started(&mut notices, "daemon").await;
+            let begin = now();
+            let daemonized = hear(&mut notices, |notice| match notice.news {
+                News::Leaked { daemonized } => Some(daemonized),
+                _ => None,
+            });
+            assert!(daemonized.await);
+            monitor.hold_process("daemon").unwrap().await.unwrap();
+            assert!(begin.elapsed() >= hasty().leak_timeout);
+            pid_after(&kept, "escaped").await
+        }));
+        // Nobody minds it, as was told. This test does.
+        let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
+        for line in kept.lines() {
+            let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
+            let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
+        }
+        assert!(!kept.lines().is_empty(), "{escaped:?}");
+    });
+}

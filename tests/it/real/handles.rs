@@ -1,0 +1,122 @@
+//! Handles, drivers and threads: who ends what by going away.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use childminder::{Heard, Phase, ProcessMonitor, Spec, System};
+use futures_lite::future::{block_on, poll_once};
+
+use super::{builder, now, sh};
+use crate::support::{Census, PATIENCE, alone, is_alive};
+
+fn wait_for_pid(monitor: &ProcessMonitor, name: &str) -> u32 {
+    let begin = now();
+    loop {
+        if let Some(pid) = monitor.status(name).and_then(|status| status.pid) {
+            return pid;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{name} does not start");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn f_50_dropping_a_background_monitor_leaves_nothing() {
+    alone("real::handles::f_50_dropping_a_background_monitor_leaves_nothing", || {
+        // The event loop's own thread and descriptors come with the first monitor.
+        drop(ProcessMonitor::background(System::new()).unwrap());
+        let before = Census::take();
+        for _ in 0..5 {
+            let monitor = builder().background(System::new()).unwrap();
+            monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+            monitor.add_process("deaf", sh("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done")).unwrap();
+            monitor.add_process("crash", sh("exit 1")).unwrap();
+            monitor.start_service();
+            let pids = ["calm", "deaf"].map(|name| wait_for_pid(&monitor, name));
+            drop(monitor);
+            assert!(pids.iter().all(|pid| !is_alive(*pid)));
+        }
+        Census::take().assert_unchanged_since(&before);
+    });
+}
+
+#[test]
+fn f_50_a_panic_takes_the_children_down_on_its_way() {
+    let mut pid = 0;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let monitor = builder().background(System::new()).unwrap();
+        monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+        monitor.start_service();
+        pid = wait_for_pid(&monitor, "calm");
+        panic!("a test fails");
+    }));
+    assert!(result.is_err() && !is_alive(pid));
+}
+
+#[test]
+fn f_51_a_runtime_that_goes_first_takes_the_children_with_it() {
+    alone("real::handles::f_51_a_runtime_that_goes_first_takes_the_children_with_it", || {
+        let (monitor, driver) = builder().build(System::new());
+        monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+        monitor.start_service();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        runtime.spawn(driver);
+        let pid = wait_for_pid(&monitor, "calm");
+        let stopped = monitor.stop_process("calm").unwrap();
+        drop(runtime);
+        assert!(!is_alive(pid));
+        stopped.wait().unwrap();
+        assert!(monitor.add_process("more", Spec::new("true")).is_err());
+    });
+}
+
+#[test]
+fn f_32_51_a_driver_polled_once_and_dropped_leaves_nothing() {
+    alone("real::handles::f_32_51_a_driver_polled_once_and_dropped_leaves_nothing", || {
+        let (monitor, mut driver) = builder().build(System::new());
+        monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+        monitor.start_service();
+        block_on(poll_once(&mut driver));
+        let pid = monitor.status("calm").unwrap().pid.unwrap();
+        drop(driver);
+        assert!(!is_alive(pid));
+    });
+}
+
+#[test]
+fn f_40_twenty_threads_restart_at_once() {
+    let monitor = builder().background(System::new()).unwrap();
+    monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+    monitor.start_service();
+    let first = wait_for_pid(&monitor, "calm");
+    let barrier = std::sync::Barrier::new(20);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                barrier.wait();
+                monitor.stop_process("calm").unwrap().wait().unwrap();
+                // Each waited for the end of a run that it had asked to end.
+                assert!(!is_alive(first));
+            });
+        }
+    });
+    monitor.stop_service().wait().unwrap();
+    assert_eq!(monitor.status("calm").unwrap().phase, Phase::Down);
+}
+
+#[test]
+fn notices_reach_a_thread_that_waits_for_them() {
+    let monitor = builder().background(System::new()).unwrap();
+    let mut notices = monitor.notices();
+    let listener = std::thread::spawn(move || {
+        let mut heard = Vec::new();
+        while let Some(Heard::Notice(notice)) = notices.wait() {
+            heard.push(notice.to_string().split(' ').nth(1).unwrap().to_owned());
+        }
+        heard
+    });
+    monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+    monitor.start_service();
+    wait_for_pid(&monitor, "calm");
+    drop(monitor);
+    assert_eq!(listener.join().unwrap(), ["started,", "sent", "stopped"]);
+}

@@ -1,0 +1,144 @@
+//! The monitor with real processes: what only a kernel can show. Each body runs on five executors; every wait has a
+//! deadline, and no test sleeps.
+
+mod endings;
+mod flood;
+mod handles;
+mod lives;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use childminder::{Batch, Builder, Heard, News, Notice, Notices, Policy, ProcessMonitor, Sink, Spec, System};
+use futures_lite::StreamExt;
+use futures_lite::future::or;
+
+use crate::support::PATIENCE;
+
+/// Runs a body, an `async fn`, on every executor that we promise to run on.
+macro_rules! every_runtime {
+    ($($body:ident),* $(,)?) => { $(
+        mod $body {
+            #[test]
+            fn async_std() {
+                async_std::task::block_on(async_std::task::spawn(super::$body()));
+            }
+
+            #[test]
+            fn smol() {
+                smol::block_on(smol::spawn(super::$body()));
+            }
+
+            #[test]
+            fn futures_lite() {
+                futures_lite::future::block_on(super::$body());
+            }
+
+            /// No `enable_io`, no `enable_time`: nothing of ours may ask for tokio's drivers.
+            #[test]
+            fn tokio_multi_thread() {
+                let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+                runtime.block_on(async { tokio::spawn(super::$body()).await.unwrap() });
+            }
+
+            #[test]
+            fn tokio_current_thread() {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(super::$body());
+            }
+        }
+    )* };
+}
+use every_runtime;
+
+/// Runs `body` beside the driver of a monitor. Afterwards the monitor must come to its end, and leave nothing.
+async fn with_monitor<T, F: Future<Output = T>>(builder: Builder, body: impl FnOnce(ProcessMonitor) -> F) -> T {
+    let (monitor, driver) = builder.build(System::new());
+    let mut driver = std::pin::pin!(driver);
+    let result = or(
+        async {
+            or(&mut driver, late("the body")).await;
+            panic!("the driver ended before its time")
+        },
+        body(monitor),
+    )
+    .await;
+    or(driver, late("the end of the driver")).await;
+    result
+}
+
+async fn late(what: &str) {
+    async_io::Timer::after(PATIENCE).await;
+    panic!("{what} did not come within {PATIENCE:?}");
+}
+
+fn sh(script: &str) -> Spec {
+    Spec::new("sh").args(["-c", script])
+}
+
+/// Restarts quickly and kills soon, so that tests are short.
+fn hasty() -> Policy {
+    Policy {
+        threshold: Duration::from_millis(100),
+        kill_time: Duration::from_millis(300),
+        min_restart_delay: Duration::from_millis(10),
+        ..Policy::default()
+    }
+}
+
+fn builder() -> Builder {
+    ProcessMonitor::builder().policy(hasty()).unwrap()
+}
+
+/// The next notice that `pick` takes.
+async fn hear<T>(notices: &mut Notices, mut pick: impl FnMut(&Notice) -> Option<T>) -> T {
+    loop {
+        match notices.next().await.expect("the monitor is not over") {
+            Heard::Notice(notice) => {
+                if let Some(picked) = pick(&notice) {
+                    return picked;
+                }
+            }
+            Heard::Missed(count) => panic!("missed {count}"),
+        }
+    }
+}
+
+async fn started(notices: &mut Notices, name: &str) -> u32 {
+    hear(notices, |notice| match notice.news {
+        News::Started { pid } if &*notice.name == name => Some(pid),
+        _ => None,
+    })
+    .await
+}
+
+/// A sink that keeps everything.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<String>>>);
+
+impl Kept {
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// Waits for a line that ends like this.
+    async fn line(&self, end: &str) -> String {
+        loop {
+            if let Some(line) = self.lines().iter().find(|line| line.ends_with(end)) {
+                return line.clone();
+            }
+            futures_lite::future::yield_now().await;
+        }
+    }
+}
+
+impl Sink for Kept {
+    fn lines(&mut self, batch: &Batch<'_>) {
+        let mut kept = self.0.lock().unwrap();
+        kept.extend(batch.lines().map(|line| format!("{}: {}", batch.name(), line.text())));
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
