@@ -13,7 +13,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (monitor, driver) = ProcessMonitor::builder().sink(lines).build(System::new());
     let driver = tokio::spawn(driver);
 
-    monitor.add_process("ticker", Spec::new("sh").args(["-c", "for i in 1 2 3; do echo tick $i; done; sleep 60"]))?;
+    monitor.add_process(
+        "ticker",
+        Spec::new("sh").args(["-c", "for i in 1 2 3; do echo tick $i; done; sleep 60"]),
+    )?;
     monitor.start_service();
     while monitor.status("ticker").is_none_or(|status| status.pid.is_none()) {
         tokio::task::yield_now().await;

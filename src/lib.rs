@@ -1,4 +1,40 @@
-//! childminder
+//! childminder keeps child processes alive.
+//!
+//! A [`ProcessMonitor`] keeps named processes up: it restarts them at once when they had lived for a while, and after
+//! doubling delays when they had not; it stops them with their whole group, politely and then with KILL, and says when
+//! they are gone; it hands on every line they print, and tells everything that happens to them.
+//!
+//! ```
+//! use childminder::{ProcessMonitor, Spec, System};
+//!
+//! let monitor = ProcessMonitor::background(System::new())?;
+//! monitor.add_process("sleeper", Spec::new("sleep").arg("1000"))?;
+//! monitor.start_service();
+//! // … it is kept alive, until:
+//! monitor.stop_service().wait()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Finding your way
+//!
+//! * To keep processes alive: [`ProcessMonitor`], with a [`Spec`] for each process and a [`Policy`] for when to restart
+//!   and how long to wait. [`Status`] and [`Notices`] tell what goes on; [`Ticket`]s wait for the end of what was
+//!   asked for.
+//! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
+//!   [`WriterSink`], [`Callback`] and [`Tail`].
+//! * To test your supervision in virtual time: [`testkit`].
+//! * To drive the decisions from an event loop of your own: [`Machine`].
+//!
+//! # Threads
+//!
+//! The [`Driver`] is one future and runs wherever you run it; [`ProcessMonitor::background`] gives it a thread. Besides
+//! it there are at most three helpers, whatever the number of children: the event loop of `async-io`, the clock of
+//! `futures-timer`, and one for sinks, started with the first output, so that a slow sink holds up nothing but output.
+//!
+//! # Panics
+//!
+//! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
+
 mod backoff;
 mod host;
 mod machine;
@@ -6,6 +42,8 @@ mod monitor;
 mod output;
 mod sys;
 pub mod testkit;
+
+// The public interface.
 pub use host::{Host, Process, Sleep, Spec, SpecError, SpecProblem, Stdin};
 pub use machine::{
     Definition, DuplicateName, Event, Exit, KILL_GRACE, Last, Machine, Name, NameError, News, Notice, Output,
@@ -17,3 +55,15 @@ pub use monitor::{
 };
 pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
 pub use sys::System;
+
+/// The documents of the repository, whose code is compiled with the tests.
+pub mod _documentation {
+    #[doc = include_str!("../README.md")]
+    pub mod readme {}
+
+    #[doc = include_str!("../DESIGN.md")]
+    pub mod design {}
+
+    #[doc = include_str!("../CHANGELOG.md")]
+    pub mod changelog {}
+}

@@ -20,6 +20,12 @@ impl RunId {
         Self { number, slot }
     }
 
+    /// A run that no monitor started: for a [`LoggingProtocol`](crate::LoggingProtocol) of your own, or to test a
+    /// [`Sink`](crate::Sink). No monitor knows it.
+    pub fn unmanaged(number: u64) -> Self {
+        Self { number, slot: u32::MAX }
+    }
+
     pub(super) fn slot(self) -> usize {
         self.slot as usize
     }

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::{Guard, ProcessMonitor};
 use crate::host::Host;
 use crate::machine::{News, Notice, Policy, PolicyError};
-use crate::output::{LogSink, Relay, Sink, Tail};
+use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail};
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]
@@ -23,7 +23,7 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Self { policy: Policy::default(), sinks: Vec::new(), tail: None, max_line: crate::output::MAX_LINE }
+        Self { policy: Policy::default(), sinks: Vec::new(), tail: None, max_line: MAX_LINE }
     }
 }
 
@@ -85,10 +85,13 @@ impl Builder {
         }
         let threads = host.has_threads();
         let shared = Arc::new(Shared::new(host, self.policy, self.tail));
-        let ears = shared.ears.clone();
-        let tell = move |notice: Notice| {
-            record(&notice);
-            ears.tell(&notice);
+        let tell = {
+            let shared = shared.clone();
+            move |notice: Notice| {
+                record(&notice);
+                shared.ears.tell(&notice);
+                shared.forget_tail(&notice);
+            }
         };
         let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);
         let driver = Driver::new(shared.clone(), relay);

@@ -38,7 +38,12 @@ impl Live {
     }
 
     /// Reads once from `call`'s stream and hands it on; returns the news when both streams are at their end.
-    pub(super) fn poll_output(&mut self, call: &Arc<Call>, stream: Stream, relay: &mut Relay) -> Option<Event> {
+    pub(super) fn poll_output(
+        &mut self,
+        call: &Arc<Call>,
+        stream: Stream,
+        relay: &mut Relay,
+    ) -> Option<Event> {
         let waker = self.output[stream as usize].as_ref()?;
         let poll = self.process.poll_read(stream, &mut Context::from_waker(waker), relay.scratch());
         match poll {

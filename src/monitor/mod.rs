@@ -112,7 +112,13 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process (PM-8).
     pub fn remove_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        self.end(name, |core, now| core.machine.remove_process(name, now))
+        let ticket = self.end(name, |core, now| core.machine.remove_process(name, now))?;
+        if ticket.is_done()
+            && let Some(tail) = &self.shared().tail
+        {
+            tail.forget(name);
+        }
+        Ok(ticket)
     }
 
     /// Starts a process now, also if it waits for a restart or the service does not run; in the latter case it is not

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::notices::Ears;
 use super::ticket::Tickets;
 use crate::host::{Host, Spec};
-use crate::machine::{Machine, Policy};
+use crate::machine::{Machine, News, Notice, Policy};
 use crate::output::Tail;
 
 /// Shared by all handles of a monitor and its driver.
@@ -43,12 +43,8 @@ pub(super) enum Phase {
 
 impl Shared {
     pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<Tail>) -> Self {
-        let core = Core {
-            machine: Machine::new(),
-            tickets: Tickets::default(),
-            phase: Phase::Open,
-            driver: None,
-        };
+        let core =
+            Core { machine: Machine::new(), tickets: Tickets::default(), phase: Phase::Open, driver: None };
         Self { host, policy, ears: Ears::new(), tail, core: Mutex::new(core) }
     }
 
@@ -77,6 +73,15 @@ impl Shared {
                 core.machine.stop_service(now);
             }
         });
+    }
+
+    /// The last lines of a process go with it when it was removed. Called with each notice, behind the run's output.
+    pub(super) fn forget_tail(&self, notice: &Notice) {
+        if let (News::Exited { .. }, Some(tail)) = (&notice.news, &self.tail)
+            && self.lock().machine.status(&notice.name).is_none()
+        {
+            tail.forget(&notice.name);
+        }
     }
 
     /// The driver has gone, and every process with it.

@@ -53,6 +53,11 @@ impl Ticket {
     pub fn wait(self) -> Result<(), StopError> {
         futures_lite::future::block_on(self)
     }
+
+    /// Whether there is nothing more to wait for.
+    pub fn is_done(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).runs.is_empty()
+    }
 }
 
 impl Future for Ticket {

@@ -46,6 +46,9 @@ fn virtual_time() {
 #[test]
 fn embed_sync() {
     let text = run("embed_sync");
-    assert!(text.contains("there is a process \"helper\" already\nthere is no process \"helpre\"\n"), "{text}");
+    assert!(
+        text.contains("there is a process \"helper\" already\nthere is no process \"helpre\"\n"),
+        "{text}"
+    );
     assert!(text.contains("Down, last words: "), "{text}");
 }

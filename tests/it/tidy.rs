@@ -27,10 +27,12 @@ fn imports_point_one_way() {
         if room == "lib" {
             continue;
         }
-        let may = layers.get(&*room).unwrap_or_else(|| panic!("{room} is no known layer: {}", path.display()));
+        let may =
+            layers.get(&*room).unwrap_or_else(|| panic!("{room} is no known layer: {}", path.display()));
         for (number, line) in code_lines(&path) {
             for import in line.split("crate::").skip(1) {
-                let target: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let target: String =
+                    import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if target != room && !may.contains(&&*target) {
                     wrong.push(format!("src/{}:{number}: {room} may not use {target}", relative.display()));
                 }
@@ -67,7 +69,9 @@ fn nothing_in_src_prints_sleeps_or_is_left_undone() {
     let mut wrong = Vec::new();
     for path in rust_files("src") {
         for (number, line) in code_lines(&path) {
-            for word in ["println!", "eprintln!", "print!(", "macro_rules!", "todo!(", "unimplemented!(", "dbg!("] {
+            for word in
+                ["println!", "eprintln!", "print!(", "macro_rules!", "todo!(", "unimplemented!(", "dbg!("]
+            {
                 if line.contains(word) {
                     wrong.push(format!("{}:{number}: {word}", path.display()));
                 }

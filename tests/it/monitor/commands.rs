@@ -11,11 +11,17 @@ fn bad_input_is_refused_at_once_and_by_name() {
     let (sim, monitor) = monitor();
     let error = |name: &str, spec: Spec| monitor.add_process(name, spec).unwrap_err().to_string();
     assert_eq!(error("", Spec::new("x")), "the process name is empty");
-    assert_eq!(error("a b", Spec::new("x")), "the process name \"a b\" has ' ' in it; letters, digits and any of . _ @ : - are allowed");
+    assert_eq!(
+        error("a b", Spec::new("x")),
+        "the process name \"a b\" has ' ' in it; letters, digits and any of . _ @ : - are allowed"
+    );
     assert_eq!(error("a", Spec::new("")), "program is empty");
     assert_eq!(error("a", Spec::new("x").env("A=", "")), "env has a name with '=' in it: \"A=\"");
     let policy = Policy { min_restart_delay: secs(9.0), max_restart_delay: secs(3.0), ..Policy::default() };
-    assert_eq!(error("a", Spec::new("x").policy(policy)), "min_restart_delay is 9s, which is above max_restart_delay, 3s");
+    assert_eq!(
+        error("a", Spec::new("x").policy(policy)),
+        "min_restart_delay is 9s, which is above max_restart_delay, 3s"
+    );
     assert!(ProcessMonitor::builder().policy(policy).is_err());
     monitor.add_process("a", Spec::new("x")).unwrap();
     assert_eq!(error("a", Spec::new("y")), "there is a process \"a\" already");

@@ -101,7 +101,13 @@ fn f_48_a_panicking_sink_is_contained_and_the_others_go_on() {
     }
     let seen = Seen::default();
     let (sim, monitor) = monitor_of(ProcessMonitor::builder().sink(Bomb).sink(seen.clone()));
-    sim.script("talk", Script::new().prints(secs(1.0), Stream::Stdout, "one\n").prints(secs(2.0), Stream::Stdout, "two\n").ignores_term());
+    sim.script(
+        "talk",
+        Script::new()
+            .prints(secs(1.0), Stream::Stdout, "one\n")
+            .prints(secs(2.0), Stream::Stdout, "two\n")
+            .ignores_term(),
+    );
     monitor.add_process("talk", Spec::new("talk")).unwrap();
     monitor.start_service();
     sim.advance(secs(3.0));

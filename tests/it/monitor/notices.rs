@@ -61,7 +61,10 @@ fn a_slow_subscriber_is_told_how_many_it_missed_and_slows_nobody() {
     monitor.start_process("web").unwrap();
     sim.run_until_idle();
     let heard = drain(&sim, &mut slow);
-    assert_eq!(heard, [format!("missed {}", 1500 - Notices::CAPACITY), "web#501 started, pid 601".to_owned()]);
+    assert_eq!(
+        heard,
+        [format!("missed {}", 1500 - Notices::CAPACITY), "web#501 started, pid 601".to_owned()]
+    );
 }
 
 #[test]

@@ -10,7 +10,10 @@ fn a_process_is_kept_alive_through_two_hours_of_trouble() {
     let (sim, monitor) = monitor();
     sim.script("web", Script::new().lives(secs(7200.0)).exits(Exit::Code(1)));
     sim.script("web", Script::fails(Step::Exec, libc::EAGAIN));
-    sim.script("web", Script::new().lives(secs(0.5)).exits(Exit::Signal { signal: Signal::ABRT, core: true }));
+    sim.script(
+        "web",
+        Script::new().lives(secs(0.5)).exits(Exit::Signal { signal: Signal::ABRT, core: true }),
+    );
     sim.script("web", Script::new().ignores_term());
     monitor.add_process("web", Spec::new("web")).unwrap();
     monitor.start_service();

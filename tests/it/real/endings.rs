@@ -28,7 +28,8 @@ async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
     let kept = Kept::default();
     with_monitor(builder().sink(kept.clone()), async |monitor| {
         // Many short sleeps: to kill one of them is not to kill the shell.
-        let script = "trap '' TERM; (while :; do sleep 0.05; done) & echo child $!; while :; do sleep 0.05; done";
+        let script =
+            "trap '' TERM; (while :; do sleep 0.05; done) & echo child $!; while :; do sleep 0.05; done";
         monitor.add_process("deaf", sh(script)).unwrap();
         let mut notices = monitor.notices();
         monitor.start_service();
@@ -108,30 +109,37 @@ fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
 
 #[test]
 fn f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for() {
-    crate::support::alone("real::endings::f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for", || {
-        let kept = Kept::default();
-        let escaped = futures_lite::future::block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
-            let mut notices = monitor.notices();
-            // As a daemon does: a session of its own, and the parent exits with 0.
-            monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
-            monitor.start_service();
-            started(&mut notices, "daemon").await;
-            let begin = now();
-            let daemonized = hear(&mut notices, |notice| match notice.news {
-                News::Leaked { daemonized } => Some(daemonized),
-                _ => None,
-            });
-            assert!(daemonized.await);
-            monitor.hold_process("daemon").unwrap().await.unwrap();
-            assert!(begin.elapsed() >= hasty().leak_timeout);
-            pid_after(&kept, "escaped").await
-        }));
-        // Nobody minds it, as was told. This test does.
-        let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
-        for line in kept.lines() {
-            let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
-            let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
-        }
-        assert!(!kept.lines().is_empty(), "{escaped:?}");
-    });
+    crate::support::alone(
+        "real::endings::f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for",
+        || {
+            let kept = Kept::default();
+            let escaped =
+                futures_lite::future::block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
+                    let mut notices = monitor.notices();
+                    // As a daemon does: a session of its own, and the parent exits with 0.
+                    monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
+                    monitor.start_service();
+                    started(&mut notices, "daemon").await;
+                    let begin = now();
+                    let daemonized = hear(&mut notices, |notice| match notice.news {
+                        News::Leaked { daemonized } => Some(daemonized),
+                        _ => None,
+                    });
+                    assert!(daemonized.await);
+                    monitor.hold_process("daemon").unwrap().await.unwrap();
+                    assert!(begin.elapsed() >= hasty().leak_timeout);
+                    pid_after(&kept, "escaped").await
+                }));
+            // Nobody minds it, as was told. This test does.
+            let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
+            for line in kept.lines() {
+                let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
+                let _ = rustix::process::kill_process(
+                    rustix::process::Pid::from_raw(pid).unwrap(),
+                    rustix::process::Signal::KILL,
+                );
+            }
+            assert!(!kept.lines().is_empty(), "{escaped:?}");
+        },
+    );
 }

@@ -78,7 +78,10 @@ fn f_54_a_line_without_end_arrives_whole_and_in_pieces() {
     let script = format!("head -c {LENGTH} /dev/zero | tr '\\0' x");
     let counter = futures_lite::future::block_on(run_to_its_end(sh(&script)));
     let counts = counter.0.lock().unwrap();
-    assert_eq!((counts.bytes, counts.lines, counts.continued), (LENGTH, LENGTH / 16_384, LENGTH / 16_384 - 1));
+    assert_eq!(
+        (counts.bytes, counts.lines, counts.continued),
+        (LENGTH, LENGTH / 16_384, LENGTH / 16_384 - 1)
+    );
 }
 
 /// Takes one batch, and the next when it is allowed to.
@@ -152,7 +155,9 @@ fn f_48_a_panicking_sink_breaks_neither_output_nor_kills() {
     }
     let kept = Kept::default();
     futures_lite::future::block_on(with_monitor(builder().sink(Bomb).sink(kept.clone()), async |monitor| {
-        monitor.add_process("deaf", sh("trap '' TERM; echo one; echo two; while :; do sleep 0.05; done")).unwrap();
+        monitor
+            .add_process("deaf", sh("trap '' TERM; echo one; echo two; while :; do sleep 0.05; done"))
+            .unwrap();
         monitor.start_service();
         kept.line("two").await;
         monitor.stop_service().await.unwrap();

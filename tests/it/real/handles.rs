@@ -28,7 +28,9 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
         for _ in 0..5 {
             let monitor = builder().background(System::new()).unwrap();
             monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-            monitor.add_process("deaf", sh("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done")).unwrap();
+            monitor
+                .add_process("deaf", sh("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done"))
+                .unwrap();
             monitor.add_process("crash", sh("exit 1")).unwrap();
             monitor.start_service();
             let pids = ["calm", "deaf"].map(|name| wait_for_pid(&monitor, name));

@@ -52,7 +52,10 @@ macro_rules! every_runtime {
 use every_runtime;
 
 /// Runs `body` beside the driver of a monitor. Afterwards the monitor must come to its end, and leave nothing.
-async fn with_monitor<T, F: Future<Output = T>>(builder: Builder, body: impl FnOnce(ProcessMonitor) -> F) -> T {
+async fn with_monitor<T, F: Future<Output = T>>(
+    builder: Builder,
+    body: impl FnOnce(ProcessMonitor) -> F,
+) -> T {
     let (monitor, driver) = builder.build(System::new());
     let mut driver = std::pin::pin!(driver);
     let result = or(

@@ -1,0 +1,222 @@
+//! The queue between the driver, which reads, and the output thread, which hands over.
+//!
+//! The driver never waits for it: it asks whether there is room, and reads on when it is woken. Output counts against
+//! a limit in bytes until its sinks are done with it. Notices do not, for an exit must not wait for room; they are
+//! bounded by number, and the oldest goes first.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use crate::machine::{Name, Notice, RunId, Stream};
+
+/// The size of the read buffer. There is one; whoever is readable borrows it.
+pub(super) const SCRATCH: usize = 256 * 1024;
+/// There is room for more output while less than this is queued, in bytes of memory.
+pub(super) const LIMIT: usize = 1024 * 1024;
+/// When the limit was reached, the driver is woken at this: so it reads in bursts, not byte by byte.
+const ROOM: usize = LIMIT / 2;
+/// The most notices that wait.
+pub(super) const MOST_NOTICES: usize = 4096;
+/// The most buffers that are kept for later.
+const MOST_SPARE: usize = 2;
+
+/// One thing to hand over.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// Something was read.
+    Output(Output),
+    /// The run has ended: flush it and forget it.
+    End(RunId),
+    /// Tell this.
+    Notice(Notice),
+}
+
+/// The first `len` bytes of `buffer` are what `run` wrote to `stream`.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) run: RunId,
+    pub(super) name: Name,
+    pub(super) stream: Stream,
+    pub(super) buffer: Vec<u8>,
+    pub(super) len: usize,
+}
+
+impl Output {
+    /// The memory it takes, which is more than the bytes that were read.
+    fn cost(&self) -> usize {
+        self.buffer.capacity() + 2 * size_of::<Item>()
+    }
+}
+
+/// What the output thread does next.
+#[derive(Debug)]
+pub(super) enum Next {
+    Item(Item),
+    /// Say that so many notices are missing here.
+    Dropped(u64),
+    /// Nothing waits: flush the sinks.
+    Flush,
+}
+
+/// Shared by the two.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// The output thread waits here for something to do.
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    items: VecDeque<Item>,
+    /// The cost of all output that is queued or in a sink's hands.
+    cost: usize,
+    /// How many of the items are notices.
+    notices: usize,
+    /// How many notices were dropped since that was last told.
+    dropped: u64,
+    spare: Vec<Vec<u8>>,
+    /// Whether something was handed over since the last flush.
+    unflushed: bool,
+    /// Whether anything is queued, in hand or unflushed.
+    busy: bool,
+    /// Whether the driver is gone: finish, then end.
+    closed: bool,
+    /// Whether the output thread is gone: nothing will ever be handed over.
+    abandoned: bool,
+    waits_for_room: Option<Waker>,
+    waits_for_idle: Option<Waker>,
+}
+
+impl Queue {
+    // ---- the driver's side ----
+
+    pub(super) fn push(&self, item: Item) {
+        let mut state = self.lock();
+        if state.abandoned {
+            return;
+        }
+        match &item {
+            Item::Output(output) => state.cost += output.cost(),
+            // Only a run with output has one, so their number is bounded as well.
+            Item::End(_) => {}
+            Item::Notice(_) => state.make_room_for_notice(),
+        }
+        state.items.push_back(item);
+        state.busy = true;
+        drop(state);
+        self.more.notify_one();
+    }
+
+    /// A buffer that the sinks are done with.
+    pub(super) fn spare(&self) -> Option<Vec<u8>> {
+        self.lock().spare.pop()
+    }
+
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.cost < LIMIT {
+            return Poll::Ready(());
+        }
+        state.waits_for_room = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    pub(super) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.busy {
+            return Poll::Ready(());
+        }
+        state.waits_for_idle = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// No more will be pushed.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.more.notify_one();
+    }
+
+    // ---- the output thread's side ----
+
+    /// Waits for the next thing to do; `done` is the output that was handed over last. `None`: all is done, and the
+    /// driver is gone.
+    pub(super) fn next(&self, done: Option<Output>) -> Option<Next> {
+        let mut state = self.lock();
+        if let Some(waker) = done.and_then(|output| state.settle(output)) {
+            drop(state);
+            waker.wake();
+            state = self.lock();
+        }
+        loop {
+            if state.dropped > 0 {
+                return Some(Next::Dropped(mem::take(&mut state.dropped)));
+            }
+            if let Some(item) = state.items.pop_front() {
+                state.notices -= usize::from(matches!(item, Item::Notice(_)));
+                state.unflushed = true;
+                return Some(Next::Item(item));
+            }
+            if mem::take(&mut state.unflushed) {
+                return Some(Next::Flush);
+            }
+            state.busy = false;
+            if let Some(waker) = state.waits_for_idle.take() {
+                drop(state);
+                waker.wake();
+                state = self.lock();
+            } else if state.closed {
+                return None;
+            } else {
+                state = self.more.wait(state).expect(UNPOISONED);
+            }
+        }
+    }
+
+    /// The output thread ends and leaves nobody waiting. Usually all is done by then; otherwise what waits is lost.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        let items = mem::take(&mut state.items);
+        (state.cost, state.notices, state.busy, state.abandoned) = (0, 0, false, true);
+        let wakers = [state.waits_for_room.take(), state.waits_for_idle.take()];
+        drop(state);
+        drop(items);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// What is queued or in a sink's hands, in bytes of memory.
+    #[cfg(test)]
+    pub(super) fn cost(&self) -> usize {
+        self.lock().cost
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect(UNPOISONED)
+    }
+}
+
+/// No code but our own runs with the lock: no sink, no waker, no drop of theirs.
+const UNPOISONED: &str = "nothing panics while it holds the queue";
+
+impl State {
+    fn make_room_for_notice(&mut self) {
+        if self.notices < MOST_NOTICES {
+            self.notices += 1;
+            return;
+        }
+        let oldest = self.items.iter().position(|item| matches!(item, Item::Notice(_)));
+        self.items.remove(oldest.expect("so many notices are in the queue"));
+        self.dropped += 1;
+    }
+
+    /// The sinks are done with this output. Returns whom to wake for it.
+    fn settle(&mut self, output: Output) -> Option<Waker> {
+        self.cost -= output.cost();
+        if output.buffer.len() == SCRATCH && self.spare.len() < MOST_SPARE {
+            self.spare.push(output.buffer);
+        }
+        self.waits_for_room.take_if(|_| self.cost <= ROOM)
+    }
+}

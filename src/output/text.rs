@@ -1,0 +1,119 @@
+//! A line as text that is safe to show.
+//!
+//! One line of output is one line of text, and shows what it is: control characters are escaped, so that a child can
+//! neither pose as another nor drive the terminal (F-63). Tab stays, and so do colours (`ESC [ … m`); a line that does
+//! not put the colours back has that done for it, or it would colour, or hide, the lines after it.
+//!
+//! A line that is not valid UTF-8 is shown as a whole in Python's notation for bytes, as Twisted did (LP-6).
+
+use std::borrow::Cow;
+use std::str;
+
+const RESET: &str = "\x1b[0m";
+
+/// The text of `line`; borrowed unless something in it has to be escaped.
+pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(line) {
+        Ok(text) if is_plain(line) || text.chars().all(is_harmless) => Cow::Borrowed(text),
+        _ => {
+            let mut out = Vec::with_capacity(line.len() + 16);
+            push_text(line, &mut out);
+            Cow::Owned(String::from_utf8(out).expect("escaping made text out of text, or ASCII out of bytes"))
+        }
+    }
+}
+
+/// Appends the text of `line` to `out`.
+pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
+    if is_plain(line) {
+        return out.extend_from_slice(line);
+    }
+    match str::from_utf8(line) {
+        Ok(text) => push_escaped(text, out),
+        Err(_) => push_bytes(line, out),
+    }
+}
+
+/// Whether this is printable ASCII and tabs: nearly every line there is. Without a branch inside of a block, so that
+/// the compiler looks at many bytes at a time.
+fn is_plain(line: &[u8]) -> bool {
+    line.chunks(32)
+        .all(|block| block.iter().fold(true, |plain, &byte| plain & matches!(byte, b' '..=b'~' | b'\t')))
+}
+
+/// Whether this character shows itself and changes nothing else. Not so: C0, DEL, C1, the line and paragraph
+/// separators, and what reverses the direction of writing.
+fn is_harmless(c: char) -> bool {
+    match c {
+        '\t' => true,
+        '\0'..='\x1f' | '\x7f'..='\u{9f}' => false,
+        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
+        _ => true,
+    }
+}
+
+fn push_escaped(text: &str, out: &mut Vec<u8>) {
+    let mut rest = text;
+    let mut coloured = false;
+    while let Some(at) = rest.find(|c| !is_harmless(c)) {
+        let (shown, special) = rest.split_at(at);
+        out.extend_from_slice(shown.as_bytes());
+        let length = match colour(special) {
+            Some(sequence) => {
+                coloured = !matches!(sequence, "\x1b[m" | RESET);
+                out.extend_from_slice(sequence.as_bytes());
+                sequence.len()
+            }
+            None => {
+                let c = special.chars().next().expect("`find` found a character here");
+                push_control(c, out);
+                c.len_utf8()
+            }
+        };
+        rest = &special[length..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    if coloured {
+        out.extend_from_slice(RESET.as_bytes());
+    }
+}
+
+/// The colour sequence that `text` begins with: ESC, `[`, digits, `;` and `:`, and `m`.
+fn colour(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\x1b[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
+    parameters[end..].starts_with('m').then(|| &text[..2 + end + 1])
+}
+
+fn push_control(c: char, out: &mut Vec<u8>) {
+    match c {
+        '\0' => out.extend_from_slice(b"\\0"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\x01'..='\x7f' => push_hex(c as u8, out),
+        _ => out.extend(c.escape_unicode().map(|c| c as u8)),
+    }
+}
+
+/// Python's `repr` of a `bytes` object: single quotes, unless the bytes have a single quote and no double one.
+fn push_bytes(line: &[u8], out: &mut Vec<u8>) {
+    let quote = if line.contains(&b'\'') && !line.contains(&b'"') { b'"' } else { b'\'' };
+    out.extend_from_slice(&[b'b', quote]);
+    for &byte in line {
+        match byte {
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            _ if byte == quote => out.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' => out.push(byte),
+            _ => push_hex(byte, out),
+        }
+    }
+    out.push(quote);
+}
+
+fn push_hex(byte: u8, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(&[b'\\', b'x', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
