@@ -10,7 +10,7 @@ use crate::support::is_alive;
 /// The process id that a script has printed behind `word`.
 async fn pid_after(kept: &Kept, word: &str) -> u32 {
     let line = loop {
-        if let Some(line) = kept.lines().into_iter().find(|line| line.contains(word)) {
+        if let Some(line) = kept.all().into_iter().find(|line| line.contains(word)) {
             break line;
         }
         futures_lite::future::yield_now().await;
@@ -132,14 +132,14 @@ fn f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_w
                 }));
             // Nobody minds it, as was told. This test does.
             let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
-            for line in kept.lines() {
+            for line in kept.all() {
                 let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
                 let _ = rustix::process::kill_process(
                     rustix::process::Pid::from_raw(pid).unwrap(),
                     rustix::process::Signal::KILL,
                 );
             }
-            assert!(!kept.lines().is_empty(), "{escaped:?}");
+            assert!(!kept.all().is_empty(), "{escaped:?}");
         },
     );
 }

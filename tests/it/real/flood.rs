@@ -21,7 +21,7 @@ async fn f_16_56_57_all_output_comes_before_the_exit_is_told() {
             _ => None,
         });
         assert_eq!(exit.await, Exit::Code(0));
-        let lines = kept.lines();
+        let lines = kept.all();
         assert_eq!(lines.len(), 20_002);
         let numbers = lines.iter().filter(|line| !line.contains("oops") && !line.contains("last"));
         assert!(numbers.zip(1..).all(|(line, number)| *line == format!("talk: {number}")));
@@ -162,5 +162,5 @@ fn f_48_a_panicking_sink_breaks_neither_output_nor_kills() {
         kept.line("two").await;
         monitor.stop_service().await.unwrap();
     }));
-    assert_eq!(kept.lines(), ["deaf: one", "deaf: two"]);
+    assert_eq!(kept.all(), ["deaf: one", "deaf: two"]);
 }
