@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
 
 use super::Census;
 
@@ -65,9 +65,9 @@ fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
         .stderr(Stdio::piped());
     let child = command.spawn().expect("the test binary starts");
     let pid = Pid::from_child(&child);
-    let (done, wait) = mpsc::channel();
+    let (done, ended) = mpsc::channel();
     thread::spawn(move || done.send(child.wait_with_output()));
-    let output = wait.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
         let _ = kill_process_group(pid, Signal::KILL);
         panic!("{name} alone is not done within {DEADLINE:?}")
     });
@@ -86,7 +86,7 @@ fn inner(body: impl FnOnce()) {
     // What was killed a moment ago may take another to die.
     let deadline = async_io::Timer::after(Duration::from_secs(5));
     let everybody_is_gone = async {
-        while let Ok(reaped) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(reaped) = wait(WaitOptions::NOHANG) {
             if reaped.is_none() {
                 futures_lite::future::yield_now().await;
             }
