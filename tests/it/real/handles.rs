@@ -38,7 +38,7 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
             assert!(pids.iter().all(|pid| !is_alive(*pid)));
         }
         // What the monitor killed in its children's groups was adopted by this test, for it is a subreaper.
-        while let Ok(Some(_)) = rustix::process::waitpid(None, rustix::process::WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
         Census::take().assert_unchanged_since(&before);
     });
 }
