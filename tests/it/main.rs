@@ -1,6 +1,9 @@
 //! All integration tests in one binary.
 
-#![expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at, and a real child a deadline")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a story needs an instant to begin at, and a real child a deadline"
+)]
 
 mod examples;
 mod machine;
