@@ -216,6 +216,8 @@ fn f_53_notices_that_nobody_takes_are_bounded_and_the_newest_are_kept() {
     assert_eq!(told.len(), MOST_NOTICES);
     assert_eq!(told[0], "web#11 killed");
     assert_eq!(told[MOST_NOTICES - 1], format!("web#{} killed", most + 10));
+    relay.tell(killed(1));
+    assert_eq!(self::told(&mut relay, &story), ["web#1 killed"], "there is room again");
 }
 
 #[test]
