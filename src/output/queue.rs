@@ -193,8 +193,8 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No code but our own runs with the lock: no sink, no waker, no drop of theirs. So only a bug of ours could
-        // poison it, in the output thread; that is then abandoned, and supervision goes on without output.
+        // No sink runs with the lock, and nobody is woken. So only a bug of ours could poison it, in the output thread;
+        // that one is then abandoned, and supervision goes on without output.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
