@@ -157,10 +157,10 @@ fn f_53_a_blocked_sink_holds_up_neither_the_driver_nor_notices() {
     let mut relay = relay(vec![Box::new(sink), Box::new(story.clone())], story.teller(), true);
     let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
     let waker = Arc::clone(&wakes).into();
-    let mut cx = Context::from_waker(&waker);
+    let cx = Context::from_waker(&waker);
 
     let mut pushed = 0;
-    while relay.poll_ready(&mut cx).is_ready() {
+    while relay.poll_ready(&cx).is_ready() {
         // Small reads and large ones, so that both ways into the queue count.
         let size = if pushed % 2 == 0 { 100 } else { LARGE };
         print(&mut relay, 1, &[&vec![b'x'; size - 1][..], b"\n"].concat());
@@ -172,8 +172,8 @@ fn f_53_a_blocked_sink_holds_up_neither_the_driver_nor_notices() {
     relay.tell(killed(1));
     relay.end(RunId::unmanaged(1));
     relay.tell(killed(2));
-    assert!(relay.poll_ready(&mut cx).is_pending());
-    assert!(relay.poll_idle(&mut cx).is_pending());
+    assert!(relay.poll_ready(&cx).is_pending());
+    assert!(relay.poll_idle(&cx).is_pending());
     assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
 
     drop(open);
@@ -189,9 +189,9 @@ fn f_53_the_driver_is_woken_when_there_is_room_again() {
     let mut relay = relay(vec![Box::new(sink)], Box::new(drop), true);
     let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
     let waker = Arc::clone(&wakes).into();
-    let mut cx = Context::from_waker(&waker);
+    let cx = Context::from_waker(&waker);
     let line = [&vec![b'x'; SCRATCH - 1][..], b"\n"].concat();
-    while relay.poll_ready(&mut cx).is_ready() {
+    while relay.poll_ready(&cx).is_ready() {
         print(&mut relay, 1, &line);
     }
     was_called.recv_timeout(PATIENCE).expect("the sink is called");
@@ -199,7 +199,7 @@ fn f_53_the_driver_is_woken_when_there_is_room_again() {
     drop(open);
     idle(&relay);
     assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
-    assert!(relay.poll_ready(&mut cx).is_ready());
+    assert!(relay.poll_ready(&cx).is_ready());
 }
 
 #[test]
