@@ -138,8 +138,8 @@ fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
 }
 
 #[test]
-fn f_5_pm_7_another_user_is_really_another_user() {
-    const NAME: &str = "sys::f_5_pm_7_another_user_is_really_another_user";
+fn f_5_76_pm_7_another_user_is_really_another_user() {
+    const NAME: &str = "sys::f_5_76_pm_7_another_user_is_really_another_user";
     if !is_root() {
         return skip(NAME, "only root may become somebody else");
     }
@@ -220,8 +220,8 @@ fn f_8_no_process_to_be_had_is_a_shortage_that_passes() {
 }
 
 #[test]
-fn f_9_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() {
-    alone("sys::f_9_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing", || {
+fn f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() {
+    alone("sys::f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing", || {
         let system = System::new();
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).expect("a lower limit");

@@ -13,22 +13,23 @@ pub(crate) struct Census {
 
 impl Census {
     pub(crate) fn take() -> Self {
-        let names = |dir: &str| -> BTreeSet<String> {
-            let entries = fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
-            entries
-                .filter_map(|path| fs::read_link(&path).ok().map(|to| format!("{path:?} -> {to:?}")))
-                .collect()
-        };
-        let tasks: Vec<_> =
-            fs::read_dir("/proc/self/task").expect("/proc").map(|task| task.expect("task").path()).collect();
+        let paths = |dir: &str| fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
+        let descriptors = paths("/proc/self/fd").filter_map(|path| {
+            let target = fs::read_link(&path).ok()?.display().to_string();
+            // The directory that is being read is open, too.
+            (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
+        });
+        let tasks: Vec<_> = paths("/proc/self/task").collect();
         let children = tasks.iter().flat_map(|task| {
             let pids = fs::read_to_string(task.join("children")).unwrap_or_default();
             pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
         });
-        let mut descriptors = names("/proc/self/fd");
-        // The directory that is being read.
-        descriptors.retain(|descriptor| !descriptor.contains("/proc/"));
-        Self { descriptors, threads: tasks.len(), children: children.collect() }
+        Self { descriptors: descriptors.collect(), threads: tasks.len(), children: children.collect() }
+    }
+
+    /// How many descriptors there are.
+    pub(crate) fn descriptors(&self) -> usize {
+        self.descriptors.len()
     }
 
     /// Nothing more than before; fewer threads are fine.

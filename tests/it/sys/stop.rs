@@ -157,3 +157,19 @@ fn a_leader_is_reaped_as_soon_as_somebody_asks_who_is_left() {
     assert!(child.0.left().is_empty());
     assert_eq!(status_field(child.id(), "State"), None);
 }
+
+#[test]
+fn a_process_costs_three_descriptors_and_gives_each_back_when_it_can() {
+    alone("sys::stop::a_process_costs_three_descriptors_and_gives_each_back_when_it_can", || {
+        drop(Child::shell("exit 0"));
+        let before = Census::take();
+        let more = || Census::take().descriptors() - before.descriptors();
+        let mut child = Child::shell("exec sleep 100 >&- 2>&-");
+        assert_eq!(more(), if PORTABLE { 2 } else { 3 });
+        child.read_to_end(Stream::Stdout);
+        child.read_to_end(Stream::Stderr);
+        assert_eq!(more(), if PORTABLE { 0 } else { 1 });
+        drop(child);
+        Census::take().assert_unchanged_since(&before);
+    });
+}
