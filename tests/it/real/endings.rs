@@ -119,9 +119,9 @@ fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_w
             let mut notices = monitor.notices();
             // As a daemon does: a session of its own, and the parent exits with 0.
             monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
+            let begin = now();
             monitor.start_process("daemon").unwrap();
             started(&mut notices, "daemon").await;
-            let begin = now();
             let daemonized = hear(&mut notices, |notice| match notice.news {
                 News::Leaked { daemonized } => Some(daemonized),
                 _ => None,

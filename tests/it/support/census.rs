@@ -7,7 +7,7 @@ use std::fs;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
-    threads: usize,
+    threads: Vec<String>,
     children: BTreeSet<String>,
 }
 
@@ -24,7 +24,10 @@ impl Census {
             let pids = fs::read_to_string(task.join("children")).unwrap_or_default();
             pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
         });
-        Self { descriptors: descriptors.collect(), threads: tasks.len(), children: children.collect() }
+        let names = tasks.iter().filter_map(|task| fs::read_to_string(task.join("comm")).ok());
+        let mut threads: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
+        threads.sort();
+        Self { descriptors: descriptors.collect(), threads, children: children.collect() }
     }
 
     /// How many descriptors there are.
@@ -36,7 +39,13 @@ impl Census {
     pub(crate) fn assert_unchanged_since(&self, before: &Self) {
         assert_eq!(self.descriptors, before.descriptors, "descriptors");
         assert_eq!(self.children, before.children, "children");
-        assert!(self.threads <= before.threads, "{} threads, {} before", self.threads, before.threads);
+        let (threads, before) = (&self.threads, &before.threads);
+        assert!(threads.len() <= before.len(), "threads: {threads:?}, before: {before:?}");
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.len()
     }
 }
 
