@@ -1,0 +1,102 @@
+//! Durations as people write them: plain seconds, as Twisted took them, or with units.
+
+use std::fmt;
+use std::time::Duration;
+
+use childminder::{Policy, PolicyError, seconds};
+use jiff::SignedDuration;
+
+/// Reads `5`, `0.5`, `500ms` or `1m 30s`. PMT-6: what is no length of time is refused.
+///
+/// # Errors
+///
+/// [`DurationError`], which says what is wrong but not with which text: whoever asked knows that.
+pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
+    if let Ok(number) = text.parse::<f64>() {
+        return seconds("duration", number).map_err(DurationError::Number);
+    }
+    let Ok(signed) = text.parse::<SignedDuration>() else { return Err(DurationError::NotADuration) };
+    match Duration::try_from(signed) {
+        Ok(duration) if duration > Policy::LONGEST => Err(DurationError::TooLong),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err(DurationError::Negative),
+    }
+}
+
+/// Why a text is not a duration for a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DurationError {
+    /// Neither a number nor a duration with units.
+    NotADuration,
+    /// A number, but none that can be a length of time.
+    Number(PolicyError),
+    /// Less than nothing.
+    Negative,
+    /// Longer than [`Policy::LONGEST`].
+    TooLong,
+}
+
+impl fmt::Display for DurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotADuration => {
+                f.write_str("say seconds, such as 0.5, or units, such as 500ms or '1m 30s'")
+            }
+            Self::Number(error) => write!(f, "this {error}"),
+            Self::Negative => f.write_str("this duration is negative"),
+            Self::TooLong => f.write_str("this duration is longer than a hundred years"),
+        }
+    }
+}
+
+impl std::error::Error for DurationError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Number(error) => Some(error),
+            Self::NotADuration | Self::Negative | Self::TooLong => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pmt_2_seconds_and_units_are_read() {
+        for (text, millis) in [
+            ("0", 0),
+            ("5", 5_000),
+            ("5.0", 5_000),
+            (".5", 500),
+            ("1e3", 1_000_000),
+            ("500ms", 500),
+            ("1m 30s", 90_000),
+            ("1m30s", 90_000),
+            ("1.5s", 1_500),
+            ("2 hours", 7_200_000),
+            ("PT3S", 3_000),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn pmt_6_what_is_no_length_of_time_is_refused() {
+        for (text, why) in [
+            ("nan", "this duration is not a number"),
+            ("NaN", "this duration is not a number"),
+            ("-1", "this duration is negative"),
+            ("-1s", "this duration is negative"),
+            ("inf", "this duration is longer than a hundred years"),
+            ("-inf", "this duration is negative"),
+            ("1e300", "this duration is longer than a hundred years"),
+            ("9000000 hours", "this duration is longer than a hundred years"),
+            ("", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("soon", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("5 s s", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+        ] {
+            assert_eq!(parse(text).map_err(|error| error.to_string()), Err(why.to_owned()), "{text:?}");
+        }
+    }
+}
