@@ -14,7 +14,9 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let with = |words: &[String]| [words, &ticker].concat();
     let copier = with(&[bench.baseline.program("copier"), "ticker".to_owned()]);
     let cli = ["run", "-qq", "--name", "ticker", "--"].map(str::to_owned);
-    let cli = with(&[&[bench.baseline.command_line()?][..], &cli].concat());
+    let mut cli = with(&[&[bench.baseline.command_line()?][..], &cli].concat());
+    // It would start the ticker again for ever; so the ticker ends it.
+    cli.push("term".to_owned());
     let turns = take_turns(rounds, || latencies(&cli), || latencies(&copier))?;
     Ok(vec![Row::ratio(
         "one line, p50",
