@@ -1,8 +1,9 @@
 //! Output: what a line costs on its way from a child to a file, and how many come through. Lines of 100 bytes, from a
 //! child that writes as fast as it can. What counts as cost is the CPU time of the contender, not that of the child.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -107,19 +108,19 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
 }
 
 /// A logger that writes to the standard output, not every record by itself.
-struct Batching(Mutex<Vec<u8>>);
+struct Batching(Mutex<String>);
 
-static LOGGER: Batching = Batching(Mutex::new(Vec::new()));
+static LOGGER: Batching = Batching(Mutex::new(String::new()));
 
 impl Batching {
     const ENOUGH: usize = 64 * 1024;
 
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn lock(&self) -> MutexGuard<'_, String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_out(waiting: &mut Vec<u8>) {
-        let written = std::io::stdout().write_all(waiting);
+    fn write_out(waiting: &mut String) {
+        let written = std::io::stdout().write_all(waiting.as_bytes());
         written.expect("the harness gives a file");
         waiting.clear();
     }

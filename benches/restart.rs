@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use childminder::{Policy, ProcessMonitor, Spec, System};
 use tempfile::TempDir;
@@ -38,13 +40,13 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
 
 /// Keeps the child of the command line up. Never returns: the last of the children ends it.
 pub(crate) fn contend(command: &[String]) -> Outcome<()> {
-    let policy = Policy { threshold: std::time::Duration::ZERO, ..Policy::default() };
+    let policy = Policy { threshold: Duration::ZERO, ..Policy::default() };
     let monitor = ProcessMonitor::builder().policy(policy)?.background(System::new())?;
-    let mut notices = monitor.notices();
     monitor.add_process("mayfly", Spec::new(&command[0]).args(&command[1..]))?;
     monitor.start_service();
-    while notices.wait().is_some() {}
-    Ok(())
+    loop {
+        thread::park();
+    }
 }
 
 /// The times between the lives in `file`, in seconds.
