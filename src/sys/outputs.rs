@@ -4,8 +4,9 @@
 //! descriptor 0, 1 or 2, and a child that is started at the same moment by somebody else inherits none.
 
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_io::Async;
 use rustix::io::Errno;
@@ -59,6 +60,8 @@ struct Output {
     /// Whether to read without asking the event loop first. A read that did not fill its buffer emptied the pipe, and
     /// another one at once would be a system call for nothing.
     hot: bool,
+    /// Whether the event loop was asked to call, so that whoever comes next most likely comes because it did.
+    called_for: bool,
     /// Whether the pipe has been made larger, or that was tried.
     grown: bool,
 }
@@ -70,16 +73,22 @@ impl Output {
         let ours = OwnedFd::from(ours);
         rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(Step::Pipe)(errno.into()))?;
         let pipe = Async::new_nonblocking(ours).map_err(failed(Step::Watch))?;
-        Ok((Self { pipe: Some(pipe), hot: false, grown: false }, theirs.into()))
+        Ok((Self { pipe: Some(pipe), hot: false, called_for: false, grown: false }, theirs.into()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let result = loop {
             let Some(pipe) = &self.pipe else { return Poll::Ready(Ok(0)) };
-            if !self.hot {
-                match ready!(pipe.poll_readable(cx)) {
-                    Ok(()) => self.hot = true,
-                    Err(error) => break Err(error),
+            // Not the event loop's word first: it does not take an event for news if it was waiting already when it was
+            // asked to call, and would call a second time.
+            if !self.hot && !mem::take(&mut self.called_for) {
+                match pipe.poll_readable(cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => break Err(error),
+                    Poll::Pending => {
+                        self.called_for = true;
+                        return Poll::Pending;
+                    }
                 }
             }
             match rustix::io::read(pipe, &mut *buf) {

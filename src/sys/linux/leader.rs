@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "signals to a single process by its pidfd, with any number")]
 
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::task::{Context, Poll};
@@ -25,6 +26,8 @@ pub(super) struct Leader {
     life: Life,
     /// `None` only if somebody else reaped it before we could get hold of it.
     pidfd: Option<Async<OwnedFd>>,
+    /// Whether the event loop was asked to call, so that whoever comes next most likely comes because it did.
+    called_for: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +59,14 @@ impl Leader {
     /// That no descriptor is to be had, or that the event loop does not take it. The process lives on.
     pub(super) fn hold(pid: Pid) -> io::Result<Self> {
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self { pid, life: Life::Running, pidfd: Some(Async::new_nonblocking(pidfd)?) }),
+            Ok(pidfd) => {
+                let pidfd = Some(Async::new_nonblocking(pidfd)?);
+                Ok(Self { pid, life: Life::Running, pidfd, called_for: false })
+            }
             // With SIGCHLD ignored the kernel reaps by itself, and a short life is over before we look (F-19).
-            Err(Errno::SRCH) => Ok(Self { pid, life: Life::Gone(Exit::Lost), pidfd: None }),
+            Err(Errno::SRCH) => {
+                Ok(Self { pid, life: Life::Gone(Exit::Lost), pidfd: None, called_for: false })
+            }
             Err(errno) => Err(errno.into()),
         }
     }
@@ -78,9 +86,18 @@ impl Leader {
             if let Life::Zombie(exit) | Life::Gone(exit) = self.life {
                 return Poll::Ready(exit);
             }
+            // Not the event loop's word first: it does not take an event for news if it was waiting already when it was
+            // asked to call, and would call a second time.
+            if mem::take(&mut self.called_for) {
+                self.look(WaitIdOptions::NOWAIT);
+                continue;
+            }
             match self.pidfd.as_ref().map(|pidfd| pidfd.poll_readable(cx)) {
                 Some(Poll::Ready(Ok(()))) | None => self.look(WaitIdOptions::NOWAIT),
-                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Pending) => {
+                    self.called_for = true;
+                    return Poll::Pending;
+                }
                 // The event loop is out of memory. To ask again at once is costly, and loses nothing.
                 Some(Poll::Ready(Err(_))) => {
                     self.look(WaitIdOptions::NOWAIT);
