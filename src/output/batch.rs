@@ -43,13 +43,22 @@ impl<'a> Batch<'a> {
     /// Appends every line to `out` as Twisted showed it: `[name] text`, or `[name+] text` if it continues the line
     /// before. A name has no `+` in it, so the two cannot be confused (F-54).
     pub fn render(&self, out: &mut Vec<u8>) {
-        let start = format!("[{}] ", self.name);
-        let continued = format!("[{}+] ", self.name);
+        let starts = self.starts();
+        let plain = self.lines.are_plain();
         for line in self.lines() {
-            out.extend_from_slice(if line.continued { continued.as_bytes() } else { start.as_bytes() });
-            line.push_text(out);
+            out.extend_from_slice(starts[usize::from(line.continued)].as_bytes());
+            if plain {
+                out.extend_from_slice(line.bytes);
+            } else {
+                line.push_text(out);
+            }
             out.push(b'\n');
         }
+    }
+
+    /// What a line begins with when it is shown, and what one that continues another does.
+    pub(super) fn starts(&self) -> [String; 2] {
+        [format!("[{}] ", self.name), format!("[{}+] ", self.name)]
     }
 }
 

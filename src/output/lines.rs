@@ -14,6 +14,7 @@ use std::mem;
 use memchr::{memchr, memrchr};
 
 use super::Line;
+use super::text::is_plain;
 
 /// The default limit in bytes, the ending not counted. Twisted's, too.
 pub(crate) const MAX_LINE: usize = 16 * 1024;
@@ -85,6 +86,11 @@ pub(super) struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    /// Whether no line of these has anything in it that would have to be escaped.
+    pub(super) fn are_plain(&self) -> bool {
+        is_plain(self.head) && is_plain(self.body)
+    }
+
     fn end_a_line(&self) -> bool {
         let last = if self.body.is_empty() { self.head } else { self.body };
         last.ends_with(b"\n")

@@ -21,12 +21,12 @@ impl Sink for LogSink {
             return;
         }
         let name: &str = batch.name();
+        let starts = batch.starts();
         for line in batch.lines() {
-            let plus = if line.continued { "+" } else { "" };
             log::info!(
                 target: Self::TARGET,
                 name = name, stream:% = batch.stream(), run = batch.run().number();
-                "[{name}{plus}] {}", line.text()
+                "{}{}", starts[usize::from(line.continued)], line.text()
             );
         }
     }

@@ -11,8 +11,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::machine::{Name, Notice, RunId, Stream};
 
-/// The size of the read buffer. There is one; whoever is readable borrows it.
-pub(super) const SCRATCH: usize = 256 * 1024;
+/// The size of the read buffer. There is one; whoever is readable borrows it. What is read is soon looked at, so it
+/// should still be in the cache of a core by then: of 256 KiB it is not, and a line costs half as much again.
+pub(super) const SCRATCH: usize = 64 * 1024;
 /// There is room for more output while less than this is queued, in bytes of memory.
 pub(super) const LIMIT: usize = 1024 * 1024;
 /// When the limit was reached, the driver is woken at this: so it reads in bursts, not byte by byte.
@@ -20,7 +21,7 @@ const ROOM: usize = LIMIT / 2;
 /// The most notices that wait.
 pub(super) const MOST_NOTICES: usize = 4096;
 /// The most buffers that are kept for later.
-const MOST_SPARE: usize = 2;
+const MOST_SPARE: usize = 8;
 
 /// One thing to hand over.
 #[derive(Debug)]

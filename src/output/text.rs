@@ -14,7 +14,7 @@ const RESET: &str = "\x1b[0m";
 /// The text of `line`; borrowed unless something in it has to be escaped.
 pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(line) {
-        Ok(text) if is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
+        Ok(text) if is_plain(line) || is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
         _ => {
             let mut out = Vec::with_capacity(line.len() + 16);
             push_text(line, &mut out);
@@ -25,6 +25,9 @@ pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
 
 /// Appends the text of `line` to `out`.
 pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
+    if is_plain(line) {
+        return out.extend_from_slice(line);
+    }
     match str::from_utf8(line) {
         Ok(_) if is_tame(line) => out.extend_from_slice(line),
         Ok(text) => push_escaped(text, out),
@@ -32,8 +35,15 @@ pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether no byte is one that a [`special`] character begins with, which nearly always settles it. Without a branch
-/// inside of a block, so that the compiler looks at many bytes at a time.
+/// Whether there is nothing but printable ASCII, tabs and line feeds: nothing to escape, and nothing that could be
+/// invalid. It nearly always settles the matter for all lines of a read at once. Without a branch inside of a block, so
+/// that the compiler looks at many bytes at a time.
+pub(super) fn is_plain(bytes: &[u8]) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n');
+    bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & plain(byte)))
+}
+
+/// Whether no byte is one that a [`special`] character begins with: that settles it for most text beyond ASCII.
 fn is_tame(line: &[u8]) -> bool {
     let tame = |byte: u8| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2);
     line.chunks(32).all(|block| block.iter().fold(true, |all, &byte| all & tame(byte)))
@@ -116,4 +126,23 @@ fn push_bytes(line: &[u8], out: &mut Vec<u8>) {
 fn push_hex(byte: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.extend_from_slice(&[b'\\', b'x', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_63_lp_7_what_is_plain_is_shown_as_it_is_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for at in [0, 63, 64, 98] {
+                let mut line = [b'x'; 99];
+                line[at] = byte;
+                // A line feed never comes here: it ends the line.
+                let as_it_is =
+                    byte == b'\n' || (matches!(str::from_utf8(&line), Ok(line) if special(line).is_none()));
+                assert_eq!(is_plain(&line), as_it_is, "{byte:#x} at {at}");
+            }
+        }
+    }
 }

@@ -327,9 +327,9 @@ fn f_58_a_burst_arrives_whole_and_in_order() {
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut relay =
         relay(vec![Box::new(WriterSink::new(Shared(Arc::clone(&written))))], Box::new(drop), true);
-    for (turn, chunk) in burst.as_bytes().chunks(70_001).enumerate() {
+    for (turn, chunk) in burst.as_bytes().chunks(60_001).enumerate() {
         // Every other read is small, so that copies and swapped buffers take turns.
-        for part in chunk.chunks(if turn % 2 == 0 { 70_001 } else { 3_333 }) {
+        for part in chunk.chunks(if turn % 2 == 0 { 60_001 } else { 3_333 }) {
             within_patience(poll_fn(|cx| relay.poll_ready(cx)));
             print(&mut relay, 1, part);
         }
