@@ -93,17 +93,18 @@ fn pmt_7_a_user_brings_its_groups() {
         return eprintln!("SKIPPED: only root can become nobody");
     };
     let started = |words: &[&str]| {
-        let ids = ["sh", "-c", "echo $(id -u):$(id -g):$(id -G); exec sleep 1000"];
-        let mut minder = Minder::run(&[words, &ids].concat());
+        let ids = "echo $(id -u):$(id -g) $(grep ^Groups: /proc/self/status); exec sleep 1000";
+        let mut minder = Minder::run(&[words, &["sh", "-c", ids]].concat());
         let line = minder.out.next();
         assert_eq!(minder.stop().status, 0);
         line
     };
     let (uid, gid) = (nobody.uid, nobody.gid);
-    assert_eq!(started(&["--user", "nobody"]), format!("[sh] {uid}:{gid}:{gid}"));
-    assert_eq!(started(&["--user", &uid.to_string()]), format!("[sh] {uid}:{gid}:{gid}"));
-    assert_eq!(started(&["--user", "nobody", "--group", "7"]), format!("[sh] {uid}:7:7"));
-    assert_eq!(started(&["--group", "7"]), "[sh] 0:7:7");
+    let expected = format!("[sh] {uid}:{gid} Groups: {gid}");
+    assert_eq!(started(&["--user", "nobody"]), expected);
+    assert_eq!(started(&["--user", &uid.to_string()]), expected);
+    assert_eq!(started(&["--user", "nobody", "--group", "7"]), format!("[sh] {uid}:7 Groups: 7"));
+    assert_eq!(started(&["--group", "7"]), "[sh] 0:7 Groups:");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use tempfile::TempDir;
 
 use super::minder::{Ended, Minder, PROGRAM};
 
@@ -68,6 +69,45 @@ fn f_52_a_signal_during_the_start_leaves_nobody_behind() {
         let Ended { status, err, .. } = minder.end();
         assert_eq!(status, 0, "{signal}: {err}");
     }
+}
+
+#[test]
+fn f_52_all_handlers_are_there_before_the_first_start() {
+    let dir = TempDir::new().unwrap();
+    let trace = dir.path().join("trace");
+    let Some(mut command) = traced(&[
+        "-f",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=rt_sigaction,execve",
+        "-e",
+        "signal=none",
+    ]) else {
+        return;
+    };
+    let mut minder = Minder::start(command.args(["run", "sh", "-c", "echo ready; exec sleep 1000"]));
+    minder.out.wait_for("ready");
+    let trace = fs::read_to_string(trace).unwrap();
+    // The first is our own.
+    let (start, _) = trace.match_indices("execve(").nth(1).expect("the start");
+    for signal in ENDING {
+        let handler = trace.find(&format!("rt_sigaction({}, {{sa_handler=0x", signal.as_str()));
+        assert!(handler.is_some_and(|handler| handler < start), "{signal} in {trace}");
+    }
+    assert_eq!(minder.stop().status, 0);
+}
+
+/// `childminder` under strace, but as our own child. None, where there is no strace, or it may not trace.
+fn traced(options: &[&str]) -> Option<Command> {
+    if !Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|it| it.success())
+    {
+        eprintln!("SKIPPED: strace is missing, or may not trace");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-D", "-qq"]).args(options).arg(PROGRAM);
+    Some(command)
 }
 
 /// Whether a process has a handler for this signal. Not, if it has ended.
