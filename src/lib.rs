@@ -29,7 +29,7 @@
 //!
 //! The [`Driver`] is one future and runs wherever you run it; [`ProcessMonitor::background`] gives it a thread. Besides
 //! it there are at most three helpers, whatever the number of children: the event loop of `async-io`, the clock of
-//! `futures-timer`, and one for sinks, started with the first output, so that a slow sink holds up nothing but output.
+//! `futures-timer`, and one for sinks, started when there is first something to tell, so that a slow sink holds up nothing but output.
 //!
 //! # Panics
 //!

@@ -27,7 +27,36 @@ impl<S> Definition<S> {
     }
 }
 
-/// The processes of a monitor, and every decision about them. See the [module](super) for how to drive it.
+/// The processes of a monitor and every decision about them, without a clock, a thread or a future.
+///
+/// [`ProcessMonitor`](crate::ProcessMonitor) drives one of these; so can an event loop of your own.
+///
+/// It is driven like this, and never does anything by itself:
+///
+/// 1. Tell it something, with the time it is: a command ([`add_process`](Self::add_process),
+///    [`stop_service`](Self::stop_service), …) or news ([`handle_event`](Self::handle_event)).
+/// 2. Carry out what it wants, in order: [`poll_output`](Self::poll_output) until `None`. A
+///    [`Spawn`](Output::Spawn) and a [`Look`](Output::Look) are answered with an [`Event`], which is step 1 again.
+/// 3. Ask when to come back: [`poll_timeout`](Self::poll_timeout). Then call
+///    [`handle_timeout`](Self::handle_timeout) and go on with step 2. Early, late and repeated calls do no harm.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use childminder::{Definition, Event, Machine, Output};
+///
+/// let mut now = Instant::now(); // the only clock is yours
+/// let mut machine = Machine::new();
+/// machine.start_service(now);
+/// machine.add_process("web".parse()?, Definition::new("command line of your choice"), now)?;
+///
+/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("it is wanted at once") };
+/// assert_eq!(spec, "command line of your choice");
+/// machine.handle_event(Event::Started { run, pid: 42 }, now);
+///
+/// now += Duration::from_secs(7);
+/// assert_eq!(machine.status("web").and_then(|status| status.pid), Some(42));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Machine<S> {
     /// By slot; a free slot is `None`.

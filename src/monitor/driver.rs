@@ -133,7 +133,7 @@ impl Driver {
     }
 
     /// Asks every source that has called.
-    fn poll_live(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_live(&mut self, cx: &Context<'_>) -> bool {
         let mut calls = std::mem::take(&mut self.calls);
         self.wakeups.take(&mut calls);
         if !self.stalled.is_empty() && self.relay.poll_ready(cx).is_ready() {

@@ -96,7 +96,7 @@ impl ProcessMonitor {
         let name = Name::new(name)?;
         spec.check()?;
         let definition = Definition {
-            policy: spec.get_policy().unwrap_or(self.shared().policy),
+            policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
             stop_signal: spec.get_stop_signal(),
             spec: Arc::new(spec),
         };

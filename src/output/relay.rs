@@ -49,7 +49,7 @@ impl Relay {
     }
 
     /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Ask before every read.
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.way {
             Way::Inline(_) => Poll::Ready(()),
             Way::Queued(queue) => queue.poll_room(cx),
@@ -113,7 +113,7 @@ impl Relay {
     }
 
     /// Ready when everything so far has been handed over and flushed.
-    pub(crate) fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.way {
             Way::Inline(_) => Poll::Ready(()),
             Way::Queued(queue) => queue.poll_idle(cx),

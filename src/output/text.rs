@@ -14,7 +14,7 @@ const RESET: &str = "\x1b[0m";
 /// The text of `line`; borrowed unless something in it has to be escaped.
 pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(line) {
-        Ok(text) if is_plain(line) || text.chars().all(is_harmless) => Cow::Borrowed(text),
+        Ok(text) if is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
         _ => {
             let mut out = Vec::with_capacity(line.len() + 16);
             push_text(line, &mut out);
@@ -25,37 +25,37 @@ pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
 
 /// Appends the text of `line` to `out`.
 pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
-    if is_plain(line) {
-        return out.extend_from_slice(line);
-    }
     match str::from_utf8(line) {
+        Ok(_) if is_tame(line) => out.extend_from_slice(line),
         Ok(text) => push_escaped(text, out),
         Err(_) => push_bytes(line, out),
     }
 }
 
-/// Whether this is printable ASCII and tabs: nearly every line there is. Without a branch inside of a block, so that
-/// the compiler looks at many bytes at a time.
-fn is_plain(line: &[u8]) -> bool {
-    line.chunks(32)
-        .all(|block| block.iter().fold(true, |plain, &byte| plain & matches!(byte, b' '..=b'~' | b'\t')))
+/// Whether no byte is one that a [`special`] character begins with, which nearly always settles it. Without a branch
+/// inside of a block, so that the compiler looks at many bytes at a time.
+fn is_tame(line: &[u8]) -> bool {
+    let tame = |byte: u8| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2);
+    line.chunks(32).all(|block| block.iter().fold(true, |all, &byte| all & tame(byte)))
 }
 
-/// Whether this character shows itself and changes nothing else. Not so: C0, DEL, C1, the line and paragraph
-/// separators, and what reverses the direction of writing.
-fn is_harmless(c: char) -> bool {
-    match c {
-        '\t' => true,
-        '\0'..='\x1f' | '\x7f'..='\u{9f}' => false,
-        '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
-        _ => true,
-    }
+/// Where the first character is that does more than to show itself: C0 but tab, DEL, C1, the line and paragraph
+/// separators, and what reverses the direction of writing. In valid UTF-8 these few bytes can be nothing else.
+fn special(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    (0..bytes.len()).find(|&at| match bytes[at] {
+        b'\t' => false,
+        0x00..=0x1f | 0x7f => true,
+        0xc2 => matches!(bytes[at..], [_, 0x80..=0x9f, ..]),
+        0xe2 => matches!(bytes[at..], [_, 0x80, 0xa8..=0xae, ..] | [_, 0x81, 0xa6..=0xa9, ..]),
+        _ => false,
+    })
 }
 
 fn push_escaped(text: &str, out: &mut Vec<u8>) {
     let mut rest = text;
     let mut coloured = false;
-    while let Some(at) = rest.find(|c| !is_harmless(c)) {
+    while let Some(at) = special(rest) {
         let (shown, special) = rest.split_at(at);
         out.extend_from_slice(shown.as_bytes());
         let length = match colour(special) {
@@ -65,7 +65,7 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
                 sequence.len()
             }
             None => {
-                let c = special.chars().next().expect("`find` found a character here");
+                let c = special.chars().next().expect("there is a special one");
                 push_control(c, out);
                 c.len_utf8()
             }

@@ -21,7 +21,7 @@ use libc::c_int;
 
 use crate::machine::Step;
 
-use super::launch::{Launch, Words};
+use super::launch::Launch;
 use super::platform;
 
 /// The step that failed in the child, small enough to be sent through a pipe.
@@ -67,16 +67,12 @@ impl Launch {
     /// The caller is the only thread of a process that was forked for this, with all signals blocked, and exits if
     /// this returns.
     pub(super) unsafe fn become_program(&self) -> Refusal {
-        let refusal = match self.take_on_surroundings() {
-            Ok(()) => {
-                let (args, env): (&Words, &Words) = (self.args(), self.env());
-                // SAFETY: all three are C strings, or arrays of them that end with a null pointer.
-                unsafe { libc::execve(self.program().as_ptr(), args.as_ptr(), env.as_ptr()) };
-                Refusal::at(Step::Exec)
-            }
-            Err(refusal) => refusal,
-        };
-        refusal
+        if let Err(refusal) = self.take_on_surroundings() {
+            return refusal;
+        }
+        // SAFETY: all three are C strings, or arrays of them that end with a null pointer.
+        unsafe { libc::execve(self.program().as_ptr(), self.args().as_ptr(), self.env().as_ptr()) };
+        Refusal::at(Step::Exec)
     }
 
     fn take_on_surroundings(&self) -> Result<(), Refusal> {

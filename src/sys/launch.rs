@@ -122,7 +122,7 @@ pub(super) struct LowDescriptors {
 }
 
 impl LowDescriptors {
-    fn fill() -> Result<Self, SpawnError> {
+    pub(super) fn fill() -> Result<Self, SpawnError> {
         let mut held = Vec::new();
         loop {
             let null = open_for_reading(Path::new("/dev/null"))?;

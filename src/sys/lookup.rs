@@ -75,14 +75,15 @@ pub(super) fn find(spec: &Spec, dir: &WorkingDir) -> Result<PathBuf, SpawnError>
         return Ok(name.into());
     }
     let path = path_of(spec);
+    let entries = path.as_ref().map_or(DEFAULT_PATH.as_bytes(), |path| path.as_bytes());
     let mut refused = None;
-    for entry in path.as_deref().unwrap_or(DEFAULT_PATH.as_ref()).as_bytes().split(|b| *b == b':') {
+    for entry in entries.split(|b| *b == b':') {
         let entry = if entry.is_empty() { OsStr::new(".") } else { OsStr::from_bytes(entry) };
         let candidate = Path::new(entry).join(name);
         match fault(&candidate, dir) {
             None => return Ok(candidate),
             Some(Fault { errno: Errno::NOENT | Errno::NOTDIR, .. }) => {}
-            Some(fault) => refused = refused.or(Some(fault.error(&candidate))),
+            Some(fault) => refused = refused.or_else(|| Some(fault.error(&candidate))),
         }
     }
     Err(refused.unwrap_or_else(|| {

@@ -41,7 +41,7 @@ use futures_timer::Delay;
 use crate::host::{Host, Process, Sleep, Spec};
 use crate::machine::SpawnError;
 
-use self::launch::Launch;
+use self::launch::{Launch, LowDescriptors};
 use self::platform::BackEnd;
 
 /// The real world: the monotonic clock, and the processes of this machine.
@@ -71,8 +71,12 @@ impl System {
     /// If those threads cannot be started even now.
     #[must_use]
     pub fn new() -> Self {
+        // What is opened now stays open, and must not become the standard input of somebody.
+        let low = LowDescriptors::fill();
         drop(Delay::new(Duration::ZERO));
-        Self { back_end: BackEnd::choose() }
+        let back_end = BackEnd::choose();
+        drop(low);
+        Self { back_end }
     }
 
     /// The program that [`spawn`](Host::spawn) would execute. Nothing is started.

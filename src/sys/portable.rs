@@ -20,10 +20,11 @@
 use std::fmt;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::pin::Pin as Pinned;
+use std::pin::Pin;
 use std::process::ExitStatus;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 
 use futures_lite::future::{block_on, or, poll_once};
@@ -41,9 +42,25 @@ use super::platform;
 /// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Installs the handler for SIGCHLD and starts the threads, which may fail later, for want of descriptors.
+/// Installs the handler for SIGCHLD and starts the thread that waits for it, once and for all.
+///
+/// `async-process` would do both when it needs them, and that is after the first process was created: too late for a
+/// failure to leave nothing behind.
+///
+/// # Panics
+///
+/// If the thread cannot be started.
 pub(super) fn warm_up() {
-    block_on(poll_once(async_process::driver()));
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        let mut driver = Box::pin(async_process::driver());
+        // From here on it counts as driven, and no second thread is started.
+        block_on(poll_once(&mut driver));
+        thread::Builder::new()
+            .name("childminder-sigchld".into())
+            .spawn(|| async_io::block_on(driver))
+            .expect("a thread can be started at the start of a program");
+    });
 }
 
 /// Starts a process.
@@ -79,7 +96,7 @@ struct PortableProcess {
 }
 
 /// The future holds the child: there is only this one, for two of them wake each other for ever.
-type Status = Pinned<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
+type Status = Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
 
 enum Life {
     /// Not reaped; only polling the future does that.

@@ -6,6 +6,7 @@ use std::process::Command;
 fn run(name: &str) -> String {
     let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
     let path: PathBuf = folder.join(name);
+    assert!(path.exists(), "{name} is not built; `cargo test` without `--test it` builds it");
     let output = Command::new("timeout").arg("60").arg(&path).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(

@@ -8,6 +8,7 @@
 mod examples;
 mod machine;
 mod monitor;
+mod output;
 mod real;
 mod support;
 mod sys;

@@ -52,7 +52,7 @@ fn f_1_pm_20_a_missing_program_is_an_error_that_says_where_it_was_looked_for() {
         let before = Census::take();
         // Plain, with a directory, and by the other way to a process: all the same (PM-20).
         let plain = Spec::new(&path);
-        for spec in [plain.clone(), plain.clone().cwd("/tmp"), plain.clone().umask(0o22)] {
+        for spec in [plain.clone(), plain.clone().cwd("/tmp"), plain.umask(0o22)] {
             let error = system.spawn(&spec).expect_err("missing");
             assert_eq!((error.step(), error.raw_os_error()), (Step::Find, Some(libc::ENOENT)));
             assert_eq!(error.subject(), path.to_str().unwrap());
@@ -138,15 +138,15 @@ fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
 }
 
 #[test]
-fn f_5_pm_7_another_user_is_really_another_user() {
-    const NAME: &str = "sys::f_5_pm_7_another_user_is_really_another_user";
+fn f_5_76_pm_7_another_user_is_really_another_user() {
+    const NAME: &str = "sys::f_5_76_pm_7_another_user_is_really_another_user";
     if !is_root() {
         return skip(NAME, "only root may become somebody else");
     }
     let ids =
         |child: &Child| ["Uid", "Gid", "Groups"].map(|field| status_field(child.id(), field).expect(field));
     let spec = Spec::new("sleep").arg("100").uid(65_534).gid(65_533);
-    let child = Child::start(&spec.clone()).expect("it starts");
+    let child = Child::start(&spec).expect("it starts");
     assert_eq!(ids(&child), ["65534\t65534\t65534\t65534", "65533\t65533\t65533\t65533", ""]);
     assert_eq!(status_field(child.id(), "CapEff").unwrap(), "0000000000000000");
     let child = Child::start(&spec.groups([7, 1_000_000])).expect("it starts");
@@ -220,8 +220,8 @@ fn f_8_no_process_to_be_had_is_a_shortage_that_passes() {
 }
 
 #[test]
-fn f_9_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() {
-    alone("sys::f_9_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing", || {
+fn f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() {
+    alone("sys::f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing", || {
         let system = System::new();
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).expect("a lower limit");

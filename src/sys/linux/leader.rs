@@ -67,6 +67,11 @@ impl Leader {
         self.pid
     }
 
+    /// Whether it is alive, as far as we have seen.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.life, Life::Running)
+    }
+
     /// Ready when it has died. Does not reap.
     pub(super) fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         loop {
@@ -79,7 +84,7 @@ impl Leader {
                 // The event loop is out of memory. To ask again at once is costly, and loses nothing.
                 Some(Poll::Ready(Err(_))) => {
                     self.look(WaitIdOptions::NOWAIT);
-                    if matches!(self.life, Life::Running) {
+                    if self.is_running() {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
                     }

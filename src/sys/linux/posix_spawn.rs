@@ -109,7 +109,8 @@ impl Drop for Actions {
     }
 }
 
-/// Its own group, no signal blocked, every signal at its default (F-72).
+/// Its own group, no signal blocked, every signal at its default (F-72). That leaves out 32 and 33, which glibc keeps
+/// for its threads, will not have in a set, and ignores in each child that it spawns.
 struct Attributes(posix_spawnattr_t);
 
 impl Attributes {

@@ -60,8 +60,9 @@ impl Process for PidfdProcess {
     }
 
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        let was_alive = self.leader.is_running();
         let exit = self.leader.poll_exit(cx);
-        if exit.is_ready() {
+        if was_alive && exit.is_ready() {
             self.outputs.look_again();
         }
         exit

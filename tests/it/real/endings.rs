@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use childminder::{Exit, News, Signal};
 
+use futures_lite::future::block_on;
+use rustix::process::Pid;
+
 use super::{Kept, builder, every_runtime, hasty, hear, now, sh, started, with_monitor};
-use crate::support::is_alive;
+use crate::support::{alone, is_alive};
 
 /// The process id that a script has printed behind `word`.
 async fn pid_after(kept: &Kept, word: &str) -> u32 {
     let line = loop {
-        if let Some(line) = kept.lines().into_iter().find(|line| line.contains(word)) {
+        if let Some(line) = kept.all().into_iter().find(|line| line.contains(word)) {
             break line;
         }
         futures_lite::future::yield_now().await;
@@ -52,10 +55,10 @@ async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
 async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() {
     let kept = Kept::default();
     with_monitor(builder().sink(kept.clone()), async |monitor| {
-        // The member closes its output, so that only its group tells of it.
-        let script = "trap 'exit 0' TERM
-            (trap '' TERM; exec >/dev/null 2>&1; while :; do sleep 0.05; done) & echo member $!; wait";
-        monitor.add_process("shell", sh(script)).unwrap();
+        // The member says that it is deaf, and then closes its output, so that only its group tells of it.
+        let member = r#"trap "" TERM; echo member $$; exec >/dev/null 2>&1; while :; do sleep 0.05; done"#;
+        let script = format!("trap 'exit 0' TERM; sh -c '{member}' & wait");
+        monitor.add_process("shell", sh(&script)).unwrap();
         let mut notices = monitor.notices();
         monitor.start_service();
         started(&mut notices, "shell").await;
@@ -87,7 +90,7 @@ async fn f_26_a_stopped_process_hears_the_stop() {
 
 #[test]
 fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
-    futures_lite::future::block_on(async {
+    block_on(async {
         let kept = Kept::default();
         with_monitor(builder().sink(kept.clone()), async |monitor| {
             let mut notices = monitor.notices();
@@ -108,38 +111,29 @@ fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
 }
 
 #[test]
-fn f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for() {
-    crate::support::alone(
-        "real::endings::f_17_28_pm_22_what_leaves_the_group_and_holds_the_output_is_told_of_and_not_waited_for",
-        || {
-            let kept = Kept::default();
-            let escaped =
-                futures_lite::future::block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
-                    let mut notices = monitor.notices();
-                    // As a daemon does: a session of its own, and the parent exits with 0.
-                    monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
-                    monitor.start_service();
-                    started(&mut notices, "daemon").await;
-                    let begin = now();
-                    let daemonized = hear(&mut notices, |notice| match notice.news {
-                        News::Leaked { daemonized } => Some(daemonized),
-                        _ => None,
-                    });
-                    assert!(daemonized.await);
-                    monitor.hold_process("daemon").unwrap().await.unwrap();
-                    assert!(begin.elapsed() >= hasty().leak_timeout);
-                    pid_after(&kept, "escaped").await
-                }));
-            // Nobody minds it, as was told. This test does.
-            let escaped = rustix::process::Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
-            for line in kept.lines() {
-                let pid = line.rsplit(' ').next().unwrap().parse().unwrap();
-                let _ = rustix::process::kill_process(
-                    rustix::process::Pid::from_raw(pid).unwrap(),
-                    rustix::process::Signal::KILL,
-                );
-            }
-            assert!(!kept.lines().is_empty(), "{escaped:?}");
-        },
-    );
+fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_waited_for() {
+    const NAME: &str = "real::endings::f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_waited_for";
+    alone(NAME, || {
+        let kept = Kept::default();
+        let escaped = block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
+            let mut notices = monitor.notices();
+            // As a daemon does: a session of its own, and the parent exits with 0.
+            monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
+            let begin = now();
+            monitor.start_process("daemon").unwrap();
+            started(&mut notices, "daemon").await;
+            let daemonized = hear(&mut notices, |notice| match notice.news {
+                News::Leaked { daemonized } => Some(daemonized),
+                _ => None,
+            });
+            assert!(daemonized.await);
+            assert!(begin.elapsed() >= hasty().leak_timeout);
+            hear(&mut notices, |notice| matches!(notice.news, News::Exited { .. }).then_some(())).await;
+            pid_after(&kept, "escaped").await
+        }));
+        // Nobody minds it, as was told. This test does.
+        assert!(is_alive(escaped));
+        let escaped = Pid::from_raw(i32::try_from(escaped).unwrap()).unwrap();
+        rustix::process::kill_process(escaped, rustix::process::Signal::KILL).unwrap();
+    });
 }

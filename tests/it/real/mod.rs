@@ -120,14 +120,14 @@ async fn started(notices: &mut Notices, name: &str) -> u32 {
 struct Kept(Arc<Mutex<Vec<String>>>);
 
 impl Kept {
-    fn lines(&self) -> Vec<String> {
+    fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 
     /// Waits for a line that ends like this.
     async fn line(&self, end: &str) -> String {
         loop {
-            if let Some(line) = self.lines().iter().find(|line| line.ends_with(end)) {
+            if let Some(line) = self.all().iter().find(|line| line.ends_with(end)) {
                 return line.clone();
             }
             futures_lite::future::yield_now().await;

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
 
 use super::Census;
 
@@ -28,13 +28,22 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
 /// there is no strace, or it may not trace.
 pub(crate) fn alone_with_fault(inject: &str, name: &str, body: impl FnOnce()) {
     let inject = format!("inject={inject}");
-    let strace = ["strace", "-f", "-qq", "-o", "/dev/null"];
-    let works = Command::new(strace[0]).args(&strace[1..]).args(["-e", "trace=none", "true"]).output();
-    if works.is_ok_and(|output| output.status.success()) {
-        alone_under(&[&strace[..], &["-e", &inject]].concat(), name, body);
+    let wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+    // Inside, there is a tracer already, and none can be tried.
+    if is_inner() || can_trace() {
+        alone_under(&wrapper, name, body);
     } else {
         skip(name, "strace is missing, or may not trace");
     }
+}
+
+fn can_trace() -> bool {
+    let tried = Command::new("strace").args(["-qq", "-o", "/dev/null", "-e", "trace=none", "true"]).output();
+    tried.is_ok_and(|output| output.status.success())
+}
+
+fn is_inner() -> bool {
+    std::env::var_os(MARK).is_some()
 }
 
 /// Says that a test did not happen, and why.
@@ -44,7 +53,7 @@ pub(crate) fn skip(name: &str, reason: &str) {
 
 /// Runs `body` alone, in a process that is started through `wrapper`, such as `prlimit --nofile=20`.
 fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
-    if std::env::var_os(MARK).is_some() {
+    if is_inner() {
         return inner(body);
     }
     let binary = std::env::current_exe().expect("the test binary");
@@ -65,9 +74,9 @@ fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
         .stderr(Stdio::piped());
     let child = command.spawn().expect("the test binary starts");
     let pid = Pid::from_child(&child);
-    let (done, wait) = mpsc::channel();
+    let (done, ended) = mpsc::channel();
     thread::spawn(move || done.send(child.wait_with_output()));
-    let output = wait.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+    let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
         let _ = kill_process_group(pid, Signal::KILL);
         panic!("{name} alone is not done within {DEADLINE:?}")
     });
@@ -86,7 +95,7 @@ fn inner(body: impl FnOnce()) {
     // What was killed a moment ago may take another to die.
     let deadline = async_io::Timer::after(Duration::from_secs(5));
     let everybody_is_gone = async {
-        while let Ok(reaped) = waitpid(None, WaitOptions::NOHANG) {
+        while let Ok(reaped) = wait(WaitOptions::NOHANG) {
             if reaped.is_none() {
                 futures_lite::future::yield_now().await;
             }

@@ -7,35 +7,45 @@ use std::fs;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
-    threads: usize,
+    threads: Vec<String>,
     children: BTreeSet<String>,
 }
 
 impl Census {
     pub(crate) fn take() -> Self {
-        let names = |dir: &str| -> BTreeSet<String> {
-            let entries = fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
-            entries
-                .filter_map(|path| fs::read_link(&path).ok().map(|to| format!("{path:?} -> {to:?}")))
-                .collect()
-        };
-        let tasks: Vec<_> =
-            fs::read_dir("/proc/self/task").expect("/proc").map(|task| task.expect("task").path()).collect();
+        let paths = |dir: &str| fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
+        let descriptors = paths("/proc/self/fd").filter_map(|path| {
+            let target = fs::read_link(&path).ok()?.display().to_string();
+            // The directory that is being read is open, too.
+            (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
+        });
+        let tasks: Vec<_> = paths("/proc/self/task").collect();
         let children = tasks.iter().flat_map(|task| {
             let pids = fs::read_to_string(task.join("children")).unwrap_or_default();
             pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
         });
-        let mut descriptors = names("/proc/self/fd");
-        // The directory that is being read.
-        descriptors.retain(|descriptor| !descriptor.contains("/proc/"));
-        Self { descriptors, threads: tasks.len(), children: children.collect() }
+        let names = tasks.iter().filter_map(|task| fs::read_to_string(task.join("comm")).ok());
+        let mut threads: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
+        threads.sort();
+        Self { descriptors: descriptors.collect(), threads, children: children.collect() }
+    }
+
+    /// How many descriptors there are.
+    pub(crate) fn descriptors(&self) -> usize {
+        self.descriptors.len()
     }
 
     /// Nothing more than before; fewer threads are fine.
     pub(crate) fn assert_unchanged_since(&self, before: &Self) {
         assert_eq!(self.descriptors, before.descriptors, "descriptors");
         assert_eq!(self.children, before.children, "children");
-        assert!(self.threads <= before.threads, "{} threads, {} before", self.threads, before.threads);
+        let (threads, before) = (&self.threads, &before.threads);
+        assert!(threads.len() <= before.len(), "threads: {threads:?}, before: {before:?}");
+    }
+
+    /// How many threads there are.
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.len()
     }
 }
 

@@ -10,7 +10,7 @@ use futures_lite::future::{block_on, or};
 use super::PATIENCE;
 
 /// Runs a future to its end, which must come within `deadline`.
-pub(crate) fn within<T>(deadline: Duration, future: impl Future<Output = T>) -> T {
+fn within<T>(deadline: Duration, future: impl Future<Output = T>) -> T {
     let late = async {
         async_io::Timer::after(deadline).await;
         panic!("not done within {deadline:?}")

@@ -6,7 +6,7 @@ mod child;
 
 pub(crate) use alone::{alone, alone_with_fault, become_nobody, skip};
 pub(crate) use census::{Census, is_alive, status_field};
-pub(crate) use child::{Child, run, within};
+pub(crate) use child::{Child, run};
 
 /// Longer than anything takes on a busy machine; only a broken test gets here.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

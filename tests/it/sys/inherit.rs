@@ -1,1 +1,167 @@
-//! inherit
+//! What a child gets, and does not get, from the program that started it.
+
+use std::os::fd::AsRawFd;
+
+use childminder::{Exit, Signal, Spec, Stdin, Stream};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::support::{Child, alone, run, status_field};
+
+/// By `posix_spawn`, and by fork.
+fn both_ways(spec: &Spec) -> [Spec; 2] {
+    [spec.clone(), spec.clone().umask(0o22)]
+}
+
+fn sh(script: &str) -> Spec {
+    Spec::new("sh").args(["-c", script])
+}
+
+#[test]
+fn f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same() {
+    alone("sys::inherit::f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same", || {
+        let say = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 10).expect("a copy");
+        let script = "echo out; echo err >&2; cat; ls /proc/$$/fd; :";
+        // Everything that can be noticed is noticed after the descriptors are back.
+        let mut seen = Vec::new();
+        for closed in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
+            with_closed(closed, || {
+                for stdin in [Stdin::Null, Stdin::Inherit, Stdin::File("/dev/null".into())] {
+                    for spec in both_ways(&sh(script).stdin(stdin)) {
+                        seen.push(run(&spec));
+                    }
+                    seen.extend(
+                        Child::start(&Spec::new("/none").umask(0))
+                            .is_ok()
+                            .then(|| (Exit::Lost, String::new(), String::new())),
+                    );
+                }
+            });
+        }
+        drop(say);
+        for outcome in seen {
+            assert_eq!(outcome, (Exit::Code(0), "out\n0\n1\n2\n".into(), "err\n".into()));
+        }
+    });
+}
+
+/// Runs `body` with some of the first three descriptors closed, and puts them back.
+#[expect(unsafe_code, reason = "these descriptors have no owner")]
+fn with_closed(closed: &[i32], body: impl FnOnce()) {
+    // SAFETY: nothing else runs in this process, and they are back before anything notices.
+    let copies: Vec<_> = closed
+        .iter()
+        .map(|fd| unsafe {
+            let copy = libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 100);
+            libc::close(*fd);
+            copy
+        })
+        .collect();
+    body();
+    for (fd, copy) in closed.iter().zip(copies) {
+        // SAFETY: as above.
+        unsafe {
+            libc::dup2(copy, *fd);
+            libc::close(copy);
+        }
+    }
+}
+
+#[test]
+fn f_71_a_child_has_three_descriptors() {
+    alone("sys::inherit::f_71_a_child_has_three_descriptors", || {
+        let leaky = std::fs::File::open("/dev/null").expect("open");
+        fcntl_setfd(&leaky, FdFlags::empty()).expect("inheritable");
+        let high = rustix::io::fcntl_dupfd_cloexec(&leaky, 900).expect("a high one");
+        fcntl_setfd(&high, FdFlags::empty()).expect("inheritable");
+        assert!(high.as_raw_fd() >= 900);
+        for spec in both_ways(&sh("ls /proc/$$/fd; :").cwd("/")) {
+            assert_eq!(run(&spec).1, "0\n1\n2\n");
+        }
+    });
+}
+
+#[test]
+fn f_71_a_kernel_that_cannot_close_them_at_once_closes_them_one_by_one() {
+    const NAME: &str = "sys::inherit::f_71_a_kernel_that_cannot_close_them_at_once_closes_them_one_by_one";
+    crate::support::alone_with_fault("close_range:error=ENOSYS", NAME, || {
+        let leaky = std::fs::File::open("/dev/null").expect("open");
+        fcntl_setfd(&leaky, FdFlags::empty()).expect("inheritable");
+        for spec in both_ways(&sh("ls /proc/$$/fd; :")) {
+            assert_eq!(run(&spec).1, "0\n1\n2\n");
+        }
+    });
+}
+
+/// Signals 32 and 33, which no program can use: the C library keeps them for its threads, and its `posix_spawn` ignores
+/// them in every child.
+const OF_THE_C_LIBRARY: u64 = 0b11 << 31;
+
+#[test]
+#[expect(unsafe_code, reason = "a host may have any mask and dispositions")]
+fn f_72_no_signal_is_blocked_or_ignored() {
+    alone("sys::inherit::f_72_no_signal_is_blocked_or_ignored", || {
+        for signal in [libc::SIGHUP, libc::SIGUSR2, libc::SIGPIPE, libc::SIGTERM, 40, 64] {
+            // SAFETY: runs nothing of ours.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        let mut mask = std::mem::MaybeUninit::uninit();
+        // SAFETY: filled before it is read.
+        unsafe {
+            libc::sigfillset(mask.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_BLOCK, mask.as_ptr(), std::ptr::null_mut());
+        }
+        for spec in both_ways(&Spec::new("sleep").arg("100")) {
+            let mut child = Child::start(&spec).expect("it starts");
+            for field in ["SigBlk", "SigIgn", "SigCgt"] {
+                let set = status_field(child.id(), field).expect("alive");
+                let set = u64::from_str_radix(&set, 16).expect("hexadecimal") & !OF_THE_C_LIBRARY;
+                assert_eq!(set, 0, "{field}");
+            }
+            child.signal(Signal::TERM);
+            assert_eq!(child.exit(), Exit::Signal { signal: Signal::TERM, core: false });
+        }
+        let own = std::fs::read_to_string("/proc/thread-self/status").expect("/proc");
+        assert!(!own.contains("SigBlk:\t0000000000000000"), "the mask of the monitor is its own affair");
+    });
+}
+
+#[test]
+fn f_73_a_reader_of_standard_input_sees_its_end_at_once() {
+    for spec in both_ways(&Spec::new("cat")) {
+        assert_eq!(run(&spec), (Exit::Code(0), String::new(), String::new()));
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("input");
+    std::fs::write(&file, "from a file").expect("write");
+    assert_eq!(run(&Spec::new("cat").stdin(Stdin::File(file.clone()))).1, "from a file");
+    std::fs::remove_file(&file).expect("remove");
+    let error = Child::start(&Spec::new("cat").stdin(Stdin::File(file.clone()))).expect_err("missing");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot open {} for the standard input: No such file or directory (os error 2)",
+            file.display()
+        )
+    );
+}
+
+#[test]
+fn f_74_pm_47_a_child_leads_a_group_of_its_own_in_the_session_of_the_monitor() {
+    for spec in both_ways(&Spec::new("sleep").arg("100")) {
+        let child = Child::start(&spec).expect("it starts");
+        assert_eq!(status_field(child.id(), "NSpgid").expect("alive"), child.id().to_string());
+        assert_eq!(status_field(child.id(), "NSsid"), status_field(std::process::id(), "NSsid"));
+    }
+    for spec in both_ways(&Spec::new("sleep").arg("100").own_group(false)) {
+        let child = Child::start(&spec).expect("it starts");
+        assert_eq!(status_field(child.id(), "NSpgid"), status_field(std::process::id(), "NSpgid"));
+    }
+}
+
+#[test]
+fn the_pipes_of_a_child_block_and_ours_do_not() {
+    let mut child = Child::start(&sh("grep flags /proc/$$/fdinfo/1")).expect("it starts");
+    let flags = child.read_to_end(Stream::Stdout);
+    let flags = u32::from_str_radix(flags.trim_start_matches("flags:").trim(), 8).expect("octal");
+    assert_eq!(flags & libc::O_NONBLOCK.unsigned_abs(), 0);
+}
