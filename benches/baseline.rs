@@ -1,0 +1,76 @@
+//! The programs in C: the bare loops to be compared with, and the children of both sides. They are compiled when the
+//! bench is run, with `cc`, or with what `CC` says.
+//!
+//! A bare loop is the least program that does the work, so it is a limit and not a competitor: it has no policy, no
+//! log, and no idea what to do when anything goes wrong.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::Outcome;
+
+const SOURCES: [&str; 9] =
+    ["copier", "crowd", "idler", "ignorer", "mayfly", "respawn", "stopwatch", "ticker", "writer"];
+
+/// Where everything is that the benches call.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    /// The folder of the compiled programs.
+    programs: PathBuf,
+    /// `target/release`, or whatever this run has.
+    target: PathBuf,
+}
+
+impl Baseline {
+    /// Compiles it. Static, if the system has what that takes: so the loader is no part of what is measured.
+    pub(crate) fn build() -> Outcome<Self> {
+        let exe = env::current_exe()?;
+        let target = exe.ancestors().nth(2).ok_or("this program is in no target folder")?.to_owned();
+        let programs = target.join("baseline");
+        fs::create_dir_all(&programs)?;
+        let cc = env::var_os("CC").unwrap_or_else(|| "cc".into());
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/c");
+        for name in SOURCES {
+            let compile = |how: &[&str]| {
+                let mut command = Command::new(&cc);
+                command.args(["-O2", "-o"]).arg(programs.join(name)).args(how);
+                command.arg(sources.join(name).with_extension("c"));
+                command.output()
+            };
+            if !compile(&["-static"])?.status.success() {
+                let output = compile(&[])?;
+                if !output.status.success() {
+                    return Err(String::from_utf8_lossy(&output.stderr).into());
+                }
+            }
+        }
+        Ok(Self { programs, target })
+    }
+
+    /// One of them.
+    pub(crate) fn program(&self, name: &str) -> String {
+        self.programs.join(name).display().to_string()
+    }
+
+    /// This program once more, as a contender.
+    pub(crate) fn contender(&self, name: &str) -> Outcome<Vec<String>> {
+        let exe = env::current_exe()?.display().to_string();
+        Ok(vec![exe, "--contender".to_owned(), name.to_owned()])
+    }
+
+    /// The command line, built now if need be.
+    pub(crate) fn command_line(&self) -> Outcome<String> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .args(["build", "--quiet", "--release", "--package", "childminder-cli"])
+            .status()?;
+        let program = self.target.join("childminder");
+        if !built.success() || !program.exists() {
+            return Err(format!("there is no command line at {}", program.display()).into());
+        }
+        Ok(program.display().to_string())
+    }
+}

@@ -1,0 +1,6 @@
+/* A child that does nothing, until a signal ends it. */
+#include <unistd.h>
+
+int main(void) {
+    for (;;) pause();
+}

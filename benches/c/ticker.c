@@ -1,0 +1,24 @@
+/* A child that prints the time, now and then: COUNT lines, 20 ms apart. Then it ends its parent with TERM, and waits
+ * for its own end.
+ *
+ *     ticker COUNT */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+int main(int argc, char **argv) {
+    if (argc != 2) return 2;
+    for (long left = atol(argv[1]); left > 0; left--) {
+        char line[32];
+        usleep(20000);
+        int length = snprintf(line, sizeof line, "%lld\n", (long long)now());
+        if (write(1, line, length) != length) return 1;
+    }
+    usleep(20000);
+    kill(getppid(), SIGTERM);
+    pause();
+    return 0;
+}

@@ -1,0 +1,90 @@
+//! The pure machine, alone on one core: no process, no clock, only decisions.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use childminder::{Definition, Event, Exit, Machine, Name, Output, Policy};
+
+use super::figures::median;
+use super::table::{Row, Target, Unit};
+use super::{Bench, Outcome, clock};
+
+const PROCESSES: usize = 10_000;
+
+pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
+    let events = bench.sample(5_000_000, 500_000);
+    let mut rates = Vec::new();
+    for _ in 0..bench.sample(5, 1) {
+        // Without delays, so that there is always something to do.
+        let mut loops = CrashLoops::start(Policy { threshold: Duration::ZERO, ..Policy::default() })?;
+        let before = clock::now();
+        while loops.events < events {
+            loops.turn(Duration::from_micros(1));
+        }
+        rates.push(loops.events as f64 / before.elapsed().as_secs_f64());
+    }
+    let mut loops = CrashLoops::start(Policy::default())?;
+    let before = clock::now();
+    loops.run(Duration::from_secs(3600));
+    let hour = before.elapsed().as_secs_f64();
+    Ok(vec![
+        Row::alone("machine, events", Unit::Rate, median(&rates), Target::AtLeast(5e6)),
+        Row::alone("machine, 10,000 crash loops for 1 h", Unit::Time, hour, Target::AtMost(10.0)),
+    ])
+}
+
+/// Ten thousand processes that die as soon as they are started.
+struct CrashLoops {
+    machine: Machine<()>,
+    now: Instant,
+    /// What is on its way to the machine: every process that is started dies.
+    news: VecDeque<Event>,
+    /// News and wake-ups that the machine was given.
+    events: usize,
+}
+
+impl CrashLoops {
+    fn start(policy: Policy) -> Outcome<Self> {
+        let (mut machine, now) = (Machine::new(), clock::now());
+        for number in 0..PROCESSES {
+            let name: Name = number.to_string().parse()?;
+            machine.add_process(name, Definition { policy, ..Definition::new(()) }, now)?;
+        }
+        machine.start_service(now);
+        Ok(Self { machine, now, news: VecDeque::new(), events: 0 })
+    }
+
+    /// Jumps from deadline to deadline for so long.
+    fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.turn(Duration::ZERO);
+            match self.machine.poll_timeout() {
+                Some(at) if at <= end => self.now = self.now.max(at),
+                _ if self.news.is_empty() => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// One piece of news if there is any, else the time; and all that follows.
+    fn turn(&mut self, step: Duration) {
+        self.events += 1;
+        self.now += step;
+        match self.news.pop_front() {
+            Some(event) => self.machine.handle_event(event, self.now),
+            None => self.machine.handle_timeout(self.now),
+        }
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Spawn { run, .. } => self.news.extend([
+                    Event::Started { run, pid: 1 },
+                    Event::Closed { run },
+                    Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
+                ]),
+                Output::Look { run } => self.news.push_back(Event::Group { run, left: Vec::new() }),
+                Output::Signal { .. } | Output::Reap { .. } | Output::Notice(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Restart: how long it takes from the end of a child to the first instruction of its successor, with no delay in
+//! between. The child itself writes down both.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use childminder::{Policy, ProcessMonitor, Spec, System};
+use tempfile::TempDir;
+
+use super::figures::{median, pairs, percentile, take_turns};
+use super::table::{Row, Target, Unit};
+use super::{Bench, Outcome};
+
+pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
+    let (rounds, restarts) = (bench.sample(15, 3), bench.sample(1000, 200));
+    let folder = TempDir::new()?;
+    let file = folder.path().join("lives");
+    let mayfly = bench.baseline.program("mayfly");
+    let words = [mayfly, file.display().to_string(), (restarts + 1).to_string()];
+    let gaps = |program: &[String]| {
+        // It is ended by the last child.
+        Command::new(&program[0]).args(&program[1..]).args(&words).status()?;
+        gaps_in(&file)
+    };
+    let (contender, respawn) = (bench.baseline.contender("restart")?, [bench.baseline.program("respawn")]);
+    let turns = take_turns(rounds, || gaps(&contender), || gaps(&respawn))?;
+    Ok(vec![
+        Row::ratio("restart, p50", Unit::Time, &pairs(&turns, |gaps| median(gaps)), Target::AtMost(1.25)),
+        Row::ratio(
+            "restart, p99",
+            Unit::Time,
+            &pairs(&turns, |gaps| percentile(gaps, 0.99)),
+            Target::AtMost(2.0),
+        ),
+    ])
+}
+
+/// Keeps the child of the command line up. Never returns: the last of the children ends it.
+pub(crate) fn contend(command: &[String]) -> Outcome<()> {
+    let policy = Policy { threshold: std::time::Duration::ZERO, ..Policy::default() };
+    let monitor = ProcessMonitor::builder().policy(policy)?.background(System::new())?;
+    let mut notices = monitor.notices();
+    monitor.add_process("mayfly", Spec::new(&command[0]).args(&command[1..]))?;
+    monitor.start_service();
+    while notices.wait().is_some() {}
+    Ok(())
+}
+
+/// The times between the lives in `file`, in seconds.
+fn gaps_in(file: &Path) -> Outcome<Vec<f64>> {
+    let lives = fs::read(file)?;
+    fs::remove_file(file)?;
+    let (times, _) = lives.as_chunks::<8>();
+    let times: Vec<i64> = times.iter().map(|time| i64::from_ne_bytes(*time)).collect();
+    // Birth, death, birth, death, …
+    let gaps = times[1..].chunks_exact(2).map(|gap| (gap[1] - gap[0]) as f64 / 1e9);
+    Ok(gaps.collect())
+}

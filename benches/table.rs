@@ -1,0 +1,142 @@
+//! The table: what was measured, beside what was hoped for.
+
+use std::fmt;
+
+use super::figures::{Pair, median};
+
+/// What a figure may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// How a figure is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unit {
+    /// In seconds; shown as it is readable.
+    Time,
+    /// So many a second.
+    Rate,
+    /// In KiB.
+    Memory,
+    /// A share of one.
+    Share,
+    /// So many of them.
+    Count,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Row {
+    what: &'static str,
+    ours: String,
+    bare: String,
+    ratio: String,
+    target: String,
+    met: bool,
+}
+
+impl Row {
+    /// A figure against that of the bare loop: the target is for the median of the ratios.
+    pub(crate) fn ratio(what: &'static str, unit: Unit, pairs: &[Pair], target: Target) -> Self {
+        let middle = |figure: fn(&Pair) -> f64| median(&pairs.iter().map(figure).collect::<Vec<_>>());
+        let ratio = middle(|pair| pair.ours / pair.bare);
+        Self {
+            what,
+            ours: unit.show(middle(|pair| pair.ours)),
+            bare: unit.show(middle(|pair| pair.bare)),
+            ratio: format!("{ratio:.2}x"),
+            target: target.show(|bound| format!("{bound}x")),
+            met: target.admits(ratio),
+        }
+    }
+
+    /// A figure that has nothing to be compared with.
+    pub(crate) fn alone(what: &'static str, unit: Unit, figure: f64, target: Target) -> Self {
+        Self {
+            what,
+            ours: unit.show(figure),
+            bare: String::new(),
+            ratio: String::new(),
+            target: target.show(|bound| unit.show(bound)),
+            met: target.admits(figure),
+        }
+    }
+}
+
+impl Target {
+    fn admits(self, figure: f64) -> bool {
+        match self {
+            Self::AtMost(bound) => figure <= bound,
+            Self::AtLeast(bound) => figure >= bound,
+        }
+    }
+
+    fn show(self, show: impl Fn(f64) -> String) -> String {
+        match self {
+            Self::AtMost(bound) => format!("<= {}", show(bound)),
+            Self::AtLeast(bound) => format!(">= {}", show(bound)),
+        }
+    }
+}
+
+impl Unit {
+    fn show(self, figure: f64) -> String {
+        match self {
+            Self::Time if figure == 0.0 => "0".to_owned(),
+            Self::Time if figure.abs() < 1e-6 => format!("{:.0} ns", figure * 1e9),
+            Self::Time if figure.abs() < 1e-3 => format!("{:.0} us", figure * 1e6),
+            Self::Time if figure.abs() < 1.0 => format!("{:.2} ms", figure * 1e3),
+            Self::Time => format!("{figure:.2} s"),
+            Self::Rate => format!("{:.2} M/s", figure / 1e6),
+            Self::Memory => format!("{figure:.1} KiB"),
+            Self::Share => format!("{:.0} %", figure * 100.0),
+            Self::Count if figure.fract() == 0.0 => format!("{figure}"),
+            Self::Count => format!("{figure:.2}"),
+        }
+    }
+}
+
+/// All rows, as a table that Markdown understands too.
+#[derive(Debug, Default)]
+pub(crate) struct Table(Vec<Row>);
+
+impl Table {
+    pub(crate) fn add(&mut self, rows: Vec<Row>) {
+        self.0.extend(rows);
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = ["what", "childminder", "bare loop", "ratio", "target", "met"];
+        let rows: Vec<[&str; 6]> = self
+            .0
+            .iter()
+            .map(|Row { what, ours, bare, ratio, target, met }| {
+                [*what, ours, bare, ratio, target, if *met { "yes" } else { "NO" }]
+            })
+            .collect();
+        let all = || [head].into_iter().chain(rows.iter().copied());
+        let widths: Vec<usize> = (0..head.len())
+            .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or(0))
+            .collect();
+        let line = |f: &mut fmt::Formatter<'_>, row: [&str; 6]| {
+            for (column, (cell, width)) in row.into_iter().zip(&widths).enumerate() {
+                match column {
+                    0 => write!(f, "| {cell:<width$} ")?,
+                    _ => write!(f, "| {cell:>width$} ")?,
+                }
+            }
+            writeln!(f, "|")
+        };
+        line(f, head)?;
+        for (column, width) in widths.iter().enumerate() {
+            let dashes = "-".repeat(width + 1);
+            write!(f, "|{dashes}{}", if column == 0 { '-' } else { ':' })?;
+        }
+        writeln!(f, "|")?;
+        rows.into_iter().try_for_each(|row| line(f, row))
+    }
+}
