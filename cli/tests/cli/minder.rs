@@ -9,12 +9,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
@@ -33,6 +34,16 @@ pub(crate) struct Minder {
     pub(crate) err: Lines,
     exit: Receiver<ExitStatus>,
     has_ended: bool,
+}
+
+/// Ignored signals are inherited, and whoever runs the tests may ignore HUP, as under `nohup`. Here it counts.
+#[expect(unsafe_code, reason = "a disposition of this process, which has no handlers")]
+fn hear_hang_ups() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the default disposition runs no code.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.expect("HUP has a default");
+    });
 }
 
 /// How it ended, and what it had written that nobody had read before.
@@ -57,6 +68,7 @@ impl Minder {
 
     /// The same, with the standard streams that were set.
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        hear_hang_ups();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         command.env("CHILDMINDER_TEST_MARK", &mark).env_remove("RUST_LOG");

@@ -53,6 +53,31 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
 }
 
 #[test]
+fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
+    alone("real::handles::f_7_bad_input_leaves_no_process_descriptor_or_thread", || {
+        let monitor = builder().background(System::new()).unwrap();
+        monitor.start_service();
+        let before = Census::take();
+        for (name, spec) in [
+            ("", Spec::new("true")),
+            ("a/b", Spec::new("true")),
+            ("a", Spec::new("")),
+            ("a", Spec::new("tr\0ue")),
+            ("a", Spec::new("true").arg("\0")),
+            ("a", Spec::new("true").env("A=B", "")),
+            ("a", Spec::new("true").env("", "")),
+            ("a", Spec::new("true").cwd("")),
+            ("a", Spec::new("true").umask(0o7777)),
+            ("a", Spec::new("true").uid(u32::MAX)),
+        ] {
+            monitor.add_process(name, spec.clone()).expect_err(&format!("{name:?} {spec:?}"));
+        }
+        monitor.stop_process("a").expect_err("there is none");
+        Census::take().assert_unchanged_since(&before);
+    });
+}
+
+#[test]
 fn f_50_a_panic_takes_the_children_down_on_its_way() {
     let mut pid = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
