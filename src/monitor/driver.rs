@@ -65,6 +65,7 @@ impl Future for Driver {
         for _ in 0..ROUNDS {
             // News before time: an exit at the very deadline needs no KILL (F-68).
             let busy = driver.carry_out() | driver.poll_live(cx) | driver.poll_clock(cx);
+            driver.relay.commit();
             if !busy {
                 return driver.poll_end(cx);
             }
