@@ -127,7 +127,7 @@ fn record(notice: &Notice) {
         News::Exited { asked: true, .. } => log::Level::Info,
         News::Exited { asked: false, .. } | News::Killed => log::Level::Warn,
         News::LeftBehind { .. } | News::Leaked { .. } => log::Level::Warn,
-        News::SpawnFailed { .. } | News::Survived { .. } => log::Level::Error,
+        News::SpawnFailed { .. } | News::SignalFailed { .. } | News::Survived { .. } => log::Level::Error,
     };
     log::log!(
         target: "childminder::monitor", level, name = &*notice.name, run = notice.run.number(); "{notice}"

@@ -20,14 +20,11 @@ impl Sink for LogSink {
         if !log::log_enabled!(target: Self::TARGET, log::Level::Info) {
             return;
         }
-        let name: &str = batch.name();
+        let (name, stream, run) = (&**batch.name(), batch.stream(), batch.run().number());
+        let (start, continued) = (format!("[{name}] "), format!("[{name}+] "));
         for line in batch.lines() {
-            let plus = if line.continued { "+" } else { "" };
-            log::info!(
-                target: Self::TARGET,
-                name = name, stream:% = batch.stream(), run = batch.run().number();
-                "[{name}{plus}] {}", line.text()
-            );
+            let start = if line.continued { &continued } else { &start };
+            log::info!(target: Self::TARGET, name, stream:%, run; "{start}{}", line.text());
         }
     }
 
