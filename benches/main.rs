@@ -42,7 +42,10 @@ struct Bench {
     quick: bool,
 }
 
-const BENCHES: [(&str, fn(&Bench) -> Outcome<Vec<Row>>); 7] = [
+/// Measures something: a row for each figure.
+type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
+
+const BENCHES: [(&str, Measure); 7] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
@@ -52,7 +55,10 @@ const BENCHES: [(&str, fn(&Bench) -> Outcome<Vec<Row>>); 7] = [
     ("machine", machine::measure),
 ];
 
-const CONTENDERS: [(&str, fn(&[String]) -> Outcome<()>); 3] =
+/// Does what a bare loop does, in a process of its own.
+type Contender = fn(&[String]) -> Outcome<()>;
+
+const CONTENDERS: [(&str, Contender); 3] =
     [("restart", restart::contend), ("output", output::contend), ("scale", scale::contend)];
 
 fn main() -> ExitCode {

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A mistake is told at once.
     println!("{}", monitor.add_process("helper", Spec::new("true")).expect_err("the name is taken"));
-    println!("{}", monitor.stop_process("helpre").err().expect("a typing error"));
+    println!("{}", monitor.stop_process("helpre").expect_err("a typing error"));
 
     // When this returns, the process and all that it started are gone.
     monitor.stop_service().wait()?;

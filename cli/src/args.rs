@@ -130,7 +130,7 @@ Examples:
   childminder run --name web --killtime 30 --user www-data --cwd /srv/www ./serve --port 80
   childminder run -t 10 -m 500ms -M '5 min' sh -c 'echo at work; exec worker'
 
-Exit status: 0 when everything is gone, 1 when something could not be stopped, 2 when this command line is wrong.";
+Exit status: 0 when everything is gone, 1 when something could not be stopped, 2 when called wrongly.";
 
 impl Run {
     /// The least important messages to show.

@@ -22,7 +22,10 @@ use crate::stdout::Stdout;
 pub(crate) fn run(Order { name, spec, system }: Order) -> Result<(), RunError> {
     let mut signals = StopSignals::install().map_err(RunError::Signals)?;
     let stdout = Stdout::open().map_err(RunError::Stdout)?;
-    let (monitor, driver) = ProcessMonitor::builder().sink(WriterSink::new(stdout)).build(system);
+    let builder = ProcessMonitor::builder();
+    // Messages never wait for long (`stderr.rs`), so it is stdout that decides.
+    let builder = if stdout.never_waits() { builder.inline() } else { builder };
+    let (monitor, driver) = builder.sink(WriterSink::new(stdout)).build(system);
     monitor.add_process(&name, spec).expect("an order was checked, and there is no other process");
     if io::stderr().is_terminal() {
         log::info!("minding {name}; Ctrl-C stops it");

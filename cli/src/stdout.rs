@@ -10,7 +10,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// was really written.
 ///
 /// It waits when there is no room, also where somebody else has made the descriptor non-blocking, as some programs do
-/// to a terminal or a pipe that they share with others (F-62). It may: sinks have a thread of their own.
+/// to a terminal or a pipe that they share with others (F-62). It may: sinks have a thread of their own, unless it
+/// [never waits](Self::never_waits).
 #[derive(Debug)]
 pub(crate) struct Stdout(File);
 
@@ -21,6 +22,11 @@ impl Stdout {
     pub(crate) fn open() -> io::Result<Self> {
         // A standard output that was closed is /dev/null by now: the runtime has seen to that before `main`.
         Ok(Self(io::stdout().as_fd().try_clone_to_owned()?.into()))
+    }
+
+    /// Whether it is a regular file, which takes everything at once. (A disk may be slow, but nobody has to read it.)
+    pub(crate) fn never_waits(&self) -> bool {
+        self.0.metadata().is_ok_and(|metadata| metadata.is_file())
     }
 }
 

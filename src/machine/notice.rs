@@ -1,6 +1,8 @@
 //! What the monitor tells: everything that happens to a process, as data and as a sentence.
 
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Exit, Name, RunId, Signal, SpawnError};
@@ -38,6 +40,13 @@ pub enum News {
         signal: Signal,
         /// How long it has before KILL.
         kill_time: Duration,
+    },
+    /// The system refused to deliver a signal, most often because the program has become another user's.
+    SignalFailed {
+        /// The signal.
+        signal: Signal,
+        /// What the system said.
+        error: Arc<io::Error>,
     },
     /// It got KILL, with its whole group: the kill time was over, or somebody was in a hurry.
     Killed,
@@ -92,6 +101,7 @@ impl fmt::Display for News {
             }
             Self::SpawnFailed { error } => write!(f, "not started: {error}"),
             Self::Stopping { signal, kill_time } => write!(f, "sent {signal}, KILL in {}", Span(*kill_time)),
+            Self::SignalFailed { signal, error } => write!(f, "cannot be sent {signal}: {error}"),
             Self::Killed => write!(f, "killed"),
             Self::LeftBehind { pids } => write!(f, "killed what it left behind: {}", Pids(pids)),
             Self::Leaked { daemonized: false } => {

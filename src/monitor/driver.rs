@@ -14,6 +14,10 @@ use crate::host::{Sleep, Spec};
 use crate::machine::{Event, Name, News, Notice, Output, RunId, Signal};
 use crate::output::Relay;
 
+/// How many processes one round may start. Starts are the slowest thing a driver does; a kill must not wait for a
+/// thousand of them.
+const STARTS: usize = 16;
+
 /// How many rounds one call of `poll` may take before others on the same executor get their turn.
 const ROUNDS: usize = 64;
 
@@ -65,6 +69,7 @@ impl Future for Driver {
         for _ in 0..ROUNDS {
             // News before time: an exit at the very deadline needs no KILL (F-68).
             let busy = driver.carry_out() | driver.poll_live(cx) | driver.poll_clock(cx);
+            driver.relay.commit();
             if !busy {
                 return driver.poll_end(cx);
             }
@@ -75,23 +80,20 @@ impl Future for Driver {
 }
 
 impl Driver {
-    /// Does everything the machine wants done.
+    /// Does what the machine wants done.
     fn carry_out(&mut self) -> bool {
         let mut busy = false;
-        loop {
+        let mut starts = 0;
+        while starts < STARTS {
             let output = self.shared.lock().machine.poll_output();
             let Some(output) = output else { return busy };
             busy = true;
             match output {
-                Output::Spawn { run, name, spec } => self.spawn(run, name, &spec),
-                Output::Signal { run, signal } => {
-                    if let Some(live) = self.live.get_mut(&run)
-                        && let Err(error) = live.process.signal(signal)
-                    {
-                        let name = &live.name;
-                        log::error!(target: "childminder::monitor", "cannot send {signal} to {name}{run}: {error}");
-                    }
+                Output::Spawn { run, name, spec } => {
+                    self.spawn(run, name, &spec);
+                    starts += 1;
                 }
+                Output::Signal { run, signal } => self.signal(run, signal),
                 Output::Look { run } => {
                     if let Some(live) = self.live.get_mut(&run) {
                         let left = live.process.left();
@@ -108,6 +110,7 @@ impl Driver {
                 Output::Notice(notice) => self.tell(notice),
             }
         }
+        busy
     }
 
     fn spawn(&mut self, run: RunId, name: Name, spec: &Spec) {
@@ -121,6 +124,16 @@ impl Driver {
                 self.bring(Event::SpawnFailed { run, error });
                 self.shared.lock().tickets.over(run);
             }
+        }
+    }
+
+    /// That a signal is refused changes no decision: KILL follows in any case, and then the survivors are named (F-31).
+    fn signal(&mut self, run: RunId, signal: Signal) {
+        if let Some(live) = self.live.get_mut(&run)
+            && let Err(error) = live.process.signal(signal)
+        {
+            let news = News::SignalFailed { signal, error: Arc::new(error) };
+            self.relay.tell(Notice { at: self.shared.host.now(), name: live.name.clone(), run, news });
         }
     }
 

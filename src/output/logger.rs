@@ -20,14 +20,11 @@ impl Sink for LogSink {
         if !log::log_enabled!(target: Self::TARGET, log::Level::Info) {
             return;
         }
-        let name: &str = batch.name();
+        let (name, stream, run) = (&**batch.name(), batch.stream(), batch.run().number());
         let starts = batch.starts();
         for line in batch.lines() {
-            log::info!(
-                target: Self::TARGET,
-                name = name, stream:% = batch.stream(), run = batch.run().number();
-                "{}{}", starts[usize::from(line.continued)], line.text()
-            );
+            let start = &starts[usize::from(line.continued)];
+            log::info!(target: Self::TARGET, name, stream:%, run; "{start}{}", line.text());
         }
     }
 

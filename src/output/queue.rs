@@ -44,6 +44,16 @@ pub(super) struct Output {
     pub(super) len: usize,
 }
 
+impl Item {
+    /// What it counts against the limit.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Output(output) => output.cost(),
+            Self::End(_) | Self::Notice(_) => 0,
+        }
+    }
+}
+
 impl Output {
     /// The memory it takes, which is more than the bytes that were read.
     fn cost(&self) -> usize {
@@ -94,18 +104,20 @@ struct State {
 impl Queue {
     // ---- the driver's side ----
 
-    pub(super) fn push(&self, item: Item) {
+    pub(super) fn push(&self, items: impl Iterator<Item = Item>) {
         let mut state = self.lock();
         if state.abandoned {
             return;
         }
-        match &item {
-            Item::Output(output) => state.cost += output.cost(),
-            // Only a run with output has one, so their number is bounded as well.
-            Item::End(_) => {}
-            Item::Notice(_) => state.make_room_for_notice(),
+        for item in items {
+            state.cost += item.cost();
+            match &item {
+                // Only a run with output has an end, so their number is bounded by that of the outputs.
+                Item::Output(_) | Item::End(_) => {}
+                Item::Notice(_) => state.make_room_for_notice(),
+            }
+            state.items.push_back(item);
         }
-        state.items.push_back(item);
         state.busy = true;
         drop(state);
         self.more.notify_one();
@@ -116,9 +128,10 @@ impl Queue {
         self.lock().spare.pop()
     }
 
-    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Whether there is room, if `more` is on its way already.
+    pub(super) fn poll_room(&self, more: usize, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if state.cost < LIMIT {
+        if state.cost + more < LIMIT {
             return Poll::Ready(());
         }
         state.waits_for_room = Some(cx.waker().clone());

@@ -4,6 +4,9 @@
 //! to do. In a virtual world, and when no thread can be had, everything happens at once on the driver's thread.
 //!
 //! Everything goes through one queue in one order: so an exit is told after the last line of its run (F-57).
+//!
+//! The driver says when it has done a round of its work ([`Relay::commit`]). Until then things are only collected: to
+//! wake the thread, or to flush the sinks, for each of a thousand starts would cost more than the starts.
 
 use std::collections::HashSet;
 use std::mem;
@@ -20,6 +23,9 @@ use crate::machine::{Name, Notice, RunId, Stream};
 /// keep a buffer waiting that is nearly empty.
 const LARGE: usize = SCRATCH / 4;
 
+/// The most items that are collected before they are committed.
+const MOST_FRESH: usize = 64;
+
 /// Takes what was read and what happened, and sees that it reaches the sinks.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -27,6 +33,11 @@ pub(crate) struct Relay {
     scratch: Vec<u8>,
     /// The runs that have printed and have not ended: only their ends have anything to flush.
     open: HashSet<RunId>,
+    /// What has come since the last commit, and how much memory it takes.
+    fresh: Vec<Item>,
+    fresh_cost: usize,
+    /// Whether something was handed over at once since the last commit.
+    unflushed: bool,
     way: Way,
     /// Whether a thread is wanted and was not tried to get yet.
     wants_thread: bool,
@@ -45,14 +56,22 @@ impl Relay {
     /// To these sinks, in this order; notices to `tell`. With `threads`, they are called on a thread of their own.
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>, tell: Tell, max_line: usize, threads: bool) -> Self {
         let way = Way::Inline(Outlet::new(sinks, tell, max_line));
-        Self { scratch: Vec::new(), open: HashSet::new(), way, wants_thread: threads }
+        Self {
+            scratch: Vec::new(),
+            open: HashSet::new(),
+            fresh: Vec::new(),
+            fresh_cost: 0,
+            unflushed: false,
+            way,
+            wants_thread: threads,
+        }
     }
 
     /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Ask before every read.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.way {
             Way::Inline(_) => Poll::Ready(()),
-            Way::Queued(queue) => queue.poll_room(cx),
+            Way::Queued(queue) => queue.poll_room(self.fresh_cost, cx),
         }
     }
 
@@ -74,7 +93,7 @@ impl Relay {
         match &mut self.way {
             Way::Inline(outlet) => {
                 outlet.data(run, name, stream, &self.scratch[..len]);
-                outlet.flush();
+                self.unflushed = true;
             }
             Way::Queued(queue) => {
                 let buffer = if len < LARGE {
@@ -83,7 +102,7 @@ impl Relay {
                     let fresh = queue.spare().unwrap_or_else(|| vec![0; SCRATCH]);
                     mem::replace(&mut self.scratch, fresh)
                 };
-                queue.push(Item::Output(Output { run, name: name.clone(), stream, buffer, len }));
+                self.collect(Item::Output(Output { run, name: name.clone(), stream, buffer, len }));
             }
         }
     }
@@ -96,9 +115,9 @@ impl Relay {
         match &mut self.way {
             Way::Inline(outlet) => {
                 outlet.end(run);
-                outlet.flush();
+                self.unflushed = true;
             }
-            Way::Queued(queue) => queue.push(Item::End(run)),
+            Way::Queued(_) => self.collect(Item::End(run)),
         }
     }
 
@@ -108,11 +127,37 @@ impl Relay {
         self.start();
         match &mut self.way {
             Way::Inline(outlet) => outlet.notice(notice),
-            Way::Queued(queue) => queue.push(Item::Notice(notice)),
+            Way::Queued(_) => self.collect(Item::Notice(notice)),
         }
     }
 
-    /// Ready when everything so far has been handed over and flushed.
+    /// A round is done: what was collected goes to the sinks.
+    pub(crate) fn commit(&mut self) {
+        match &mut self.way {
+            Way::Inline(outlet) => {
+                if mem::take(&mut self.unflushed) {
+                    outlet.flush();
+                }
+            }
+            Way::Queued(queue) => {
+                self.fresh_cost = 0;
+                if !self.fresh.is_empty() {
+                    queue.push(self.fresh.drain(..));
+                }
+            }
+        }
+    }
+
+    fn collect(&mut self, item: Item) {
+        self.fresh_cost += item.cost();
+        self.fresh.push(item);
+        // A round can be long, with a thousand starts in it; the first of them should not be told with the last.
+        if self.fresh.len() >= MOST_FRESH {
+            self.commit();
+        }
+    }
+
+    /// Ready when everything committed so far has been handed over and flushed.
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.way {
             Way::Inline(_) => Poll::Ready(()),
@@ -154,6 +199,7 @@ impl Relay {
 impl Drop for Relay {
     /// The thread finishes what is queued, and ends. It is not waited for: it may be stuck in a sink.
     fn drop(&mut self) {
+        self.commit();
         match &self.way {
             Way::Inline(_) => {}
             Way::Queued(queue) => queue.close(),

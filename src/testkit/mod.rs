@@ -15,30 +15,38 @@
 //! then a test that fails tells the whole story.
 //!
 //! ```
-//! use std::future::poll_fn;
 //! use std::time::Duration;
 //! use childminder::testkit::{Script, Sim};
-//! use childminder::{Exit, Host, Signal, Spec};
+//! use childminder::{Exit, ProcessMonitor, Spec};
 //!
 //! let sim = Sim::new();
-//! sim.script("web", Script::new().heeds_term_after(Duration::from_millis(1500)).exits_on_term(Exit::Code(0)));
+//! sim.script("web", Script::new().lives(Duration::from_secs(3600)).exits(Exit::Code(1)));
+//! sim.script("web", Script::new().ignores_term());
 //!
-//! let mut web = Host::spawn(&sim, &Spec::new("web").arg("--port=80"))?;
-//! sim.advance(Duration::from_secs(3600));
-//! web.signal(Signal::TERM)?;
-//! let exit = sim.block_on(poll_fn(|cx| web.poll_exit(cx)));
-//! drop(web);
+//! // The same monitor as in the real world, on the sim's own executor.
+//! let (monitor, driver) = ProcessMonitor::new(sim.clone());
+//! sim.spawn(driver);
+//! monitor.add_process("web", Spec::new("web"))?;
+//! monitor.start_service();
+//! sim.advance(Duration::from_secs(4000));
+//! sim.block_on(monitor.stop_service())?;
 //!
-//! assert_eq!(exit, Exit::Code(0));
 //! assert_eq!(
 //!     sim.trace(),
 //!     "0.0 spawn web#1\n\
-//!      3600.0 signal web#1 TERM\n\
-//!      3601.5 exit web#1 code 0\n\
-//!      3601.5 reap web#1\n"
+//!      3600.0 exit web#1 code 1\n\
+//!      3600.0 reap web#1\n\
+//!      3600.0 spawn web#2\n\
+//!      4000.0 signal web#2 TERM\n\
+//!      4000.0 signal web#2 CONT\n\
+//!      4005.0 signal web#2 KILL\n\
+//!      4005.0 exit web#2 signal KILL\n\
+//!      4005.0 reap web#2\n"
 //! );
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! To drive single processes without a monitor, start them with `Host::spawn(&sim, &spec)`.
 
 mod clock;
 mod executor;

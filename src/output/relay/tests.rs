@@ -94,6 +94,7 @@ fn relay(sinks: Vec<Box<dyn Sink>>, tell: Tell, threads: bool) -> Relay {
 fn print(relay: &mut Relay, run: u64, bytes: &[u8]) {
     relay.scratch()[..bytes.len()].copy_from_slice(bytes);
     relay.push(RunId::unmanaged(run), &name(), Stream::Stdout, bytes.len());
+    relay.commit();
 }
 
 fn name() -> Name {
@@ -140,11 +141,15 @@ fn f_57_an_exit_is_told_after_the_last_line_of_its_run() {
         let mut relay = relay(vec![Box::new(story.clone())], story.teller(), threads);
         print(&mut relay, 1, b"one\ntwo");
         relay.tell(killed(1));
+        relay.commit();
         print(&mut relay, 1, b"!\nhalf");
         relay.end(RunId::unmanaged(1));
+        relay.commit();
         relay.tell(killed(1));
+        relay.commit();
         print(&mut relay, 2, b"new\n");
         relay.end(RunId::unmanaged(2));
+        relay.commit();
         let expected = ["[web] one", "web#1 killed", "[web] two!", "[web] half", "web#1 killed", "[web] new"];
         assert_eq!(told(&relay, &story), expected, "threads: {threads}");
     }
@@ -170,8 +175,11 @@ fn f_53_a_blocked_sink_holds_up_neither_the_driver_nor_notices() {
     was_called.recv_timeout(PATIENCE).expect("the sink is called");
     assert!(cost(&relay) < LIMIT + SCRATCH + 1024, "{} bytes are queued", cost(&relay));
     relay.tell(killed(1));
+    relay.commit();
     relay.end(RunId::unmanaged(1));
+    relay.commit();
     relay.tell(killed(2));
+    relay.commit();
     assert!(relay.poll_ready(&cx).is_pending());
     assert!(relay.poll_idle(&cx).is_pending());
     assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
@@ -211,12 +219,14 @@ fn f_53_notices_that_nobody_takes_are_bounded_and_the_newest_are_kept() {
     was_called.recv_timeout(PATIENCE).expect("the sink is called");
     let most = MOST_NOTICES as u64;
     (1..=most + 10).for_each(|run| relay.tell(killed(run)));
+    relay.commit();
     drop(open);
     let told = told(&relay, &story);
     assert_eq!(told.len(), MOST_NOTICES);
     assert_eq!(told[0], "web#11 killed");
     assert_eq!(told[MOST_NOTICES - 1], format!("web#{} killed", most + 10));
     relay.tell(killed(1));
+    relay.commit();
     assert_eq!(self::told(&relay, &story), ["web#1 killed"], "there is room again");
 }
 
@@ -233,6 +243,7 @@ fn f_48_a_sink_that_panics_is_dropped_and_the_others_go_on() {
         print(&mut relay, 1, b"one\nhalf");
         print(&mut relay, 1, b" two\n");
         relay.tell(killed(1));
+        relay.commit();
         let expected = ["[web] one", "[web] half two", "web#1 killed"];
         assert_eq!(told(&relay, &story), expected, "threads: {threads}");
         assert_eq!(calls.load(Ordering::SeqCst), 2, "each was called once");
@@ -250,7 +261,9 @@ fn f_48_whoever_is_told_may_panic_and_output_goes_on() {
         });
         let mut relay = relay(vec![Box::new(story.clone())], tell, threads);
         relay.tell(killed(1));
+        relay.commit();
         relay.tell(killed(2));
+        relay.commit();
         print(&mut relay, 1, b"one\n");
         assert_eq!(told(&relay, &story), ["[web] one"]);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -272,12 +285,14 @@ fn everything_is_flushed_when_nothing_more_is_waiting() {
 fn a_quiet_relay_has_no_thread_no_buffer_and_no_memory_of_ended_runs() {
     let mut relay = relay(Vec::new(), Box::new(drop), true);
     relay.end(RunId::unmanaged(1));
+    relay.commit();
     relay.push(RunId::unmanaged(1), &name(), Stream::Stdout, 0);
     idle(&relay);
     assert!(matches!(relay.way, Way::Inline(_)) && relay.scratch.capacity() == 0);
     print(&mut relay, 2, b"one\n");
     assert!(matches!(relay.way, Way::Queued(_)));
     relay.end(RunId::unmanaged(2));
+    relay.commit();
     assert!(relay.open.is_empty());
 }
 
@@ -300,6 +315,7 @@ fn f_53_dropping_the_relay_does_not_wait_and_loses_nothing() {
     print(&mut relay, 1, b"one\n");
     print(&mut relay, 1, b"two");
     relay.end(RunId::unmanaged(1));
+    relay.commit();
     was_called.recv_timeout(PATIENCE).expect("the sink is called");
     drop(relay);
     drop(open);

@@ -140,6 +140,32 @@ fn f_25_a_member_that_needs_longer_than_its_leader_has_until_the_kill_time() {
 }
 
 #[test]
+fn i_14_a_group_that_outlives_its_killed_leader_is_waited_for() {
+    let mut stage = Stage::running();
+    stage.add("foo");
+    stage.kill_service();
+    stage.exit_leaving("foo", Exit::Signal { signal: Signal::KILL, core: false }, &[7]);
+    stage.advance(1.0);
+    assert_eq!(stage.phase("foo"), Phase::Ending);
+    stage.group_ends("foo");
+    stage.advance(0.1);
+    assert_eq!(stage.phase("foo"), Phase::Down);
+}
+
+#[test]
+fn f_57_the_last_words_of_a_killed_process_are_waited_for() {
+    let mut stage = Stage::running();
+    stage.leaks("foo");
+    stage.add("foo");
+    stage.kill_service();
+    stage.killed("foo", Signal::KILL);
+    stage.advance(0.199);
+    assert_eq!(stage.phase("foo"), Phase::Ending);
+    stage.advance(0.001);
+    assert_eq!(stage.phase("foo"), Phase::Down);
+}
+
+#[test]
 fn f_27_what_survives_kill_is_named_and_has_no_successor() {
     let mut stage = Stage::running();
     stage.add("foo");

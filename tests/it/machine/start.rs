@@ -179,6 +179,27 @@ fn a_process_unwanted_before_it_is_up_is_stopped_when_it_is() {
 }
 
 #[test]
+fn f_37_a_start_after_a_stop_is_not_lost_although_the_first_start_is_not_even_done() {
+    let mut stage = Stage::new();
+    stage.defer_starts();
+    stage.add("foo");
+    stage.start("foo");
+    let run = stage.run("foo");
+    stage.stop("foo");
+    stage.start("foo");
+    stage.answer(run);
+    stage.code("foo", 0);
+    stage.expect(
+        "0.0 spawn foo#1
+         0.0 signal foo#1 TERM
+         0.0 signal foo#1 CONT
+         0.0 exit foo#1 code 0
+         0.0 reap foo#1
+         0.0 spawn foo#2",
+    );
+}
+
+#[test]
 fn a_start_that_fails_after_its_stop_stays_down() {
     let mut stage = Stage::running();
     stage.defer_starts();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use childminder::{Exit, News, Signal};
+use childminder::{Exit, News, Policy, Signal};
 
 use futures_lite::future::block_on;
 use rustix::process::Pid;
@@ -73,7 +73,7 @@ async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() 
 
 async fn f_26_a_stopped_process_hears_the_stop() {
     // A kill time that no test waits for: this ends by TERM and CONT, or not at all.
-    let policy = childminder::Policy { kill_time: Duration::from_secs(1000), ..hasty() };
+    let policy = Policy { kill_time: Duration::from_secs(1000), ..hasty() };
     with_monitor(builder().policy(policy).unwrap(), async |monitor| {
         monitor.add_process("frozen", sh("kill -STOP $$; sleep 1000")).unwrap();
         let mut notices = monitor.notices();
@@ -115,10 +115,15 @@ fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_w
     const NAME: &str = "real::endings::f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_waited_for";
     alone(NAME, || {
         let kept = Kept::default();
-        let escaped = block_on(with_monitor(builder().sink(kept.clone()), async |monitor| {
+        // However busy the machine: a daemon's parent does not live that long.
+        let policy = Policy { threshold: Duration::from_secs(1000), ..hasty() };
+        let builder = builder().policy(policy).unwrap().sink(kept.clone());
+        let escaped = block_on(with_monitor(builder, async |monitor| {
             let mut notices = monitor.notices();
-            // As a daemon does: a session of its own, and the parent exits with 0.
-            monitor.add_process("daemon", sh("setsid sleep 1000 & echo escaped $!; exit 0")).unwrap();
+            // As a daemon does: a session of its own, and when it has that, the parent exits with 0.
+            let script = "setsid sleep 1000 & p=$!; echo escaped $p
+                while read -r _ _ _ _ group _ </proc/$p/stat && [ $group != $p ]; do :; done; exit 0";
+            monitor.add_process("daemon", sh(script)).unwrap();
             let begin = now();
             monitor.start_process("daemon").unwrap();
             started(&mut notices, "daemon").await;

@@ -1,8 +1,11 @@
 //! Handles, drivers and threads: who ends what by going away.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
-use childminder::{Heard, Phase, ProcessMonitor, Spec, System};
+use childminder::{
+    CommandError, Heard, Host, Phase, Process, ProcessMonitor, Sleep, SpawnError, Spec, System,
+};
 use futures_lite::future::{block_on, poll_once};
 
 use super::{builder, now, sh};
@@ -50,6 +53,31 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
 }
 
 #[test]
+fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
+    alone("real::handles::f_7_bad_input_leaves_no_process_descriptor_or_thread", || {
+        let monitor = builder().background(System::new()).unwrap();
+        monitor.start_service();
+        let before = Census::take();
+        for (name, spec) in [
+            ("", Spec::new("true")),
+            ("a/b", Spec::new("true")),
+            ("a", Spec::new("")),
+            ("a", Spec::new("tr\0ue")),
+            ("a", Spec::new("true").arg("\0")),
+            ("a", Spec::new("true").env("A=B", "")),
+            ("a", Spec::new("true").env("", "")),
+            ("a", Spec::new("true").cwd("")),
+            ("a", Spec::new("true").umask(0o7777)),
+            ("a", Spec::new("true").uid(u32::MAX)),
+        ] {
+            monitor.add_process(name, spec.clone()).expect_err(&format!("{name:?} {spec:?}"));
+        }
+        monitor.stop_process("a").expect_err("there is none");
+        Census::take().assert_unchanged_since(&before);
+    });
+}
+
+#[test]
 fn f_50_a_panic_takes_the_children_down_on_its_way() {
     let mut pid = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
@@ -60,6 +88,41 @@ fn f_50_a_panic_takes_the_children_down_on_its_way() {
         panic!("a test fails");
     }));
     assert!(result.is_err() && !is_alive(pid));
+}
+
+/// The real world, until a program named `bug` is started.
+#[derive(Debug)]
+struct Buggy(System);
+
+impl Host for Buggy {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.0.sleep_until(at)
+    }
+
+    fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
+        assert!(spec.get_program() != "bug", "the driver's thread panics");
+        self.0.spawn(spec)
+    }
+}
+
+#[test]
+fn f_49_a_driver_that_panics_takes_the_children_with_it_and_leaves_nobody_waiting() {
+    let monitor = builder().background(Buggy(System::new())).unwrap();
+    monitor.add_process("deaf", sh("trap '' TERM; while :; do sleep 0.05; done")).unwrap();
+    monitor.start_service();
+    let pid = wait_for_pid(&monitor, "deaf");
+    let mut notices = monitor.notices();
+    let stopped = monitor.hold_process("deaf").unwrap();
+    // Its panic may come before or after this returns.
+    let _ = monitor.add_process("bug", Spec::new("bug"));
+    stopped.wait().unwrap();
+    while notices.wait().is_some() {}
+    assert!(!is_alive(pid));
+    assert!(matches!(monitor.start_process("deaf"), Err(CommandError::Closed)));
 }
 
 #[test]

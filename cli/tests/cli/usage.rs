@@ -1,0 +1,127 @@
+//! What it says about itself, and what it refuses.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::minder::{Ended, Minder, PROGRAM};
+
+fn childminder(words: &[&str]) -> Ended {
+    Minder::start(Command::new(PROGRAM).args(words)).end()
+}
+
+#[test]
+fn command_line_required_pmt_1_no_command_shows_the_help_and_a_reason_and_exits_with_2() {
+    for words in [&["run"][..], &["run", "-t", "5"], &["run", "--"]] {
+        let Ended { status, out, err } = childminder(words);
+        assert_eq!((status, &*out), (2, ""), "{words:?}");
+        assert!(err.contains("--minrestartdelay <S>"), "the help: {err}");
+        let (_, reason) = err.split_once("error: ").expect("a reason behind it");
+        assert!(reason.contains("required") && reason.contains("<COMMAND>"), "{reason}");
+    }
+    let Ended { status, out, err } = childminder(&[]);
+    assert_eq!((status, &*out), (2, ""));
+    assert!(err.contains("Usage: childminder <COMMAND>"), "{err}");
+}
+
+#[test]
+fn pmt_2_6_f_7_what_makes_no_sense_is_named_and_nothing_is_started() {
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (proof, plain, missing, folder) = (path("proof"), path("plain"), path("missing"), path("folder"));
+    fs::write(&plain, "").unwrap();
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let no_such = "no-such-program-anywhere";
+    let touch: &[&str] = &["touch", &proof];
+    let cases: [(&[&str], &[&str], &[&str]); 24] = [
+        (&["-t", "soon"], touch, &["--threshold", "'soon'"]),
+        (&["-k", "-1"], touch, &["--killtime", "'-1'", "negative"]),
+        (&["-m", "nan"], touch, &["--minrestartdelay", "'nan'", "not a number"]),
+        (&["-M", "inf"], touch, &["--maxrestartdelay", "'inf'", "hundred years"]),
+        (&["-k", "-5s"], touch, &["--killtime", "'-5s'", "negative"]),
+        (&["-m", "10", "-M", "3"], touch, &["--minrestartdelay, 10s", "--maxrestartdelay, 3s"]),
+        (&["-m", "7200"], touch, &["--minrestartdelay, 7200s", "--maxrestartdelay, 3600s"]),
+        (&["-m", "0"], touch, &["--minrestartdelay", "zero"]),
+        (&["--odd"], touch, &["--odd"]),
+        (&["-q", "-v"], touch, &["--quiet", "--verbose"]),
+        (&["--name", "a b"], touch, &["--name", "a b"]),
+        (&["--name", ""], touch, &["--name", "empty"]),
+        (&["--env", "NOVALUE"], touch, &["--env", "NOVALUE"]),
+        (&["--env", "=x"], touch, &["--env", "no name"]),
+        (&["--cwd", &missing], touch, &["working directory", &missing]),
+        (&["--cwd", &plain], touch, &["working directory", &plain]),
+        (&["--cwd", ""], touch, &["cwd"]),
+        (&["--user", "no such one"], touch, &["--user", "no such one"]),
+        (&["--group", "no such one"], touch, &["--group", "no such one"]),
+        (&[], &[no_such], &["cannot find the program", no_such]),
+        (&[], &[&missing], &["cannot find the program", &missing]),
+        (&[], &[&plain], &["cannot execute", &plain, "not executable"]),
+        (&[], &[&folder], &["cannot execute", &folder, "directory"]),
+        (&[], &[""], &["program"]),
+    ];
+    for (options, command, named) in cases {
+        let words = [&["run"], options, command].concat();
+        let Ended { status, out, err } = childminder(&words);
+        assert_eq!((status, &*out), (2, ""), "{words:?}: {err}");
+        assert!(err.starts_with("error: "), "{words:?}: {err}");
+        for text in named {
+            assert!(err.contains(text), "{words:?}: no {text:?} in {err}");
+        }
+        assert!(!fs::exists(&proof).unwrap(), "{words:?} started it");
+    }
+}
+
+#[test]
+fn parameter_defaults_pmt_3_are_in_the_help() {
+    let Ended { status, out, .. } = childminder(&["run", "--help"]);
+    assert_eq!(status, 0);
+    for line in [
+        "Usage: childminder run [OPTIONS] [--] COMMAND [ARG]...",
+        "-t, --threshold <S>",
+        "[default: 1]",
+        "-k, --killtime <S>",
+        "[default: 5]",
+        "-m, --minrestartdelay <S>",
+        "-M, --maxrestartdelay <S>",
+        "[default: 3600]",
+        "--env <K=V>",
+        "  childminder run python3 -m http.server 8000",
+        "Exit status: 0 when everything is gone",
+    ] {
+        assert!(out.contains(line), "no {line:?} in {out}");
+    }
+}
+
+#[test]
+fn help_and_version_exit_with_0() {
+    let Ended { status, out, .. } = childminder(&["--help"]);
+    assert_eq!(status, 0);
+    assert!(out.starts_with("Keeps a program running"), "{out}");
+    let Ended { status, out, .. } = childminder(&["--version"]);
+    assert_eq!((status, out), (0, format!("childminder {}\n", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn completions_are_scripts_that_know_the_options() {
+    for shell in ["bash", "zsh", "fish"] {
+        let Ended { status, out, .. } = childminder(&["completions", shell]);
+        assert_eq!(status, 0, "{shell}");
+        assert!(out.contains("minrestartdelay"), "{shell}: {out}");
+    }
+    assert_eq!(childminder(&["completions", "sh"]).status, 2);
+}
+
+#[test]
+fn f_62_nobody_has_to_read_the_help_or_the_completions() {
+    for words in ["--help", "completions bash", "run"] {
+        let script = format!("\"$0\" {words} >&- 2>&-; \"$0\" {words} >/dev/full 2>&1; echo $?");
+        let ended = Minder::start(Command::new("sh").args(["-c", &script, PROGRAM])).end();
+        assert!(["0\n", "1\n", "2\n"].contains(&&*ended.out), "{words}: {ended:?}");
+        let pipe = format!("\"$0\" {words} 2>&1 | true");
+        let ended = Minder::start(Command::new("sh").args(["-c", &pipe, PROGRAM])).end();
+        assert!(!ended.err.contains("panicked"), "{words}: {}", ended.err);
+    }
+}
