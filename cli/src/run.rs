@@ -59,7 +59,7 @@ async fn stopped(monitor: &ProcessMonitor, signals: &mut StopSignals) -> Result<
     let stopped = monitor.stop_service();
     log::info!("got {first}, stopping; a second signal kills at once");
     let hurried = async {
-        let second = signals.next().await;
+        let second = signals.next_after(first).await;
         let killed = monitor.kill_service();
         log::warn!("got {second}, killing");
         killed.await

@@ -4,11 +4,16 @@
 //! terminal sends that goes away; whoever was started under `nohup` has it ignored already, and then it stays so.
 
 use std::fs;
-use std::future;
 use std::io;
+use std::time::Duration;
 
+use async_io::Timer;
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
+use futures_lite::future::or;
+
+/// How long the same signal once more is its echo.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// The requests to end, one after the other.
 #[derive(Debug)]
@@ -42,7 +47,27 @@ impl StopSignals {
                 log::error!("cannot hear signals any more: {error}");
                 "an end"
             }
-            None => future::pending().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl StopSignals {
+    /// The name of the next signal that is not the echo of `first`, which has just come: `timeout`, and some shells and
+    /// tools that pass signals on, send it to the process and to its group as well, so it comes twice at once. Nobody
+    /// is in such a hurry.
+    pub(crate) async fn next_after(&mut self, first: &'static str) -> &'static str {
+        let mut echo = Timer::after(ECHO);
+        loop {
+            let next = or(async { Some(self.next().await) }, async {
+                (&mut echo).await;
+                None
+            });
+            match next.await {
+                Some(name) if name == first => {}
+                Some(name) => return name,
+                None => return self.next().await,
+            }
         }
     }
 }

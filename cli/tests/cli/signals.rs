@@ -46,14 +46,37 @@ fn f_24_a_program_that_ignores_term_is_killed_at_its_kill_time() {
 fn f_52_a_second_signal_during_the_stop_kills_at_once_and_a_third_changes_nothing() {
     for second in ENDING {
         let mut minder = Minder::run(&["-k", "1000", "sh", "-c", STUBBORN]);
+        // Another one: the same at once would be an echo.
+        let first = if second == Signal::SIGTERM { Signal::SIGINT } else { Signal::SIGTERM };
         minder.out.wait_for("ready");
-        minder.signal(Signal::SIGTERM);
-        minder.err.wait_for("got TERM, stopping");
+        minder.signal(first);
+        minder.err.wait_for("stopping; a second signal kills at once");
         minder.signal(second);
         minder.signal(second);
         let Ended { status, err, .. } = minder.end();
         assert_eq!(status, 0, "{second}: {err}");
         assert!(err.contains("sh#1 stopped with signal KILL"), "{second}: {err}");
+    }
+}
+
+#[test]
+fn f_52_a_signal_that_comes_twice_at_once_is_one() {
+    // As `timeout` sends it: to the process, and to its group.
+    for signal in ENDING {
+        let mut minder = Minder::run(&[
+            "-k",
+            "1000",
+            "sh",
+            "-c",
+            "trap 'echo bye; exit 7' TERM; echo ready; sleep 1000 & wait",
+        ]);
+        minder.out.wait_for("ready");
+        minder.signal(signal);
+        minder.err.wait_for("stopping; a second signal kills at once");
+        minder.signal(signal);
+        let Ended { status, out, err } = minder.end();
+        assert_eq!(status, 0, "{signal}: {err}");
+        assert!(out.contains("bye") && !err.contains("killing"), "{signal}: {err}");
     }
 }
 
