@@ -39,7 +39,7 @@ struct CrashLoops {
     now: Instant,
     /// What is on its way to the machine: every process that is started dies.
     news: VecDeque<Event>,
-    /// News and wake-ups that the machine was given.
+    /// News that the machine was given, and deadlines that fell due.
     events: usize,
 }
 
@@ -67,21 +67,27 @@ impl CrashLoops {
         }
     }
 
-    /// One piece of news if there is any, else the time; and all that follows.
+    /// One piece of news if there is any, else the time, which may be up for many; and all that follows.
     fn turn(&mut self, step: Duration) {
-        self.events += 1;
         self.now += step;
         match self.news.pop_front() {
-            Some(event) => self.machine.handle_event(event, self.now),
+            Some(event) => {
+                self.events += 1;
+                self.machine.handle_event(event, self.now);
+            }
             None => self.machine.handle_timeout(self.now),
         }
         while let Some(output) = self.machine.poll_output() {
             match output {
-                Output::Spawn { run, .. } => self.news.extend([
-                    Event::Started { run, pid: 1 },
-                    Event::Closed { run },
-                    Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
-                ]),
+                Output::Spawn { run, .. } => {
+                    // Its wait was over.
+                    self.events += 1;
+                    self.news.extend([
+                        Event::Started { run, pid: 1 },
+                        Event::Closed { run },
+                        Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
+                    ]);
+                }
                 Output::Look { run } => self.news.push_back(Event::Group { run, left: Vec::new() }),
                 Output::Signal { .. } | Output::Reap { .. } | Output::Notice(_) => {}
             }

@@ -20,6 +20,7 @@ mod turn;
 pub use failure::{SpawnError, Step};
 pub use message::{Event, Exit, Output, RunId, Stream};
 pub use name::{Name, NameError};
+pub(crate) use notice::Pids;
 pub use notice::{News, Notice};
 pub use policy::{Policy, PolicyError, PolicyProblem, seconds};
 pub use run::KILL_GRACE;

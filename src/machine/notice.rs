@@ -126,7 +126,7 @@ impl fmt::Display for News {
 }
 
 /// Process ids for people: `pid 7` or `pids 7, 8`.
-struct Pids<'a>(&'a [u32]);
+pub(crate) struct Pids<'a>(pub(crate) &'a [u32]);
 
 impl fmt::Display for Pids<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

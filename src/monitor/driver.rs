@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::live::Live;
-use super::shared::{Phase, Shared};
+use super::shared::{Life, Shared};
 use super::ticket::Survivor;
 use super::wakeups::{Call, Source, Wakeups};
 use crate::host::{Sleep, Spec};
@@ -191,7 +191,7 @@ impl Driver {
     /// Nothing to do for now. For ever?
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let core = self.shared.lock();
-        if core.phase == Phase::Open || core.machine.runs().next().is_some() {
+        if core.life == Life::Open || core.machine.runs().next().is_some() {
             return Poll::Pending;
         }
         drop(core);

@@ -28,7 +28,7 @@ pub use error::{AddError, CommandError};
 pub use notices::{Heard, Notices};
 pub use ticket::{StopError, Survivor, Ticket};
 
-use self::shared::{Core, Phase, Shared};
+use self::shared::{Core, Life, Shared};
 use crate::host::{Host, Spec};
 use crate::machine::{Definition, Name, Status, UnknownName};
 
@@ -257,7 +257,7 @@ impl ProcessMonitor {
     fn end_all(&self, command: impl FnOnce(&mut Core, Instant)) -> Ticket {
         self.shared().command(|core, now| {
             command(core, now);
-            let runs = if core.phase == Phase::Over { Vec::new() } else { core.machine.runs().collect() };
+            let runs = if core.life == Life::Over { Vec::new() } else { core.machine.runs().collect() };
             core.tickets.issue(runs)
         })
     }
@@ -268,7 +268,7 @@ struct Closed;
 
 impl Core {
     fn check_open(&self) -> Result<(), Closed> {
-        if self.phase == Phase::Over { Err(Closed) } else { Ok(()) }
+        if self.life == Life::Over { Err(Closed) } else { Ok(()) }
     }
 }
 

@@ -26,13 +26,13 @@ pub(super) struct Shared {
 pub(super) struct Core {
     pub(super) machine: Machine<Arc<Spec>>,
     pub(super) tickets: Tickets,
-    pub(super) phase: Phase,
+    pub(super) life: Life,
     driver: Option<Waker>,
 }
 
 /// How far a monitor has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum Life {
     /// There are handles.
     Open,
     /// The last handle has gone: the driver ends when the last run is over.
@@ -44,7 +44,7 @@ pub(super) enum Phase {
 impl Shared {
     pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<Tail>) -> Self {
         let core =
-            Core { machine: Machine::new(), tickets: Tickets::default(), phase: Phase::Open, driver: None };
+            Core { machine: Machine::new(), tickets: Tickets::default(), life: Life::Open, driver: None };
         Self { host, policy, ears: Ears::new(), tail, core: Mutex::new(core) }
     }
 
@@ -68,8 +68,8 @@ impl Shared {
     /// The last handle has gone.
     pub(super) fn close(&self) {
         self.command(|core, now| {
-            if core.phase == Phase::Open {
-                core.phase = Phase::Closing;
+            if core.life == Life::Open {
+                core.life = Life::Closing;
                 core.machine.stop_service(now);
             }
         });
@@ -87,7 +87,7 @@ impl Shared {
     /// The driver has gone, and every process with it.
     pub(super) fn over(&self) {
         let mut core = self.lock();
-        core.phase = Phase::Over;
+        core.life = Life::Over;
         core.tickets.all_over();
         drop(core);
         self.ears.close();

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::machine::{Name, RunId};
+use crate::machine::{Name, Pids, RunId};
 
 /// The end of what was asked for: resolves when every run that was to be stopped is over, that is, when each process
 /// and its whole group is dead and reaped, and its output handed on.
@@ -132,11 +132,7 @@ impl Tickets {
 
 impl fmt::Display for Survivor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{} (", self.name, self.run)?;
-        for (i, pid) in self.pids.iter().enumerate() {
-            write!(f, "{}{pid}", if i == 0 { "pid " } else { ", " })?;
-        }
-        write!(f, ")")
+        write!(f, "{}{} ({})", self.name, self.run, Pids(&self.pids))
     }
 }
 
