@@ -69,7 +69,7 @@ impl Builder {
     /// A handle, and the driver that does the work: run it on an executor of your choice.
     pub fn build(self, host: impl Host) -> (ProcessMonitor, Driver) {
         let (shared, driver) = self.parts(Arc::new(host));
-        (ProcessMonitor::new_handle(Guard::new(shared, None)), driver)
+        (ProcessMonitor(Arc::new(Guard { shared, thread: None })), driver)
     }
 
     /// A handle whose driver runs on a thread of its own, named `childminder`. Dropping the last handle stops all
@@ -82,7 +82,7 @@ impl Builder {
         let (shared, driver) = self.parts(Arc::new(host));
         let thread =
             thread::Builder::new().name("childminder".to_owned()).spawn(|| async_io::block_on(driver))?;
-        Ok(ProcessMonitor::new_handle(Guard::new(shared, Some(thread))))
+        Ok(ProcessMonitor(Arc::new(Guard { shared, thread: Some(thread) })))
     }
 
     fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, Driver) {

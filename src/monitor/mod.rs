@@ -223,10 +223,6 @@ impl ProcessMonitor {
 }
 
 impl ProcessMonitor {
-    fn new_handle(guard: Guard) -> Self {
-        Self(Arc::new(guard))
-    }
-
     fn shared(&self) -> &Shared {
         &self.0.shared
     }
@@ -269,12 +265,6 @@ struct Closed;
 impl Core {
     fn check_open(&self) -> Result<(), Closed> {
         if self.life == Life::Over { Err(Closed) } else { Ok(()) }
-    }
-}
-
-impl Guard {
-    fn new(shared: Arc<Shared>, thread: Option<JoinHandle<()>>) -> Self {
-        Self { shared, thread }
     }
 }
 

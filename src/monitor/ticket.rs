@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::machine::{Name, Pids, RunId};
 
 /// The end of what was asked for: resolves when every run that was to be stopped is over, that is, when each process
-/// and its whole group is dead and reaped, and its output handed on.
+/// and its whole group is dead and reaped, and its output read to the end. (A slow sink may still have to take it.)
 ///
 /// A ticket may be dropped: what was asked for goes on. Several tickets for the same run are fine.
 ///
