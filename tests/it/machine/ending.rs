@@ -106,6 +106,24 @@ fn pm_38_a_group_that_outlives_a_leader_that_ended_by_itself_is_killed_before_th
 }
 
 #[test]
+fn f_17_output_that_outlives_the_group_is_waited_for_as_well() {
+    let mut stage = Stage::running();
+    stage.leaks("foo");
+    stage.add("foo");
+    stage.advance(2.0);
+    stage.exit_leaving("foo", Exit::Code(0), &[7]);
+    stage.group_dies("foo");
+    stage.advance(1.0);
+    stage.expect(
+        "0.0 spawn foo#1
+         2.0 exit foo#1 code 0
+         2.0 signal foo#1 KILL
+         2.2 reap foo#1
+         2.2 spawn foo#2",
+    );
+}
+
+#[test]
 fn f_25_the_escalation_goes_on_when_the_leader_obeys_and_a_member_does_not() {
     let mut stage = Stage::running();
     stage.add("foo");

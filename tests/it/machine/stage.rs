@@ -155,9 +155,13 @@ impl Stage {
 
     /// The rest of the group is gone, and the output with it; the machine finds out when it looks.
     pub(crate) fn group_ends(&mut self, name: &str) {
-        let run = self.run(name);
-        self.left.insert(run, Vec::new());
-        self.event(Event::Closed { run });
+        self.group_dies(name);
+        self.event(Event::Closed { run: self.run(name) });
+    }
+
+    /// The rest of the group is gone, and somebody else holds the output.
+    pub(crate) fn group_dies(&mut self, name: &str) {
+        self.left.insert(self.run(name), Vec::new());
     }
 
     pub(crate) fn run(&self, name: &str) -> RunId {
