@@ -198,10 +198,8 @@ impl<S: Clone> Machine<S> {
     /// From now on every process that is not held is kept up. They start in the order they were added (PM-13). Does
     /// nothing in a running service (F-39).
     pub fn start_service(&mut self, now: Instant) {
-        if !self.running {
-            self.running = true;
-            self.drive_all(|| Input::Wake, now);
-        }
+        self.running = true;
+        self.drive_all(|| Input::Wake, now);
     }
 
     /// Stops every process, and starts none until the service is started again (PM-40).

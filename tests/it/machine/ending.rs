@@ -144,6 +144,18 @@ fn f_25_the_escalation_goes_on_when_the_leader_obeys_and_a_member_does_not() {
 }
 
 #[test]
+fn a_group_that_takes_its_time_is_looked_at_less_and_less_often() {
+    let mut stage = Stage::running();
+    stage.add("foo");
+    stage.stop_service();
+    stage.exit_leaving("foo", Exit::Code(0), &[7]);
+    stage.advance(0.030);
+    assert_eq!(stage.looks, 4, "after 2, 6, 14 and 30 ms");
+    stage.advance(4.0);
+    assert_eq!(stage.looks, 4 + 1 + 62, "then after 32 ms, and every 64");
+}
+
+#[test]
 fn f_25_a_member_that_needs_longer_than_its_leader_has_until_the_kill_time() {
     let mut stage = Stage::running();
     stage.add("foo");

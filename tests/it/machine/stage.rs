@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     /// Whose output stays open after the exit.
     leaky: HashSet<String>,
     pub(crate) notices: Vec<Notice>,
+    /// How often the machine has looked at a group.
+    pub(crate) looks: u32,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             left: HashMap::new(),
             leaky: HashSet::new(),
             notices: Vec::new(),
+            looks: 0,
         }
     }
 
@@ -250,6 +253,7 @@ impl Stage {
                     writeln!(self.story, "{at} signal {live} {signal}").unwrap();
                 }
                 Output::Look { run } => {
+                    self.looks += 1;
                     let left = self.left.get(&run).cloned().unwrap_or_default();
                     self.machine.handle_event(Event::Group { run, left }, self.now);
                 }
