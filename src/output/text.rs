@@ -14,7 +14,7 @@ const RESET: &str = "\x1b[0m";
 /// The text of `line`; borrowed unless something in it has to be escaped.
 pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
     match str::from_utf8(line) {
-        Ok(text) if is_plain(line) || is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
+        Ok(text) if is_plain_line(line) || is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
         _ => {
             let mut out = Vec::with_capacity(line.len() + 16);
             push_text(line, &mut out);
@@ -25,7 +25,7 @@ pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
 
 /// Appends the text of `line` to `out`.
 pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
-    if is_plain(line) {
+    if is_plain_line(line) {
         return out.extend_from_slice(line);
     }
     match str::from_utf8(line) {
@@ -35,18 +35,25 @@ pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Whether there is nothing but printable ASCII, tabs and line feeds: nothing to escape, and nothing that could be
-/// invalid. It nearly always settles the matter for all lines of a read at once. Without a branch inside of a block, so
-/// that the compiler looks at many bytes at a time.
-pub(super) fn is_plain(bytes: &[u8]) -> bool {
-    let plain = |byte: u8| matches!(byte, b' '..=b'~' | b'\t' | b'\n');
-    bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & plain(byte)))
+/// Whether there is nothing but printable ASCII, tabs and the line feeds between lines: nothing to escape, and nothing
+/// that could be invalid. It nearly always settles the matter for all lines of a read at once.
+pub(super) fn is_plain(lines: &[u8]) -> bool {
+    each(lines, |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
+}
+
+/// The same for one line, which has no line feed in it; but whoever makes a [`Line`](super::Line) may put one there.
+fn is_plain_line(line: &[u8]) -> bool {
+    each(line, |byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
 /// Whether no byte is one that a [`special`] character begins with: that settles it for most text beyond ASCII.
 fn is_tame(line: &[u8]) -> bool {
-    let tame = |byte: u8| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2);
-    line.chunks(32).all(|block| block.iter().fold(true, |all, &byte| all & tame(byte)))
+    each(line, |byte| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2))
+}
+
+/// Whether all bytes are such. Without a branch inside of a block, so that the compiler looks at many of them at a time.
+fn each(bytes: &[u8], such: impl Fn(u8) -> bool) -> bool {
+    bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & such(byte)))
 }
 
 /// Where the first character is that does more than to show itself: C0 but tab, DEL, C1, the line and paragraph

@@ -28,7 +28,8 @@ fn keep_alive() {
 #[test]
 fn on_tokio() {
     let text = run("on_tokio");
-    assert!(text.ends_with("held\n"), "{text}");
+    // Lines come from the output thread: before or after this.
+    assert!(text.contains("held\n"), "{text}");
 }
 
 #[test]
