@@ -10,7 +10,7 @@ use super::shared::Shared;
 use super::{Guard, ProcessMonitor};
 use crate::host::Host;
 use crate::machine::{News, Notice, Policy, PolicyError};
-use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail};
+use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail, survives};
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]
@@ -96,10 +96,12 @@ impl Builder {
         let shared = Arc::new(Shared::new(host, self.policy, self.tail));
         let tell = {
             let shared = shared.clone();
+            let mut logger_lives = true;
             move |notice: Notice| {
-                record(&notice);
                 shared.ears.tell(&notice);
                 shared.forget_tail(&notice);
+                // A fence of its own: a logger that panics must not take the subscribers with it (F-48).
+                logger_lives = logger_lives && survives("the logger", || record(&notice));
             }
         };
         let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);

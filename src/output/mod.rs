@@ -36,6 +36,7 @@ pub use batch::{Batch, Line};
 pub use callback::Callback;
 pub(crate) use lines::MAX_LINE;
 pub use logger::LogSink;
+pub(crate) use outlet::survives;
 pub use protocol::LoggingProtocol;
 pub(crate) use relay::Relay;
 pub use sink::Sink;

@@ -88,7 +88,7 @@ impl Sink for Sinks {
 
 /// Calls code that is not ours; false when it panicked. It is never called again then, so it does not matter in what
 /// state the panic left it.
-pub(super) fn survives(who: &str, call: impl FnOnce()) -> bool {
+pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
     let Err(panic) = catch_unwind(AssertUnwindSafe(call)) else { return true };
     let reason = reason(&*panic);
     // The logger is not ours either. If it panics as well there is nobody left to tell.

@@ -1,11 +1,19 @@
 //! Callbacks and sinks cannot break supervision.
 
+use std::io;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use childminder::testkit::Script;
-use childminder::{Batch, Exit, ProcessMonitor, Sink, Spec, Stream};
+use childminder::testkit::{Script, Sim};
+use childminder::{
+    Batch, Exit, Heard, Host, Process, ProcessMonitor, Signal, Sink, Sleep, SpawnError, Spec, Stream,
+};
+use futures_lite::StreamExt;
+use futures_lite::future::poll_once;
 
 use super::{monitor_of, secs};
+use crate::support::alone;
 
 /// What sinks and subscribers have seen, in one order.
 #[derive(Clone, Default)]
@@ -114,4 +122,108 @@ fn f_48_a_panicking_sink_is_contained_and_the_others_go_on() {
     assert_eq!(seen.take(), ["talk#1 stdout one", "talk#1 stdout two"]);
     assert_eq!(sim.block_on(monitor.stop_service()), Ok(()), "kill timers go on, too");
     assert_eq!(sim.live(), 0);
+}
+
+/// A logger that goes off at every record.
+struct BombLogger;
+
+impl log::Log for BombLogger {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, _: &log::Record<'_>) {
+        panic!("a logger went off");
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn f_48_a_panicking_logger_takes_neither_subscribers_nor_supervision_with_it() {
+    const NAME: &str =
+        "monitor::contained::f_48_a_panicking_logger_takes_neither_subscribers_nor_supervision_with_it";
+    alone(NAME, || {
+        log::set_logger(&BombLogger).unwrap();
+        log::set_max_level(log::LevelFilter::Info);
+        let (sim, monitor) = monitor_of(ProcessMonitor::builder());
+        let notices = monitor.notices();
+        sim.script("talk", Script::new().prints(secs(0.5), Stream::Stdout, "one\n").lives(secs(2.0)));
+        monitor.add_process("talk", Spec::new("talk")).unwrap();
+        monitor.start_service();
+        sim.advance(secs(3.0));
+        sim.block_on(monitor.stop_service()).unwrap();
+        drop(monitor);
+        sim.run_until_idle();
+        let heard = sim.block_on(notices.count());
+        assert_eq!(heard, 6, "two starts, an exit, a restart, a request to stop, another exit");
+    });
+}
+
+/// The simulated world, in which nobody may send a signal but KILL from a distance.
+#[derive(Debug)]
+struct Forbidding(Sim);
+
+#[derive(Debug)]
+struct Untouchable(Box<dyn Process>);
+
+impl Host for Forbidding {
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.0.sleep_until(at)
+    }
+
+    fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
+        Ok(Box::new(Untouchable(Host::spawn(&self.0, spec)?)))
+    }
+
+    fn has_threads(&self) -> bool {
+        false
+    }
+}
+
+impl Process for Untouchable {
+    fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.0.poll_exit(cx)
+    }
+
+    fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_read(stream, cx, buf)
+    }
+
+    fn signal(&mut self, _: Signal) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EPERM))
+    }
+
+    fn left(&mut self) -> Vec<u32> {
+        self.0.left()
+    }
+}
+
+#[test]
+fn f_31_signals_that_are_refused_are_told_and_the_survivor_is_named() {
+    let sim = Sim::new();
+    sim.script("other", Script::new());
+    let (monitor, driver) = ProcessMonitor::new(Forbidding(sim.clone()));
+    sim.spawn(driver);
+    let mut notices = monitor.notices();
+    monitor.add_process("other", Spec::new("other")).unwrap();
+    monitor.start_service();
+    sim.advance(secs(1.0));
+    let error = sim.block_on(monitor.stop_service()).unwrap_err();
+    assert_eq!(error.to_string(), "still not gone after KILL: other#1 (pid 101)");
+    let mut told = Vec::new();
+    while let Some(Some(Heard::Notice(notice))) = sim.block_on(poll_once(notices.next())) {
+        told.push(notice.to_string());
+    }
+    let refused = |signal| format!("other#1 cannot be sent {signal}: Operation not permitted (os error 1)");
+    assert_eq!(told.iter().filter(|text| text.contains("cannot be sent")).count(), 3, "{told:?}");
+    assert!(["TERM", "CONT", "KILL"].map(refused).iter().all(|text| told.contains(text)), "{told:?}");
 }

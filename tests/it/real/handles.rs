@@ -53,6 +53,23 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
 }
 
 #[test]
+fn inline_sinks_need_no_thread() {
+    alone("real::handles::inline_sinks_need_no_thread", || {
+        for (inline, expected) in [(true, false), (false, true)] {
+            let builder = builder().tail(1);
+            let builder = if inline { builder.inline() } else { builder };
+            let monitor = builder.background(System::new()).unwrap();
+            monitor.add_process("talk", sh("echo hello; exec sleep 1000")).unwrap();
+            monitor.start_service();
+            while monitor.tail("talk", 1) != ["hello"] {
+                std::thread::yield_now();
+            }
+            assert_eq!(Census::take().has_thread("childminder-out"), expected);
+        }
+    });
+}
+
+#[test]
 fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
     alone("real::handles::f_7_bad_input_leaves_no_process_descriptor_or_thread", || {
         let monitor = builder().background(System::new()).unwrap();

@@ -43,6 +43,11 @@ impl Census {
         assert!(threads.len() <= before.len(), "threads: {threads:?}, before: {before:?}");
     }
 
+    /// Whether there is a thread with this name, of which the kernel keeps 15 characters.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        self.threads.iter().any(|thread| thread == name)
+    }
+
     /// How many threads there are.
     pub(crate) fn threads(&self) -> usize {
         self.threads.len()
