@@ -40,11 +40,14 @@ mod host;
 mod machine;
 mod monitor;
 mod output;
+mod ready;
 mod sys;
 pub mod testkit;
 
 // The public interface.
-pub use host::{Host, Process, Sleep, Spec, SpecError, SpecProblem, Stdin};
+pub use host::{
+    Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
+};
 pub use machine::{
     Definition, DuplicateName, Event, Exit, KILL_GRACE, Last, Machine, Name, NameError, News, Notice, Output,
     Phase, Policy, PolicyError, PolicyProblem, RunId, Signal, SignalError, SpawnError, Status, Step, Stream,
@@ -54,6 +57,7 @@ pub use monitor::{
     AddError, Builder, CommandError, Driver, Heard, Notices, ProcessMonitor, StopError, Survivor, Ticket,
 };
 pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
+pub use ready::{Condition, ConditionError, Printed};
 pub use sys::System;
 
 /// The documents of the repository, whose code is compiled with the tests.

@@ -3,7 +3,10 @@
 //! `System` is the real world; `Sim` is a scripted one with virtual
 //! time. Whatever implements [`Host`] can be supervised.
 
+mod check;
+mod descriptor;
 mod spec;
+mod target;
 
 use std::fmt::Debug;
 use std::io;
@@ -11,14 +14,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-pub use spec::{Spec, SpecError, SpecProblem, Stdin};
+pub use check::{SpecError, SpecProblem};
+pub use descriptor::Descriptor;
+pub use spec::{Spec, Stdin};
+pub use target::{Holder, Probe, ProbeError, Target};
 
 use crate::machine::{Exit, Signal, SpawnError, Stream};
 
 /// A sleep that ends at a given instant, or later.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The world: a clock, and a way to start processes.
+/// The world: a clock, a way to start processes, and a way to ask whether they answer.
 pub trait Host: Send + Sync + Debug + 'static {
     /// The time on a clock that never goes back.
     fn now(&self) -> Instant;
@@ -32,6 +38,10 @@ pub trait Host: Send + Sync + Debug + 'static {
     ///
     /// [`SpawnError`] with the step that failed.
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError>;
+
+    /// Asks once whether somebody answers at `target`, and whether that is the process with the id `owner`, one of its
+    /// group or a descendant. Without an owner nobody's answer is its own. Nothing is retried.
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe;
 
     /// Whether the monitor may hand output to sinks on a thread of its own, so that a slow one cannot hold it up. A
     /// virtual world says no: there everything happens on one thread, in one order.

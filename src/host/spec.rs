@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::descriptor::Descriptor;
 use crate::machine::{Policy, Signal};
+
+/// The number of the first listener, by the convention of `LISTEN_FDS`.
+const FIRST_LISTENER: i32 = 3;
 
 /// A program, its arguments, and the surroundings it is started in.
 ///
@@ -38,6 +43,9 @@ pub struct Spec {
     stop_signal: Signal,
     own_group: bool,
     policy: Option<Policy>,
+    descriptors: BTreeMap<i32, Descriptor>,
+    listeners: Vec<Descriptor>,
+    die_with_parent: bool,
 }
 
 /// What a child reads from descriptor 0.
@@ -71,6 +79,9 @@ impl Spec {
             stop_signal: Signal::TERM,
             own_group: true,
             policy: None,
+            descriptors: BTreeMap::new(),
+            listeners: Vec::new(),
+            die_with_parent: false,
         }
     }
 
@@ -176,60 +187,30 @@ impl Spec {
         self
     }
 
-    /// Tells whether the spec can work at all; whether the program exists is for the start to find out. Every
-    /// `add_process` asks this.
-    ///
-    /// # Errors
-    ///
-    /// [`SpecError`] naming the field: an empty program, a NUL byte anywhere, an environment variable without a name
-    /// or with `=` in it (F-7, PM-21).
-    pub fn check(&self) -> Result<(), SpecError> {
-        let bad = |field, value: &OsStr, problem| {
-            Err(SpecError { field, value: value.to_string_lossy().into_owned(), problem })
-        };
-        let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
-        if self.program.is_empty() {
-            return bad("program", &self.program, SpecProblem::Empty);
-        }
-        if has_nul(&self.program) {
-            return bad("program", &self.program, SpecProblem::Nul);
-        }
-        if let Some(arg) = self.args.iter().find(|arg| has_nul(arg)) {
-            return bad("args", arg, SpecProblem::Nul);
-        }
-        for (key, value) in &self.env {
-            if key.is_empty() {
-                return bad("env", key, SpecProblem::Empty);
-            }
-            if key.as_bytes().contains(&b'=') {
-                return bad("env", key, SpecProblem::Equals);
-            }
-            // A value may be a secret: only its name is told.
-            if has_nul(key) || value.as_deref().is_some_and(has_nul) {
-                return bad("env", key, SpecProblem::Nul);
-            }
-        }
-        for (field, path) in [("cwd", self.cwd.as_deref()), ("stdin", self.stdin.path())] {
-            match path {
-                Some(path) if path.as_os_str().is_empty() => {
-                    return bad(field, path.as_ref(), SpecProblem::Empty);
-                }
-                Some(path) if has_nul(path.as_ref()) => return bad(field, path.as_ref(), SpecProblem::Nul),
-                _ => {}
-            }
-        }
-        if let Some(umask) = self.umask.filter(|umask| *umask > 0o777) {
-            return bad("umask", format!("{umask:#o}").as_ref(), SpecProblem::TooLarge);
-        }
-        for (field, id) in [("uid", self.uid), ("gid", self.gid)] {
-            if id == Some(u32::MAX) {
-                return bad(field, "4294967295".as_ref(), SpecProblem::TooLarge);
-            }
-        }
-        match self.policy.map_or(Ok(()), |policy| policy.check()) {
-            Ok(()) => Ok(()),
-            Err(error) => bad(error.field, error.to_string().as_ref(), SpecProblem::Policy(error)),
-        }
+    /// Gives the child this descriptor, as its descriptor `number`: 3 to 255. The monitor keeps it open for later
+    /// starts. Default: the child gets none but 0, 1 and 2.
+    #[must_use]
+    pub fn descriptor(mut self, number: i32, fd: impl Into<OwnedFd>) -> Self {
+        self.descriptors.insert(number, Descriptor::new(fd.into()));
+        self
+    }
+
+    /// Gives the child a socket that listens already, as systemd's socket activation does: the first one is its
+    /// descriptor 3, the next one 4, and so on; `LISTEN_FDS` says how many there are and `LISTEN_PID` for which process.
+    /// So no connection is ever refused, and no port is picked twice.
+    #[must_use]
+    pub fn listener(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.listeners.push(Descriptor::new(socket.into()));
+        self
+    }
+
+    /// Whether the child, its group, and whatever it started are killed when this process ends without stopping it, be
+    /// it by SIGKILL (F-45). A small guardian process sees to that, one for all; the child is registered with it before
+    /// it runs. Default: no, except for a `Service`.
+    #[must_use]
+    pub fn die_with_parent(mut self, die: bool) -> Self {
+        self.die_with_parent = die;
+        self
     }
 }
 
@@ -302,10 +283,26 @@ impl Spec {
     pub fn get_policy(&self) -> Option<Policy> {
         self.policy
     }
+
+    /// The descriptors to give, by their number in the child: the listeners, from 3, and the others.
+    pub fn get_descriptors(&self) -> impl Iterator<Item = (i32, &Descriptor)> {
+        let others = self.descriptors.iter().map(|(number, descriptor)| (*number, descriptor));
+        (FIRST_LISTENER..).zip(&self.listeners).chain(others)
+    }
+
+    /// How many listeners there are, which is what `LISTEN_FDS` says.
+    pub fn count_listeners(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// Whether the child dies with this process.
+    pub fn dies_with_parent(&self) -> bool {
+        self.die_with_parent
+    }
 }
 
 impl Stdin {
-    fn path(&self) -> Option<&Path> {
+    pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
             Self::Null | Self::Inherit => None,
@@ -348,69 +345,9 @@ impl fmt::Display for Word<'_> {
     }
 }
 
-/// Why a [`Spec`] cannot work.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpecError {
-    /// The field as the builder spells it.
-    pub field: &'static str,
-    /// What was given; for `env` the name of the variable, never its value.
-    pub value: String,
-    /// What is wrong with it.
-    pub problem: SpecProblem,
-}
-
-/// What can be wrong with a field of a [`Spec`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SpecProblem {
-    /// Nothing was given.
-    Empty,
-    /// There is a NUL byte in it, which no program can be given.
-    Nul,
-    /// The name of a variable has `=` in it.
-    Equals,
-    /// The number is beyond what the system takes.
-    TooLarge,
-    /// Its policy is not valid.
-    Policy(crate::machine::PolicyError),
-}
-
-impl fmt::Display for SpecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, problem } = self;
-        match problem {
-            SpecProblem::Empty if *field == "env" => write!(f, "env has a variable without a name"),
-            SpecProblem::Empty => write!(f, "{field} is empty"),
-            SpecProblem::Nul => write!(f, "{field} has a NUL byte in it: {value:?}"),
-            SpecProblem::Equals => write!(f, "{field} has a name with '=' in it: {value:?}"),
-            SpecProblem::TooLarge => write!(f, "{field} is out of range: {value}"),
-            SpecProblem::Policy(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for SpecError {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn f_7_pm_21_garbage_is_refused_with_the_name_of_its_field() {
-        let error = |spec: Spec| spec.check().unwrap_err().to_string();
-        assert_eq!(error(Spec::new("")), "program is empty");
-        assert_eq!(error(Spec::new("a\0b")), "program has a NUL byte in it: \"a\\0b\"");
-        assert_eq!(error(Spec::new("x").arg("\0")), "args has a NUL byte in it: \"\\0\"");
-        assert_eq!(error(Spec::new("x").env("", "1")), "env has a variable without a name");
-        assert_eq!(error(Spec::new("x").env("A=B", "1")), "env has a name with '=' in it: \"A=B\"");
-        assert_eq!(error(Spec::new("x").env("KEY", "se\0cret")), "env has a NUL byte in it: \"KEY\"");
-        assert_eq!(error(Spec::new("x").cwd("")), "cwd is empty");
-        assert_eq!(error(Spec::new("x").umask(0o1000)), "umask is out of range: 0o1000");
-        assert_eq!(error(Spec::new("x").uid(u32::MAX)), "uid is out of range: 4294967295");
-        let policy = Policy { min_restart_delay: std::time::Duration::ZERO, ..Policy::default() };
-        assert!(error(Spec::new("x").policy(policy)).starts_with("min_restart_delay is zero"));
-        assert!(Spec::new("x").arg("").env("A", "=").check().is_ok());
-    }
 
     #[test]
     fn f_77_values_of_the_environment_are_never_shown() {

@@ -51,6 +51,8 @@ impl fmt::Display for SpawnError {
             Step::Stdin => write!(f, "cannot open {subject} for the standard input"),
             Step::Pipe => write!(f, "cannot make the pipes for its output"),
             Step::Fork => write!(f, "cannot create a process for {subject}"),
+            Step::Descriptor => write!(f, "cannot give it descriptor {subject}"),
+            Step::Guard => write!(f, "cannot register {subject} with the guardian"),
             Step::Group => write!(f, "cannot give it a process group of its own"),
             Step::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
             Step::Setgid => write!(f, "cannot switch to group {subject}"),
@@ -84,6 +86,10 @@ pub enum Step {
     Fork,
     /// Give it its own group.
     Group,
+    /// Give it the descriptors it is to have besides the first three.
+    Descriptor,
+    /// Register it with the guardian, so that it dies with this process.
+    Guard,
     /// Set its supplementary groups.
     Setgroups,
     /// Set its group id.

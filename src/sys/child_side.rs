@@ -44,11 +44,13 @@ impl Refusal {
 
     /// From that number; one without a step comes from whoever made the process.
     pub(super) fn from_code(code: c_int) -> Self {
-        const STEPS: [Step; 8] = [
+        const STEPS: [Step; 10] = [
             Step::Group,
             Step::Stdin,
             Step::Pipe,
             Step::Chdir,
+            Step::Descriptor,
+            Step::Guard,
             Step::Setgroups,
             Step::Setgid,
             Step::Setuid,

@@ -94,10 +94,13 @@ impl Launch {
         let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
         let subject = match refusal.step {
             Step::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
-            Step::Find | Step::Fork | Step::Watch => program.display().to_string(),
+            Step::Find | Step::Fork | Step::Guard | Step::Watch => program.display().to_string(),
             Step::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
             Step::Stdin => format!("{:?}", self.spec.get_stdin()),
             Step::Pipe | Step::Group => String::new(),
+            Step::Descriptor => {
+                format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
+            }
             Step::Setgroups => format!("{:?}", self.spec.get_groups().unwrap_or_default()),
             Step::Setgid => self.spec.get_gid().map_or_else(String::new, |id| id.to_string()),
             Step::Setuid => self.spec.get_uid().map_or_else(String::new, |id| id.to_string()),

@@ -25,6 +25,7 @@ mod launch;
 mod lookup;
 mod outputs;
 mod portable;
+mod probe;
 
 #[cfg(target_os = "linux")]
 #[path = "linux/mod.rs"]
@@ -38,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
 
-use crate::host::{Host, Process, Sleep, Spec};
+use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
 
 use self::launch::{Launch, LowDescriptors};
@@ -109,5 +110,9 @@ impl Host for System {
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         let (launch, outputs) = Launch::prepare(spec)?;
         self.back_end.start(launch, outputs)
+    }
+
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+        probe::attempt(target, owner)
     }
 }

@@ -158,7 +158,7 @@ impl Default for Script {
 fn subject(step: Step, spec: &Spec) -> String {
     let id = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
     match step {
-        Step::Find | Step::Pipe | Step::Fork | Step::Group | Step::Exec | Step::Watch => {
+        Step::Find | Step::Pipe | Step::Fork | Step::Group | Step::Guard | Step::Exec | Step::Watch => {
             spec.get_program().to_string_lossy().into_owned()
         }
         Step::Chdir => spec.get_cwd().map_or_else(|| ".".to_owned(), |cwd| cwd.display().to_string()),
@@ -166,6 +166,9 @@ fn subject(step: Step, spec: &Spec) -> String {
             Stdin::File(path) => path.display().to_string(),
             Stdin::Null | Stdin::Inherit => "/dev/null".to_owned(),
         },
+        Step::Descriptor => {
+            format!("{:?}", spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
+        }
         Step::Setgroups => format!("{:?}", spec.get_groups().unwrap_or_default()),
         Step::Setgid => id(spec.get_gid()),
         Step::Setuid => id(spec.get_uid()),

@@ -12,7 +12,7 @@ use super::executor::{Executor, Guest, lock};
 use super::process::FakeProcess;
 use super::script::Script;
 use super::world::World;
-use crate::host::{Host, Process, Sleep, Spec};
+use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::{Exit, SpawnError};
 
 /// So much can happen in one instant; who does more goes round in circles.
@@ -272,6 +272,11 @@ impl Host for Sim {
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         let (number, pid) = self.world(|world| world.spawn(spec))?;
         Ok(Box::new(FakeProcess::new(self.clone(), number, pid)))
+    }
+
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+        let answer = self.world(|world| world.probe(target, owner));
+        Box::pin(std::future::ready(answer))
     }
 
     /// No: everything happens on the thread that moves the time.

@@ -11,7 +11,7 @@ use std::task::Waker;
 use super::clock::{Clock, Due, Seconds};
 use super::process::{Deed, Run};
 use super::script::Script;
-use crate::host::Spec;
+use crate::host::{Holder, ProbeError, Spec, Target};
 use crate::machine::{Exit, Signal, SpawnError, Step};
 
 /// Why a run is there when it is asked for: all that knows its number ends with it, the agenda too.
@@ -126,6 +126,12 @@ impl World {
             run.life().map(|(at, deed)| self.clock.schedule(at, Event { run: number, deed })).collect();
         self.runs.insert(number, run);
         Ok((number, pid))
+    }
+
+    /// Nobody serves anything yet.
+    pub(super) fn probe(&mut self, target: &Target, _owner: Option<u32>) -> Result<Holder, ProbeError> {
+        self.log(format_args!("probe {target}"));
+        Err(std::io::Error::from_raw_os_error(libc::ECONNREFUSED).into())
     }
 
     pub(super) fn run(&mut self, number: u64) -> &mut Run {

@@ -5,14 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom. A room that is not in the list may not exist; one that imports upwards does not pass.
-const LAYERS: [(&str, &[&str]); 7] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("backoff", &[]),
     ("machine", &["backoff"]),
     ("host", &["machine"]),
     ("output", &["machine"]),
-    ("sys", &["host", "machine"]),
+    ("http", &[]),
+    ("sys", &["host", "http", "machine"]),
     ("testkit", &["host", "machine"]),
+    ("ready", &["backoff", "host", "machine", "output"]),
     ("monitor", &["host", "machine", "output"]),
+    ("shutdown", &["sys"]),
+    ("background", &["shutdown", "sys"]),
+    ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
+    ("webdriver", &["host", "http", "machine", "ready", "service"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -1,0 +1,100 @@
+//! What a probe asks: does somebody answer there, and whose are they?
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A place on this machine where a server answers, if there is one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Target {
+    /// A TCP port, on 127.0.0.1 or on ::1.
+    Port(u16),
+    /// A stream socket in the file system.
+    Unix(PathBuf),
+    /// An HTTP server on such a port, which must answer a GET of this path with this status.
+    Http {
+        /// Where it listens.
+        port: u16,
+        /// What is asked for: begins with a slash.
+        path: String,
+        /// What the answer must be, such as 200.
+        status: u16,
+    },
+}
+
+/// One attempt: ends with who answered, or with why there was no answer. Dropping it closes whatever it has open.
+pub type Probe = Pin<Box<dyn Future<Output = Result<Holder, ProbeError>> + Send>>;
+
+/// Whose the socket is that answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// That of the process that was asked for, of one of its group, or of a descendant.
+    Own,
+    /// Somebody else's: who it is, as far as that can be found out.
+    Stranger(String),
+    /// Nobody can tell: why not.
+    Unverified(String),
+}
+
+/// Why an attempt came to nothing. Another one may fare better.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// There was no connection, or it broke.
+    Io(Arc<io::Error>),
+    /// An HTTP server answered with this status.
+    Status(u16),
+    /// Something answered that was not HTTP.
+    NotHttp,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "port {port}"),
+            Self::Unix(path) => write!(f, "socket {}", path.display()),
+            Self::Http { port, path, status } => {
+                write!(f, "http://localhost:{port}{path} with status {status}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("the process itself"),
+            Self::Stranger(who) => write!(f, "a stranger: {who}"),
+            Self::Unverified(why) => write!(f, "unverified: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Status(status) => write!(f, "answered with status {status}"),
+            Self::NotHttp => f.write_str("answered, but not in HTTP"),
+        }
+    }
+}
+
+impl std::error::Error for ProbeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Io(error) => Some(&**error),
+            Self::Status(_) | Self::NotHttp => None,
+        }
+    }
+}
+
+impl From<io::Error> for ProbeError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
