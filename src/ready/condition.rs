@@ -32,8 +32,8 @@ pub struct Condition(pub(super) Node);
 /// The tree of conditions.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
-    All(Vec<Node>),
-    Any(Vec<Node>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
     Leaf(Leaf),
 }
 
