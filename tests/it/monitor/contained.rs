@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use childminder::testkit::{Script, Sim};
 use childminder::{
-    Batch, Exit, Heard, Host, Process, ProcessMonitor, Signal, Sink, Sleep, SpawnError, Spec, Stream,
+    Batch, Exit, Heard, Host, Probe, Process, ProcessMonitor, Signal, Sink, Sleep, SpawnError, Spec, Stream,
+    Target,
 };
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
@@ -178,6 +179,10 @@ impl Host for Forbidding {
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         Ok(Box::new(Untouchable(Host::spawn(&self.0, spec)?)))
+    }
+
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+        self.0.probe(target, owner)
     }
 
     fn has_threads(&self) -> bool {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use childminder::{
-    CommandError, Heard, Host, Phase, Process, ProcessMonitor, Sleep, SpawnError, Spec, System,
+    CommandError, Heard, Host, Phase, Probe, Process, ProcessMonitor, Sleep, SpawnError, Spec, System, Target,
 };
 use futures_lite::future::{block_on, poll_once};
 
@@ -123,6 +123,10 @@ impl Host for Buggy {
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         assert!(spec.get_program() != "bug", "the driver's thread panics");
         self.0.spawn(spec)
+    }
+
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+        self.0.probe(target, owner)
     }
 }
 
