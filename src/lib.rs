@@ -57,7 +57,7 @@ pub use monitor::{
     AddError, Builder, CommandError, Driver, Heard, Notices, ProcessMonitor, StopError, Survivor, Ticket,
 };
 pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
-pub use ready::{Condition, ConditionError, Printed};
+pub use ready::{Cause, Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use sys::System;
 
 /// The documents of the repository, whose code is compiled with the tests.

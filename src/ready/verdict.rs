@@ -1,0 +1,51 @@
+//! How the wait for readiness ends: one way or the other, once.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::progress::Progress;
+use crate::machine::{Exit, SpawnError};
+
+/// All that was asked for has come, and the process is alive.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// What was asked for, each with the time it came.
+    pub(crate) progress: Vec<Progress>,
+    /// How long after the start.
+    pub(crate) took: Duration,
+}
+
+/// It will not be ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: Cause,
+    /// What had come and what had not.
+    pub(crate) progress: Vec<Progress>,
+    /// How long after the start; zero if there was none.
+    pub(crate) took: Duration,
+}
+
+/// Why a process did not become ready.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// It could not be started.
+    SpawnFailed(SpawnError),
+    /// It died before it was ready, with whatever exit; code 0 is no better than another (SV-19).
+    Exited(Exit),
+    /// It had this much time, counted from its start (SV-20).
+    TimedOut(Duration),
+    /// Nobody started it: whoever was to do so is gone.
+    NeverStarted,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SpawnFailed(error) => error.fmt(f),
+            Self::Exited(exit) => write!(f, "it exited before it was ready: {exit}"),
+            Self::TimedOut(timeout) => write!(f, "it was not ready within {timeout:?}"),
+            Self::NeverStarted => f.write_str("it was never started"),
+        }
+    }
+}
