@@ -41,6 +41,8 @@ mod machine;
 mod monitor;
 mod output;
 mod ready;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `background` and `service`"))]
+mod shutdown;
 mod sys;
 pub mod testkit;
 
