@@ -37,6 +37,8 @@
 
 mod backoff;
 mod host;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+mod http;
 mod machine;
 mod monitor;
 mod output;
