@@ -37,10 +37,14 @@
 
 mod backoff;
 mod host;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+mod http;
 mod machine;
 mod monitor;
 mod output;
 mod ready;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `background` and `service`"))]
+mod shutdown;
 mod sys;
 pub mod testkit;
 
