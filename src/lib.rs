@@ -41,6 +41,7 @@ mod machine;
 mod monitor;
 mod output;
 mod ready;
+mod service;
 mod sys;
 pub mod testkit;
 
@@ -58,6 +59,7 @@ pub use monitor::{
 };
 pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
 pub use ready::{Condition, ConditionError, Printed};
+pub use service::Port;
 pub use sys::System;
 
 /// The documents of the repository, whose code is compiled with the tests.
