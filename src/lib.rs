@@ -43,7 +43,7 @@ mod machine;
 mod monitor;
 mod output;
 mod ready;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `background` and `service`"))]
+mod service;
 mod shutdown;
 mod sys;
 pub mod testkit;
@@ -62,6 +62,7 @@ pub use monitor::{
 };
 pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
 pub use ready::{Cause, Condition, ConditionError, Printed, Progress, Standing, Taken};
+pub use service::Port;
 pub use sys::System;
 
 /// The documents of the repository, whose code is compiled with the tests.

@@ -1,0 +1,3 @@
+//! Services, with real servers.
+
+mod port;
