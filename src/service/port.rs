@@ -15,7 +15,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, sockopt};
@@ -55,11 +55,13 @@ static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// // Whoever connects now is served as soon as the server is there.
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug)]
+///
+/// Clones are the same port; it is reserved until the last of them is gone.
+#[derive(Clone, Debug)]
 pub struct Port {
     number: u16,
     /// The socket that keeps the number; nobody listens on it.
-    hold: Mutex<Option<OwnedFd>>,
+    hold: Arc<Mutex<Option<OwnedFd>>>,
 }
 
 impl Port {
@@ -74,7 +76,7 @@ impl Port {
         loop {
             let (hold, number) = hold_any()?;
             if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
-                return Ok(Self { number, hold: Mutex::new(Some(hold)) });
+                return Ok(Self { number, hold: Arc::new(Mutex::new(Some(hold))) });
             }
             given_before.push(hold);
         }
@@ -100,10 +102,15 @@ impl Port {
     ///
     /// The system's, most often that there is a server already.
     pub fn listen(&self) -> io::Result<TcpListener> {
+        self.make_way();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.number))
+    }
+
+    /// Lets a server in that is about to come: on Linux it needs no help.
+    pub(super) fn make_way(&self) {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
             self.release();
         }
-        TcpListener::bind((Ipv4Addr::LOCALHOST, self.number))
     }
 }
 
@@ -180,7 +187,7 @@ mod tests {
     fn a_server_that_sets_reuseaddr_gets_in_on_every_address_and_others_after_the_release() {
         for hold in [hold_both_families().unwrap(), hold_ipv4().unwrap()] {
             let number = SocketAddr::try_from(getsockname(&hold).unwrap()).unwrap().port();
-            let port = Port { number, hold: Mutex::new(Some(hold)) };
+            let port = Port { number, hold: Arc::new(Mutex::new(Some(hold))) };
             let v4 = [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(|ip| SocketAddr::from((ip, number)));
             let v6 = [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED].map(|ip| SocketAddr::from((ip, number)));
             assert_eq!(v4.map(servers), [[true, false]; 2]);

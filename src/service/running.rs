@@ -22,7 +22,7 @@ use crate::shutdown::Registration;
 pub struct RunningService {
     // The order in which they go: the farewell holds the monitor, too, and whoever is last waits for its end, which
     // should be us; the recipe has the port, which is reserved until the process is gone.
-    _farewell: Option<Registration>,
+    farewell: Option<Registration>,
     monitor: ProcessMonitor,
     run: Mutex<Run>,
     recipe: Recipe,
@@ -46,7 +46,7 @@ impl RunningService {
         farewell: Option<Registration>,
     ) -> Self {
         let run = Mutex::new(Run::new(&monitor, &recipe, ready, notices));
-        Self { _farewell: farewell, monitor, run, recipe }
+        Self { farewell, monitor, run, recipe }
     }
 }
 
@@ -137,21 +137,21 @@ impl RunningService {
     ///
     /// # Errors
     ///
-    /// [`NotReady`] when it does not come up again.
+    /// [`NotReady`] when it does not go, or does not come up again.
     pub fn stopped<T>(&self, body: impl FnOnce() -> T) -> Result<T, NotReady> {
-        async_io::block_on(self.take_down())?;
-        let result = body();
-        async_io::block_on(self.bring_up())?;
-        Ok(result)
+        async_io::block_on(self.stopped_async(async { body() }))
     }
 
-    /// Takes it down and starts it again: a new process, ready when this returns.
+    /// The same for asynchronous code.
     ///
     /// # Errors
     ///
-    /// [`NotReady`] when it does not come up again.
-    pub fn restart(&self) -> Result<(), NotReady> {
-        self.stopped(|| ())
+    /// As for [`stopped`](Self::stopped).
+    pub async fn stopped_async<T>(&self, body: impl Future<Output = T>) -> Result<T, NotReady> {
+        self.take_down().await?;
+        let result = body.await;
+        self.bring_up().await?;
+        Ok(result)
     }
 
     async fn take_down(&self) -> Result<(), NotReady> {
@@ -192,10 +192,9 @@ impl RunningService {
         if let Ok(ticket) = self.monitor.stop_process(&self.recipe.name) {
             ticket.await?;
         }
-        let Self { _farewell, monitor, run, recipe } = self;
+        let Self { farewell: _farewell, monitor: _monitor, run, recipe } = self;
         let mut run = run.into_inner().unwrap_or_else(PoisonError::into_inner);
         run.hear_the_end(&recipe).await;
-        drop(monitor);
         Ok(run.ended)
     }
 

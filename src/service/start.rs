@@ -163,6 +163,9 @@ impl Recipe {
         notices: &mut Notices,
     ) -> Result<Ready, NotReady> {
         let spec = self.watch.equip(self.spec.clone()).map_err(|error| self.refused(error))?;
+        if let Some(port) = &self.port {
+            port.make_way();
+        }
         let until_ready = self.watch.arm();
         // What a run is given to notify with is given to no other, so each start is a process of its own.
         let started = monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
