@@ -56,7 +56,10 @@ pub use machine::{
 pub use monitor::{
     AddError, Builder, CommandError, Driver, Heard, Notices, ProcessMonitor, StopError, Survivor, Ticket,
 };
-pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
+pub use output::{
+    Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
+    Sink, Tail, WriterHealth, WriterSink, Zone,
+};
 pub use ready::{Condition, ConditionError, Printed};
 pub use sys::System;
 

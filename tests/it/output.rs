@@ -1,6 +1,7 @@
 //! The output path as a user of the public API sees it: what Twisted's tests of its logging protocol ask for, the
 //! behaviours of its list, and each sink.
 
+mod pattern;
 mod sinks;
 mod text;
 
