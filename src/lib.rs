@@ -21,7 +21,8 @@
 //!   and how long to wait. [`Status`] and [`Notices`] tell what goes on; [`Ticket`]s wait for the end of what was
 //!   asked for.
 //! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
-//!   [`WriterSink`], [`Callback`] and [`Tail`].
+//!   [`WriterSink`], [`Callback`] and [`Tail`]; [`Records`], for programs whose lines have a level and a date that a
+//!   [`Pattern`] can find.
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
 //!

@@ -10,7 +10,8 @@
 //! sink gets all lines of a read at once, so that it can write them at once. Only the beginning of a line whose end
 //! has not come yet is copied and kept. A silent child costs nothing here.
 //!
-//! Lines that say when, how urgent and by whom are taken apart by a [`Pattern`].
+//! Lines that say when, how urgent and by whom are taken apart by a [`Pattern`]; [`Records`] hands what it finds to the
+//! `log` crate.
 //!
 //! Three rules hold whatever a child prints and whatever a sink does.
 //!
@@ -32,6 +33,7 @@ mod outlet;
 mod pattern;
 mod protocol;
 mod queue;
+mod records;
 mod relay;
 mod sink;
 mod tail;
@@ -47,6 +49,7 @@ pub use logger::LogSink;
 pub(crate) use outlet::survives;
 pub use pattern::{Pattern, Record};
 pub use protocol::LoggingProtocol;
+pub use records::Records;
 pub(crate) use relay::Relay;
 pub use sink::Sink;
 pub use tail::Tail;

@@ -2,6 +2,7 @@
 //! behaviours of its list, and each sink.
 
 mod pattern;
+mod records;
 mod sinks;
 mod text;
 
