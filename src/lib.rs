@@ -22,7 +22,7 @@
 //!   asked for.
 //! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
 //!   [`WriterSink`], [`Callback`] and [`Tail`]; [`Records`], for programs whose lines have a level and a date that a
-//!   [`Pattern`] can find.
+//!   [`Pattern`] can find; and [`TestOutput`], for tests.
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
 //!
@@ -59,7 +59,7 @@ pub use monitor::{
 };
 pub use output::{
     Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
-    Sink, Tail, WriterHealth, WriterSink, Zone,
+    Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
 pub use ready::{Condition, ConditionError, Printed};
 pub use sys::System;

@@ -37,6 +37,7 @@ mod records;
 mod relay;
 mod sink;
 mod tail;
+mod test_output;
 mod text;
 mod writer;
 
@@ -53,4 +54,5 @@ pub use records::Records;
 pub(crate) use relay::Relay;
 pub use sink::Sink;
 pub use tail::Tail;
+pub use test_output::TestOutput;
 pub use writer::{WriterHealth, WriterSink};

@@ -4,6 +4,7 @@
 mod pattern;
 mod records;
 mod sinks;
+mod test_output;
 mod text;
 
 use childminder::{Batch, LoggingProtocol, RunId, Sink, Stream, WriterSink};
