@@ -10,10 +10,7 @@ mod watch;
 pub use condition::{Condition, ConditionError, Printed};
 pub use progress::{Progress, Standing};
 pub use vacancy::Taken;
-pub use verdict::Cause;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the service is built on them"))]
 pub(crate) use {
-    observed::Observed,
-    verdict::{Failure, Ready},
-    watch::{Message, UntilReady, Watch},
+    verdict::{Cause, Failure, Ready},
+    watch::{Message, Watch},
 };

@@ -89,7 +89,14 @@ pub enum ServiceError {
 impl NotReady {
     /// Before anything was started.
     pub(super) fn early(name: &str, command: String, cause: Cause) -> Self {
-        Self { name: name.to_owned(), command, cause, progress: Vec::new(), tail: Vec::new(), survivors: None }
+        Self {
+            name: name.to_owned(),
+            command,
+            cause,
+            progress: Vec::new(),
+            tail: Vec::new(),
+            survivors: None,
+        }
     }
 }
 
@@ -105,9 +112,11 @@ impl fmt::Display for NotReady {
         }
         match cause {
             Cause::Exited { .. } | Cause::TimedOut { .. } => write_tail(f, tail),
-            Cause::Invalid(_) | Cause::Taken(_) | Cause::Spawn(_) | Cause::NeverStarted | Cause::System(_) => {
-                Ok(())
-            }
+            Cause::Invalid(_)
+            | Cause::Taken(_)
+            | Cause::Spawn(_)
+            | Cause::NeverStarted
+            | Cause::System(_) => Ok(()),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{Builder, Driver, Notices, ProcessMonitor, StopError};
 use crate::output::{LogSink, Pattern, Records, TestOutput};
-use crate::ready::{self, Condition, Failure, Ready, Watch};
+use crate::ready::{self, Condition, Failure, Message, Ready, Watch};
 use crate::shutdown::{self, Registration};
 
 /// How many of its last lines a service keeps.
@@ -80,8 +80,13 @@ impl fmt::Debug for Starting {
     }
 }
 
+/// What finds the message in a line.
+fn finder(pattern: Option<Pattern>) -> Message {
+    let pattern = pattern?;
+    Some(Arc::new(move |line| pattern.message(line)))
+}
+
 /// Everything it takes to start a service, once and again.
-#[derive(Debug)]
 pub(super) struct Recipe {
     pub(super) name: Name,
     pub(super) port: Option<Port>,
@@ -106,13 +111,14 @@ impl Recipe {
         let uptime = Condition::uptime(service.min_uptime);
         let condition = Condition::all([uptime].into_iter().chain(service.expected.iter().cloned()));
         condition.check().map_err(|error| invalid(ServiceError::Condition(error)))?;
-        let pattern = service.format.clone().transpose().map_err(|error| invalid(ServiceError::Format(error)))?;
+        let pattern =
+            service.format.clone().transpose().map_err(|error| invalid(ServiceError::Format(error)))?;
         if service.timeout < service.min_uptime {
             let (timeout, min_uptime) = (service.timeout, service.min_uptime);
             return Err(invalid(ServiceError::TimeoutBelowUptime { timeout, min_uptime }));
         }
         let host: Arc<dyn Host> = Arc::new(host);
-        let message = pattern.clone().map(|pattern| pattern.into_finder());
+        let message = finder(pattern.clone());
         let watch = Watch::new(Arc::clone(&host), condition, service.timeout, message);
         let (port, subscribers) = (service.port.clone(), Subscribers::default());
         Ok(Self { name, port, subscribers, spec, pattern, host, watch })
@@ -168,7 +174,8 @@ impl Recipe {
         }
         let until_ready = self.watch.arm();
         // What a run is given to notify with is given to no other, so each start is a process of its own.
-        let started = monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
+        let started =
+            monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
         if !started {
             return Err(self.early(Cause::NeverStarted));
         }
