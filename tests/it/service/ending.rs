@@ -20,7 +20,8 @@ fn reset_sv_7_does_nothing_while_it_lives() {
 #[test]
 fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
     let sim = Sim::new();
-    let dies = Script::new().lives(ms(900)).exits(Exit::Code(70)).prints(ms(899), Stream::Stderr, "out of cheese\n");
+    let dies =
+        Script::new().lives(ms(900)).exits(Exit::Code(70)).prints(ms(899), Stream::Stderr, "out of cheese\n");
     sim.script("served", dies);
     let served = start(&sim, &Service::new("served")).unwrap();
     sim.advance(Duration::from_secs(1));
@@ -102,7 +103,8 @@ fn an_outage_is_a_stop_and_a_start_that_is_waited_for() {
     sim.block_on(served.stopped_async(body)).unwrap();
     assert!(served.is_alive());
     assert_eq!(served.pid(), 102);
-    let trace: Vec<String> = sim.trace().lines().filter(|line| !line.contains("probe")).map(str::to_owned).collect();
+    let trace: Vec<String> =
+        sim.trace().lines().filter(|line| !line.contains("probe")).map(str::to_owned).collect();
     assert_eq!(
         trace,
         [
@@ -119,7 +121,10 @@ fn an_outage_is_a_stop_and_a_start_that_is_waited_for() {
 fn an_outage_that_does_not_end_is_told_like_a_start_that_fails() {
     let sim = Sim::new();
     sim.script("served", Script::new());
-    sim.script("served", Script::new().lives(ms(10)).exits(Exit::Code(1)).prints(ms(1), Stream::Stdout, "no\n"));
+    sim.script(
+        "served",
+        Script::new().lives(ms(10)).exits(Exit::Code(1)).prints(ms(1), Stream::Stdout, "no\n"),
+    );
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
     let error = sim.block_on(served.stopped_async(async {})).unwrap_err();
@@ -135,8 +140,15 @@ fn a_pause_is_a_stop_signal_and_a_continue_also_when_the_body_panics() {
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
     sim.clear_trace();
-    assert_eq!(served.paused(|| { sim.run_until_idle(); 7 }), 7);
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| served.paused(|| panic!("in the test"))));
+    assert_eq!(
+        served.paused(|| {
+            sim.run_until_idle();
+            7
+        }),
+        7
+    );
+    let panic =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| served.paused(|| panic!("in the test"))));
     assert!(panic.is_err());
     sim.run_until_idle();
     assert_eq!(

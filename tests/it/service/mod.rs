@@ -1,3 +1,6 @@
-//! Services, with real servers.
+//! Services: in virtual time, and with real servers.
 
+mod ending;
+mod invalid;
 mod port;
+mod readiness;

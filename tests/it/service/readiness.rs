@@ -35,7 +35,10 @@ fn setup_start_process_sv_1_3_13_is_ready_after_the_minimum_uptime() {
     assert!(served.is_alive());
     assert_eq!(served.pid(), 101);
     assert_eq!(sim.trace(), "0.0 spawn /usr/sbin/served#1\n");
-    assert_eq!(served.readiness().iter().map(ToString::to_string).collect::<Vec<_>>(), ["uptime of 200ms: met after 200.0ms"]);
+    assert_eq!(
+        served.readiness().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["uptime of 200ms: met after 200.0ms"]
+    );
 }
 
 #[test]
@@ -79,11 +82,15 @@ fn ready_with_expected_port_retry_sv_17_any_refusal_is_asked_again() {
 #[test]
 fn sv_24_f_85_any_of_several_and_several_times_is_fine() {
     let sim = Sim::new();
-    let chatter = Script::new().prints(ms(10), Stream::Stdout, "waiting for connections\nWaiting for connections\n");
+    let chatter =
+        Script::new().prints(ms(10), Stream::Stdout, "waiting for connections\nWaiting for connections\n");
     sim.script("mongod", chatter);
     let either = [Condition::output("waiting for connections"), Condition::output("Waiting for connections")];
     start(&sim, &Service::new("mongod").expect(Condition::any(either))).unwrap();
-    sim.script("counts", Script::new().prints(ms(10), Stream::Stdout, "a a ").prints(ms(400), Stream::Stderr, "a"));
+    sim.script(
+        "counts",
+        Script::new().prints(ms(10), Stream::Stdout, "a a ").prints(ms(400), Stream::Stderr, "a"),
+    );
     start(&sim, &Service::new("counts").expect(Printed::text("a").times(3))).unwrap();
     assert_eq!(sim.elapsed(), ms(600));
 }
@@ -148,7 +155,10 @@ fn no_expected_port_timeout_sv_20_says_why_nobody_answered() {
     let service = Service::new("served").expect_port(8080).timeout(ms(400));
     let (error, _) = failure(&sim, &service);
     let text = error.to_string();
-    assert!(text.contains("\n  port 8080: missing after 400.0ms (Connection refused (os error 111))"), "{text}");
+    assert!(
+        text.contains("\n  port 8080: missing after 400.0ms (Connection refused (os error 111))"),
+        "{text}"
+    );
     assert!(text.ends_with("\n  it has printed nothing"), "{text}");
 }
 
@@ -175,7 +185,10 @@ fn no_expected_output_exit_and_no_expected_port_exit_sv_19_f_84() {
         let sim = Sim::new();
         sim.script("served", Script::new().lives(ms(700)).exits(Exit::Code(3)));
         let (error, _) = failure(&sim, &service);
-        assert!(matches!(error.cause, Cause::Exited { exit: Exit::Code(3), after } if after == ms(700)), "{error}");
+        assert!(
+            matches!(error.cause, Cause::Exited { exit: Exit::Code(3), after } if after == ms(700)),
+            "{error}"
+        );
         assert_eq!(sim.elapsed(), ms(700));
     }
 }
