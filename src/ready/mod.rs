@@ -1,8 +1,26 @@
-//! Is it ready yet? Conditions, and the machine that decides whether they hold.
+//! Is it ready yet?
+//!
+//! A [`Condition`] says in words what must be so. From the outside in:
+//!
+//! * `watch` belongs to one service. It lends out a host (`observed`) that sees the start, the output and the end of the
+//!   process, and has a future (`until`) that ends when the start is ready or will not be.
+//! * `session` is what these two share, for they run on different threads.
+//! * `gate` decides. It is a pure machine: a `tree` of conditions, with a `tally` of each leaf.
+//! * `matcher`, with `seam` and `line`, finds what is to be printed; `notify` hears notifications; `attempt` asks.
 
+mod attempt;
 mod condition;
+mod gate;
+mod line;
+mod matcher;
+mod notify;
 mod observed;
 mod progress;
+mod seam;
+mod session;
+mod tally;
+mod tree;
+mod until;
 mod vacancy;
 mod verdict;
 mod watch;

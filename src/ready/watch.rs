@@ -1,15 +1,30 @@
-//! The watch over one service: it sees its starts, and says when it is ready.
+//! The watch over one service: it sees its starts, and says when each is ready.
+//!
+//! 1. [`check_free`](Watch::check_free): nobody answers yet where the process is to.
+//! 2. [`equip`](Watch::equip): the spec is given what it takes to notify.
+//! 3. [`arm`](Watch::arm): the next start is the one.
+//! 4. Whoever minds the process starts it, with the [`host`](Watch::host) of the watch, which sees the start, all that
+//!    is read from it, and its end. It need not know that it is watched.
+//! 5. The future that `arm` returned ends, on whatever executor it runs.
+//!
+//! Steps 2 to 5 are repeated for each start. Nothing of one reaches the next: each has a session, a gate, and bells of
+//! its own (F-84).
 
+use std::fmt;
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::condition::Condition;
-use super::observed::Observed;
-use super::vacancy::Taken;
-use super::verdict::{Failure, Ready};
+use super::condition::{Condition, Leaf};
+use super::gate::Gate;
+use super::matcher::Matcher;
+use super::notify::Bell;
+use super::observed::{Armed, Observed};
+use super::session::Session;
+use super::tree::Tree;
+use super::until::{Hung, UntilReady};
+use super::vacancy::{self, Taken};
 use crate::host::{Host, Spec};
 
 /// Finds the message in a line, for [`Printed::in_message`](super::Printed::in_message). Without one the line is the
@@ -19,57 +34,118 @@ pub(crate) type Message = Option<Arc<dyn Fn(&[u8]) -> &[u8] + Send + Sync>>;
 /// Says of each start of one process when it is ready.
 pub(crate) struct Watch {
     host: Arc<dyn Host>,
+    condition: Condition,
+    timeout: Duration,
+    message: Message,
+    armed: Arc<Armed>,
+    /// What the spec was equipped with, until the watch is armed.
+    bells: Mutex<Vec<Hung>>,
 }
 
 impl Watch {
-    /// `timeout` counts from the start.
+    /// A watch for whatever is started with its [`host`](Self::host). `timeout` counts from each start. Whoever calls
+    /// this has [checked](Condition::check) the condition.
     pub(crate) fn new(
         host: Arc<dyn Host>,
-        _condition: Condition,
-        _timeout: Duration,
-        _message: Message,
+        condition: Condition,
+        timeout: Duration,
+        message: Message,
     ) -> Self {
-        Self { host }
+        Self { host, condition, timeout, message, armed: Arc::default(), bells: Mutex::default() }
     }
 
     /// The host that the process must be started with.
     pub(crate) fn host(&self) -> Observed {
-        Observed::new(self.host.clone())
+        Observed::new(self.host.clone(), self.armed.clone())
     }
 
-    /// Gives `spec` what the next start needs to notify: fresh pipes, a fresh socket. Before [`arm`](Self::arm), and
+    /// Gives `spec` what the next start needs to notify: a fresh pipe, a fresh socket. Before [`arm`](Self::arm), and
     /// anew for each start.
     ///
     /// # Errors
     ///
     /// What the system says to the pipe, or to the socket and its directory.
-    pub(crate) fn equip(&self, spec: Spec) -> io::Result<Spec> {
+    pub(crate) fn equip(&self, mut spec: Spec) -> io::Result<Spec> {
+        let mut pipes: Vec<(i32, Hung)> = Vec::new();
+        let mut socket: Option<Hung> = None;
+        for (number, leaf) in self.leaves().into_iter().enumerate() {
+            match leaf {
+                Leaf::Notify(descriptor) => {
+                    if let Some((_, hung)) = pipes.iter_mut().find(|(known, _)| *known == descriptor) {
+                        hung.leaves.push(number);
+                        continue;
+                    }
+                    let bell;
+                    (bell, spec) = Bell::pipe(descriptor, spec)?;
+                    pipes.push((descriptor, Hung { leaves: vec![number], bell }));
+                }
+                Leaf::SdNotify => {
+                    if let Some(hung) = &mut socket {
+                        hung.leaves.push(number);
+                        continue;
+                    }
+                    let bell;
+                    (bell, spec) = Bell::socket(spec)?;
+                    socket = Some(Hung { leaves: vec![number], bell });
+                }
+                Leaf::Uptime(_) | Leaf::Printed(_) | Leaf::Answers { .. } | Leaf::Command(_) => {}
+            }
+        }
+        *self.bells() = pipes.into_iter().map(|(_, hung)| hung).chain(socket).collect();
         Ok(spec)
     }
 
     /// Watches the next start.
     pub(crate) fn arm(&self) -> UntilReady {
-        UntilReady {}
+        let leaves = self.leaves();
+        let printed = leaves.iter().enumerate().filter_map(|(number, leaf)| match leaf {
+            Leaf::Printed(printed) => Some((number, printed)),
+            Leaf::Uptime(_) | Leaf::Answers { .. } | Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => {
+                None
+            }
+        });
+        let session = Arc::new(Session::new(Matcher::new(printed, self.message.clone())));
+        self.armed.set(session.clone());
+        let gate = Gate::new(&self.condition, self.timeout);
+        UntilReady::new(self.host.clone(), session, gate, mem::take(&mut *self.bells()))
     }
 
-    /// Whether nobody answers yet where the process is to.
+    /// Whether nobody answers yet where the process is to (F-82). Where anybody may answer, nobody is asked.
     ///
     /// # Errors
     ///
     /// [`Taken`]: where, and who it is.
-    pub(crate) async fn check_free(&self) -> Result<(), Taken> {
-        Ok(())
+    pub(crate) fn check_free(&self) -> impl Future<Output = Result<(), Taken>> + Send + use<> {
+        let targets = self.leaves().into_iter().filter_map(|leaf| match leaf {
+            Leaf::Answers { target, anybody: false } => Some(target),
+            Leaf::Answers { anybody: true, .. }
+            | Leaf::Uptime(_)
+            | Leaf::Printed(_)
+            | Leaf::Command(_)
+            | Leaf::Notify(_)
+            | Leaf::SdNotify => None,
+        });
+        vacancy::check(self.host.clone(), targets.collect())
+    }
+
+    /// In the order in which the gate numbers them.
+    fn leaves(&self) -> Vec<Leaf> {
+        Tree::of(&self.condition).1
+    }
+
+    fn bells(&self) -> MutexGuard<'_, Vec<Hung>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends when the start is ready, or will not be. Dropping it ends the wait; the process is left alone (SV-21).
-#[derive(Debug)]
-pub(crate) struct UntilReady {}
-
-impl Future for UntilReady {
-    type Output = Result<Ready, Failure>;
-
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Pending
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("condition", &self.condition)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
