@@ -1,5 +1,5 @@
-//! A program with a log format of its own: each of its lines becomes a record of the `log` crate, with the level, the name
-//! and the date that the line has.
+//! A program with a log format of its own: each of its lines becomes a record of the `log` crate, with the level, the
+//! name and the date that the line has.
 //!
 //! The program here is a shell that prints what a server in Helsinki might. The logger prints what it is given, so that
 //! there is something to see; the loggers that people use take it apart in the same way.

@@ -1,9 +1,9 @@
 //! Format strings, compiled: a regular expression in which `{placeholders}` stand for the fields of a line.
 //!
-//! Compiling goes in two steps, so that a mistake can be shown where it was made. First the placeholders are put in, and
-//! for every byte of what comes out it is noted where in the format it is from. Then the expression is parsed by itself:
-//! the parser says where it stopped, and the notes say what that was in the format. Only then it is anchored, since the
-//! brackets that does it with would make a whole out of `a)(b`.
+//! Compiling goes step by step, so that a mistake can be shown where it was made. First the placeholders are put in,
+//! and for every byte of what comes out it is noted where in the format it is from. Then the expression is parsed by
+//! itself: the parser says where it stopped, and the notes say what that was in the format. Only then it is anchored,
+//! since the brackets which that takes would make a whole out of `a)(b`.
 
 use std::fmt;
 

@@ -27,8 +27,8 @@ use super::text::text;
 /// | `{message}` | any text, the empty one included |
 ///
 /// All of them are optional, and each may be there once. Braces of the expression itself are doubled: `[0-9]{{2}}` is a
-/// repetition, `\{{` a brace to be found in the line. Characters with a meaning want a backslash: `\[{levelname}\]`. What
-/// is not in every line is put into a group: `(?:{levelname} )?{message}`. And a field of another shape is a group
+/// repetition, `\{{` a brace to be found in the line. Characters with a meaning want a backslash: `\[{levelname}\]`.
+/// What is not in every line is put into a group: `(?:{levelname} )?{message}`. And a field of another shape is a group
 /// with its name: `(?<levelname>[A-Z]+[0-9]?)`.
 ///
 /// ```
@@ -59,8 +59,8 @@ impl Pattern {
     ///
     /// # Errors
     ///
-    /// [`PatternError`], with the place of the mistake: a placeholder that is unknown, there twice, or where none can be;
-    /// a brace without a partner; a broken regular expression; an empty format.
+    /// [`PatternError`], with the place of the mistake: a placeholder that is unknown, there twice, or where none can
+    /// be; a brace without a partner; a broken regular expression; an empty format.
     pub fn new(format: &str) -> Result<Self, PatternError> {
         Ok(Self { regex: compile(format)?, zone: Zone::UTC, levels: Levels::default() })
     }
@@ -75,8 +75,8 @@ impl Pattern {
     /// Adds a word for a level, in any case; it comes before the known ones.
     ///
     /// Known are `critical`, `crit`, `fatal`, `panic`, `alert`, `emerg`, `error` and `err` (all [`Level::Error`]),
-    /// `warning` and `warn`, `notice` and `info` (both [`Level::Info`]), `debug`, `trace`, and the letters `C`, `E`, `W`, `I`
-    /// and `D`. Any other word is [`Level::Info`], and kept (SV-31).
+    /// `warning` and `warn`, `notice` and `info` (both [`Level::Info`]), `debug`, `trace`, and the letters `C`, `E`,
+    /// `W`, `I` and `D`. Any other word is [`Level::Info`], and kept (SV-31).
     #[must_use]
     pub fn level(mut self, word: impl Into<String>, level: Level) -> Self {
         self.levels.add(word.into(), level);
@@ -100,8 +100,8 @@ impl Pattern {
         }
     }
 
-    /// The message of a line, byte by byte: what [`Record::message`] shows. The whole line if the format does not match,
-    /// or has no `{message}` (SV-30).
+    /// The message of a line, byte by byte: what [`Record::message`] shows. The whole line if the format does not
+    /// match, or has no `{message}` (SV-30).
     pub fn message<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         self.regex.captures(line).map_or(line, |fields| message(&fields, line))
     }

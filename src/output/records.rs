@@ -10,8 +10,8 @@ use crate::machine::{Name, RunId, Stream};
 
 /// Logs every line as what it says it is: with its own level, under its own name (SV-27).
 ///
-/// Each line is one record. Its target is the `{name}` that the format finds, or `childminder::output`; its message is the
-/// `{message}`, without `[name]` before it. The key-values are
+/// Each line is one record. Its target is the `{name}` that the format finds, or `childminder::output`; its message is
+/// the `{message}`, without `[name]` before it. The key-values are
 ///
 /// * `service`, the name of the process, `stream` (`stdout` or `stderr`), and `run`, its number;
 /// * `timestamp`, if the line has a date: by RFC 3339, in UTC, with milliseconds;
@@ -21,8 +21,8 @@ use crate::machine::{Name, RunId, Stream};
 /// The rest of such a line is logged piece by piece, with level, target and timestamp of its first piece: the format is
 /// only matched where the line begins (SV-33).
 ///
-/// The logger filters as it does for every record, by level and target (SV-35). A line that the format does not match is
-/// logged at info, so that it does not vanish.
+/// The logger filters as it does for every record, by level and target (SV-35). A line that the format does not match
+/// is logged at info, so that it does not vanish.
 ///
 /// ```
 /// use childminder::{LoggingProtocol, Pattern, Records, RunId, Stream};
@@ -37,8 +37,8 @@ use crate::machine::{Name, RunId, Stream};
 #[derive(Debug)]
 pub struct Records {
     pattern: Pattern,
-    /// What the lines that are not at their end began with. An entry lives as long as its line; most are whole when they
-    /// come and never have one.
+    /// What the lines that are not at their end began with. An entry lives as long as its line; most are whole when
+    /// they come and never have one.
     heads: HashMap<(Name, RunId, Stream), Record<'static>>,
 }
 
@@ -75,7 +75,8 @@ impl Sink for Records {
     }
 }
 
-/// What the macros of `log` do, for key-values that are not always there.
+/// What the macros of `log` do, for key-values that are not always there. The logger is asked first, so that no text is
+/// made of a date that it does not want.
 fn log_record(batch: &Batch<'_>, record: &Record<'_>, continued: bool) {
     let target = record.name.as_deref().unwrap_or(LogSink::TARGET);
     let metadata = log::Metadata::builder().level(record.level).target(target).build();
@@ -95,4 +96,27 @@ fn log_record(batch: &Batch<'_>, record: &Record<'_>, continued: bool) {
     let mut builder = log::Record::builder();
     builder.metadata(metadata).key_values(&pairs);
     logger.log(&builder.args(format_args!("{}", record.message)).build());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::LoggingProtocol;
+
+    #[test]
+    fn sv_33_nothing_is_kept_of_a_line_that_is_at_its_end() {
+        let mut sink = Records::new(Pattern::new("{levelname}: {message}").expect("a valid format"));
+        for number in 1..=50 {
+            let name = format!("web-{number}").parse().expect("a valid name");
+            let mut protocol = LoggingProtocol::new(name, RunId::unmanaged(number)).max_line(16);
+            protocol.data_received(Stream::Stdout, b"error: whole\nerror: this is more than a", &mut sink);
+            assert_eq!(sink.heads.len(), 1, "the line that is not at its end");
+            match number % 3 {
+                0 => protocol.data_received(Stream::Stdout, b" line\n", &mut sink),
+                1 => protocol.data_received(Stream::Stdout, b" line\nwhole\npart", &mut sink),
+                _ => protocol.process_ended(&mut sink),
+            }
+            assert_eq!(sink.heads.len(), 0);
+        }
+    }
 }

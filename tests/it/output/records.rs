@@ -170,7 +170,8 @@ fn sv_33_a_rest_whose_beginning_nobody_saw_is_its_own_message() {
 fn sv_35_the_logger_filters_and_what_does_not_match_does_not_vanish() {
     let records = printed(
         "{levelname} {name}: {message}",
-        "debug app: kept\ntrace app: beyond the level of the logger\nerror silent::app: a target that is off\nno match\n",
+        "debug app: kept\ntrace app: beyond the level of the logger\nerror silent::app: a target that is off\n\
+         no match\n",
     );
     assert_eq!(
         records,
@@ -184,7 +185,8 @@ proptest! {
         lines in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>().prop_filter("a line feed", |byte| *byte != b'\n'), 0..150),
-                "2016-[0-3][0-9]-[0-3][0-9]T11:39:35\\.678 (INFO|E|LOUD) web [a-zé\r]{0,100}".prop_map(String::into_bytes),
+                "2016-[0-3][0-9]-[0-3][0-9]T11:39:35\\.678 (INFO|E|LOUD) web [a-zé\r]{0,100}"
+                    .prop_map(String::into_bytes),
             ],
             0..8,
         ),

@@ -1,4 +1,5 @@
-//! Lines in the output of a test. What the harness keeps can be seen from outside only, so each test starts itself again.
+//! Lines in the output of a test. What the harness keeps can be seen from outside only, so each test starts itself
+//! again.
 
 use std::env;
 use std::io;
