@@ -10,12 +10,13 @@ use libc::c_int;
 use rustix::fs::OFlags;
 use rustix::process::Pid;
 
-use crate::host::Process;
+use crate::host::{Holder, Process};
 use crate::machine::SpawnError;
 
 use super::launch::Launch;
 use super::outputs::Outputs;
 use super::portable;
+use super::probe::Reached;
 
 /// How to open a directory that is only to be entered.
 pub(super) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
@@ -38,6 +39,11 @@ impl BackEnd {
 /// The living members of a group: there is no `/proc` to ask.
 pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
     None
+}
+
+/// Whose the socket is that answered: there is no table of them to look at.
+pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> Holder {
+    Holder::Unverified("this system does not say whose a socket is".to_owned())
 }
 
 /// Pipes grow by themselves here.

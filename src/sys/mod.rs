@@ -44,7 +44,7 @@ use futures_timer::Delay;
 use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "for `background`"))]
+#[expect(unused_imports, reason = "for `background`")]
 pub(crate) use self::end::Interrupts;
 pub(crate) use self::end::at_exit;
 
