@@ -46,6 +46,8 @@ use crate::machine::SpawnError;
 
 #[expect(unused_imports, reason = "for `background`")]
 pub(crate) use self::end::Interrupts;
+#[cfg(test)]
+pub(crate) use self::end::alone;
 pub(crate) use self::end::at_exit;
 
 use self::launch::{Launch, LowDescriptors};
