@@ -31,7 +31,7 @@ pub use condition::{Condition, ConditionError, Printed};
 pub use progress::{Progress, Standing};
 pub use vacancy::Taken;
 pub use verdict::Cause;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the service is built on them"))]
+#[expect(unused_imports, reason = "the service is built on them")]
 pub(crate) use {
     observed::Observed,
     until::UntilReady,
