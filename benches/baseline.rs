@@ -11,8 +11,19 @@ use std::process::Command;
 
 use super::Outcome;
 
-const SOURCES: [&str; 9] =
-    ["copier", "crowd", "idler", "ignorer", "mayfly", "respawn", "stopwatch", "ticker", "writer"];
+const SOURCES: [&str; 11] = [
+    "copier",
+    "crowd",
+    "idler",
+    "ignorer",
+    "knock",
+    "listener",
+    "mayfly",
+    "respawn",
+    "stopwatch",
+    "ticker",
+    "writer",
+];
 
 /// Where everything is that the benches call.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ mod kill;
 mod latency;
 mod machine;
 mod output;
+mod ready;
 mod restart;
 mod scale;
 mod table;
@@ -45,13 +46,14 @@ struct Bench {
 /// Measures something: a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 7] = [
+const BENCHES: [(&str, Measure); 8] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
     ("fairness", fairness::measure),
     ("latency", latency::measure),
     ("scale", scale::measure),
+    ("ready", ready::measure),
     ("machine", machine::measure),
 ];
 

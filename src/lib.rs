@@ -21,7 +21,8 @@
 //!   and how long to wait. [`Status`] and [`Notices`] tell what goes on; [`Ticket`]s wait for the end of what was
 //!   asked for.
 //! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
-//!   [`WriterSink`], [`Callback`] and [`Tail`].
+//!   [`WriterSink`], [`Callback`] and [`Tail`]; [`Records`], for programs whose lines have a level and a date that a
+//!   [`Pattern`] can find; and [`TestOutput`], for tests.
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
 //!
@@ -37,10 +38,14 @@
 
 mod backoff;
 mod host;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+mod http;
 mod machine;
 mod monitor;
 mod output;
 mod ready;
+mod service;
+mod shutdown;
 mod sys;
 pub mod testkit;
 
@@ -56,8 +61,15 @@ pub use machine::{
 pub use monitor::{
     AddError, Builder, CommandError, Driver, Heard, Notices, ProcessMonitor, StopError, Survivor, Ticket,
 };
-pub use output::{Batch, Callback, Line, LogSink, LoggingProtocol, Sink, Tail, WriterHealth, WriterSink};
-pub use ready::{Cause, Condition, ConditionError, Printed, Progress, Standing, Taken};
+pub use output::{
+    Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
+    Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
+};
+pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
+pub use service::{
+    Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
+    SharedError, SharedService, Starting,
+};
 pub use sys::System;
 
 /// The documents of the repository, whose code is compiled with the tests.

@@ -129,6 +129,15 @@ impl<S: Clone> Child<S> {
         self.state.run().map(|run| run.id)
     }
 
+    /// The order to send it a signal, if there is anybody to hear it. It changes no decision: what comes of it is news
+    /// like any other.
+    pub(super) fn signal(&self, signal: Signal) -> Option<Output<S>> {
+        match &self.state {
+            State::Up(run) | State::Stopping { run, .. } => Some(Output::Signal { run: run.id, signal }),
+            State::Down | State::Starting { .. } | State::Ending(_) | State::Waiting { .. } => None,
+        }
+    }
+
     /// When to call with [`Input::Tick`].
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {

@@ -190,6 +190,19 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
+    /// Sends a signal to the group of a process, and changes nothing else: one that ends it is a death like any other.
+    /// Returns whether there was anybody to hear it; a process that is not up yet, or dead already, hears nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownName`].
+    pub fn signal_process(&mut self, name: &str, signal: Signal) -> Result<bool, UnknownName> {
+        let order = self.child(self.find(name)?).signal(signal);
+        let heard = order.is_some();
+        self.out.extend(order);
+        Ok(heard)
+    }
+
     /// [Stops](Self::stop_process) every process, all at once; so in a running service each comes back (PM-39).
     pub fn restart_all(&mut self, now: Instant) {
         self.drive_all(|| Input::Stop, now);

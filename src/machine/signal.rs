@@ -16,7 +16,7 @@ use std::str::FromStr;
 pub struct Signal(i32);
 
 /// Names and numbers in one place, for constants, parsing and printing alike.
-const NAMES: [(&str, Signal); 14] = [
+const NAMES: [(&str, Signal); 15] = [
     ("HUP", Signal::HUP),
     ("INT", Signal::INT),
     ("QUIT", Signal::QUIT),
@@ -31,6 +31,7 @@ const NAMES: [(&str, Signal); 14] = [
     ("PIPE", Signal(libc::SIGPIPE)),
     ("TERM", Signal::TERM),
     ("CONT", Signal::CONT),
+    ("STOP", Signal::STOP),
 ];
 
 impl Signal {
@@ -46,6 +47,8 @@ impl Signal {
     pub const KILL: Self = Self(libc::SIGKILL);
     /// Quit, as Ctrl-\ sends it.
     pub const QUIT: Self = Self(libc::SIGQUIT);
+    /// Halt until CONT, which no process can refuse.
+    pub const STOP: Self = Self(libc::SIGSTOP);
     /// Please end.
     pub const TERM: Self = Self(libc::SIGTERM);
     /// For the program's own use.

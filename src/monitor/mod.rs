@@ -30,7 +30,7 @@ pub use ticket::{StopError, Survivor, Ticket};
 
 use self::shared::{Core, Life, Shared};
 use crate::host::{Host, Spec};
-use crate::machine::{Definition, Name, Status, UnknownName};
+use crate::machine::{Definition, Name, Signal, Status, UnknownName};
 
 /// Keeps named processes alive.
 ///
@@ -161,6 +161,16 @@ impl ProcessMonitor {
         self.apply(|core, now| core.machine.release_process(name, now))
     }
 
+    /// Sends a signal to the group of a process, such as HUP to have it read its configuration again. Nothing else
+    /// changes: a signal that ends the process is a death like any other. Returns whether it was up to hear it.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] when there is no such process.
+    pub fn signal_process(&self, name: &str, signal: Signal) -> Result<bool, CommandError> {
+        self.apply(|core, _| core.machine.signal_process(name, signal))
+    }
+
     /// Ends the runs of all processes at once; in a running service each comes back (PM-39).
     pub fn restart_all(&self) -> Ticket {
         self.end_all(|core, now| core.machine.restart_all(now))
@@ -227,10 +237,10 @@ impl ProcessMonitor {
         &self.0.shared
     }
 
-    fn apply(
+    fn apply<T>(
         &self,
-        command: impl FnOnce(&mut Core, Instant) -> Result<(), UnknownName>,
-    ) -> Result<(), CommandError> {
+        command: impl FnOnce(&mut Core, Instant) -> Result<T, UnknownName>,
+    ) -> Result<T, CommandError> {
         self.shared().command(|core, now| {
             core.check_open().map_err(|Closed| CommandError::Closed)?;
             Ok(command(core, now)?)

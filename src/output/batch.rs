@@ -56,6 +56,11 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether its last line is a piece, continued in the next batch of the same stream of the same run.
+    pub(super) fn goes_on(&self) -> bool {
+        self.lines.go_on()
+    }
+
     /// What a line begins with when it is shown, and what one that continues another does.
     pub(super) fn starts(&self) -> [String; 2] {
         [format!("[{}] ", self.name), format!("[{}+] ", self.name)]

@@ -54,14 +54,11 @@ impl Framer {
         }
         // One of the two is empty: the body begins only where a line of the head has ended.
         self.partial = [&head[in_head..], &body[in_body..]].concat();
-        let lines = Lines {
-            head: &head[..in_head],
-            body: &body[..in_body],
-            max: self.max,
-            continued: self.continued,
-        };
-        self.continued = !lines.end_a_line();
-        hand_over(lines);
+        let (head, body) = (&head[..in_head], &body[..in_body]);
+        let last = if body.is_empty() { head } else { body };
+        let goes_on = !last.ends_with(b"\n");
+        let continued = mem::replace(&mut self.continued, goes_on);
+        hand_over(Lines { head, body, max: self.max, continued, goes_on });
     }
 
     /// The stream is at its end: hands over what is left of it, if anything.
@@ -69,7 +66,7 @@ impl Framer {
         let head = mem::take(&mut self.partial);
         let continued = mem::take(&mut self.continued);
         if !head.is_empty() {
-            hand_over(Lines { head: &head, body: &[], max: self.max, continued });
+            hand_over(Lines { head: &head, body: &[], max: self.max, continued, goes_on: false });
         }
     }
 }
@@ -83,6 +80,8 @@ pub(super) struct Lines<'a> {
     body: &'a [u8],
     max: usize,
     continued: bool,
+    /// Whether the last of them is continued by what will be handed over next.
+    goes_on: bool,
 }
 
 impl Lines<'_> {
@@ -91,9 +90,9 @@ impl Lines<'_> {
         is_plain(self.head) && is_plain(self.body)
     }
 
-    fn end_a_line(&self) -> bool {
-        let last = if self.body.is_empty() { self.head } else { self.body };
-        last.ends_with(b"\n")
+    /// Whether the last line of these is a piece, with more of it to come in the next lines of the stream.
+    pub(super) fn go_on(&self) -> bool {
+        self.goes_on
     }
 }
 

@@ -10,6 +10,9 @@
 //! sink gets all lines of a read at once, so that it can write them at once. Only the beginning of a line whose end
 //! has not come yet is copied and kept. A silent child costs nothing here.
 //!
+//! Lines that say when, how urgent and by whom are taken apart by a [`Pattern`]; [`Records`] hands what it finds to the
+//! `log` crate.
+//!
 //! Three rules hold whatever a child prints and whatever a sink does.
 //!
 //! 1. *Whole*: every byte comes once and in order, and before the notice of the exit. A line that is too long is cut,
@@ -21,24 +24,35 @@
 
 mod batch;
 mod callback;
+mod date;
+mod format;
+mod level;
 mod lines;
 mod logger;
 mod outlet;
+mod pattern;
 mod protocol;
 mod queue;
+mod records;
 mod relay;
 mod sink;
 mod tail;
+mod test_output;
 mod text;
 mod writer;
 
 pub use batch::{Batch, Line};
 pub use callback::Callback;
+pub use date::Zone;
+pub use format::{PatternError, PatternProblem};
 pub(crate) use lines::MAX_LINE;
 pub use logger::LogSink;
 pub(crate) use outlet::survives;
+pub use pattern::{Pattern, Record};
 pub use protocol::LoggingProtocol;
+pub use records::Records;
 pub(crate) use relay::Relay;
 pub use sink::Sink;
 pub use tail::Tail;
+pub use test_output::TestOutput;
 pub use writer::{WriterHealth, WriterSink};

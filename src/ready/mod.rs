@@ -8,8 +8,6 @@
 //! * `gate` decides. It is a pure machine: a `tree` of conditions, with a `tally` of each leaf.
 //! * `matcher`, with `seam` and `line`, finds what is to be printed; `notify` hears notifications; `attempt` asks.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "the service is built on this"))]
-
 mod attempt;
 mod condition;
 mod gate;
@@ -30,11 +28,7 @@ mod watch;
 pub use condition::{Condition, ConditionError, Printed};
 pub use progress::{Progress, Standing};
 pub use vacancy::Taken;
-pub use verdict::Cause;
-#[expect(unused_imports, reason = "the service is built on them")]
 pub(crate) use {
-    observed::Observed,
-    until::UntilReady,
-    verdict::{Failure, Ready},
+    verdict::{Cause, Failure, Ready},
     watch::{Message, Watch},
 };

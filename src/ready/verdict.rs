@@ -1,6 +1,5 @@
 //! How the wait for readiness ends: one way or the other, once.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::progress::Progress;
@@ -27,8 +26,7 @@ pub(crate) struct Failure {
 
 /// Why a process did not become ready.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Cause {
+pub(crate) enum Cause {
     /// It could not be started.
     SpawnFailed(SpawnError),
     /// It died before it was ready, with whatever exit; code 0 is no better than another (SV-19).
@@ -37,15 +35,4 @@ pub enum Cause {
     TimedOut(Duration),
     /// Nobody started it: whoever was to do so is gone.
     NeverStarted,
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SpawnFailed(error) => error.fmt(f),
-            Self::Exited(exit) => write!(f, "it exited before it was ready: {exit}"),
-            Self::TimedOut(timeout) => write!(f, "it was not ready within {timeout:?}"),
-            Self::NeverStarted => f.write_str("it was never started"),
-        }
-    }
 }

@@ -4,8 +4,11 @@
 //! so nothing here allocates, locks or panics: only system calls, on what the parent has prepared (F-14).
 //!
 //! The order matters. Signals have been blocked since before the fork, so that no handler of the parent's runs in the
-//! child; they are let through again when their dispositions are the default ones. Groups go before the group id, and
-//! that before the user id, for after that step the others are forbidden (F-76).
+//! child; they are let through again when their dispositions are the default ones. All descriptors are marked to be
+//! closed by `exec`, and then those for the program are put in place, which takes the mark off them; whatever else is
+//! needed after that is out of their way. The guardian is told of the group when there is one, and before anything could
+//! be started that has to be found. Groups go before the group id, and that before the user id, for after that step the
+//! others are forbidden (F-76).
 //!
 //! The last step is our own `execve`, not that of a library: some of those hand a file without a `#!` line to a shell,
 //! which is not what anybody asked for (F-3).
@@ -69,12 +72,18 @@ impl Launch {
     /// The caller is the only thread of a process that was forked for this, with all signals blocked, and exits if
     /// this returns.
     pub(super) unsafe fn become_program(&self) -> Refusal {
-        if let Err(refusal) = self.take_on_surroundings() {
-            return refusal;
+        let refusal = match self.take_on_surroundings() {
+            Err(refusal) => refusal,
+            Ok(()) => {
+                // SAFETY: all three are C strings, or arrays of them that end with a null pointer.
+                unsafe { libc::execve(self.program().as_ptr(), self.args().as_ptr(), self.env().as_ptr()) };
+                Refusal::at(Step::Exec)
+            }
+        };
+        if let Some(guardian) = self.guardian() {
+            guardian.sign_off();
         }
-        // SAFETY: all three are C strings, or arrays of them that end with a null pointer.
-        unsafe { libc::execve(self.program().as_ptr(), self.args().as_ptr(), self.env().as_ptr()) };
-        Refusal::at(Step::Exec)
+        refusal
     }
 
     fn take_on_surroundings(&self) -> Result<(), Refusal> {
@@ -93,9 +102,18 @@ impl Launch {
             // SAFETY: takes no pointers.
             check(Step::Chdir, unsafe { libc::fchdir(dir.as_raw_fd()) })?;
         }
+        if !platform::close_others_on_exec() {
+            close_on_exec_one_by_one();
+        }
+        self.descriptors().put_in_place()?;
+        // SAFETY: takes no pointers, and cannot fail.
+        self.env().complete(unsafe { libc::getpid() }.unsigned_abs());
         if let Some(umask) = spec.get_umask() {
             // SAFETY: takes no pointers, and cannot fail. Checked: no more than nine bits.
             unsafe { libc::umask(umask as libc::mode_t) };
+        }
+        if let Some(guardian) = self.guardian() {
+            guardian.sign_on()?;
         }
         if let Some(groups) = spec.get_groups() {
             // SAFETY: the pointer and the length are those of one slice.
@@ -107,15 +125,13 @@ impl Launch {
         if let Some(uid) = spec.get_uid() {
             platform::switch_user(uid).map_err(|errno| Refusal { step: Step::Setuid, errno })?;
         }
-        if !platform::close_others_on_exec() {
-            close_on_exec_one_by_one();
-        }
         default_signals();
         Ok(())
     }
 }
 
-fn check(step: Step, result: c_int) -> Result<(), Refusal> {
+/// Makes the last error of the system a refusal, if there was one.
+pub(super) fn check(step: Step, result: c_int) -> Result<(), Refusal> {
     if result == -1 { Err(Refusal::at(step)) } else { Ok(()) }
 }
 

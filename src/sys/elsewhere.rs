@@ -4,18 +4,21 @@
 
 #![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
 
+use std::io;
 use std::os::fd::AsFd;
 
 use libc::c_int;
 use rustix::fs::OFlags;
+use rustix::net::SendFlags;
 use rustix::process::Pid;
 
 use crate::host::Process;
 use crate::machine::SpawnError;
 
+use super::child_side::Refusal;
 use super::launch::Launch;
 use super::outputs::Outputs;
-use super::portable;
+use super::{fork, portable};
 
 /// How to open a directory that is only to be entered.
 pub(super) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
@@ -33,6 +36,25 @@ impl BackEnd {
     pub(super) fn start(self, launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
         portable::start(launch, outputs)
     }
+}
+
+/// Makes a process; what it prints, and how it ends, is for others to see.
+pub(super) fn create(launch: &Launch) -> Result<Pid, Refusal> {
+    fork::start(launch)
+}
+
+/// How to send to a socket whose other end may be closed, without a signal that ends this process.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+pub(super) const WITHOUT_SIGPIPE: SendFlags = SendFlags::empty();
+
+/// On some systems this is a matter of the socket.
+pub(super) fn without_sigpipe(socket: impl AsFd) -> io::Result<()> {
+    #[cfg(target_vendor = "apple")]
+    rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
+    let _ = socket;
+    Ok(())
 }
 
 /// The living members of a group: there is no `/proc` to ask.

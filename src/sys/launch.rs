@@ -3,14 +3,11 @@
 //! Between fork and exec nothing may be allocated, and what goes wrong there is hard to tell. So whatever can be
 //! looked up, opened, converted or refused is dealt with here.
 
-#![expect(unsafe_code, reason = "the words of a program are shared with its future process")]
-
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::ptr;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -19,8 +16,12 @@ use crate::host::{Spec, Stdin};
 use crate::machine::{SpawnError, Step};
 
 use super::child_side::Refusal;
+use super::descriptors::Descriptors;
+use super::environment;
+use super::guardian::{self, Connection};
 use super::lookup::{self, WorkingDir};
 use super::outputs::Outputs;
+use super::words::{Words, c_string};
 
 /// A process that is about to be.
 #[derive(Debug)]
@@ -30,14 +31,27 @@ pub(super) struct Launch {
     args: Words,
     env: Words,
     dir: WorkingDir,
-    stdin: OwnedFd,
-    outputs: [OwnedFd; 2],
+    stdio: [OwnedFd; 3],
+    descriptors: Descriptors,
+    guardian: Option<Connection>,
     low: LowDescriptors,
 }
 
 impl Launch {
     /// Gathers it; the second half of the pair stays with us.
     pub(super) fn prepare(spec: &Spec) -> Result<(Self, Outputs), SpawnError> {
+        Self::gather(spec, |low| {
+            let stdin = open_stdin(spec.get_stdin(), low)?;
+            let (ours, [one, two]) = Outputs::open()?;
+            Ok((ours, [stdin, one, two]))
+        })
+    }
+
+    /// Gathers it, with what `connect` makes descriptors 0, 1 and 2; none of them may be one of these numbers yet.
+    pub(super) fn gather<T>(
+        spec: &Spec,
+        connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
+    ) -> Result<(Self, T), SpawnError> {
         spec.check().map_err(|error| {
             let error = io::Error::new(io::ErrorKind::InvalidInput, error);
             SpawnError::new(Step::Exec, spec.to_string(), error)
@@ -45,15 +59,17 @@ impl Launch {
         let mut low = LowDescriptors::fill()?;
         let dir = WorkingDir::open(spec)?;
         let program = lookup::find(spec, &dir)?;
-        let stdin = open_stdin(spec.get_stdin(), &mut low)?;
-        let (ours, outputs) = Outputs::open()?;
+        let (ours, stdio) = connect(&mut low)?;
+        let descriptors = Descriptors::copy(spec)?;
+        let guardian = spec.dies_with_parent().then(|| guardian::connect(spec, &descriptors)).transpose()?;
         let launch = Self {
             program: c_string(program.into_os_string()),
             args: Words::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
-            env: environment(spec),
+            env: environment::of(spec),
             dir,
-            stdin,
-            outputs,
+            stdio,
+            descriptors,
+            guardian,
             low,
             spec: spec.clone(),
         };
@@ -84,8 +100,17 @@ impl Launch {
 
     /// What becomes descriptors 0, 1 and 2. None of them is one of these numbers yet.
     pub(super) fn stdio(&self) -> [BorrowedFd<'_>; 3] {
-        let [one, two] = &self.outputs;
-        [self.stdin.as_fd(), one.as_fd(), two.as_fd()]
+        self.stdio.each_ref().map(AsFd::as_fd)
+    }
+
+    /// What becomes other descriptors.
+    pub(super) fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    /// The guardian to register with, if it is to have one.
+    pub(super) fn guardian(&self) -> Option<&Connection> {
+        self.guardian.as_ref()
     }
 
     /// Says why there will be no process.
@@ -135,13 +160,17 @@ impl LowDescriptors {
             held.push(null);
         }
     }
+
+    /// `/dev/null`, open for reading. There is one.
+    pub(super) fn take_null(&mut self) -> OwnedFd {
+        self.null.take().expect("taken once, by whoever connects the first three")
+    }
 }
 
 /// What the child reads from.
 fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
-    let null = low.null.take().expect("filled just before");
     match stdin {
-        Stdin::Null => Ok(null),
+        Stdin::Null => Ok(low.take_null()),
         Stdin::Inherit => rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)
             .map_err(|errno| SpawnError::new(Step::Stdin, "its own standard input", errno.into())),
         Stdin::File(path) => open_for_reading(path),
@@ -151,56 +180,4 @@ fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnE
 fn open_for_reading(path: &Path) -> Result<OwnedFd, SpawnError> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
         .map_err(|errno| SpawnError::new(Step::Stdin, path.display().to_string(), errno.into()))
-}
-
-/// The environment of the child, `NAME=value` each. It is copied under std's lock, for another thread may be in the
-/// middle of `set_var`; that costs a few microseconds of a start's few hundred.
-fn environment(spec: &Spec) -> Words {
-    let pair = |mut key: OsString, value: &OsStr| {
-        key.reserve_exact(value.len() + 2);
-        key.push("=");
-        key.push(value);
-        c_string(key)
-    };
-    let changes = || spec.get_envs();
-    let inherited = (!spec.is_env_cleared())
-        .then(std::env::vars_os)
-        .into_iter()
-        .flatten()
-        .filter(|(key, _)| changes().all(|(changed, _)| changed != key));
-    Words::new(
-        inherited
-            .map(|(key, value)| pair(key, &value))
-            .chain(changes().filter_map(|(key, value)| Some(pair(key.to_owned(), value?)))),
-    )
-}
-
-fn c_string(text: impl AsRef<OsStr> + Into<OsString>) -> CString {
-    CString::new(text.into().into_vec())
-        .expect("the spec was checked for NUL, and the environment cannot have one")
-}
-
-/// Words as `exec` wants them: pointers to C strings, and a null pointer behind the last.
-#[derive(Debug)]
-pub(super) struct Words {
-    /// Keeps alive what the pointers point to.
-    _words: Vec<CString>,
-    pointers: Vec<*const libc::c_char>,
-}
-
-// SAFETY: the pointers are to the words beside them, which nobody changes.
-unsafe impl Send for Words {}
-// SAFETY: as above.
-unsafe impl Sync for Words {}
-
-impl Words {
-    fn new(words: impl Iterator<Item = CString>) -> Self {
-        let words: Vec<_> = words.collect();
-        let pointers = words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect();
-        Self { _words: words, pointers }
-    }
-
-    pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
-        self.pointers.as_ptr()
-    }
 }

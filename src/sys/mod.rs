@@ -7,7 +7,8 @@
 //!    the working directory, the standard input and both pipes open.
 //! 2. The pipes are registered with the event loop.
 //! 3. The process is created: by `posix_spawn`, which costs the same for a small and for a large monitor, or by
-//!    `fork` where a change of user, group or umask asks for steps that `posix_spawn` does not have.
+//!    `fork` where a change of user, group or umask, other descriptors or the guardian ask for steps that `posix_spawn`
+//!    does not have.
 //! 4. The process gets a handle that nothing else can be mistaken for. If that fails it is killed and reaped, and
 //!    only then the error is told (F-12).
 //!
@@ -21,11 +22,18 @@
 //!   reaped by the very look that finds it dead; `portable.rs` says what follows from that.
 
 mod child_side;
+mod descriptors;
+mod end;
+mod environment;
+mod fork;
+mod guardian;
 mod launch;
 mod lookup;
 mod outputs;
 mod portable;
 mod probe;
+mod report;
+mod words;
 
 #[cfg(target_os = "linux")]
 #[path = "linux/mod.rs"]
@@ -41,6 +49,9 @@ use futures_timer::Delay;
 
 use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
+
+pub(crate) use self::end::Interrupts;
+pub(crate) use self::end::at_exit;
 
 use self::launch::{Launch, LowDescriptors};
 use self::platform::BackEnd;
@@ -108,8 +119,11 @@ impl Host for System {
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        let (launch, outputs) = Launch::prepare(spec)?;
-        self.back_end.start(launch, outputs)
+        let start = || {
+            let (launch, outputs) = Launch::prepare(spec)?;
+            self.back_end.start(launch, outputs)
+        };
+        if spec.dies_with_parent() { guardian::one_at_a_time(start) } else { start() }
     }
 
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {

@@ -1,7 +1,7 @@
 //! The back end for systems without pidfds, on `async-process`.
 //!
 //! `std` forks, and the child takes the steps of `child_side.rs` in a `pre_exec`, the last of them included: `std`
-//! never gets to its own `exec`. The step that failed travels in the upper half of the error number.
+//! never gets to its own `exec`, nor to its own words on what failed.
 //!
 //! **What differs from Linux.** The look that finds the leader dead also reaps it, so from then on only the members
 //! that live keep the number of the group from being used again. Hence:
@@ -34,10 +34,11 @@ use rustix::process::Pid;
 use crate::host::Process;
 use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
 
-use super::child_side::{Refusal, with_signals_blocked};
+use super::child_side::with_signals_blocked;
+use super::guardian::Charge;
 use super::launch::Launch;
 use super::outputs::Outputs;
-use super::platform;
+use super::{platform, report};
 
 /// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -65,27 +66,29 @@ pub(super) fn warm_up() {
 
 /// Starts a process.
 pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+    let failed = |error| SpawnError::new(Step::Fork, launch.spec().to_string(), error);
+    let (verdict, report) = report::pipe(&launch).map_err(failed)?;
     let launch = Arc::new(launch);
     let mut command = std::process::Command::new("/");
     let for_child = Arc::clone(&launch);
     // SAFETY: the closure runs in a forked child, with all signals blocked, and does what `child_side` may.
-    unsafe {
-        command.pre_exec(move || {
-            let refusal = for_child.become_program();
-            Err(io::Error::from_raw_os_error(refusal.to_code()))
-        });
-    }
+    unsafe { command.pre_exec(move || report.refuse(for_child.become_program())) };
     // No standard streams are set: the child's own steps see to them.
     let mut command = async_process::Command::from(command);
     let spawned = with_signals_blocked(|| command.kill_on_drop(false).spawn());
-    let mut child = spawned.map_err(|error| match error.raw_os_error() {
-        Some(code) => launch.refused(Refusal::from_code(code)),
-        None => SpawnError::new(Step::Fork, launch.spec().to_string(), error),
-    })?;
+    // With it goes our copy of the report.
+    drop(command);
+    let mut child = spawned.map_err(|error| SpawnError::new(Step::Fork, launch.spec().to_string(), error))?;
+    if let Err(refusal) = verdict.hear() {
+        // It is about to exit; reaped here, nothing is left of it.
+        let _ = block_on(child.status());
+        return Err(launch.refused(refusal));
+    }
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("the kernel's own number");
+    let charge = Charge::of(launch.spec(), id);
     let own_group = launch.spec().has_own_group();
     let life = Life::Running(Box::pin(child.status()));
-    Ok(Box::new(PortableProcess { id, own_group, life, outputs }))
+    Ok(Box::new(PortableProcess { id, own_group, life, outputs, charge }))
 }
 
 struct PortableProcess {
@@ -93,6 +96,8 @@ struct PortableProcess {
     own_group: bool,
     life: Life,
     outputs: Outputs,
+    /// Held as long as there is anybody to be guarded, and dropped last.
+    charge: Option<Charge>,
 }
 
 /// The future holds the child: there is only this one, for two of them wake each other for ever.
@@ -119,10 +124,13 @@ impl PortableProcess {
         }
     }
 
-    /// What the number means, now that its process is reaped.
-    fn after(&self, exit: Exit) -> Life {
+    /// Finds out what the number means, now that its process is reaped.
+    fn look_for_the_group(&mut self, exit: Exit) {
         let nobody = !self.own_group || is_nobody(&self.send(0));
-        if nobody { Life::Over(exit) } else { Life::Reaped(exit) }
+        self.life = if nobody { Life::Over(exit) } else { Life::Reaped(exit) };
+        if nobody {
+            self.charge = None;
+        }
     }
 }
 
@@ -136,7 +144,7 @@ impl Process for PortableProcess {
             Life::Reaped(exit) | Life::Over(exit) => Poll::Ready(*exit),
             Life::Running(status) => {
                 let exit = ready!(status.as_mut().poll(cx)).map_or(Exit::Lost, exit_of);
-                self.life = self.after(exit);
+                self.look_for_the_group(exit);
                 self.outputs.look_again();
                 Poll::Ready(exit)
             }
@@ -165,7 +173,7 @@ impl Process for PortableProcess {
     fn left(&mut self) -> Vec<u32> {
         match self.life {
             Life::Running(_) | Life::Over(_) => return Vec::new(),
-            Life::Reaped(exit) => self.life = self.after(exit),
+            Life::Reaped(exit) => self.look_for_the_group(exit),
         }
         match self.life {
             Life::Reaped(_) => platform::members(self.id).unwrap_or_else(|| vec![self.id()]),

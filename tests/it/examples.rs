@@ -54,3 +54,16 @@ fn embed_sync() {
     );
     assert!(text.contains("Down, last words: "), "{text}");
 }
+
+#[test]
+fn log_format() {
+    let text = run("log_format");
+    for line in [
+        "INFO  2026-11-21T12:00:00.250Z http: listening on port 8080\n",
+        "WARN  2026-11-21T12:00:01.000Z store.disk: 93 % full\n",
+        "INFO  2026-11-21T12:00:01.500Z http: GET / (its level: ACCESS)\n",
+        "INFO  without a date childminder::output: Segmentation fault\n",
+    ] {
+        assert!(text.contains(line), "{line}in\n{text}");
+    }
+}

@@ -10,6 +10,7 @@ mod machine;
 mod monitor;
 mod output;
 mod real;
+mod service;
 mod support;
 mod sys;
 mod testkit;

@@ -1,7 +1,10 @@
 //! The output path as a user of the public API sees it: what Twisted's tests of its logging protocol ask for, the
 //! behaviours of its list, and each sink.
 
+mod pattern;
+mod records;
 mod sinks;
+mod test_output;
 mod text;
 
 use childminder::{Batch, LoggingProtocol, RunId, Sink, Stream, WriterSink};

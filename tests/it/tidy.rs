@@ -23,6 +23,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
 
 const LONGEST_FILE: usize = 500;
 
+/// The one file that prints: what it is for is to be found by the test harness, which looks at nothing but what the
+/// print macros write.
+const PRINTS: &str = "src/output/test_output.rs";
+
 #[test]
 fn imports_point_one_way() {
     let layers = BTreeMap::from(LAYERS);
@@ -80,7 +84,7 @@ fn nothing_in_src_prints_sleeps_or_is_left_undone() {
             for word in
                 ["println!", "eprintln!", "print!(", "macro_rules!", "todo!(", "unimplemented!(", "dbg!("]
             {
-                if line.contains(word) {
+                if line.contains(word) && !(word == "print!(" && path.ends_with(PRINTS)) {
                     wrong.push(format!("{}:{number}: {word}", path.display()));
                 }
             }

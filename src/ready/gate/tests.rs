@@ -89,7 +89,8 @@ impl Story {
                 }
                 Output::Look => "look".to_owned(),
                 Output::Ready => "ready".to_owned(),
-                Output::Failed(cause) => format!("failed: {cause}"),
+                Output::Failed(Cause::SpawnFailed(error)) => format!("failed: {error}"),
+                Output::Failed(cause) => format!("failed: {cause:?}"),
             };
             writeln!(self.told, "{after} {what}").expect("a string takes everything");
         }
@@ -133,7 +134,7 @@ fn sv_13_nothing_wanted_is_ready_as_soon_as_it_runs() {
 fn sv_13_a_time_out_shorter_than_the_uptime_wins_and_one_as_long_does_not() {
     let mut story = Story::new(Condition::uptime(millis(1001)));
     story.until(2 * SECOND);
-    assert_eq!(story.told(), "1000 failed: it was not ready within 1s\n");
+    assert_eq!(story.told(), "1000 failed: TimedOut(1s)\n");
     let mut story = Story::new(Condition::uptime(SECOND));
     story.until(2 * SECOND);
     assert_eq!(story.told(), "1000 look\n");
@@ -141,7 +142,7 @@ fn sv_13_a_time_out_shorter_than_the_uptime_wins_and_one_as_long_does_not() {
 
 #[test]
 fn sv_13_a_late_tick_finds_the_order_of_what_it_missed() {
-    for (uptime, wanted) in [(999, "5000 look\n"), (1001, "5000 failed: it was not ready within 1s\n")] {
+    for (uptime, wanted) in [(999, "5000 look\n"), (1001, "5000 failed: TimedOut(1s)\n")] {
         let mut story = Story::new(Condition::uptime(millis(uptime)));
         story.now += 5 * SECOND;
         story.gate.handle_timeout(story.now);
@@ -282,7 +283,7 @@ fn sv_19_f_84_a_death_decides_at_once_whatever_was_met() {
         story.until(millis(100));
         story.hear(Event::Exited(exit));
         story.until(2 * SECOND);
-        assert_eq!(story.told(), format!("100 failed: it exited before it was ready: {exit}\n"));
+        assert_eq!(story.told(), format!("100 failed: Exited({exit:?})\n"));
         assert_eq!(story.gate.poll_timeout(), None);
     }
 }
@@ -293,7 +294,7 @@ fn f_84_it_is_not_ready_when_the_look_finds_it_dead() {
     story.leaf(0, Word::Seen(1));
     story.hear(Event::Exited(Exit::Code(1)));
     story.hear(Event::Alive);
-    assert_eq!(story.told(), "0 look\n0 failed: it exited before it was ready: code 1\n");
+    assert_eq!(story.told(), "0 look\n0 failed: Exited(Code(1))\n");
 }
 
 #[test]
@@ -307,7 +308,7 @@ fn sv_20_a_time_out_names_what_is_missing_and_why() {
     story.leaf(1, Word::Seen(1));
     story.leaf(3, Word::Remark("status: loading".to_owned()));
     story.until(2 * SECOND);
-    assert_eq!(story.told(), "1000 failed: it was not ready within 1s\n");
+    assert_eq!(story.told(), "1000 failed: TimedOut(1s)\n");
     assert_eq!(
         story.report(),
         [
@@ -376,7 +377,7 @@ fn f_84_what_was_no_start_is_told_and_news_before_the_start_is_not_heard() {
     assert_eq!(story.told(), format!("0 failed: cannot find the program x: {reason}\n"));
     story.gate = Gate::new(&output(), SECOND);
     story.hear(Event::Abandoned);
-    assert_eq!(story.told(), "0 failed: it was never started\n");
+    assert_eq!(story.told(), "0 failed: NeverStarted\n");
 }
 
 /// Every nest of three leaves to a depth of two, with every set of them met, and every end.
@@ -417,8 +418,8 @@ fn sv_13_14_19_20_f_85_truth_table() {
             let verdict = told.lines().last().unwrap().split_once(' ').unwrap().1.to_owned();
             let wanted = match end {
                 _ if holds(places.map(|kind| met[kind])) => "ready".to_owned(),
-                None => "failed: it was not ready within 1s".to_owned(),
-                Some(exit) => format!("failed: it exited before it was ready: {exit}"),
+                None => "failed: TimedOut(1s)".to_owned(),
+                Some(exit) => format!("failed: Exited({exit:?})"),
             };
             assert_eq!(verdict, wanted, "met {met:?}, leaves {places:?}, end {end:?}:\n{told}");
         }

@@ -183,7 +183,10 @@ impl Walk {
                 }
                 Output::Failed(cause) => {
                     let late = self.started.is_some_and(|started| self.now - started >= TIMEOUT);
-                    assert!(matches!(cause, Cause::Exited(_)) == self.dead && (self.dead || late), "{cause}");
+                    assert!(
+                        matches!(cause, Cause::Exited(_)) == self.dead && (self.dead || late),
+                        "{cause:?}"
+                    );
                     self.verdict = Some(false);
                 }
             }

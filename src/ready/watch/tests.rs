@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::host::Process;
 use crate::machine::{Exit, Stream};
-use crate::ready::verdict::{Failure, Ready};
+use crate::ready::verdict::{Cause, Failure, Ready};
 use crate::testkit::{Script, Sim};
 
 use town::Town;
@@ -66,7 +66,10 @@ impl Trial {
 fn tell(verdict: &Result<Ready, Failure>) -> String {
     let (what, progress, took) = match verdict {
         Ok(Ready { progress, took }) => ("ready".to_owned(), progress, took),
-        Err(Failure { cause, progress, took }) => (cause.to_string(), progress, took),
+        Err(Failure { cause: Cause::SpawnFailed(error), progress, took }) => {
+            (error.to_string(), progress, took)
+        }
+        Err(Failure { cause, progress, took }) => (format!("{cause:?}"), progress, took),
     };
     let lines = progress.iter().map(|progress| format!("  {progress}\n"));
     format!("{what} after {took:?}\n{}", lines.collect::<String>())

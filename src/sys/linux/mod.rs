@@ -4,7 +4,6 @@
 
 #![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
 
-mod fork;
 mod group;
 mod leader;
 mod members;
@@ -18,14 +17,16 @@ use async_io::Async;
 use libc::c_int;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+use rustix::net::SendFlags;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
 use crate::host::Process;
 use crate::machine::SpawnError;
 
+use super::child_side::Refusal;
 use super::launch::Launch;
 use super::outputs::Outputs;
-use super::portable;
+use super::{fork, portable};
 
 pub(super) use self::members::members;
 
@@ -73,10 +74,23 @@ impl BackEnd {
     }
 }
 
+/// Makes a process; what it prints, and how it ends, is for others to see.
+pub(super) fn create(launch: &Launch) -> Result<Pid, Refusal> {
+    posix_spawn::start(launch).unwrap_or_else(|| fork::start(launch))
+}
+
 /// Makes a pipe larger, as far as this user may; it works as it is, too.
 pub(super) fn enlarge(pipe: &impl AsFd) {
     const LARGE: usize = 1 << 20;
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE);
+}
+
+/// How to send to a socket whose other end may be closed, without a signal that ends this process.
+pub(super) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
+
+/// It is enough to say so with each sending.
+pub(super) fn without_sigpipe(_socket: impl AsFd) -> io::Result<()> {
+    Ok(())
 }
 
 /// Lets `exec` close all descriptors but the first three (F-71). False if the kernel cannot (before 5.11).

@@ -42,6 +42,8 @@ pub(super) fn start(launch: &Launch) -> Option<Result<Pid, Refusal>> {
         || spec.get_gid().is_some()
         || spec.get_groups().is_some()
         || spec.get_umask().is_some()
+        || spec.get_descriptors().next().is_some()
+        || spec.dies_with_parent()
     {
         return None;
     }

@@ -10,11 +10,11 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use crate::host::Process;
 use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
 
+use super::super::guardian::Charge;
 use super::super::launch::Launch;
 use super::super::outputs::Outputs;
-use super::group::Group;
+use super::group::{self, Group};
 use super::leader::Leader;
-use super::{fork, group, posix_spawn};
 
 /// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -25,12 +25,14 @@ struct PidfdProcess {
     /// `None` if it shares the group of the monitor, which is not ours to signal.
     group: Option<Group>,
     outputs: Outputs,
+    /// Held as long as there is anybody to be guarded, and dropped last.
+    charge: Option<Charge>,
 }
 
 /// Starts a process and gets hold of it.
 pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
-    let started = posix_spawn::start(&launch).unwrap_or_else(|| fork::start(&launch));
-    let pid = started.map_err(|refusal| launch.refused(refusal))?;
+    let pid = super::create(&launch).map_err(|refusal| launch.refused(refusal))?;
+    let charge = Charge::of(launch.spec(), pid);
     let own_group = launch.spec().has_own_group();
     // Closed first: that leaves room for the handle, which a full table of descriptors would not (F-9).
     let low = launch.close();
@@ -39,7 +41,7 @@ pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>
     match leader {
         Ok(leader) => {
             let group = own_group.then(|| Group::of(&leader));
-            Ok(Box::new(PidfdProcess { leader, group, outputs }))
+            Ok(Box::new(PidfdProcess { leader, group, outputs, charge }))
         }
         Err(error) => {
             undo(pid, own_group);
@@ -80,13 +82,17 @@ impl Process for PidfdProcess {
     }
 
     fn left(&mut self) -> Vec<u32> {
-        match &mut self.group {
+        let left = match &mut self.group {
             Some(group) => group.left(&mut self.leader),
             None => {
                 self.leader.reap();
                 Vec::new()
             }
+        };
+        if self.group.as_ref().is_none_or(Group::is_empty) {
+            self.charge = None;
         }
+        left
     }
 }
 

@@ -89,6 +89,12 @@ impl Stage {
         self.settle();
     }
 
+    pub(crate) fn signal(&mut self, name: &str, signal: Signal) -> bool {
+        let heard = self.machine.signal_process(name, signal).unwrap();
+        self.settle();
+        heard
+    }
+
     pub(crate) fn restart_all(&mut self) {
         self.machine.restart_all(self.now);
         self.settle();

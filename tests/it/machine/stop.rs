@@ -365,3 +365,24 @@ fn a_kill_time_of_zero_kills_on_the_next_turn() {
          0.0 signal foo#1 KILL",
     );
 }
+
+#[test]
+fn a_signal_goes_to_whoever_is_up_and_changes_no_decision() {
+    let mut stage = Stage::running();
+    stage.add("foo");
+    assert!(stage.signal("foo", Signal::HUP));
+    stage.stop("foo");
+    assert!(stage.signal("foo", Signal::STOP));
+    stage.code("foo", 0);
+    assert!(!stage.signal("foo", Signal::HUP), "it waits for its restart");
+    stage.expect(
+        "0.0 spawn foo#1
+         0.0 signal foo#1 HUP
+         0.0 signal foo#1 TERM
+         0.0 signal foo#1 CONT
+         0.0 signal foo#1 STOP
+         0.0 exit foo#1 code 0
+         0.0 reap foo#1",
+    );
+    assert!(stage.machine.signal_process("bar", Signal::HUP).is_err());
+}

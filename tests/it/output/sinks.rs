@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
 
 use childminder::{LogSink, LoggingProtocol, RunId, Sink, Stream, Tail, WriterSink};
-use log::kv::{self, VisitSource};
+
+use crate::support::recorded;
 
 fn print(name: &str, bytes: impl AsRef<[u8]>, sink: &mut dyn Sink) {
     let mut protocol = LoggingProtocol::new(name.parse().expect("a valid name"), RunId::unmanaged(1));
@@ -146,42 +147,15 @@ fn f_54_a_tail_is_bounded_in_bytes_and_marks_pieces() {
     assert_eq!(tail.last("web", 100).iter().map(String::len).collect::<Vec<_>>(), [6, 9_000]);
 }
 
-/// Records as one line each: target, level, message, key-values.
-struct Records(Mutex<Vec<String>>);
-
-static RECORDS: Records = Records(Mutex::new(Vec::new()));
-
-impl log::Log for Records {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        struct Pairs(String);
-        impl<'kvs> VisitSource<'kvs> for Pairs {
-            fn visit_pair(&mut self, key: kv::Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
-                self.0 += &format!(" {key}={value}");
-                Ok(())
-            }
-        }
-        let mut pairs = Pairs(String::new());
-        record.key_values().visit(&mut pairs).expect("nothing fails in there");
-        let text = format!("{} {} {}{}", record.target(), record.level(), record.args(), pairs.0);
-        self.0.lock().unwrap().push(text);
-    }
-
-    fn flush(&self) {}
-}
-
 #[test]
 fn lp_1_10_11_every_line_is_a_record_at_info() {
-    log::set_logger(&RECORDS).expect("no other test in this binary has a logger");
-    log::set_max_level(log::LevelFilter::Info);
-    print("log-me", format!("a {{}} %s\n{}b\n", "x".repeat(16_384)), &mut LogSink);
-    let records = RECORDS.0.lock().unwrap();
-    let ours: Vec<&String> = records.iter().filter(|record| record.contains("[log-me")).collect();
+    let long = "x".repeat(16_384);
+    let records = recorded(|| print("log-me", format!("a {{}} %s\n{long}b\n"), &mut LogSink));
     let rest = "name=log-me stream=stdout run=1";
-    assert_eq!(ours.len(), 3);
-    assert_eq!(*ours[0], format!("childminder::output INFO [log-me] a {{}} %s {rest}"));
-    assert_eq!(*ours[2], format!("childminder::output INFO [log-me+] b {rest}"));
+    let expected = [
+        format!("childminder::output INFO [log-me] a {{}} %s {rest}"),
+        format!("childminder::output INFO [log-me] {long} {rest}"),
+        format!("childminder::output INFO [log-me+] b {rest}"),
+    ];
+    assert_eq!(records, expected);
 }

@@ -77,10 +77,7 @@ fn sv_16_17_18_test_expected_port_probe_failed() {
 #[test]
 fn sv_19_test_process_dies_shortly_after_fork() {
     let trial = Trial::new(Script::new().lives(millis(100)).exits(Exit::Code(0)), alive());
-    assert_eq!(
-        trial.verdict(),
-        "it exited before it was ready: code 0 after 100ms\n  uptime of 200ms: missing after 100.0ms\n"
-    );
+    assert_eq!(trial.verdict(), "Exited(Code(0)) after 100ms\n  uptime of 200ms: missing after 100.0ms\n");
     assert!(trial.is_at_rest());
 }
 
@@ -90,7 +87,7 @@ fn sv_19_22_test_process_dies_while_waiting_expected_output() {
     let trial = Trial::new(script, Condition::all([alive(), Condition::output("ready")]));
     assert_eq!(
         trial.verdict(),
-        "it exited before it was ready: code 3 after 300ms\n  uptime of 200ms: met after 200.0ms\n  \
+        "Exited(Code(3)) after 300ms\n  uptime of 200ms: met after 200.0ms\n  \
          output \"ready\": missing after 300.0ms\n"
     );
     assert!(trial.is_at_rest());
@@ -102,9 +99,7 @@ fn sv_19_test_process_dies_while_probing_port() {
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     assert_eq!(
         trial.verdict(),
-        format!(
-            "it exited before it was ready: code 0 after 3ms\n  port 80: missing after 3.0ms ({refused})\n"
-        )
+        format!("Exited(Code(0)) after 3ms\n  port 80: missing after 3.0ms ({refused})\n")
     );
     assert!(trial.is_at_rest());
     trial.sim.advance(SECOND);
@@ -120,7 +115,7 @@ fn sv_20_test_timeout_while_waiting_expected_output() {
     let trial = Trial::new(prints_at(300, "read"), Condition::all([alive(), Condition::output("ready")]));
     assert_eq!(
         trial.verdict(),
-        "it was not ready within 2s after 2s\n  uptime of 200ms: met after 200.0ms\n  \
+        "TimedOut(2s) after 2s\n  uptime of 200ms: met after 200.0ms\n  \
          output \"ready\": missing after 2.0s\n"
     );
     assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n", "it is not killed by this");
@@ -137,7 +132,7 @@ fn sv_17_20_test_timeout_while_probing_port() {
     );
     assert_eq!(
         trial.verdict(),
-        "it was not ready within 2s after 2s\n  uptime of 200ms: met after 200.0ms\n  \
+        "TimedOut(2s) after 2s\n  uptime of 200ms: met after 200.0ms\n  \
          port 80: missing after 2.0s (no answer for 1.8s)\n"
     );
     assert!(trial.is_at_rest());
@@ -206,7 +201,7 @@ fn f_84_it_is_not_ready_when_it_has_died_and_nobody_has_told() {
     // The one who minds it gets to the output first, as the real one does.
     read(&mut *process, Stream::Stdout, &mut Context::from_waker(Waker::noop()));
     let verdict = trial.sim.block_on(until);
-    assert!(tell(&verdict).starts_with("it exited before it was ready: code 1"), "{}", tell(&verdict));
+    assert!(tell(&verdict).starts_with("Exited(Code(1))"), "{}", tell(&verdict));
 }
 
 #[test]
@@ -242,7 +237,7 @@ fn f_84_each_start_is_watched_anew() {
     trial.sim.script("web", Script::fails(Step::Exec, libc::EACCES));
     assert!(trial.verdict().starts_with("ready after 10ms"));
     trial.sim.advance(SECOND);
-    assert!(trial.verdict().starts_with("it exited before it was ready: code 0 after 100ms"));
+    assert!(trial.verdict().starts_with("Exited(Code(0)) after 100ms"));
     let denied = io::Error::from_raw_os_error(libc::EACCES);
     assert_eq!(
         trial.verdict(),
@@ -257,7 +252,7 @@ fn f_84_only_the_first_start_after_arming_counts() {
     let until = trial.start();
     trial.sim.run_until_idle();
     trial.sim.spawn(mind(trial.watch.host(), Spec::new("web")));
-    assert!(tell(&trial.sim.block_on(until)).starts_with("it exited"));
+    assert!(tell(&trial.sim.block_on(until)).starts_with("Exited"));
 }
 
 #[test]
@@ -265,7 +260,7 @@ fn sv_4_who_is_never_started_is_not_waited_for() {
     let trial = Trial::new(Script::new(), alive());
     let until = trial.watch.arm();
     drop(trial.watch.host());
-    assert!(tell(&trial.sim.block_on(until)).starts_with("it was never started"));
+    assert!(tell(&trial.sim.block_on(until)).starts_with("NeverStarted"));
 }
 
 #[test]
@@ -273,5 +268,5 @@ fn a_process_that_is_dropped_is_not_ready_any_more() {
     let trial = Trial::new(Script::new(), alive());
     let until = trial.watch.arm();
     drop(trial.watch.host().spawn(&Spec::new("web")).unwrap());
-    assert!(tell(&trial.sim.block_on(until)).starts_with("it exited before it was ready: status lost"));
+    assert!(tell(&trial.sim.block_on(until)).starts_with("Exited(Lost)"));
 }

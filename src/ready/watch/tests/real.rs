@@ -3,13 +3,15 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::Command;
+use std::thread;
 
 use futures_lite::future::{block_on, zip};
 
 use super::*;
 use crate::host::{Holder, Target};
-use crate::ready::{Cause, Printed};
+use crate::ready::Printed;
 use crate::sys::System;
 
 /// So long a real process may take; only a test that fails waits for it.
@@ -80,17 +82,17 @@ fn sv_16_18_a_real_port_is_asked_and_the_connection_closed() {
 
 #[test]
 fn f_82_a_real_place_is_free_or_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = block_on(watch(Condition::http(port, "/")).check_free()).unwrap_err();
+    assert_eq!(taken.target, Target::Port(port));
+    assert_ne!(taken.by, Holder::Own);
+
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("socket");
-    let watch = watch(Condition::unix(&path));
-    block_on(watch.check_free()).unwrap();
-    let listener = UnixListener::bind(&path).unwrap();
-    let taken = block_on(watch.check_free()).unwrap_err();
-    assert_eq!(taken.target, Target::Unix(path.clone()));
-    assert_ne!(taken.by, Holder::Own);
-    drop(listener);
-    block_on(watch.check_free()).expect("a socket that nobody listens on is not in the way");
-    fs::remove_file(path).unwrap();
+    block_on(watch(Condition::unix(&path)).check_free()).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    block_on(watch(Condition::unix(&path)).check_free()).expect("a socket that nobody listens on");
 }
 
 #[test]
@@ -106,19 +108,20 @@ fn a_real_line_feed_on_the_descriptor_is_heard() {
 
 #[test]
 fn a_real_datagram_to_the_notify_socket_is_heard() {
-    if std::process::Command::new("python3").arg("-V").output().is_err() {
-        return log::warn!("skipped: there is no python3");
-    }
-    let script = "
-import os, socket, time
-with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-    s.sendto(b'STATUS=serving\\nREADY=1\\n', os.environ['NOTIFY_SOCKET'])
-time.sleep(1000)";
-    let ready = verdict(&watch(Condition::sd_notify()), Spec::new("python3").args(["-c", script])).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let fifo = home.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // The shell cannot send datagrams. It tells where to, and somebody else sends it.
+    let script = format!("printf %s \"$NOTIFY_SOCKET\" > {}; sleep 1000", fifo.display());
+    let sender = thread::spawn(move || {
+        let path = fs::read_to_string(fifo).unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"STATUS=serving\nREADY=1\n", path).unwrap();
+    });
+    let ready = verdict(&watch(Condition::sd_notify()), sh(&script)).unwrap();
     assert_eq!(ready.progress[0].remark.as_deref(), Some("status: serving"));
+    sender.join().unwrap();
 }
 
-/// Two watches on two executors' worth of wake-ups: neither hears the other's process.
 #[test]
 fn f_84_real_watches_side_by_side_keep_to_themselves() {
     let (one, two) = (watch(Condition::output("one")), watch(Condition::output("two")));

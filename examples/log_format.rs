@@ -1,0 +1,59 @@
+//! A program with a log format of its own: each of its lines becomes a record of the `log` crate, with the level, the
+//! name and the date that the line has.
+//!
+//! The program here is a shell that prints what a server in Helsinki might. The logger prints what it is given, so that
+//! there is something to see; the loggers that people use take it apart in the same way.
+
+use childminder::{Heard, News, Pattern, ProcessMonitor, Records, Spec, System, Zone};
+use log::kv::Key;
+
+const LINES: &str = "\
+2026-11-21 14:00:00,250 INFO [http] listening on port 8080
+2026-11-21 14:00:01,000 WARNING [store.disk] 93 % full
+2026-11-21 14:00:01,500 ACCESS [http] GET /
+Segmentation fault";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    log::set_logger(&Printer)?;
+    log::set_max_level(log::LevelFilter::Debug);
+
+    // A format is a regular expression with placeholders. A mistake is found here, not when the first line comes.
+    let format = r"{Y}-{m}-{d} {H}:{M}:{S},{msecs} {levelname} \[{name}\] {message}";
+    println!("{}\n", Pattern::new("{levelname} {nmae}: {message}").expect_err("a typing error"));
+    let records = Records::new(Pattern::new(format)?.zone(Zone::hours(2)));
+
+    let monitor = ProcessMonitor::builder().sink(records).background(System::new())?;
+    monitor.add_process("server", Spec::new("sh").args(["-c", "echo \"$0\"; exit 139", LINES]))?;
+    let mut notices = monitor.notices();
+    monitor.start_service();
+
+    // The end of a process is told after its last line.
+    while let Some(heard) = notices.wait() {
+        if matches!(heard, Heard::Notice(notice) if matches!(notice.news, News::Exited { .. })) {
+            break;
+        }
+    }
+    monitor.stop_service().wait()?;
+    Ok(())
+}
+
+/// Prints records with level, date, target and message.
+struct Printer;
+
+impl log::Log for Printer {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target() != "childminder::monitor"
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let value = |key| record.key_values().get(Key::from_str(key));
+        let date = value("timestamp").map_or_else(|| "without a date".to_owned(), |date| date.to_string());
+        let word = value("level").map_or_else(String::new, |word| format!(" (its level: {word})"));
+        println!("{:5} {date} {}: {}{word}", record.level(), record.target(), record.args());
+    }
+
+    fn flush(&self) {}
+}

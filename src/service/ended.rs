@@ -1,0 +1,88 @@
+//! How a service ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_lite::StreamExt;
+
+use crate::machine::{Exit, Last, Name, News};
+use crate::monitor::{Heard, Notices};
+
+/// How a service ended: what a stop returns.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// How its process ended.
+    pub exit: Exit,
+    /// How long it had lived.
+    pub lived: Duration,
+    /// Whether it had been asked to end. If not, it died by itself.
+    pub asked: bool,
+    /// Whether KILL was needed: it, or one of its group, was still there at the kill time.
+    pub killed: bool,
+    /// Who of its group it had left behind when it died by itself; they were killed.
+    pub left_behind: Vec<u32>,
+    /// Whether something that has left its group still holds its output. It was not waited for, and lives on.
+    pub leaked: bool,
+}
+
+impl Ended {
+    /// Hears out what is told of a run, up to its end: all its output has been handed on then. `None` if nothing was told.
+    pub(super) async fn hear(notices: &mut Notices) -> Option<Self> {
+        let (mut killed, mut left_behind, mut leaked) = (false, Vec::new(), false);
+        loop {
+            let notice = match notices.next().await? {
+                Heard::Notice(notice) => notice,
+                // Of one process there are never so many; but what was missed cannot be told.
+                Heard::Missed(_) => continue,
+            };
+            match notice.news {
+                News::Killed => killed = true,
+                News::LeftBehind { pids } => left_behind = pids,
+                News::Leaked { .. } => leaked = true,
+                News::Exited { exit, lived, asked } => {
+                    return Some(Self { exit, lived, asked, killed, left_behind, leaked });
+                }
+                News::SpawnFailed { .. } => return None,
+                News::Started { .. }
+                | News::Stopping { .. }
+                | News::SignalFailed { .. }
+                | News::Restarting { .. }
+                | News::Survived { .. } => {}
+            }
+        }
+    }
+}
+
+/// A service is not there any more, though nobody has stopped it (SV-7).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Died {
+    /// Which service.
+    pub name: Name,
+    /// How its process ended.
+    pub last: Option<Last>,
+    /// Its last lines of output, oldest first.
+    pub tail: Vec<String>,
+}
+
+impl fmt::Display for Died {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service {} died", self.name)?;
+        if let Some(last) = &self.last {
+            write!(f, ": it {last}")?;
+        }
+        write_tail(f, &self.tail)
+    }
+}
+
+impl std::error::Error for Died {}
+
+/// The last lines of output, as they stand at the end of an error.
+pub(super) fn write_tail(f: &mut fmt::Formatter<'_>, tail: &[String]) -> fmt::Result {
+    if tail.is_empty() {
+        return write!(f, "\n  it has printed nothing");
+    }
+    write!(f, "\n  its last lines:")?;
+    tail.iter().try_for_each(|line| write!(f, "\n    {line}"))
+}

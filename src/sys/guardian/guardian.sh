@@ -1,0 +1,38 @@
+# The guardian of childminder's children. Whoever started it writes lines: `+ 7` when process 7 may not outlive it, `+ -7`
+# when that is so of group 7, and the same with `-` when it does not matter any more. At the end of these lines their
+# writer is dead. Whoever is still on the list is killed then, with all that descends from them, and then everybody with
+# the marker in their environment, for a daemon belongs to nobody's group or family.
+marker=$1
+trap '' HUP INT QUIT PIPE TERM
+
+targets=' '
+while read -r sign target; do
+    case $targets in
+        *" $target "*) targets="${targets%%" $target "*} ${targets#*" $target "}" ;;
+    esac
+    if [ "$sign" = + ]; then
+        targets="$targets$target "
+        printf '+ %-11s\n' "$target"
+    fi
+done
+
+# Only the living know their children.
+family=
+generation=$(for target in $targets; do echo "${target#-}"; done)
+while [ -n "$generation" ]; do
+    family="$family $generation"
+    generation=$(cat $(printf '/proc/%s/task/*/children ' $generation))
+done
+for target in $targets $family; do
+    kill -s KILL -- "$target"
+done
+
+# One who is killed cannot fork any more, but may have done so since we looked.
+for look in 1 2 3 4 5 6 7 8; do
+    marked=$(grep -lsF "CHILDMINDER_GUARDIAN=$marker" /proc/[0-9]*/environ)
+    [ -n "$marked" ] || break
+    for process in $marked; do
+        process=${process%/environ}
+        kill -s KILL -- "${process#/proc/}"
+    done
+done

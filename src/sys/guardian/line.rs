@@ -1,0 +1,95 @@
+//! What is said to the guardian: lines of equal length, so that whoever reads what another did not wait for is never in
+//! the middle of one.
+//!
+//! All of it may be called between fork and exec: it allocates nothing and takes no lock.
+
+use std::io::Write;
+use std::os::fd::BorrowedFd;
+
+use libc::c_int;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use super::super::platform;
+
+const LENGTH: usize = 14;
+
+/// How long the guardian may take to read or to answer. It does nothing else, so one that takes longer is stopped, or
+/// never will.
+const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// A sign and a target, which is a process, or with a minus sign a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line([u8; LENGTH]);
+
+impl Line {
+    /// The target may not outlive us. The guardian says the same when it has heard.
+    pub(super) fn on(target: c_int) -> Self {
+        Self::new('+', target)
+    }
+
+    /// The target may do what it likes.
+    pub(super) fn off(target: c_int) -> Self {
+        Self::new('-', target)
+    }
+
+    fn new(sign: char, target: c_int) -> Self {
+        let mut text = [0; LENGTH];
+        // It fits: the longest number has eleven characters.
+        let _ = writeln!(&mut text[..], "{sign} {target:<11}");
+        Self(text)
+    }
+
+    /// Sends it. It arrives whole and in its place also if others send at the same time.
+    pub(super) fn send(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        loop {
+            match self.send_now(socket) {
+                Err(Errno::AGAIN) => wait(socket, PollFlags::OUT)?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Sends it if there is room.
+    pub(super) fn send_now(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        let flags = SendFlags::DONTWAIT | platform::WITHOUT_SIGPIPE;
+        retry_on_intr(|| send(socket, &self.0, flags)).map(|_| ())
+    }
+
+    /// Sends it, and waits until the guardian says the same. What it said to those who died before they could hear it is
+    /// skipped.
+    pub(super) fn send_and_hear(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        self.send(socket)?;
+        loop {
+            wait(socket, PollFlags::IN)?;
+            let mut heard = [0; LENGTH];
+            match retry_on_intr(|| recv(socket, &mut heard, RecvFlags::DONTWAIT)).map(|(count, _)| count) {
+                Ok(LENGTH) if heard == self.0 => return Ok(()),
+                Ok(LENGTH) | Err(Errno::AGAIN) => {}
+                Ok(0) => return Err(Errno::PIPE),
+                Ok(_) => return Err(Errno::PROTO),
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+}
+
+fn wait(socket: BorrowedFd<'_>, what: PollFlags) -> Result<(), Errno> {
+    let mut fds = [PollFd::from_borrowed_fd(socket, what)];
+    match retry_on_intr(|| poll(&mut fds, Some(&PATIENCE)))? {
+        0 => Err(Errno::TIMEDOUT),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_has_the_same_length() {
+        assert_eq!(&Line::on(7).0, b"+ 7          \n");
+        assert_eq!(&Line::off(c_int::MIN).0, b"- -2147483648\n");
+    }
+}

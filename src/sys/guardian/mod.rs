@@ -1,0 +1,226 @@
+//! The guardian: a small process that outlives this one by a moment, and takes its children along (F-45).
+//!
+//! Nobody can clean up after their own SIGKILL; so it takes a second process. It is a shell with a short script, the
+//! only child of its kind, started when the first spec asks to
+//! [`die_with_parent`](crate::Spec::die_with_parent). We hold one end of a socket, and the guardian the other. However
+//! this process ends, by KILL, abort, a panic, `exit` or the end of `main`, the kernel closes our end; the guardian reads
+//! the end of its input, kills whoever is on its list with all their descendants, and then whoever has our marker in their
+//! environment: daemons that have left their group and their family. Then it ends as well. The marker is found in `/proc`;
+//! where there is none, only groups are killed.
+//!
+//! **Nobody runs unregistered.** A list that the parent keeps up to date is too late for whoever was started a moment
+//! before its death. So the child registers itself, between fork and exec: it sends a line, and goes on when the guardian
+//! has said the same (F-47). Until it has done so it holds our end of the socket as well, so there is no end of the input
+//! before its line was read. Acknowledgements come one after the other, hence
+//! [`one_at_a_time`]: only one child waits for one.
+//!
+//! **The list is short.** A child is taken off when its group is gone and it is reaped, since its number may be given to
+//! a stranger then. Numbers are handed out in turn, so the moment between the two is no danger.
+//!
+//! **The guardian can die, too**: somebody kills it, or it is out of memory. The next child to register notices, and
+//! refuses to run; a new guardian is started, is told of all who are alive, and the start is tried once more. Until then
+//! nobody guards them.
+//!
+//! The kernel's own means for this, the parent-death signal, is not used. It follows the thread that forked, not the
+//! process: on an executor with many threads it kills children of a parent that is well (F-46). It does not reach
+//! grandchildren, and is lost where the program changes its user.
+//!
+//! A program that forks itself shares our end of the socket with its copy: nobody is killed until both have ended. To
+//! replace this process by another program with `exec` counts as its end. Whoever holds a descriptor of ours only until
+//! their own `exec`, such as a child of `std::process::Command`, delays nothing for longer than that.
+
+mod line;
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use libc::c_int;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
+use crate::host::Spec;
+use crate::machine::{SpawnError, Step};
+
+use self::line::Line;
+use super::child_side::Refusal;
+use super::descriptors::Descriptors;
+use super::launch::Launch;
+use super::platform;
+
+/// What carries the marker in the environment of a child.
+pub(super) const VARIABLE: &str = "CHILDMINDER_GUARDIAN";
+
+const SCRIPT: &str = include_str!("guardian.sh");
+
+/// Whose children somebody is: no other process has this.
+pub(super) fn marker() -> &'static str {
+    static MARKER: LazyLock<String> = LazyLock::new(|| {
+        let random = RandomState::new().build_hasher().finish();
+        format!("{}-{random:016x}", getpid())
+    });
+    &MARKER
+}
+
+/// Carries out a start that registers with the guardian. If that one is gone, there will be another for a second try.
+pub(super) fn one_at_a_time<T>(start: impl Fn() -> Result<T, SpawnError>) -> Result<T, SpawnError> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    match start() {
+        Err(error) if error.step() == Step::Guard => {
+            Watch::lock().guardian = None;
+            start()
+        }
+        other => other,
+    }
+}
+
+/// Connects a child with the guardian, which is started if there is none.
+pub(super) fn connect(spec: &Spec, descriptors: &Descriptors) -> Result<Connection, SpawnError> {
+    let failed = |error| SpawnError::new(Step::Guard, spec.get_program().to_string_lossy(), error);
+    let mut watch = Watch::lock();
+    let guardian = watch.guardian().map_err(failed)?;
+    let socket = descriptors.copy_out_of_the_way(&guardian.socket).map_err(|errno| failed(errno.into()))?;
+    Ok(Connection { socket, own_group: spec.has_own_group() })
+}
+
+/// The child's connection with the guardian, for use between fork and exec.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: OwnedFd,
+    own_group: bool,
+}
+
+impl Connection {
+    /// In the child: registers it. After this it may run.
+    pub(super) fn sign_on(&self) -> Result<(), Refusal> {
+        Line::on(self.own_target())
+            .send_and_hear(self.socket.as_fd())
+            .map_err(|errno| Refusal { step: Step::Guard, errno: errno.raw_os_error() })
+    }
+
+    /// In the child, which is about to exit for another reason.
+    pub(super) fn sign_off(&self) {
+        // If this does not get through, there is no guardian to be told.
+        let _ = Line::off(self.own_target()).send_now(self.socket.as_fd());
+    }
+
+    fn own_target(&self) -> c_int {
+        target(getpid(), self.own_group)
+    }
+}
+
+/// A child that is registered, until this is dropped: when its group is gone and it is reaped.
+#[derive(Debug)]
+pub(super) struct Charge(c_int);
+
+impl Charge {
+    /// Remembers a child that has just registered itself.
+    pub(super) fn of(spec: &Spec, child: Pid) -> Option<Self> {
+        spec.dies_with_parent().then(|| {
+            let target = target(child, spec.has_own_group());
+            Watch::lock().targets.insert(target);
+            Self(target)
+        })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut watch = Watch::lock();
+        watch.targets.remove(&self.0);
+        // A guardian that does not read must not keep numbers that soon belong to others.
+        watch.guardian.take_if(|guardian| Line::off(self.0).send(guardian.socket.as_fd()).is_err());
+    }
+}
+
+/// As `kill` takes it.
+fn target(child: Pid, own_group: bool) -> c_int {
+    let id = child.as_raw_nonzero().get();
+    if own_group { -id } else { id }
+}
+
+/// The guardian, and who it guards.
+struct Watch {
+    guardian: Option<Guardian>,
+    targets: BTreeSet<c_int>,
+}
+
+impl Watch {
+    fn lock() -> MutexGuard<'static, Self> {
+        static WATCH: Mutex<Watch> = Mutex::new(Watch { guardian: None, targets: BTreeSet::new() });
+        WATCH.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The guardian, which knows of everybody.
+    fn guardian(&mut self) -> io::Result<&Guardian> {
+        let guardian = match self.guardian.take() {
+            Some(guardian) => guardian,
+            None => {
+                let guardian = Guardian::start()?;
+                for target in &self.targets {
+                    Line::on(*target).send_and_hear(guardian.socket.as_fd())?;
+                }
+                guardian
+            }
+        };
+        Ok(self.guardian.insert(guardian))
+    }
+}
+
+/// The process. Dropped, it ends without doing anything.
+#[derive(Debug)]
+struct Guardian {
+    socket: OwnedFd,
+    id: Pid,
+}
+
+impl Guardian {
+    fn start() -> io::Result<Self> {
+        // Its environment is empty but for this: no marker of anybody's is in it. So it is not killed by the guardian of
+        // whoever started us, and does its own work when that one has killed us.
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+        let spec = Spec::new("/bin/sh")
+            .args(["-c", SCRIPT, "childminder-guardian", marker()])
+            .env_clear()
+            .env("PATH", path)
+            .cwd(Path::new("/"));
+        let (launch, socket) = Launch::gather(&spec, |low| {
+            let failed = |error| SpawnError::new(Step::Pipe, "", error);
+            let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+            platform::without_sigpipe(&ours).map_err(failed)?;
+            let (theirs, null) = (OwnedFd::from(theirs), low.take_null());
+            Ok((OwnedFd::from(ours), [theirs.try_clone().map_err(failed)?, theirs, null]))
+        })
+        .map_err(as_cause)?;
+        match platform::create(&launch) {
+            Ok(id) => Ok(Self { socket, id }),
+            Err(refusal) => Err(as_cause(launch.refused(refusal))),
+        }
+    }
+}
+
+/// Killed before the socket is closed, lest it take that for the end of this process; and reaped. If it has been reaped
+/// by somebody else, or is the child of the process that we were forked from, its number is none of our business.
+impl Drop for Guardian {
+    fn drop(&mut self) {
+        let wait = |options| retry_on_intr(|| waitpid(Some(self.id), options));
+        if let Ok(None) = wait(WaitOptions::NOHANG) {
+            let _ = kill_process(self.id, Signal::KILL);
+            let _ = wait(WaitOptions::empty());
+        }
+    }
+}
+
+/// Why the guardian did not start, for the error of the start that needed it.
+fn as_cause(error: SpawnError) -> io::Error {
+    match error.raw_os_error() {
+        // To be retried, and so known by its number.
+        Some(code) if error.is_resource() => Errno::from_raw_os_error(code).into(),
+        _ => io::Error::other(error),
+    }
+}

@@ -1,0 +1,6 @@
+//! Services: in virtual time, and with real servers.
+
+mod ending;
+mod invalid;
+mod port;
+mod readiness;

@@ -1,0 +1,261 @@
+//! When a service is ready, and what is said when it is not: in virtual time.
+
+use std::time::Duration;
+
+use childminder::testkit::{Script, Sim};
+use childminder::{Cause, Condition, Exit, NotReady, Printed, RunningService, Service, Step, Stream, Target};
+
+/// So many milliseconds.
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Starts a service in a simulated world, and lets time pass until it is ready, or is not.
+pub(super) fn start(sim: &Sim, service: &Service) -> Result<RunningService, NotReady> {
+    let (starting, driver) = service.start_on(sim.clone())?;
+    sim.spawn(driver);
+    sim.block_on(starting)
+}
+
+/// A service that fails to become ready: what is said, and the whole story.
+fn failure(sim: &Sim, service: &Service) -> (NotReady, String) {
+    let error = start(sim, service).expect_err("it must not become ready");
+    sim.run_until_idle();
+    assert_eq!(sim.live(), 0, "nothing of it is left");
+    (error, sim.trace())
+}
+
+#[test]
+fn setup_start_process_sv_1_3_13_is_ready_after_the_minimum_uptime() {
+    let sim = Sim::new();
+    sim.script("/usr/sbin/served", Script::new());
+    let served = start(&sim, &Service::new("/usr/sbin/served").args(["-f", "a b"])).unwrap();
+    assert_eq!(sim.elapsed(), ms(200));
+    assert_eq!(&**served.name(), "served");
+    assert!(served.is_alive());
+    assert_eq!(served.pid(), 101);
+    assert_eq!(sim.trace(), "0.0 spawn /usr/sbin/served#1\n");
+    assert_eq!(
+        served.readiness().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["uptime of 200ms: met after 200.0ms"]
+    );
+}
+
+#[test]
+fn min_uptime_sv_13_can_be_zero() {
+    let sim = Sim::new();
+    sim.script("served", Script::new());
+    start(&sim, &Service::new("served").min_uptime(Duration::ZERO)).unwrap();
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn expect_output_sv_5_14_15_a_match_before_the_uptime_counts_and_does_not_hurry_it() {
+    let sim = Sim::new();
+    sim.script("served", Script::new().prints(ms(50), Stream::Stdout, "hello, I am up\n"));
+    start(&sim, &Service::new("served").expect_output("I am up")).unwrap();
+    assert_eq!(sim.elapsed(), ms(200));
+    sim.script("slow", Script::new().prints(ms(900), Stream::Stderr, "I am up"));
+    start(&sim, &Service::new("slow").expect_output("I am up")).unwrap();
+    assert_eq!(sim.elapsed(), ms(1100), "at once, without waiting for the end of the line");
+}
+
+#[test]
+fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
+    let sim = Sim::new();
+    let script = Script::new().prints(ms(300), Stream::Stdout, "up\n").serves(ms(100), Target::Port(8080));
+    sim.script("served", script);
+    start(&sim, &Service::new("served").expect_port(8080).expect_output("up")).unwrap();
+    // The first look is the one before the start: nobody may be there.
+    assert_eq!(sim.trace(), "0.0 probe port 8080\n0.0 spawn served#1\n0.3 probe port 8080\n");
+}
+
+#[test]
+fn ready_with_expected_port_retry_sv_17_any_refusal_is_asked_again() {
+    let sim = Sim::new();
+    sim.script("served", Script::new().serves(ms(3), Target::Port(8080)));
+    start(&sim, &Service::new("served").min_uptime(Duration::ZERO).expect_port(8080)).unwrap();
+    let late = sim.elapsed() - ms(3);
+    assert!(late <= ms(2), "noticed {late:?} after it was there");
+}
+
+#[test]
+fn sv_24_f_85_any_of_several_and_several_times_is_fine() {
+    let sim = Sim::new();
+    let chatter =
+        Script::new().prints(ms(10), Stream::Stdout, "waiting for connections\nWaiting for connections\n");
+    sim.script("mongod", chatter);
+    let either = [Condition::output("waiting for connections"), Condition::output("Waiting for connections")];
+    start(&sim, &Service::new("mongod").expect(Condition::any(either))).unwrap();
+    sim.script(
+        "counts",
+        Script::new().prints(ms(10), Stream::Stdout, "a a ").prints(ms(400), Stream::Stderr, "a"),
+    );
+    start(&sim, &Service::new("counts").expect(Printed::text("a").times(3))).unwrap();
+    assert_eq!(sim.elapsed(), ms(600));
+}
+
+#[test]
+fn f_83_split_over_reads_between_streams_and_without_an_end() {
+    let sim = Sim::new();
+    let script = Script::new()
+        .prints(ms(300), Stream::Stdout, "rea")
+        .prints(ms(310), Stream::Stderr, "noise\n")
+        .prints(ms(320), Stream::Stdout, "dy>");
+    sim.script("served", script);
+    start(&sim, &Service::new("served").expect_output("ready>")).unwrap();
+    assert_eq!(sim.elapsed(), ms(320));
+}
+
+#[test]
+fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
+    let sim = Sim::new();
+    let script = Script::new()
+        .prints(ms(100), Stream::Stdout, "loading\n")
+        .prints(ms(200), Stream::Stderr, "no such table\n")
+        .exits_on_term(Exit::Code(0))
+        .heeds_term_after(ms(30))
+        .prints(Duration::from_millis(1020), Stream::Stdout, "shutting down");
+    sim.script("served", script);
+    let service = Service::new("served")
+        .args(["--config", "a b"])
+        .expect_output("ready")
+        .expect_port(8080)
+        .timeout(Duration::from_secs(1));
+    let (error, trace) = failure(&sim, &service);
+    assert!(matches!(error.cause, Cause::TimedOut { timeout } if timeout == Duration::from_secs(1)));
+    assert_eq!(
+        error.to_string(),
+        "service served is not ready: timed out after 1s\n  \
+           command: served --config 'a b'\n  \
+           uptime of 200ms: met after 200.0ms\n  \
+           output \"ready\": missing after 1.0s\n  \
+           port 8080: missing after 1.0s\n  \
+           its last lines:\n    \
+             loading\n    \
+             no such table\n    \
+             shutting down"
+    );
+    assert_eq!(format!("{error:?}"), error.to_string(), "a test that returns it shows the same");
+    assert_eq!(
+        trace,
+        "0.0 probe port 8080\n\
+         0.0 spawn served#1\n\
+         1.0 signal served#1 TERM\n\
+         1.0 signal served#1 CONT\n\
+         1.03 exit served#1 code 0\n\
+         1.03 reap served#1\n"
+    );
+}
+
+#[test]
+fn no_expected_port_timeout_sv_20_says_why_nobody_answered() {
+    let sim = Sim::new();
+    sim.script("served", Script::new());
+    let service = Service::new("served").expect_port(8080).timeout(ms(400));
+    let (error, _) = failure(&sim, &service);
+    let text = error.to_string();
+    assert!(
+        text.contains("\n  port 8080: missing after 400.0ms (Connection refused (os error 111))"),
+        "{text}"
+    );
+    assert!(text.ends_with("\n  it has printed nothing"), "{text}");
+}
+
+#[test]
+fn no_min_uptime_sv_19_22_a_death_before_ready_ends_the_wait_with_its_last_words() {
+    let sim = Sim::new();
+    let dies = Script::new().prints(ms(5), Stream::Stderr, "cannot bind").lives(ms(10)).exits(Exit::Code(0));
+    sim.script("served", dies);
+    let (error, trace) = failure(&sim, &Service::new("served"));
+    assert_eq!(
+        error.to_string(),
+        "service served is not ready: it exited with code 0 after 10ms\n  \
+           command: served\n  \
+           uptime of 200ms: missing after 10.0ms\n  \
+           its last lines:\n    \
+             cannot bind"
+    );
+    assert_eq!(trace, "0.0 spawn served#1\n0.01 exit served#1 code 0\n0.01 reap served#1\n");
+}
+
+#[test]
+fn no_expected_output_exit_and_no_expected_port_exit_sv_19_f_84() {
+    for service in [Service::new("served").expect_output("up"), Service::new("served").expect_port(8080)] {
+        let sim = Sim::new();
+        sim.script("served", Script::new().lives(ms(700)).exits(Exit::Code(3)));
+        let (error, _) = failure(&sim, &service);
+        assert!(
+            matches!(error.cause, Cause::Exited { exit: Exit::Code(3), after } if after == ms(700)),
+            "{error}"
+        );
+        assert_eq!(sim.elapsed(), ms(700));
+    }
+}
+
+#[test]
+fn f_84_ready_and_dead_at_the_same_moment_is_dead() {
+    let sim = Sim::new();
+    sim.script("served", Script::new().prints(ms(300), Stream::Stdout, "ready\n").lives(ms(300)));
+    let (error, _) = failure(&sim, &Service::new("served").expect_output("ready"));
+    assert!(matches!(error.cause, Cause::Exited { .. }), "{error}");
+    assert_eq!(error.tail, ["ready"]);
+}
+
+#[test]
+fn f_85_news_at_the_very_deadline_comes_before_the_time_out() {
+    let sim = Sim::new();
+    sim.script("served", Script::new().prints(ms(1000), Stream::Stdout, "ready\n"));
+    start(&sim, &Service::new("served").expect_output("ready").timeout(ms(1000))).unwrap();
+}
+
+#[test]
+fn unknown_command_sv_6_is_one_error() {
+    let sim = Sim::new();
+    let (error, _) = failure(&sim, &Service::new("nowhere").arg("x"));
+    assert!(matches!(&error.cause, Cause::Spawn(error) if error.step() == Step::Find));
+    assert_eq!(
+        error.to_string(),
+        "service nowhere is not ready: cannot find the program nowhere: No such file or directory (os error 2)\n  \
+           command: nowhere x"
+    );
+    assert_eq!(sim.elapsed(), Duration::ZERO);
+}
+
+#[test]
+fn sv_18_f_82_a_port_with_somebody_on_it_is_refused_before_the_start() {
+    let sim = Sim::new();
+    sim.script("served", Script::new());
+    sim.serve(Target::Port(8080));
+    let (error, trace) = failure(&sim, &Service::new("served").expect_port(8080));
+    assert!(matches!(error.cause, Cause::Taken(_)), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "service served is not ready: port 8080 is taken already by a stranger\n  command: served"
+    );
+    assert_eq!(trace, "0.0 probe port 8080\n", "it was never started");
+}
+
+#[test]
+fn cancel_ready_sv_21_whoever_gives_up_takes_the_service_down() {
+    let sim = Sim::new();
+    sim.script("served", Script::new().ignores_term());
+    let (starting, driver) = Service::new("served").expect_output("never").start_on(sim.clone()).unwrap();
+    sim.spawn(driver);
+    sim.block_on(futures_lite::future::or(
+        async {
+            let _ = starting.await;
+        },
+        childminder::Host::sleep_until(&sim, childminder::Host::now(&sim) + ms(500)),
+    ));
+    sim.advance(Duration::from_secs(5));
+    assert_eq!(
+        sim.trace(),
+        "0.0 spawn served#1\n\
+         0.5 signal served#1 TERM\n\
+         0.5 signal served#1 CONT\n\
+         5.5 signal served#1 KILL\n\
+         5.5 exit served#1 signal KILL\n\
+         5.5 reap served#1\n"
+    );
+}
