@@ -209,8 +209,8 @@ impl Walk {
     /// In the order in which the leaves are numbered.
     fn holds(&self, node: &Node, next: &mut usize) -> bool {
         match node {
-            Node::All(nodes) => nodes.iter().fold(true, |all, node| self.holds(node, next) && all),
-            Node::Any(nodes) => nodes.iter().fold(false, |any, node| self.holds(node, next) || any),
+            Node::All(nodes) => nodes.iter().filter(|node| !self.holds(node, next)).count() == 0,
+            Node::Any(nodes) => nodes.iter().filter(|node| self.holds(node, next)).count() > 0,
             Node::Leaf(leaf) => {
                 *next += 1;
                 match leaf {

@@ -25,7 +25,7 @@ fn watch(condition: Condition) -> Watch {
 fn verdict(watch: &Watch, spec: Spec) -> Result<Ready, Failure> {
     let spec = watch.equip(spec).expect("pipes and sockets can be had");
     let (until, host) = (watch.arm(), watch.host());
-    block_on(futures_lite::future::or(async { until.await }, async {
+    block_on(futures_lite::future::or(until, async {
         mind(host, spec).await;
         std::future::pending().await
     }))
