@@ -215,3 +215,8 @@ impl Gate {
         self.out.push_back(verdict);
     }
 }
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod walk;

@@ -43,7 +43,7 @@ struct Counter {
 }
 
 enum Way {
-    Text(Seam),
+    Text(Box<Seam>),
     Regex(GrowingLine),
     TextInMessage(WholeLine, String),
     RegexInMessage(WholeLine, Regex),
@@ -124,7 +124,7 @@ impl Way {
     /// [`Condition::check`]: super::Condition::check
     fn to(printed: &Printed) -> Option<Self> {
         Some(match (&printed.wanted, printed.in_message) {
-            (Wanted::Text(text), false) => Self::Text(Seam::new(text)),
+            (Wanted::Text(text), false) => Self::Text(Box::new(Seam::new(text))),
             (Wanted::Regex(regex), false) => Self::Regex(GrowingLine::new(regex.clone())),
             (Wanted::Text(text), true) => Self::TextInMessage(WholeLine::default(), text.clone()),
             (Wanted::Regex(regex), true) => Self::RegexInMessage(WholeLine::default(), regex.clone()),

@@ -29,7 +29,7 @@ pub(super) enum Bell {
     Socket {
         socket: Async<UnixDatagram>,
         /// Where the socket's path is. It is removed when this is dropped.
-        home: TempDir,
+        _home: TempDir,
     },
 }
 
@@ -55,7 +55,7 @@ impl Bell {
             chown(home.path(), spec.get_uid(), spec.get_gid())?;
             chown(&path, spec.get_uid(), spec.get_gid())?;
         }
-        let bell = Self::Socket { socket: Async::new(socket)?, home };
+        let bell = Self::Socket { socket: Async::new(socket)?, _home: home };
         Ok((bell, spec.env("NOTIFY_SOCKET", path)))
     }
 
@@ -68,7 +68,7 @@ impl Bell {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
                     Self::Pipe(pipe) => pipe.poll_readable(cx),
-                    Self::Socket { socket, home: _ } => socket.poll_readable(cx),
+                    Self::Socket { socket, .. } => socket.poll_readable(cx),
                 },
                 Err(error) => Poll::Ready(Err(error)),
             };
@@ -98,7 +98,7 @@ impl Bell {
                     return Ok(ControlFlow::Break(()));
                 }
             }
-            Self::Socket { socket, home: _ } => {
+            Self::Socket { socket, .. } => {
                 let length = socket.get_ref().recv(&mut buf)?;
                 let text = String::from_utf8_lossy(&buf[..length]);
                 words.extend(text.lines().filter_map(assignment));
@@ -185,7 +185,7 @@ mod tests {
         let (bell, spec) = Bell::socket(Spec::new("x")).unwrap();
         let path = socket_path(&spec);
         let theirs = UnixDatagram::unbound().unwrap();
-        let mut say = |text: &str| theirs.send_to(text.as_bytes(), &path).unwrap();
+        let say = |text: &str| theirs.send_to(text.as_bytes(), &path).unwrap();
         say("STATUS=loading\nREADY=0");
         say("MAINPID=7\nXREADY=1\nREADY=11");
         assert_eq!(hear(&bell), (words(&["status: loading"]), false));

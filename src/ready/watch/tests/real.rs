@@ -1,0 +1,138 @@
+//! The watch over real processes: what only a kernel can show. Every wait has the watch's own time-out.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::process::Command;
+use std::thread;
+
+use futures_lite::future::{block_on, zip};
+
+use super::*;
+use crate::host::{Holder, Target};
+use crate::ready::Printed;
+use crate::sys::System;
+
+/// So long a real process may take; only a test that fails waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn watch(condition: Condition) -> Watch {
+    Watch::new(Arc::new(System::new()), condition, PATIENCE, None)
+}
+
+/// Starts `spec` and minds it to the verdict. Then it is dropped, and dead.
+fn verdict(watch: &Watch, spec: Spec) -> Result<Ready, Failure> {
+    let spec = watch.equip(spec).expect("pipes and sockets can be had");
+    let (until, host) = (watch.arm(), watch.host());
+    block_on(futures_lite::future::or(until, async {
+        mind(host, spec).await;
+        std::future::pending().await
+    }))
+}
+
+fn sh(script: &str) -> Spec {
+    Spec::new("sh").args(["-c", script])
+}
+
+#[test]
+fn f_83_a_real_prompt_is_found_on_either_stream() {
+    for script in ["printf 'login: '; sleep 1000", "printf 'log' >&2; printf 'in: ' >&2; sleep 1000"] {
+        let ready = verdict(&watch(Condition::output("login: ")), sh(script)).unwrap();
+        assert!(ready.progress[0].is_met());
+    }
+}
+
+#[test]
+fn f_83_a_real_text_far_into_a_line_without_end_is_found() {
+    let script = "head -c 300000 /dev/zero | tr '\\0' '.'; printf ready; sleep 1000";
+    verdict(&watch(Condition::output("ready")), sh(script)).unwrap();
+    verdict(&watch(Printed::regex("re(a)dy$").into()), sh(script)).unwrap();
+}
+
+#[test]
+fn sv_19_a_real_death_ends_the_wait_at_once() {
+    for code in [0, 3] {
+        let failure = verdict(&watch(Condition::output("x")), sh(&format!("exit {code}"))).unwrap_err();
+        assert!(matches!(failure.cause, Cause::Exited(Exit::Code(exited)) if exited == code), "{failure:?}");
+        assert!(failure.took < PATIENCE);
+    }
+    let failure = verdict(&watch(Condition::output("x")), Spec::new("/nonexistent/program")).unwrap_err();
+    assert!(matches!(failure.cause, Cause::SpawnFailed(_)), "{failure:?}");
+}
+
+#[test]
+fn a_real_command_is_asked_until_it_succeeds() {
+    let home = tempfile::tempdir().unwrap();
+    let flag = home.path().join("flag");
+    let flag = flag.to_str().unwrap();
+    let check = Spec::new("test").args(["-e", flag]);
+    let ready = verdict(&watch(Condition::command(check)), sh(&format!("sleep 0.2; : > {flag}; sleep 1000")));
+    assert!(ready.unwrap().took >= millis(200));
+}
+
+#[test]
+fn sv_16_18_a_real_port_is_asked_and_the_connection_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    verdict(&watch(Condition::port(port).by_anybody()), sh("sleep 1000")).unwrap();
+    let (mut connection, _) = listener.accept().unwrap();
+    assert_eq!(connection.read(&mut [0]).unwrap(), 0, "it was closed");
+}
+
+#[test]
+fn f_82_a_real_place_is_free_or_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = block_on(watch(Condition::http(port, "/")).check_free()).unwrap_err();
+    assert_eq!(taken.target, Target::Port(port));
+    assert_ne!(taken.by, Holder::Own);
+
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("socket");
+    block_on(watch(Condition::unix(&path)).check_free()).unwrap();
+    drop(UnixListener::bind(&path).unwrap());
+    block_on(watch(Condition::unix(&path)).check_free()).expect("a socket that nobody listens on");
+}
+
+#[test]
+fn a_real_line_feed_on_the_descriptor_is_heard() {
+    let watch = watch(Condition::notify(5));
+    for _ in 0..3 {
+        let ready = verdict(&watch, sh("echo >&5; sleep 1000")).unwrap();
+        assert!(ready.progress[0].is_met());
+    }
+    let failure = verdict(&watch, sh("printf x >&5; exit 0")).unwrap_err();
+    assert!(matches!(failure.cause, Cause::Exited(Exit::Code(0))), "{failure:?}");
+}
+
+#[test]
+fn a_real_datagram_to_the_notify_socket_is_heard() {
+    let home = tempfile::tempdir().unwrap();
+    let fifo = home.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    // The shell cannot send datagrams. It tells where to, and somebody else sends it.
+    let script = format!("printf %s \"$NOTIFY_SOCKET\" > {}; sleep 1000", fifo.display());
+    let sender = thread::spawn(move || {
+        let path = fs::read_to_string(fifo).unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"STATUS=serving\nREADY=1\n", path).unwrap();
+    });
+    let ready = verdict(&watch(Condition::sd_notify()), sh(&script)).unwrap();
+    assert_eq!(ready.progress[0].remark.as_deref(), Some("status: serving"));
+    sender.join().unwrap();
+}
+
+#[test]
+fn f_84_real_watches_side_by_side_keep_to_themselves() {
+    let (one, two) = (watch(Condition::output("one")), watch(Condition::output("two")));
+    let (until_one, until_two) = (one.arm(), two.arm());
+    let minding = zip(mind(one.host(), sh("echo one; sleep 1000")), mind(two.host(), sh("echo two; exit 3")));
+    let (first, second) = block_on(futures_lite::future::or(zip(until_one, until_two), async {
+        minding.await;
+        std::future::pending().await
+    }));
+    assert!(first.is_ok(), "{first:?}");
+    if let Err(failure) = second {
+        assert!(matches!(failure.cause, Cause::Exited(Exit::Code(3))), "{failure:?}");
+    }
+}
