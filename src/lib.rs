@@ -42,6 +42,8 @@ mod monitor;
 mod output;
 mod ready;
 mod service;
+#[cfg_attr(not(test), expect(dead_code, reason = "for `background` and `service`"))]
+mod shutdown;
 mod sys;
 pub mod testkit;
 
