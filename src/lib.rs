@@ -35,6 +35,7 @@
 //!
 //! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
 
+mod background;
 mod backoff;
 mod host;
 mod machine;
@@ -42,12 +43,13 @@ mod monitor;
 mod output;
 mod ready;
 mod service;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `background` and `service`"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "for `service`"))]
 mod shutdown;
 mod sys;
 pub mod testkit;
 
 // The public interface.
+pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };

@@ -21,7 +21,6 @@
 //!   reaped by the very look that finds it dead; `portable.rs` says what follows from that.
 
 mod child_side;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `background`"))]
 mod end;
 mod launch;
 mod lookup;
@@ -44,7 +43,6 @@ use futures_timer::Delay;
 use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "for `background`"))]
 pub(crate) use self::end::Interrupts;
 pub(crate) use self::end::at_exit;
 
