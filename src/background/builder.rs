@@ -23,11 +23,7 @@ pub struct BackgroundBuilder {
 
 impl Default for BackgroundBuilder {
     fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(5),
-            signals: true,
-            drive: Arc::new(|work| async_io::block_on(work)),
-        }
+        Self { timeout: Duration::from_secs(5), signals: true, drive: Arc::new(async_io::block_on) }
     }
 }
 

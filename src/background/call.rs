@@ -68,3 +68,19 @@ impl<T: Send + 'static> Call<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::background::work::Work;
+
+    #[test]
+    fn rx_7_a_call_that_nobody_has_looked_at_ends_with_the_work() {
+        let (jobs, queue) = async_channel::unbounded();
+        let work = Work::new(queue);
+        let (call, job) = Call::new(|| async {});
+        assert!(jobs.try_send(job).is_ok());
+        drop(work);
+        assert_eq!(call.wait(Duration::from_secs(20), Duration::ZERO), Err(CallError::Stopped));
+    }
+}

@@ -251,7 +251,8 @@ fn rx_7_a_call_while_a_stop_is_waiting_does_not_wait_with_it() {
     let block = Block::put(&background);
     thread::scope(|scope| {
         let (stopping, is_stopping) = mpsc::channel();
-        scope.spawn(|| {
+        let background = &background;
+        scope.spawn(move || {
             stopping.send(()).unwrap();
             // It hangs, unless the block is removed in time.
             let _ = background.stop();
