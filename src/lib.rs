@@ -36,6 +36,7 @@
 //!
 //! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
 
+mod background;
 mod backoff;
 mod host;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
@@ -50,6 +51,7 @@ mod sys;
 pub mod testkit;
 
 // The public interface.
+pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };
