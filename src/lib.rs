@@ -70,7 +70,7 @@ pub use output::{
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
-    SharedError, SharedService, Starting,
+    SharedError, SharedService, Starting, Story,
 };
 pub use sys::System;
 
