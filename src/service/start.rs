@@ -200,7 +200,12 @@ impl Recipe {
             ready::Cause::TimedOut(timeout) => Cause::TimedOut { timeout },
             ready::Cause::NeverStarted => Cause::NeverStarted,
         };
-        Story { progress: failure.progress, tail, survivors, ..self.story(cause) }.into()
+        let progress = match cause {
+            // Of what was never started there is nothing to tell.
+            Cause::Spawn(_) | Cause::NeverStarted => Vec::new(),
+            _ => failure.progress,
+        };
+        Story { progress, tail, survivors, ..self.story(cause) }.into()
     }
 
     /// Hears out a run that is over: then its last lines have come. A sink that is stuck is not waited for.

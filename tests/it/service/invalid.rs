@@ -11,9 +11,9 @@ fn refused(service: &Service) -> String {
     assert!(matches!(error.cause, Cause::Invalid(_)), "{error}");
     assert_eq!(sim.trace(), "", "nothing was asked of the world");
     let text = error.to_string();
-    let (first, rest) = text.split_once('\n').expect("two lines");
-    assert!(rest.starts_with("  command: ") && !rest.contains('\n'), "{text}");
-    first.rsplit_once(" is not ready: ").expect("a reason").1.to_owned()
+    let (reason, command) = text.split_once("\n  command: ").expect("a reason, and the command line");
+    assert!(!command.contains('\n'), "nothing else: {text}");
+    reason.split_once(" is not ready: ").expect("a reason").1.to_owned()
 }
 
 #[test]
