@@ -246,7 +246,7 @@ fn rx_7_a_stop_ends_calls_that_are_under_way() {
 
 #[test]
 fn rx_7_a_call_while_a_stop_is_waiting_does_not_wait_with_it() {
-    let patience = 5 * SOON;
+    let patience = 2 * SOON;
     let background = Arc::new(Background::builder().timeout(patience).start().unwrap());
     let block = Block::put(&background);
     thread::scope(|scope| {
