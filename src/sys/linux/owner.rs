@@ -73,7 +73,7 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
     let holds =
         |pid: &u32| sockets_of(*pid).is_ok_and(|inodes| inodes.iter().any(|inode| missing.contains(inode)));
     let others = || all.iter().map(|one| one.pid).filter(|pid| !kin.contains(pid));
-    Ok(match (others().find(holds).or(opener.filter(|_| !known)), closed) {
+    Ok(match (others().find(holds).or_else(|| opener.filter(|_| !known)), closed) {
         (Some(stranger), _) => Holder::Stranger(describe(stranger)),
         (None, Some(pid)) => Holder::Unverified(format!("the descriptors of pid {pid} cannot be looked at")),
         (None, None) if known => {
