@@ -110,6 +110,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sv_17_an_attempt_that_hangs_ends_when_its_time_is_over() {
+        let never = std::future::pending::<io::Result<()>>();
+        let error =
+            futures_lite::future::block_on(within(Duration::from_millis(1), never)).expect_err("late");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (io::ErrorKind::TimedOut, "no answer within 1ms")
+        );
+    }
+
+    #[test]
     fn f_82_a_connection_that_finds_itself_is_none_and_leaves_the_port_free() {
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");

@@ -14,9 +14,13 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) use self::interrupts::Interrupts;
 
-/// What is to be called, and in which process: a fork inherits the calls, but none of the threads, and nothing of what
-/// the others stand for is its own.
-static HOOKS: Mutex<Vec<(u32, fn())>> = Mutex::new(Vec::new());
+static HOOKS: Mutex<Vec<Hook>> = Mutex::new(Vec::new());
+
+/// What is to be called, and in which process: a fork inherits the calls, but not the threads, nor what is to be ended.
+struct Hook {
+    process: u32,
+    call: fn(),
+}
 
 /// Has `hook` called when this process ends by `exit`, or by returning from `main`; the last one first. A signal or
 /// `abort` calls nothing.
@@ -30,15 +34,15 @@ pub(crate) fn at_exit(hook: fn()) -> io::Result<()> {
     if unsafe { libc::atexit(call_last) } != 0 {
         return Err(io::ErrorKind::OutOfMemory.into());
     }
-    hooks.push((process::id(), hook));
+    hooks.push(Hook { process: process::id(), call: hook });
     Ok(())
 }
 
 extern "C" fn call_last() {
     let last = HOOKS.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    if let Some((process, hook)) = last
-        && process == process::id()
+    if let Some(hook) = last
+        && hook.process == process::id()
     {
-        hook();
+        (hook.call)();
     }
 }

@@ -1,4 +1,4 @@
-//! The sockets of this machine that wait for connections, as `/proc/net` lists them.
+//! The sockets of this machine that wait for connections, as the kernel and its `/proc/net` list them.
 //!
 //! A socket is known by its inode, which also stands in the descriptor tables of all who hold it.
 
@@ -8,6 +8,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use super::diagnosis;
 
 /// TCP_LISTEN in the kernel's numbers.
 const LISTEN: &str = "0A";
@@ -20,8 +22,19 @@ const ACCEPTS: u32 = 1 << 16;
 ///
 /// # Errors
 ///
-/// `/proc/net` cannot be read.
+/// Neither the kernel answers nor `/proc/net` can be read.
 pub(super) fn of_tcp(address: SocketAddr) -> io::Result<Vec<u64>> {
+    let port = address.port();
+    let all = diagnosis::listeners(port).or_else(|_| in_proc(port))?;
+    Ok(first_served(&all, address.ip()))
+}
+
+/// All that listen on `port`, as `/proc/net` lists them.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(super) fn in_proc(port: u16) -> io::Result<Vec<Listener>> {
     let mut all = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         match fs::read_to_string(table) {
@@ -31,8 +44,8 @@ pub(super) fn of_tcp(address: SocketAddr) -> io::Result<Vec<u64>> {
             Err(error) => return Err(error),
         }
     }
-    all.retain(|listener| listener.port == address.port());
-    Ok(first_served(&all, address.ip()))
+    all.retain(|listener| listener.port == port);
+    Ok(all)
 }
 
 /// Those that have this path. A path that was bound anew leaves the old socket in the list.
@@ -52,10 +65,10 @@ pub(super) fn of_unix(path: &Path) -> io::Result<Vec<u64>> {
 
 /// A TCP socket that listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listener {
-    address: IpAddr,
-    port: u16,
-    inode: u64,
+pub(super) struct Listener {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) inode: u64,
 }
 
 /// As the kernel chooses: the exact address comes before any address, and for a connection over IPv4 a socket of IPv4

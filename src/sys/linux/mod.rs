@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
 
+mod diagnosis;
 mod group;
 mod leader;
 mod listeners;

@@ -42,6 +42,8 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
     };
     let mut missing = BTreeSet::from_iter(listeners);
     let known = !missing.is_empty();
+
+    // Most often it is the owner itself.
     if let Some(owner) = owner {
         if opener == Some(owner) {
             return Ok(Holder::Own);
@@ -54,6 +56,7 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
         }
     }
 
+    // Or else its family.
     let all = processes::all()?;
     let kin = owner.map(|owner| kin_of(owner, &all)).unwrap_or_default();
     if opener.is_some_and(|opener| kin.contains(&opener)) {
@@ -70,10 +73,11 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
         return Ok(Holder::Own);
     }
 
+    // So it is somebody else, if nothing is hidden.
     let holds =
         |pid: &u32| sockets_of(*pid).is_ok_and(|inodes| inodes.iter().any(|inode| missing.contains(inode)));
     let others = || all.iter().map(|one| one.pid).filter(|pid| !kin.contains(pid));
-    Ok(match (others().find(holds).or(opener.filter(|_| !known)), closed) {
+    Ok(match (others().find(holds).or_else(|| opener.filter(|_| !known)), closed) {
         (Some(stranger), _) => Holder::Stranger(describe(stranger)),
         (None, Some(pid)) => Holder::Unverified(format!("the descriptors of pid {pid} cannot be looked at")),
         (None, None) if known => {
