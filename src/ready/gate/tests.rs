@@ -357,9 +357,13 @@ fn an_answer_to_an_attempt_that_is_over_changes_nothing() {
     let mut story = Story::new(port());
     story.answer(0, refused());
     story.leaf(0, Word::Answer(1, own()));
-    story.until(millis(1));
+    story.now = story.gate.poll_timeout().expect("it asks again");
+    story.gate.handle_timeout(story.now);
+    story.listen();
     story.leaf(0, Word::Answer(1, own()));
-    assert!(!story.told().contains("look"));
+    assert_eq!(story.told(), "0 ask for port 80\n1 ask for port 80\n");
+    story.answer(0, own());
+    assert_eq!(story.told(), "1 look\n");
 }
 
 #[test]
