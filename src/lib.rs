@@ -36,6 +36,7 @@
 //!
 //! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
 
+mod background;
 mod backoff;
 mod host;
 #[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
@@ -50,6 +51,7 @@ mod sys;
 pub mod testkit;
 
 // The public interface.
+pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };
@@ -68,7 +70,7 @@ pub use output::{
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
-    SharedError, SharedService, Starting,
+    SharedError, SharedService, Starting, Story,
 };
 pub use sys::System;
 

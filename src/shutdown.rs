@@ -13,8 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
 use crate::sys;
@@ -102,20 +101,11 @@ pub(crate) fn run() {
 
 /// Lets [`run`] happen when this process ends by `exit`, or by returning from `main`. Asking once is enough.
 pub(crate) fn at_exit() {
-    static ASKED_BY: OnceLock<u32> = OnceLock::new();
-
-    /// A fork that ends by `exit` inherits this call, but not the threads, nor the right to stop anything.
-    extern "C" fn run_unless_forked() {
-        if ASKED_BY.get() == Some(&process::id()) {
-            run();
+    static ASKED: Once = Once::new();
+    ASKED.call_once(|| {
+        if let Err(error) = sys::at_exit(run) {
+            log::warn!("what is not dropped may outlive this process: {error}");
         }
-    }
-
-    ASKED_BY.get_or_init(|| {
-        if let Err(error) = sys::at_exit(run_unless_forked) {
-            log::warn!("services may outlive this process: {error}");
-        }
-        process::id()
     });
 }
 
@@ -141,4 +131,118 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 fn list() -> MutexGuard<'static, List> {
     LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write as _};
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::sys::alone::{alone, passes_alone, text};
+
+    /// Each call of what it returns counts.
+    fn counter() -> (Arc<AtomicU32>, impl Fn() + Send + Sync) {
+        let count = Arc::new(AtomicU32::new(0));
+        let same = Arc::clone(&count);
+        (count, move || {
+            same.fetch_add(1, Ordering::SeqCst);
+        })
+    }
+
+    #[test]
+    fn sv_11_what_is_registered_is_stopped_once_unless_it_is_withdrawn() {
+        let name = "shutdown::tests::sv_11_what_is_registered_is_stopped_once_unless_it_is_withdrawn";
+        passes_alone(name, || {
+            run();
+            let (count, stop) = counter();
+            let (withdrawn, never) = counter();
+            let registration = register(stop);
+            drop(register(never));
+            assert_eq!(Arc::strong_count(&withdrawn), 1, "what it owns is gone");
+            run();
+            run();
+            assert_eq!((count.load(Ordering::SeqCst), withdrawn.load(Ordering::SeqCst)), (1, 0));
+            drop(registration);
+            // There may be more to stop later.
+            let (count, stop) = counter();
+            let _registration = register(stop);
+            run();
+            assert_eq!(count.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    #[test]
+    fn all_are_stopped_together_and_a_panic_keeps_none_from_it() {
+        let name = "shutdown::tests::all_are_stopped_together_and_a_panic_keeps_none_from_it";
+        passes_alone(name, || {
+            let (count, stop) = counter();
+            let together = Arc::new(Barrier::new(3));
+            let stop = Arc::new(stop);
+            let _registrations: Vec<_> = (0..3)
+                .map(|number| {
+                    let (together, stop) = (Arc::clone(&together), Arc::clone(&stop));
+                    register(move || {
+                        together.wait();
+                        assert_ne!(number, 1, "this one panics");
+                        stop();
+                    })
+                })
+                .collect();
+            run();
+            assert_eq!(count.load(Ordering::SeqCst), 2);
+        });
+    }
+
+    #[test]
+    fn who_asks_later_waits_for_what_is_being_stopped_but_not_for_itself() {
+        let name = "shutdown::tests::who_asks_later_waits_for_what_is_being_stopped_but_not_for_itself";
+        passes_alone(name, || {
+            let (stopping, is_stopping) = mpsc::channel();
+            let (go_on, may_go_on) = mpsc::channel::<()>();
+            let may_go_on = Mutex::new(may_go_on);
+            let (count, stopped) = counter();
+            let _registration = register(move || {
+                // Returns at once: it would be itself that it waits for.
+                run();
+                stopping.send(()).expect("the test listens");
+                may_go_on.lock().expect("only here").recv().expect("the test says so");
+                stopped();
+            });
+            thread::scope(|scope| {
+                scope.spawn(run);
+                is_stopping.recv().expect("it stops");
+                let second = scope.spawn(|| {
+                    run();
+                    count.load(Ordering::SeqCst)
+                });
+                assert_eq!(count.load(Ordering::SeqCst), 0);
+                go_on.send(()).expect("it listens");
+                assert_eq!(second.join().expect("no panic"), 1);
+            });
+        });
+    }
+
+    #[test]
+    fn what_nobody_drops_is_stopped_when_the_process_exits() {
+        let name = "shutdown::tests::what_nobody_drops_is_stopped_when_the_process_exits";
+        let output = alone(name, || {
+            at_exit();
+            at_exit();
+            mem::forget(register(|| io::stdout().write_all(b"stopped\n").expect("somebody reads")));
+            // The test harness ends by returning from `main`.
+        });
+        if let Some(output) = output {
+            let text = text(&output);
+            assert!(output.status.success(), "{}: {text}", output.status);
+            let (before, after) = text.split_once("1 passed").expect("it passed");
+            assert_eq!(
+                (before.matches("stopped\n").count(), after.matches("stopped\n").count()),
+                (0, 1),
+                "{text}"
+            );
+        }
+    }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 pub use ended::{Died, Ended};
 pub use log_lines::{LogLine, LogLines};
-pub use not_ready::{Cause, NotReady, ServiceError};
+pub use not_ready::{Cause, NotReady, ServiceError, Story};
 pub use port::Port;
 pub use running::RunningService;
 pub use shared::{SharedError, SharedService};

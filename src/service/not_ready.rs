@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +14,17 @@ use crate::monitor::StopError;
 use crate::output::PatternError;
 use crate::ready::{ConditionError, Progress, Taken};
 
-/// A service that did not become ready. Nothing of it is left, unless [`survivors`](Self::survivors) says so.
+/// A service that did not become ready. Nothing of it is left, unless [`survivors`](Story::survivors) says so.
 ///
 /// What it shows, with `{}` and with `{:?}` alike, is all there is to know: a test that returns it, or unwraps it, says
-/// what was wrong.
+/// what was wrong. Its parts are the fields of the [`Story`] in it.
 #[derive(Clone)]
+pub struct NotReady(Box<Story>);
+
+/// What there is to know of a service that did not become ready.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct NotReady {
+pub struct Story {
     /// Which service.
     pub name: String,
     /// Its command line, as a shell would take it.
@@ -86,23 +91,31 @@ pub enum ServiceError {
     },
 }
 
-impl NotReady {
+impl Story {
     /// Before anything was started.
     pub(super) fn early(name: &str, command: String, cause: Cause) -> Self {
-        Self {
-            name: name.to_owned(),
-            command,
-            cause,
-            progress: Vec::new(),
-            tail: Vec::new(),
-            survivors: None,
-        }
+        let name = name.to_owned();
+        Self { name, command, cause, progress: Vec::new(), tail: Vec::new(), survivors: None }
+    }
+}
+
+impl From<Story> for NotReady {
+    fn from(story: Story) -> Self {
+        Self(Box::new(story))
+    }
+}
+
+impl Deref for NotReady {
+    type Target = Story;
+
+    fn deref(&self) -> &Story {
+        &self.0
     }
 }
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, command, cause, progress, tail, survivors } = self;
+        let Story { name, command, cause, progress, tail, survivors } = &**self;
         write!(f, "service {name} is not ready: {cause}\n  command: {command}")?;
         for progress in progress {
             write!(f, "\n  {progress}")?;

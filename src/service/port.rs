@@ -96,7 +96,8 @@ impl Port {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// A socket that listens on 127.0.0.1 at this port, for instance for [`Spec::listener`](crate::Spec::listener).
+    /// A socket that listens on 127.0.0.1 at this port, for instance for [`Spec::listener`](crate::Spec::listener). Where
+    /// that takes a [release](Self::release), which is everywhere but on Linux, it is done.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use futures_lite::future::or;
 
 use super::ended::Ended;
 use super::log_lines::Subscribers;
-use super::not_ready::{Cause, NotReady, ServiceError};
+use super::not_ready::{Cause, NotReady, ServiceError, Story};
 use super::running::RunningService;
 use super::{Port, Service};
 use crate::host::{Host, Spec};
@@ -102,7 +102,7 @@ impl Recipe {
     fn new(service: &Service, host: impl Host) -> Result<Self, NotReady> {
         let invalid = |error| {
             let name = service.name.as_ref().map_or("?", |name| &**name);
-            NotReady::early(name, service.spec.to_string(), Cause::Invalid(error))
+            NotReady::from(Story::early(name, service.spec.to_string(), Cause::Invalid(error)))
         };
         let name = service.name.clone().map_err(|error| invalid(ServiceError::Name(error)))?;
         service.policy.check().map_err(|error| invalid(ServiceError::Policy(error)))?;
@@ -136,20 +136,20 @@ impl Recipe {
 
     /// Nobody may answer yet where the service is to.
     async fn check_free(&self) -> Result<(), NotReady> {
-        self.watch.check_free().await.map_err(|taken| self.early(Cause::Taken(taken)))
+        self.watch.check_free().await.map_err(|taken| self.story(Cause::Taken(taken)).into())
     }
 
-    fn early(&self, cause: Cause) -> NotReady {
-        NotReady::early(&self.name, self.spec.to_string(), cause)
+    fn story(&self, cause: Cause) -> Story {
+        Story::early(&self.name, self.spec.to_string(), cause)
     }
 
     fn refused(&self, error: io::Error) -> NotReady {
-        self.early(Cause::System(Arc::new(error)))
+        self.story(Cause::System(Arc::new(error))).into()
     }
 
     /// Its last run would not go.
     pub(super) fn outlived(&self, survivors: StopError) -> NotReady {
-        NotReady { survivors: Some(survivors), ..self.early(Cause::NeverStarted) }
+        Story { survivors: Some(survivors), ..self.story(Cause::NeverStarted) }.into()
     }
 
     async fn into_running(
@@ -177,7 +177,7 @@ impl Recipe {
         let started =
             monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
         if !started {
-            return Err(self.early(Cause::NeverStarted));
+            return Err(self.story(Cause::NeverStarted).into());
         }
         match until_ready.await {
             Ok(ready) => Ok(ready),
@@ -200,7 +200,7 @@ impl Recipe {
             ready::Cause::TimedOut(timeout) => Cause::TimedOut { timeout },
             ready::Cause::NeverStarted => Cause::NeverStarted,
         };
-        NotReady { progress: failure.progress, tail, survivors, ..self.early(cause) }
+        Story { progress: failure.progress, tail, survivors, ..self.story(cause) }.into()
     }
 
     /// Hears out a run that is over: then its last lines have come. A sink that is stuck is not waited for.

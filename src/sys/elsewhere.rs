@@ -12,12 +12,13 @@ use rustix::fs::OFlags;
 use rustix::net::SendFlags;
 use rustix::process::Pid;
 
-use crate::host::Process;
+use crate::host::{Holder, Process};
 use crate::machine::SpawnError;
 
 use super::child_side::Refusal;
 use super::launch::Launch;
 use super::outputs::Outputs;
+use super::probe::Reached;
 use super::{fork, portable};
 
 /// How to open a directory that is only to be entered.
@@ -60,6 +61,11 @@ pub(super) fn without_sigpipe(socket: impl AsFd) -> io::Result<()> {
 /// The living members of a group: there is no `/proc` to ask.
 pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
     None
+}
+
+/// Whose the socket is that answered: there is no table of them to look at.
+pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> Holder {
+    Holder::Unverified("this system does not say whose a socket is".to_owned())
 }
 
 /// Pipes grow by themselves here.

@@ -51,6 +51,8 @@ use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
 
 pub(crate) use self::end::Interrupts;
+#[cfg(test)]
+pub(crate) use self::end::alone;
 pub(crate) use self::end::at_exit;
 
 use self::launch::{Launch, LowDescriptors};

@@ -1,22 +1,129 @@
 //! One attempt to reach a server, and the question whose it is.
+//!
+//! An attempt is short: a connection has [`CONNECT`] to come about, and an answer in HTTP [`ANSWER`]. Whatever it opens
+//! is closed when it ends, and when it is dropped (SV-18).
 
 use std::io;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 use async_io::Async;
+use futures_lite::future::or;
+use futures_timer::Delay;
 
-use crate::host::{Holder, Probe, Target};
+use crate::host::{Holder, Probe, ProbeError, Target};
+use crate::http::{self, HttpError, Request};
 
-/// Asks once. Whatever it opens is closed when the attempt ends, or is dropped.
-pub(super) fn attempt(target: &Target, _owner: Option<u32>) -> Probe {
+use super::platform;
+
+/// How long a connection may take. On one machine it takes longer only if the server does not accept.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long an answer in HTTP may take, the connection included.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What was connected to.
+pub(super) enum Reached<'a> {
+    Tcp(SocketAddr),
+    Unix { path: &'a Path, stream: &'a UnixStream },
+}
+
+/// Asks once.
+pub(super) fn attempt(target: &Target, owner: Option<u32>) -> Probe {
     let target = target.clone();
     Box::pin(async move {
         match target {
             Target::Port(port) => {
-                Async::<TcpStream>::connect((Ipv4Addr::LOCALHOST, port)).await?;
-                Ok(Holder::Unverified("not looked at".to_owned()))
+                let (_open, address) = connect(port).await?;
+                Ok(platform::holder(&Reached::Tcp(address), owner))
             }
-            Target::Unix(_) | Target::Http { .. } => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+            Target::Unix(path) => {
+                let stream = within(CONNECT, Async::<UnixStream>::connect(&path)).await?;
+                Ok(platform::holder(&Reached::Unix { path: &path, stream: stream.get_ref() }, owner))
+            }
+            Target::Http { port, path, status } => within(ANSWER, get(port, &path, status, owner)).await,
         }
     })
+}
+
+async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<Holder, ProbeError> {
+    let (stream, address) = connect(port).await?;
+    let host = format!("localhost:{port}");
+    let status = http::status(&stream, &Request { method: "GET", host: &host, path, body: None }).await;
+    match status {
+        Ok(status) if status == wanted => Ok(platform::holder(&Reached::Tcp(address), owner)),
+        Ok(status) => Err(ProbeError::Status(status)),
+        Err(HttpError::Io(error)) => Err(error.into()),
+        Err(HttpError::NotHttp | HttpError::TooLarge) => Err(ProbeError::NotHttp),
+    }
+}
+
+/// Connects to 127.0.0.1, and if that fails to ::1. If that fails, too, it was the first error that matters.
+async fn connect(port: u16) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+    let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    match connect_to(v4).await {
+        Ok(stream) => Ok((stream, v4)),
+        Err(error) => connect_to(v6).await.map(|stream| (stream, v6)).map_err(|_| error),
+    }
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<Async<TcpStream>> {
+    let stream = within(CONNECT, Async::<TcpStream>::connect(address)).await?;
+    if is_itself(stream.get_ref()) {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+/// Whether nobody listens, and the connection has found itself: the number that the system chose for our end is, now
+/// and then, the very port that we asked for. Such a connection is ended without a trace; an orderly end would keep the
+/// port from the server for a minute.
+fn is_itself(stream: &TcpStream) -> bool {
+    let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else { return false };
+    let is_itself = ours == theirs;
+    if is_itself {
+        let _ = rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO));
+    }
+    is_itself
+}
+
+async fn within<T, E: From<io::Error>>(
+    limit: Duration,
+    future: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let late = async {
+        Delay::new(limit).await;
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}")).into())
+    };
+    or(future, late).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+    use super::*;
+
+    #[test]
+    fn f_82_a_connection_that_finds_itself_is_none_and_leaves_the_port_free() {
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
+        let stream = TcpStream::from(fd);
+        let address = stream.local_addr().expect("it is bound");
+        connect(&stream, &address).expect("it finds itself");
+        assert!(is_itself(&stream));
+        drop(stream);
+        // Std's listener would take a port that is only waiting for its time to pass.
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&fd, &address).expect("the port is free");
+
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let stream = TcpStream::connect(server.local_addr().expect("it is bound")).expect("it listens");
+        assert!(!is_itself(&stream));
+    }
 }

@@ -47,7 +47,26 @@
 //! ```
 //!
 //! To drive single processes without a monitor, start them with `Host::spawn(&sim, &spec)`.
+//!
+//! A script may also [serve](Script::serves): a port, a local socket, or HTTP. Then it answers probes, from its time on
+//! until it dies. So may a [stranger](Sim::serve), who sits on the port that your server wants.
+//!
+//! ```
+//! use std::time::Duration;
+//! use childminder::testkit::{Script, Sim};
+//! use childminder::{Holder, Host, Spec, Target};
+//!
+//! let sim = Sim::new();
+//! sim.script("web", Script::new().serves(Duration::from_secs(2), Target::Port(8080)));
+//! let web = Host::spawn(&sim, &Spec::new("web"))?;
+//! let ask = || sim.block_on(sim.probe(&Target::Port(8080), Some(web.id())));
+//! assert!(ask().is_err());
+//! sim.advance(Duration::from_secs(2));
+//! assert_eq!(ask()?, Holder::Own);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
+mod answer;
 mod clock;
 mod executor;
 mod process;

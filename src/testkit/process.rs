@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::clock::Key;
 use super::script::Script;
 use super::sim::Sim;
-use crate::host::{Process, Spec};
+use crate::host::{Process, Spec, Target};
 use crate::machine::{Exit, Signal, Stream};
 
 /// One run of a program, from its start until it is reaped.
@@ -17,6 +17,8 @@ use crate::machine::{Exit, Signal, Stream};
 pub(super) struct Run {
     pub(super) program: String,
     pub(super) pid: u32,
+    /// When it was started.
+    started: Duration,
     pub(super) stop_signal: Signal,
     pub(super) script: Script,
     /// Who else is alive in its group.
@@ -58,7 +60,7 @@ struct Pipe {
 }
 
 impl Run {
-    pub(super) fn new(program: String, pid: u32, mut script: Script, spec: &Spec) -> Self {
+    pub(super) fn new(program: String, pid: u32, started: Duration, mut script: Script, spec: &Spec) -> Self {
         if script.leaves_behind > 0 && !spec.has_own_group() {
             // In a group that is not theirs alone nobody can find them.
             script.leaves_behind = 0;
@@ -67,6 +69,7 @@ impl Run {
         Self {
             program,
             pid,
+            started,
             stop_signal: spec.get_stop_signal(),
             members: (pid + 1..).take(script.leaves_behind).collect(),
             script,
@@ -90,6 +93,12 @@ impl Run {
     /// Whether anybody is: the process itself, or one of its group.
     pub(super) fn is_alive(&self) -> bool {
         self.exit.is_none() || !self.members.is_empty()
+    }
+
+    /// Where the process itself answers.
+    pub(super) fn serves(&self, now: Duration) -> impl Iterator<Item = &Target> {
+        let age = self.exit.is_none().then(|| now.saturating_sub(self.started));
+        age.into_iter().flat_map(|age| self.script.serves_at(age))
     }
 
     fn is_open(&self) -> bool {

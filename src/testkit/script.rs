@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::host::{Spec, Stdin};
+use crate::host::{Spec, Stdin, Target};
 use crate::machine::{Exit, SpawnError, Step, Stream};
 
 /// What one run of a program does, for [`Sim::script`](super::Sim::script).
@@ -38,6 +38,8 @@ pub struct Script {
     /// With what it ends then. `None`: the signal itself ends it.
     pub(super) exit_on_term: Option<Exit>,
     pub(super) prints: Vec<Print>,
+    /// Where it answers, and how long after its start that begins, in this order.
+    serves: Vec<(Duration, Target)>,
     pub(super) leaks_output: Duration,
     pub(super) leaves_behind: usize,
     pub(super) unkillable: Duration,
@@ -62,6 +64,7 @@ impl Script {
             heeds_term_after: Some(Duration::ZERO),
             exit_on_term: None,
             prints: Vec::new(),
+            serves: Vec::new(),
             leaks_output: Duration::ZERO,
             leaves_behind: 0,
             unkillable: Duration::ZERO,
@@ -111,6 +114,17 @@ impl Script {
         self
     }
 
+    /// Answers [probes](crate::Host::probe) of `target`, from `at` this long after its start until it ends itself. May
+    /// be said several times.
+    ///
+    /// The status in a [`Target::Http`] is what it answers with; said again for a later time, it changes. Who serves
+    /// HTTP on a port accepts connections there, and answers other paths with 404.
+    pub fn serves(mut self, at: Duration, target: Target) -> Self {
+        self.serves.push((at, target));
+        self.serves.sort_by_key(|(at, _)| *at);
+        self
+    }
+
     /// Has started something outside its group that holds both its streams open, this long after its own exit
     /// (F-17). `Duration::MAX` is for ever.
     pub fn leaks_output(mut self, after_exit: Duration) -> Self {
@@ -130,6 +144,11 @@ impl Script {
     pub fn unkillable(mut self, delay: Duration) -> Self {
         self.unkillable = delay;
         self
+    }
+
+    /// Where it answers when it has lived this long.
+    pub(super) fn serves_at(&self, age: Duration) -> impl Iterator<Item = &Target> {
+        self.serves.iter().take_while(move |(at, _)| *at <= age).map(|(_, target)| target)
     }
 
     /// When it ends by itself, and how.

@@ -78,6 +78,33 @@ impl Sim {
         }
     }
 
+    /// Lets a stranger, who is no process of this world, answer [probes](Host::probe) of `target` from now on, as
+    /// [`Script::serves`] says. Whoever else serves there is not reached.
+    pub fn serve(&self, target: Target) {
+        self.world(|world| {
+            world.log(format_args!("serve {target}"));
+            world.strangers.push(target);
+        });
+    }
+
+    /// Ends what [`serve`](Self::serve) has begun.
+    ///
+    /// # Panics
+    ///
+    /// When no stranger serves `target`; the message has the trace.
+    #[track_caller]
+    pub fn close(&self, target: &Target) {
+        let found = self.world(|world| {
+            let before = world.strangers.len();
+            world.strangers.retain(|served| served != target);
+            world.strangers.len() < before
+        });
+        if !found {
+            self.fail(&format!("no stranger serves {target}"));
+        }
+        self.note(format_args!("close {target}"));
+    }
+
     /// How many processes are not reaped.
     pub fn live(&self) -> usize {
         self.world(|world| world.runs.len())

@@ -6,8 +6,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write as _};
+use std::io;
 use std::task::Waker;
 
+use super::answer::answer;
 use super::clock::{Clock, Due, Seconds};
 use super::process::{Deed, Run};
 use super::script::Script;
@@ -24,6 +26,8 @@ pub(super) struct World {
     programs: BTreeMap<String, Program>,
     /// The processes that are not reaped, by their number.
     pub(super) runs: BTreeMap<u64, Run>,
+    /// Where somebody answers who is no process of this world.
+    pub(super) strangers: Vec<Target>,
     /// Counts the calls of `spawn`.
     spawns: u64,
     /// The process id that was given last.
@@ -65,6 +69,7 @@ impl World {
             clock: Clock::new(),
             programs: BTreeMap::new(),
             runs: BTreeMap::new(),
+            strangers: Vec::new(),
             spawns: 0,
             last_pid: 100,
             trace: String::new(),
@@ -119,7 +124,8 @@ impl World {
         let known = self.programs.entry(program.clone()).or_default();
         known.live += 1;
         known.max_live = known.max_live.max(known.live);
-        let mut run = Run::new(program, self.last_pid + 1, script, spec);
+        let started = self.clock.elapsed();
+        let mut run = Run::new(program, self.last_pid + 1, started, script, spec);
         let pid = run.pid;
         self.last_pid = run.members.last().copied().unwrap_or(pid);
         run.plans =
@@ -128,10 +134,23 @@ impl World {
         Ok((number, pid))
     }
 
-    /// Nobody serves anything yet.
-    pub(super) fn probe(&mut self, target: &Target, _owner: Option<u32>) -> Result<Holder, ProbeError> {
+    /// Who answers at `target`. The stranger was there first; and whoever asks for its own process gets that.
+    pub(super) fn probe(&mut self, target: &Target, owner: Option<u32>) -> Result<Holder, ProbeError> {
         self.log(format_args!("probe {target}"));
-        Err(std::io::Error::from_raw_os_error(libc::ECONNREFUSED).into())
+        if let Some(answer) = answer(self.strangers.iter(), target) {
+            return answer.map(|()| Holder::Stranger("a stranger".to_owned()));
+        }
+        let now = self.clock.elapsed();
+        let mut of_others = None;
+        for run in self.runs.values() {
+            let Some(answer) = answer(run.serves(now), target) else { continue };
+            if Some(run.pid) == owner {
+                return answer.map(|()| Holder::Own);
+            }
+            let name = || Holder::Stranger(format!("pid {} ({})", run.pid, run.program));
+            of_others.get_or_insert_with(|| answer.map(|()| name()));
+        }
+        of_others.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::ECONNREFUSED).into()))
     }
 
     pub(super) fn run(&mut self, number: u64) -> &mut Run {

@@ -5,6 +5,7 @@
     reason = "a story needs an instant to begin at, and a real child a deadline"
 )]
 
+mod background;
 mod examples;
 mod machine;
 mod monitor;

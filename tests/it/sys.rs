@@ -16,6 +16,7 @@ use crate::support::{
 
 mod exit;
 mod inherit;
+mod probe;
 mod stop;
 
 /// The error of a start that must fail. The same start must leave nothing behind.

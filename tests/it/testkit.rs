@@ -11,6 +11,8 @@ use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, Process, Signal, Spec, Step, Stream};
 use futures_lite::future::{or, pending, poll_once, yield_now};
 
+mod serving;
+
 const KILLED: Exit = Exit::Signal { signal: Signal::KILL, core: false };
 const TERMINATED: Exit = Exit::Signal { signal: Signal::TERM, core: false };
 

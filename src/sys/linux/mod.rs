@@ -6,9 +6,12 @@
 
 mod group;
 mod leader;
+mod listeners;
 mod members;
+mod owner;
 mod posix_spawn;
 mod process;
+mod processes;
 
 use std::io;
 use std::os::fd::AsFd;
@@ -29,6 +32,7 @@ use super::outputs::Outputs;
 use super::{fork, portable};
 
 pub(super) use self::members::members;
+pub(super) use self::owner::holder;
 
 /// How to open a directory that is only to be entered.
 pub(super) const OPEN_DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);

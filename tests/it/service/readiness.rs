@@ -45,7 +45,7 @@ fn setup_start_process_sv_1_3_13_is_ready_after_the_minimum_uptime() {
 fn min_uptime_sv_13_can_be_zero() {
     let sim = Sim::new();
     sim.script("served", Script::new());
-    start(&sim, &Service::new("served").min_uptime(Duration::ZERO)).unwrap();
+    drop(start(&sim, &Service::new("served").min_uptime(Duration::ZERO)).unwrap());
     assert_eq!(sim.elapsed(), Duration::ZERO);
 }
 
@@ -53,10 +53,10 @@ fn min_uptime_sv_13_can_be_zero() {
 fn expect_output_sv_5_14_15_a_match_before_the_uptime_counts_and_does_not_hurry_it() {
     let sim = Sim::new();
     sim.script("served", Script::new().prints(ms(50), Stream::Stdout, "hello, I am up\n"));
-    start(&sim, &Service::new("served").expect_output("I am up")).unwrap();
+    drop(start(&sim, &Service::new("served").expect_output("I am up")).unwrap());
     assert_eq!(sim.elapsed(), ms(200));
     sim.script("slow", Script::new().prints(ms(900), Stream::Stderr, "I am up"));
-    start(&sim, &Service::new("slow").expect_output("I am up")).unwrap();
+    drop(start(&sim, &Service::new("slow").expect_output("I am up")).unwrap());
     assert_eq!(sim.elapsed(), ms(1100), "at once, without waiting for the end of the line");
 }
 
@@ -65,7 +65,7 @@ fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
     let sim = Sim::new();
     let script = Script::new().prints(ms(300), Stream::Stdout, "up\n").serves(ms(100), Target::Port(8080));
     sim.script("served", script);
-    start(&sim, &Service::new("served").expect_port(8080).expect_output("up")).unwrap();
+    drop(start(&sim, &Service::new("served").expect_port(8080).expect_output("up")).unwrap());
     // The first look is the one before the start: nobody may be there.
     assert_eq!(sim.trace(), "0.0 probe port 8080\n0.0 spawn served#1\n0.3 probe port 8080\n");
 }
@@ -74,7 +74,7 @@ fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
 fn ready_with_expected_port_retry_sv_17_any_refusal_is_asked_again() {
     let sim = Sim::new();
     sim.script("served", Script::new().serves(ms(3), Target::Port(8080)));
-    start(&sim, &Service::new("served").min_uptime(Duration::ZERO).expect_port(8080)).unwrap();
+    drop(start(&sim, &Service::new("served").min_uptime(Duration::ZERO).expect_port(8080)).unwrap());
     let late = sim.elapsed() - ms(3);
     assert!(late <= ms(2), "noticed {late:?} after it was there");
 }
@@ -86,12 +86,12 @@ fn sv_24_f_85_any_of_several_and_several_times_is_fine() {
         Script::new().prints(ms(10), Stream::Stdout, "waiting for connections\nWaiting for connections\n");
     sim.script("mongod", chatter);
     let either = [Condition::output("waiting for connections"), Condition::output("Waiting for connections")];
-    start(&sim, &Service::new("mongod").expect(Condition::any(either))).unwrap();
+    drop(start(&sim, &Service::new("mongod").expect(Condition::any(either))).unwrap());
     sim.script(
         "counts",
         Script::new().prints(ms(10), Stream::Stdout, "a a ").prints(ms(400), Stream::Stderr, "a"),
     );
-    start(&sim, &Service::new("counts").expect(Printed::text("a").times(3))).unwrap();
+    drop(start(&sim, &Service::new("counts").expect(Printed::text("a").times(3))).unwrap());
     assert_eq!(sim.elapsed(), ms(600));
 }
 
@@ -103,7 +103,7 @@ fn f_83_split_over_reads_between_streams_and_without_an_end() {
         .prints(ms(310), Stream::Stderr, "noise\n")
         .prints(ms(320), Stream::Stdout, "dy>");
     sim.script("served", script);
-    start(&sim, &Service::new("served").expect_output("ready>")).unwrap();
+    drop(start(&sim, &Service::new("served").expect_output("ready>")).unwrap());
     assert_eq!(sim.elapsed(), ms(320));
 }
 
@@ -206,7 +206,7 @@ fn f_84_ready_and_dead_at_the_same_moment_is_dead() {
 fn f_85_news_at_the_very_deadline_comes_before_the_time_out() {
     let sim = Sim::new();
     sim.script("served", Script::new().prints(ms(1000), Stream::Stdout, "ready\n"));
-    start(&sim, &Service::new("served").expect_output("ready").timeout(ms(1000))).unwrap();
+    drop(start(&sim, &Service::new("served").expect_output("ready").timeout(ms(1000))).unwrap());
 }
 
 #[test]

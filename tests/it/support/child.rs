@@ -50,10 +50,15 @@ impl Child {
 
     /// What it writes to standard output, until there is a whole line.
     pub(crate) fn line(&mut self) -> String {
+        self.line_of(Stream::Stdout)
+    }
+
+    /// What it writes to `stream`, until there is a whole line.
+    pub(crate) fn line_of(&mut self, stream: Stream) -> String {
         let mut line = Vec::new();
         while line.last() != Some(&b'\n') {
             let mut byte = [0];
-            let read = poll_fn(|cx| self.0.poll_read(Stream::Stdout, cx, &mut byte));
+            let read = poll_fn(|cx| self.0.poll_read(stream, cx, &mut byte));
             assert_eq!(within(PATIENCE, read).expect("read"), 1, "the end instead of a line, after {line:?}");
             line.push(byte[0]);
         }

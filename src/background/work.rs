@@ -1,0 +1,106 @@
+//! What the thread does, as one future.
+
+use std::any::Any;
+use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use async_channel::Receiver;
+use async_executor::LocalExecutor;
+
+/// Puts a future into the executor.
+pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
+
+/// All that a [`Background`](super::Background) is called for, as one future: it is done when the `Background` stops.
+///
+/// Whoever drives it (see [`Background::with`](super::Background::with)) drives every future that is called, on the same
+/// thread. Dropping it before it is done drops them all, and their calls fail; it never panics.
+#[must_use = "it is to be driven to its end"]
+pub struct Work(Pin<Box<dyn Future<Output = ()>>>);
+
+impl Work {
+    pub(super) fn new(jobs: Receiver<Job>) -> Self {
+        let jobs = Jobs(jobs);
+        Self(Box::pin(async move {
+            let executor = LocalExecutor::new();
+            let take_jobs = async {
+                while let Ok(job) = jobs.0.recv().await {
+                    job(&executor);
+                }
+            };
+            executor.run(take_jobs).await;
+        }))
+    }
+}
+
+impl Future for Work {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").finish_non_exhaustive()
+    }
+}
+
+/// The receiving end. When it goes, nothing may be left in the channel: a call whose job nobody will ever look at would
+/// wait for its whole time.
+struct Jobs(Receiver<Job>);
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.0.close();
+        while let Ok(job) = self.0.try_recv() {
+            let _ = contain(|| drop(job));
+        }
+    }
+}
+
+/// A future whose panics end here, and so do those of its destructor. The output is an error with the message then.
+pub(super) struct Contained<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Contained<F> {
+    pub(super) fn new(future: F) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut().expect("a future is not polled again after its end");
+        match contain(|| future.as_mut().poll(cx)) {
+            Ok(poll) => Poll::Ready(Ok(ready!(poll))),
+            Err(message) => Poll::Ready(Err(message)),
+        }
+    }
+}
+
+impl<F> Drop for Contained<F> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        let _ = contain(|| drop(future));
+    }
+}
+
+fn contain<T>(act: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|panic| {
+        let message = message(&*panic);
+        // It may panic, too, when it is dropped.
+        mem::forget(panic);
+        message
+    })
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}

@@ -1,0 +1,51 @@
+//! For unit tests of what ends a process: the test binary again, for one test alone.
+
+use std::env;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const MARK: &str = "CHILDMINDER_UNIT_TEST_ALONE";
+
+/// Longer than anything takes; only a broken test gets here.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How a process ends in which nothing runs but `body`; `None` inside of it. `name` is the path of the calling test.
+pub(crate) fn alone(name: &str, body: impl FnOnce()) -> Option<Output> {
+    if env::var_os(MARK).is_some() {
+        body();
+        return None;
+    }
+    let child = Command::new(env::current_exe().expect("the test binary"))
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(MARK, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the test binary starts");
+    let pid = Pid::from_child(&child);
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("{name} alone is not done within {DEADLINE:?}")
+    });
+    Some(output.expect("wait"))
+}
+
+/// As [`alone`], for a body that comes to its end.
+pub(crate) fn passes_alone(name: &str, body: impl FnOnce()) {
+    if let Some(output) = alone(name, body) {
+        let text = text(&output);
+        assert!(output.status.success() && text.contains("1 passed"), "{}: {text}", output.status);
+    }
+}
+
+/// All that it wrote.
+pub(crate) fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("\n")
+}

@@ -1,0 +1,43 @@
+//! What a server of the fake world has to say to a probe.
+
+use crate::host::{ProbeError, Target};
+
+/// What is answered where a server of HTTP knows nothing.
+const NOT_FOUND: u16 = 404;
+
+/// The answer of somebody who serves all this, of which the last counts. `None`: nobody listens there.
+pub(super) fn answer<'a>(
+    mut served: impl Iterator<Item = &'a Target>,
+    asked: &Target,
+) -> Option<Result<(), ProbeError>> {
+    let (port, page) = match asked {
+        Target::Unix(_) => return served.any(|served| served == asked).then_some(Ok(())),
+        Target::Port(port) => (*port, None),
+        Target::Http { port, path, status } => (*port, Some((path, *status))),
+    };
+    let there: Vec<_> = served.filter(|served| port_of(served) == Some(port)).collect();
+    if there.is_empty() {
+        return None;
+    }
+    let Some((path, wanted)) = page else { return Some(Ok(())) };
+    let mut status = None;
+    for served in there {
+        match served {
+            Target::Http { path: known, status: given, .. } if known == path => status = Some(*given),
+            Target::Http { .. } => status = status.or(Some(NOT_FOUND)),
+            Target::Port(_) | Target::Unix(_) => {}
+        }
+    }
+    Some(match status {
+        Some(status) if status == wanted => Ok(()),
+        Some(status) => Err(ProbeError::Status(status)),
+        None => Err(ProbeError::NotHttp),
+    })
+}
+
+fn port_of(target: &Target) -> Option<u16> {
+    match target {
+        Target::Port(port) | Target::Http { port, .. } => Some(*port),
+        Target::Unix(_) => None,
+    }
+}

@@ -1,0 +1,113 @@
+//! Servers of the fake world: when they answer probes, what, and as whose.
+
+use std::time::Duration;
+
+use childminder::testkit::{Script, Sim};
+use childminder::{Exit, Holder, Host, Process, Signal, Spec, Target};
+
+use super::{exit, panic_of, secs, start};
+
+const PORT: Target = Target::Port(80);
+
+fn page(path: &str, status: u16) -> Target {
+    Target::Http { port: 80, path: path.into(), status }
+}
+
+/// Who answers, or why nobody does.
+fn ask(sim: &Sim, target: &Target, owner: Option<&dyn Process>) -> String {
+    match sim.block_on(sim.probe(target, owner.map(Process::id))) {
+        Ok(holder) => holder.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn refused() -> String {
+    std::io::Error::from_raw_os_error(libc::ECONNREFUSED).to_string()
+}
+
+#[test]
+fn a_script_serves_from_its_time_until_its_end() {
+    let script = Script::new().serves(secs(2.0), PORT).lives(secs(5.0)).leaves_behind(1);
+    let (sim, web) = start(script);
+    let mut answers = Vec::new();
+    for _ in 0..7 {
+        answers.push(sim.block_on(sim.probe(&PORT, Some(web.id()))).ok());
+        sim.advance(secs(1.0));
+    }
+    let own = Some(Holder::Own);
+    assert_eq!(answers, [None, None, own.clone(), own.clone(), own, None, None]);
+    let probe = |second: u32| format!("{second}.0 probe port 80\n");
+    let before = (0..5).map(probe).collect::<String>();
+    let trace = format!("0.0 spawn web#1\n{before}5.0 exit web#1 code 0\n{}{}", probe(5), probe(6));
+    assert_eq!(sim.trace(), trace);
+}
+
+#[test]
+fn a_signal_that_ends_a_process_ends_what_it_serves() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let (sim, mut web) = start(Script::new().serves(Duration::ZERO, Target::Unix("/run/web".into())));
+        let target = Target::Unix("/run/web".into());
+        assert_eq!(ask(&sim, &target, Some(&*web)), "the process itself");
+        assert_eq!(ask(&sim, &Target::Unix("/run".into()), Some(&*web)), refused());
+        assert_eq!(ask(&sim, &PORT, Some(&*web)), refused());
+        web.signal(signal).expect("signals always work here");
+        assert_eq!(sim.block_on(exit(&mut *web)), Exit::Signal { signal, core: false });
+        assert_eq!(ask(&sim, &target, Some(&*web)), refused());
+    }
+}
+
+#[test]
+fn http_is_answered_by_path_and_the_status_may_change() {
+    let script = Script::new()
+        .serves(secs(3.0), page("/health", 200))
+        .serves(secs(1.0), page("/health", 503))
+        .serves(secs(1.0), page("/teapot", 418))
+        .serves(Duration::ZERO, PORT);
+    let (sim, web) = start(script);
+    let all = |sim: &Sim| {
+        let targets = [PORT, page("/health", 200), page("/teapot", 418), page("/none", 200)];
+        targets.map(|target| ask(sim, &target, Some(&*web)))
+    };
+    let (own, mute, missing) =
+        ("the process itself", "answered, but not in HTTP", "answered with status 404");
+    assert_eq!(all(&sim), [own, mute, mute, mute]);
+    sim.advance(secs(1.0));
+    assert_eq!(all(&sim), [own, "answered with status 503", own, missing]);
+    sim.advance(secs(2.0));
+    assert_eq!(all(&sim), [own, own, own, missing]);
+}
+
+#[test]
+fn f_82_a_stranger_is_in_the_way_until_it_goes() {
+    let (sim, web) = start(Script::new().serves(Duration::ZERO, PORT));
+    sim.serve(page("/", 200));
+    sim.clear_trace();
+    for owner in [Some(&*web), None] {
+        assert_eq!(ask(&sim, &PORT, owner), "a stranger: a stranger");
+        assert_eq!(ask(&sim, &page("/", 200), owner), "a stranger: a stranger");
+        assert_eq!(ask(&sim, &page("/", 204), owner), "answered with status 200");
+    }
+    sim.clear_trace();
+    sim.close(&page("/", 200));
+    assert_eq!(ask(&sim, &PORT, Some(&*web)), "the process itself");
+    sim.serve(PORT);
+    assert_eq!(
+        sim.trace(),
+        "0.0 close http://localhost:80/ with status 200\n0.0 probe port 80\n0.0 serve port 80\n"
+    );
+    let message = panic_of(|| sim.close(&Target::Port(81)));
+    assert!(message.starts_with("no stranger serves port 81\n0.0 close"), "{message}");
+}
+
+#[test]
+fn f_82_another_process_of_the_world_is_a_stranger_too() {
+    let (sim, web) = start(Script::new().serves(Duration::ZERO, PORT));
+    let twin = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
+    sim.script("db", Script::new());
+    let db = Host::spawn(&sim, &Spec::new("db")).expect("it starts");
+    for own in [&web, &twin] {
+        assert_eq!(ask(&sim, &PORT, Some(&**own)), "the process itself");
+    }
+    assert_eq!(ask(&sim, &PORT, Some(&*db)), "a stranger: pid 101 (web)");
+    assert_eq!(ask(&sim, &PORT, None), "a stranger: pid 101 (web)");
+}
