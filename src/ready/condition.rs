@@ -219,7 +219,7 @@ impl Printed {
     }
 
     /// Something that this regular expression matches, within one line. If it is none, [`Condition::check`] and the
-    /// start say so. A line is looked at as it grows, up to its last 64 KiB.
+    /// start say so. A line is looked at as it grows, up to its last 64 KiB, and `$` is the end of what has come of it.
     pub fn regex(regex: &str) -> Self {
         Self::new(Regex::new(regex).map_or_else(Wanted::Broken, Wanted::Regex))
     }
@@ -242,8 +242,8 @@ impl Printed {
         self
     }
 
-    /// Only in the message of a line, as the service's output format finds it, and in whole lines (SV-34). Default:
-    /// anywhere.
+    /// Only in the message of a line, as the service's output format finds it, and in whole lines (SV-34); of one longer
+    /// than 64 KiB, in its beginning. Default: anywhere.
     #[must_use]
     pub fn in_message(mut self) -> Self {
         self.in_message = true;

@@ -80,6 +80,20 @@ fn sv_16_18_a_real_port_is_asked_and_the_connection_closed() {
     assert_eq!(connection.read(&mut [0]).unwrap(), 0, "it was closed");
 }
 
+/// A socket that is handed down is its own, though it never accepts.
+#[test]
+#[cfg(target_os = "linux")]
+fn f_82_a_real_port_of_its_own_is_ready_and_that_of_a_stranger_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let condition = Condition::port(listener.local_addr().unwrap().port());
+    let failure = verdict(&watch(condition.clone()), sh("sleep 0.3")).unwrap_err();
+    let remark = failure.progress[0].remark.as_deref().unwrap();
+    assert!(remark.starts_with("held by a stranger: "), "{remark}");
+
+    let ready = verdict(&watch(condition), sh("sleep 1000").listener(listener)).unwrap();
+    assert_eq!((ready.progress[0].is_met(), &ready.progress[0].remark), (true, &None));
+}
+
 #[test]
 fn f_82_a_real_place_is_free_or_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
