@@ -259,7 +259,7 @@ mod tests {
         );
         let id = |child: &Child| Pid::from_child(child).as_raw_nonzero().get();
         let [first, second, third] = [&one, &two, &three].map(|child| Line::on(id(child)));
-        [first, second, third, first].map(say);
+        [first, second, third, first].into_iter().for_each(say);
         // What the others were told is skipped.
         hear(third);
         hear(first);

@@ -13,9 +13,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::is_alive;
 
-/// In the environment of a victim and of all that it starts; the value tells victims apart.
-const MARK: &str = "CHILDMINDER_TEST_VICTIM";
-
 /// What a victim says begins with this: the test harness in it speaks, too.
 const PREFIX: &str = "victim: ";
 
@@ -31,10 +28,13 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
+    /// In the environment of a victim and of all that it starts; the value tells victims apart.
+    pub(crate) const MARK: &str = "CHILDMINDER_TEST_VICTIM";
+
     /// Starts one that runs `body`, which gets a way to speak, and then waits to be killed. `name` is the path of the
     /// calling test below the crate; the test is called again in the victim, where this does not return.
     pub(crate) fn start(name: &str, body: impl FnOnce(&dyn Fn(&str))) -> Self {
-        if env::var_os(MARK).is_some() {
+        if env::var_os(Self::MARK).is_some() {
             body(&|text| println!("{PREFIX}{text}"));
             let _ = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
@@ -43,7 +43,7 @@ impl Victim {
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut process = Command::new(env::current_exe().expect("the test binary"))
             .args(["--exact", name, "--nocapture", "--test-threads=1"])
-            .env(MARK, &mark)
+            .env(Self::MARK, &mark)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -91,7 +91,7 @@ impl Victim {
 
     /// Who of all that it started is alive.
     pub(crate) fn left(&self) -> Vec<String> {
-        let variable = format!("{MARK}={}", self.mark);
+        let variable = format!("{}={}", Self::MARK, self.mark);
         let marker = format!("{}-", self.process.id());
         let mut left = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc") {

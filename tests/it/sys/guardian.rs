@@ -1,11 +1,13 @@
 //! Children that die with their parent, however it dies.
 
+use std::fs::File;
+use std::iter;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::{Timer, block_on};
-use childminder::{Exit, Signal, Spec, Step};
-use rustix::process::{Pid, kill_process};
+use childminder::{Exit, Host, Signal, Spec, Stdin, Step, System};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 
 use crate::support::{Census, Child, PATIENCE, Victim, alone, guardians, is_alive, status_field};
 
@@ -21,9 +23,9 @@ fn kill(pid: u32) {
 
 /// Waits for the end of a process that is no child of ours, or of one that is and becomes a zombie.
 fn wait_for_the_end_of(pid: u32) {
-    let deadline = std::time::Instant::now() + PATIENCE;
+    let deadline = Instant::now() + PATIENCE;
     while is_alive(pid) {
-        assert!(std::time::Instant::now() < deadline, "{pid} lives on");
+        assert!(Instant::now() < deadline, "{pid} lives on");
         block_on(Timer::after(Duration::from_millis(2)));
     }
 }
@@ -54,7 +56,7 @@ fn f_45_nobody_outlives_a_parent_that_is_killed() {
         });
         assert_eq!(victim.line(), "all are there");
         let left = victim.left();
-        assert!(left.len() >= 5 + 3 * 2 + 2 * 2 + 1, "the guardian is one of them: {left:#?}");
+        assert!(left.len() > 10, "ten children, the guardian, and whoever belongs to them: {left:#?}");
         victim.kill_and_look(signal);
     }
 }
@@ -75,11 +77,33 @@ fn f_45_a_daemon_that_forgot_its_environment_is_found_by_its_family() {
 }
 
 #[test]
+fn f_45_a_child_that_is_a_parent_itself_takes_its_own_along() {
+    const NAME: &str = "sys::guardian::f_45_a_child_that_is_a_parent_itself_takes_its_own_along";
+    const INNER: &str = "CHILDMINDER_TEST_INNER";
+    let mut victim = Victim::start(NAME, |say| {
+        if std::env::var_os(INNER).is_some() {
+            std::mem::forget(Child::start(&guarded("exec sleep 1000")).expect("it starts"));
+            return say("the inner one is there");
+        }
+        let binary = std::env::current_exe().expect("the test binary");
+        let spec = Spec::new(binary).args(["--exact", NAME, "--nocapture", "--test-threads=1"]);
+        let spec = spec.env(INNER, "1").stdin(Stdin::Inherit).die_with_parent(true);
+        let mut child = Child::start(&spec).expect("it starts");
+        while !child.line().ends_with("the inner one is there") {}
+        say("both are there");
+        std::mem::forget(child);
+    });
+    assert_eq!(victim.line(), "both are there");
+    assert_eq!(victim.left().len(), 3, "the inner one, its child, and the outer guardian");
+    victim.kill_and_look(rustix::process::Signal::KILL);
+}
+
+#[test]
 fn f_45_who_was_not_to_die_lives_on() {
     const NAME: &str = "sys::guardian::f_45_who_was_not_to_die_lives_on";
     let mut victim = Victim::start(NAME, |say| {
         // All three are in the group of the victim; only one of them is to die with it.
-        let free = Spec::new("sleep").arg("1000").env_remove("CHILDMINDER_TEST_VICTIM").own_group(false);
+        let free = Spec::new("sleep").arg("1000").env_remove(Victim::MARK).own_group(false);
         let children = [free.clone(), free.clone().umask(0o22), free.die_with_parent(true)]
             .map(|spec| Child::start(&spec).expect("it starts"));
         let ids = children.each_ref().map(|child| child.id().to_string());
@@ -112,10 +136,13 @@ fn f_47_a_parent_that_is_killed_while_it_starts_children_leaves_none() {
     let mut longest = Duration::ZERO;
     for _ in 0..TRIALS {
         let mut victim = Victim::start(NAME, |say| {
-            let spec = Spec::new("sleep").arg("1000").die_with_parent(true);
+            // Of the one kind, nobody has the marker of the guardian in their environment: they are on its list, or live.
+            let own = format!("{}={}", Victim::MARK, std::env::var(Victim::MARK).expect("a victim"));
+            let forgetful = Spec::new("env").args(["-i", &own, "sleep", "1000"]);
+            let specs = [forgetful, Spec::new("sleep").arg("1000")].map(|spec| spec.die_with_parent(true));
             say("go");
-            for _ in 0..50 {
-                std::mem::forget(Child::start(&spec).expect("it starts"));
+            for spec in specs.iter().cycle().take(50) {
+                std::mem::forget(Child::start(spec).expect("it starts"));
             }
         });
         assert_eq!(victim.line(), "go");
@@ -170,6 +197,39 @@ fn f_50_a_guarded_process_that_is_dropped_leaves_nothing_but_the_guardian() {
         wait_for_the_end_of(guardian[0]);
         drop(child);
         assert_eq!(status_field(guardian[0], "State"), None);
+    });
+}
+
+#[test]
+fn f_9_45_with_any_number_of_free_descriptors_a_guarded_start_works_or_leaves_nothing() {
+    const NAME: &str =
+        "sys::guardian::f_9_45_with_any_number_of_free_descriptors_a_guarded_start_works_or_leaves_nothing";
+    alone(NAME, || {
+        let system = System::new();
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).expect("a lower limit");
+        let before = Census::take();
+        let mut started = Vec::new();
+        for free in 0..20 {
+            let mut hogs: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            hogs.truncate(hogs.len() - free);
+            match system.spawn(&guarded("exec sleep 1000")) {
+                Ok(child) => {
+                    drop(child);
+                    started.push(free);
+                }
+                Err(error) => assert!(error.is_resource(), "{free} free: {error}"),
+            }
+            drop(hogs);
+            // The next one is to start a guardian, too.
+            for guardian in guardians() {
+                kill(guardian);
+                wait_for_the_end_of(guardian);
+            }
+        }
+        assert!(started.contains(&19) && !started.contains(&5), "{started:?}");
+        drop(system.spawn(&guarded("exec sleep 1000")).expect("it starts"));
+        assert_eq!(Census::take().descriptors(), before.descriptors() + 1, "the one to the guardian");
     });
 }
 
