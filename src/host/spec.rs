@@ -205,8 +205,9 @@ impl Spec {
     }
 
     /// Whether the child, its group, and whatever it started are killed when this process ends without stopping it, be
-    /// it by SIGKILL (F-45). A small guardian process sees to that, one for all; the child is registered with it before
-    /// it runs. Default: no, except for a `Service`.
+    /// it by SIGKILL (F-45). A small guardian process sees to that, one for all, which is a `/bin/sh`; the child is
+    /// registered with it before it runs. Where there is a `/proc`, also daemons are found that have left the group, by
+    /// the variable `CHILDMINDER_GUARDIAN` that the child is given. Default: no, except for a `Service`.
     #[must_use]
     pub fn die_with_parent(mut self, die: bool) -> Self {
         self.die_with_parent = die;

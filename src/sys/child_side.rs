@@ -1,14 +1,15 @@
 //! The child's side of a start: what happens between fork and exec.
 //!
 //! The child is a copy of one thread of a program that may have many. Locks that the others held stay locked for ever,
-//! so nothing here allocates, locks or panics: only system calls, on what the parent has prepared (F-14).
+//! so nothing here allocates, locks or panics: only system calls, on what the parent has prepared (F-14). The same is
+//! right for a child that borrows the memory of its parent: it changes nothing there but what was prepared for it.
 //!
 //! The order matters. Signals have been blocked since before the fork, so that no handler of the parent's runs in the
-//! child; they are let through again when their dispositions are the default ones. All descriptors are marked to be
-//! closed by `exec`, and then those for the program are put in place, which takes the mark off them; whatever else is
-//! needed after that is out of their way. The guardian is told of the group when there is one, and before anything could
-//! be started that has to be found. Groups go before the group id, and that before the user id, for after that step the
-//! others are forbidden (F-76).
+//! child; they are let through again when their dispositions are the default ones. The guardian is told of the group as
+//! soon as there is one, and has until the end to say that it has heard. All descriptors are marked to be closed by
+//! `exec`, and then those for the program are put in place, which takes the mark off them; whatever else is needed after
+//! that is out of their way. Groups go before the group id, and that before the user id, for after that step the others
+//! are forbidden (F-76).
 //!
 //! The last step is our own `execve`, not that of a library: some of those hand a file without a `#!` line to a shell,
 //! which is not what anybody asked for (F-3).
@@ -21,6 +22,7 @@ use std::os::fd::AsRawFd;
 use std::ptr;
 
 use libc::c_int;
+use rustix::process::getpid;
 
 use crate::machine::Step;
 
@@ -36,7 +38,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// The last system call failed, at `step`.
-    fn at(step: Step) -> Self {
+    pub(super) fn at(step: Step) -> Self {
         Self { step, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
     }
 
@@ -92,6 +94,9 @@ impl Launch {
             // SAFETY: takes no pointers.
             check(Step::Group, unsafe { libc::setpgid(0, 0) })?;
         }
+        if let Some(guardian) = self.guardian() {
+            guardian.sign_on()?;
+        }
         for ((fd, number), step) in
             self.stdio().into_iter().zip(0..).zip([Step::Stdin, Step::Pipe, Step::Pipe])
         {
@@ -106,14 +111,10 @@ impl Launch {
             close_on_exec_one_by_one();
         }
         self.descriptors().put_in_place()?;
-        // SAFETY: takes no pointers, and cannot fail.
-        self.env().complete(unsafe { libc::getpid() }.unsigned_abs());
+        self.env().complete(getpid().as_raw_nonzero().get().unsigned_abs());
         if let Some(umask) = spec.get_umask() {
             // SAFETY: takes no pointers, and cannot fail. Checked: no more than nine bits.
             unsafe { libc::umask(umask as libc::mode_t) };
-        }
-        if let Some(guardian) = self.guardian() {
-            guardian.sign_on()?;
         }
         if let Some(groups) = spec.get_groups() {
             // SAFETY: the pointer and the length are those of one slice.
@@ -126,6 +127,9 @@ impl Launch {
             platform::switch_user(uid).map_err(|errno| Refusal { step: Step::Setuid, errno })?;
         }
         default_signals();
+        if let Some(guardian) = self.guardian() {
+            guardian.hear()?;
+        }
         Ok(())
     }
 }

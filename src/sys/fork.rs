@@ -1,7 +1,7 @@
-//! The other way to a new process: fork, then our own steps up to exec.
+//! The last way to a new process: fork, then our own steps up to exec.
 //!
-//! Needed for what `posix_spawn` does not know: another user, other groups, another umask, other descriptors, and to
-//! register with the guardian.
+//! It copies the page tables of the monitor, but works everywhere and for everything: on Linux it is there for another
+//! user or other groups.
 
 #![expect(unsafe_code, reason = "fork")]
 

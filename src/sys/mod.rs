@@ -6,9 +6,9 @@
 //! 1. `launch` turns the spec into what `exec` needs: the program found, the words and the environment as C strings,
 //!    the working directory, the standard input and both pipes open.
 //! 2. The pipes are registered with the event loop.
-//! 3. The process is created: by `posix_spawn`, which costs the same for a small and for a large monitor, or by
-//!    `fork` where a change of user, group or umask, other descriptors or the guardian ask for steps that `posix_spawn`
-//!    does not have.
+//! 3. The process is created, in a way that costs the same for a small and for a large monitor: by `posix_spawn`, or,
+//!    for what that does not know, with steps of our own in a child that borrows our memory. Only a change of user or
+//!    group, and a system that is not Linux, take `fork`.
 //! 4. The process gets a handle that nothing else can be mistaken for. If that fails it is killed and reaped, and
 //!    only then the error is told (F-12).
 //!

@@ -14,7 +14,9 @@ use crate::support::{
     Census, Child, PORTABLE, alone, alone_with_fault, become_nobody, run, skip, status_field,
 };
 
+mod descriptors;
 mod exit;
+mod guardian;
 mod inherit;
 mod probe;
 mod stop;

@@ -57,10 +57,8 @@ impl Line {
         retry_on_intr(|| send(socket, &self.0, flags)).map(|_| ())
     }
 
-    /// Sends it, and waits until the guardian says the same. What it said to those who died before they could hear it is
-    /// skipped.
-    pub(super) fn send_and_hear(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.send(socket)?;
+    /// Waits until the guardian says the same. What it said to those who died before they could hear it is skipped.
+    pub(super) fn hear(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         loop {
             wait(socket, PollFlags::IN)?;
             let mut heard = [0; LENGTH];

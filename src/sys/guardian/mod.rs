@@ -9,9 +9,9 @@
 //! where there is none, only groups are killed.
 //!
 //! **Nobody runs unregistered.** A list that the parent keeps up to date is too late for whoever was started a moment
-//! before its death. So the child registers itself, between fork and exec: it sends a line, and goes on when the guardian
-//! has said the same (F-47). Until it has done so it holds our end of the socket as well, so there is no end of the input
-//! before its line was read. Acknowledgements come one after the other, hence
+//! before its death. So the child registers itself, between fork and exec: it sends a line, and becomes the program when
+//! the guardian has said the same (F-47). Until then it holds our end of the socket as well, so there is no end of the
+//! input before its line was read. Acknowledgements come one after the other, hence
 //! [`one_at_a_time`]: only one child waits for one.
 //!
 //! **The list is short.** A child is taken off when its group is gone and it is reaped, since its number may be given to
@@ -96,11 +96,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// In the child: registers it. After this it may run.
+    /// In the child: registers it.
     pub(super) fn sign_on(&self) -> Result<(), Refusal> {
-        Line::on(self.own_target())
-            .send_and_hear(self.socket.as_fd())
-            .map_err(|errno| Refusal { step: Step::Guard, errno: errno.raw_os_error() })
+        Line::on(self.own_target()).send(self.socket.as_fd()).map_err(refusal)
+    }
+
+    /// In the child: waits until the guardian has heard. After this it may run.
+    pub(super) fn hear(&self) -> Result<(), Refusal> {
+        Line::on(self.own_target()).hear(self.socket.as_fd()).map_err(refusal)
     }
 
     /// In the child, which is about to exit for another reason.
@@ -112,6 +115,10 @@ impl Connection {
     fn own_target(&self) -> c_int {
         target(getpid(), self.own_group)
     }
+}
+
+fn refusal(errno: Errno) -> Refusal {
+    Refusal { step: Step::Guard, errno: errno.raw_os_error() }
 }
 
 /// A child that is registered, until this is dropped: when its group is gone and it is reaped.
@@ -162,8 +169,9 @@ impl Watch {
             Some(guardian) => guardian,
             None => {
                 let guardian = Guardian::start()?;
-                for target in &self.targets {
-                    Line::on(*target).send_and_hear(guardian.socket.as_fd())?;
+                for line in self.targets.iter().copied().map(Line::on) {
+                    line.send(guardian.socket.as_fd())?;
+                    line.hear(guardian.socket.as_fd())?;
                 }
                 guardian
             }
@@ -222,5 +230,72 @@ fn as_cause(error: SpawnError) -> io::Error {
         // To be retried, and so known by its number.
         Some(code) if error.is_resource() => Errno::from_raw_os_error(code).into(),
         _ => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+    use crate::host::Host;
+    use crate::sys::System;
+
+    #[test]
+    fn f_45_who_was_taken_off_the_list_is_spared() {
+        let (ours, theirs) = UnixStream::pair().expect("a socket");
+        let theirs = OwnedFd::from(theirs);
+        let mut guardian = Command::new("/bin/sh")
+            .args(["-c", SCRIPT, "childminder-guardian", "nobody has this marker"])
+            .stdin(theirs.try_clone().expect("a copy"))
+            .stdout(theirs)
+            .spawn()
+            .expect("a shell");
+        let [mut one, mut two, mut three] = [(); 3].map(|()| sleeper());
+        let (say, hear) = (
+            |line: Line| line.send(ours.as_fd()).expect("it reads"),
+            |line: Line| line.hear(ours.as_fd()).expect("it answers"),
+        );
+        let id = |child: &Child| Pid::from_child(child).as_raw_nonzero().get();
+        let [first, second, third] = [&one, &two, &three].map(|child| Line::on(id(child)));
+        [first, second, third, first].into_iter().for_each(say);
+        // What the others were told is skipped.
+        hear(third);
+        hear(first);
+        say(Line::off(id(&two)));
+        drop(ours);
+        assert!(guardian.wait().expect("wait").success());
+        for dead in [&mut one, &mut three] {
+            assert!(!dead.wait().expect("wait").success());
+        }
+        assert_eq!(two.try_wait().expect("it is ours"), None, "alive");
+        two.kill().expect("it is ours");
+        two.wait().expect("wait");
+    }
+
+    fn sleeper() -> Child {
+        Command::new("sleep").arg("1000").stdin(Stdio::null()).spawn().expect("sleep")
+    }
+
+    #[test]
+    fn f_45_a_child_is_on_the_list_until_its_group_is_gone() {
+        let is_listed = |id: u32| Watch::lock().targets.contains(&-id.cast_signed());
+        let spec = Spec::new("sh").args(["-c", "sleep 1000 >&- 2>&- & exit"]).die_with_parent(true);
+        let mut process = System::new().spawn(&spec).expect("it starts");
+        let id = process.id();
+        futures_lite::future::block_on(poll_fn(|cx| process.poll_exit(cx)));
+        assert_eq!(process.left().len(), 1);
+        assert!(is_listed(id), "its group is alive");
+        drop(process);
+        assert!(!is_listed(id));
+        // With nobody left in its group, its number may be that of a stranger soon, and the handle stay for long.
+        let spec = Spec::new("true").die_with_parent(true);
+        let mut process = System::new().spawn(&spec).expect("it starts");
+        let id = process.id();
+        assert!(is_listed(id));
+        futures_lite::future::block_on(poll_fn(|cx| process.poll_exit(cx)));
+        assert!(process.left().is_empty());
+        assert!(!is_listed(id));
     }
 }

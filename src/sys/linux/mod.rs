@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
 
+mod borrow;
 mod diagnosis;
 mod group;
 mod leader;
@@ -81,7 +82,7 @@ impl BackEnd {
 
 /// Makes a process; what it prints, and how it ends, is for others to see.
 pub(super) fn create(launch: &Launch) -> Result<Pid, Refusal> {
-    posix_spawn::start(launch).unwrap_or_else(|| fork::start(launch))
+    posix_spawn::start(launch).or_else(|| borrow::start(launch)).unwrap_or_else(|| fork::start(launch))
 }
 
 /// Makes a pipe larger, as far as this user may; it works as it is, too.

@@ -2,7 +2,7 @@
 //!
 //! It does not copy the memory of the monitor, as `fork` must, and has an answer for all that a plain child needs.
 //! Two of its answers are not in every C library: to enter a directory that is open, and to close all descriptors but
-//! the first three. They are looked for at run time; without them, `fork.rs` does it.
+//! the first three. They are looked for at run time; without them, `borrow.rs` does it.
 
 #![expect(unsafe_code, reason = "a C interface")]
 

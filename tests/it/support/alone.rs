@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
 
 use super::Census;
+use super::census::other_children;
 
 const MARK: &str = "CHILDMINDER_TEST_ALONE";
 
@@ -95,10 +96,12 @@ fn inner(body: impl FnOnce()) {
     // What was killed a moment ago may take another to die.
     let deadline = async_io::Timer::after(Duration::from_secs(5));
     let everybody_is_gone = async {
-        while let Ok(reaped) = wait(WaitOptions::NOHANG) {
-            if reaped.is_none() {
-                futures_lite::future::yield_now().await;
+        loop {
+            while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+            if other_children().is_empty() {
+                break;
             }
+            futures_lite::future::yield_now().await;
         }
     };
     let late = async {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-/// What this process has: descriptors, threads and children, zombies included.
+/// What this process has: descriptors, threads and children, zombies included. Not counted is the guardian, which is
+/// there from the first start that needs it until the end; dead and not reaped, it is counted as well.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
     threads: Vec<String>,
-    children: BTreeSet<String>,
+    children: BTreeSet<u32>,
 }
 
 impl Census {
@@ -20,14 +21,10 @@ impl Census {
             (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
         });
         let tasks: Vec<_> = paths("/proc/self/task").collect();
-        let children = tasks.iter().flat_map(|task| {
-            let pids = fs::read_to_string(task.join("children")).unwrap_or_default();
-            pids.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-        });
         let names = tasks.iter().filter_map(|task| fs::read_to_string(task.join("comm")).ok());
         let mut threads: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
         threads.sort();
-        Self { descriptors: descriptors.collect(), threads, children: children.collect() }
+        Self { descriptors: descriptors.collect(), threads, children: other_children() }
     }
 
     /// How many descriptors there are.
@@ -52,6 +49,30 @@ impl Census {
     pub(crate) fn threads(&self) -> usize {
         self.threads.len()
     }
+}
+
+/// The children of this process but for the guardian.
+pub(crate) fn other_children() -> BTreeSet<u32> {
+    children().filter(|pid| !is_guardian(*pid)).collect()
+}
+
+/// The guardians of this process that are alive: one at most, or somebody has made a mistake.
+pub(crate) fn guardians() -> Vec<u32> {
+    children().filter(|pid| is_guardian(*pid)).collect()
+}
+
+fn children() -> impl Iterator<Item = u32> {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+    tasks.flat_map(|task| {
+        let pids = fs::read_to_string(task.expect("a task").path().join("children")).unwrap_or_default();
+        pids.split_whitespace().map(|pid| pid.parse().expect("a process id")).collect::<Vec<_>>()
+    })
+}
+
+/// It says so in its command line, which is there as long as it lives.
+fn is_guardian(pid: u32) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.split(|b| *b == 0).any(|word| word == b"childminder-guardian")
 }
 
 /// A field of `/proc/…/status`; `None` if there is no such process.

@@ -1,14 +1,17 @@
-//! What tests share: a test alone in a process, futures with a deadline, looks at `/proc`, and a logger.
+//! What tests share: a test alone in a process, a process to be killed, futures with a deadline, looks at `/proc`, and a
+//! logger.
 
 mod alone;
 mod census;
 mod child;
 mod logger;
+mod victim;
 
 pub(crate) use alone::{alone, alone_with_fault, become_nobody, skip};
-pub(crate) use census::{Census, is_alive, status_field};
+pub(crate) use census::{Census, guardians, is_alive, status_field};
 pub(crate) use child::{Child, run};
 pub(crate) use logger::recorded;
+pub(crate) use victim::Victim;
 
 /// Longer than anything takes on a busy machine; only a broken test gets here.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);

@@ -7,9 +7,12 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::support::{Child, alone, run, status_field};
 
-/// By `posix_spawn`, and by fork.
-fn both_ways(spec: &Spec) -> [Spec; 2] {
-    [spec.clone(), spec.clone().umask(0o22)]
+/// By `posix_spawn`; with steps of our own; the same with a guardian; and by fork, if we may set groups.
+fn every_way(spec: &Spec) -> Vec<Spec> {
+    let spec = || spec.clone();
+    let mut ways = vec![spec(), spec().umask(0o22), spec().die_with_parent(true)];
+    ways.extend(rustix::process::geteuid().is_root().then(|| spec().groups([])));
+    ways
 }
 
 fn sh(script: &str) -> Spec {
@@ -26,7 +29,7 @@ fn f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same() {
         for closed in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
             with_closed(closed, || {
                 for stdin in [Stdin::Null, Stdin::Inherit, Stdin::File("/dev/null".into())] {
-                    for spec in both_ways(&sh(script).stdin(stdin)) {
+                    for spec in every_way(&sh(script).stdin(stdin)) {
                         seen.push(run(&spec));
                     }
                     seen.extend(
@@ -74,7 +77,7 @@ fn f_71_a_child_has_three_descriptors() {
         let high = rustix::io::fcntl_dupfd_cloexec(&leaky, 900).expect("a high one");
         fcntl_setfd(&high, FdFlags::empty()).expect("inheritable");
         assert!(high.as_raw_fd() >= 900);
-        for spec in both_ways(&sh("ls /proc/$$/fd; :").cwd("/")) {
+        for spec in every_way(&sh("ls /proc/$$/fd; :").cwd("/")) {
             assert_eq!(run(&spec).1, "0\n1\n2\n");
         }
     });
@@ -86,7 +89,7 @@ fn f_71_a_kernel_that_cannot_close_them_at_once_closes_them_one_by_one() {
     crate::support::alone_with_fault("close_range:error=ENOSYS", NAME, || {
         let leaky = std::fs::File::open("/dev/null").expect("open");
         fcntl_setfd(&leaky, FdFlags::empty()).expect("inheritable");
-        for spec in both_ways(&sh("ls /proc/$$/fd; :")) {
+        for spec in every_way(&sh("ls /proc/$$/fd; :")) {
             assert_eq!(run(&spec).1, "0\n1\n2\n");
         }
     });
@@ -110,7 +113,7 @@ fn f_72_no_signal_is_blocked_or_ignored() {
             libc::sigfillset(mask.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_BLOCK, mask.as_ptr(), std::ptr::null_mut());
         }
-        for spec in both_ways(&Spec::new("sleep").arg("100")) {
+        for spec in every_way(&Spec::new("sleep").arg("100")) {
             let mut child = Child::start(&spec).expect("it starts");
             for field in ["SigBlk", "SigIgn", "SigCgt"] {
                 let set = status_field(child.id(), field).expect("alive");
@@ -127,7 +130,7 @@ fn f_72_no_signal_is_blocked_or_ignored() {
 
 #[test]
 fn f_73_a_reader_of_standard_input_sees_its_end_at_once() {
-    for spec in both_ways(&Spec::new("cat")) {
+    for spec in every_way(&Spec::new("cat")) {
         assert_eq!(run(&spec), (Exit::Code(0), String::new(), String::new()));
     }
     let dir = tempfile::tempdir().expect("a directory");
@@ -147,12 +150,12 @@ fn f_73_a_reader_of_standard_input_sees_its_end_at_once() {
 
 #[test]
 fn f_74_pm_47_a_child_leads_a_group_of_its_own_in_the_session_of_the_monitor() {
-    for spec in both_ways(&Spec::new("sleep").arg("100")) {
+    for spec in every_way(&Spec::new("sleep").arg("100")) {
         let child = Child::start(&spec).expect("it starts");
         assert_eq!(status_field(child.id(), "NSpgid").expect("alive"), child.id().to_string());
         assert_eq!(status_field(child.id(), "NSsid"), status_field(std::process::id(), "NSsid"));
     }
-    for spec in both_ways(&Spec::new("sleep").arg("100").own_group(false)) {
+    for spec in every_way(&Spec::new("sleep").arg("100").own_group(false)) {
         let child = Child::start(&spec).expect("it starts");
         assert_eq!(status_field(child.id(), "NSpgid"), status_field(std::process::id(), "NSpgid"));
     }
