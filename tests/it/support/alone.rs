@@ -2,7 +2,8 @@
 //!
 //! Whoever counts descriptors, threads or children, changes signal dispositions or sets limits cannot share a process
 //! with other tests. So such a test starts the test binary again, for itself alone, and looks at how that ended.
-//! The inner process adopts what its children leave behind, and fails if anything of it is alive at its end.
+//! The inner process adopts what its children leave behind, and fails if anything of it is alive at its end. It has a
+//! directory of its own for temporary files, which must be empty then.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
 
-use super::Census;
 use super::census::other_children;
+use super::{Census, Scratch};
 
 const MARK: &str = "CHILDMINDER_TEST_ALONE";
 
@@ -66,9 +67,11 @@ fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
             command
         }
     };
+    let scratch = Scratch::new();
     command
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(MARK, "1")
+        .env("TMPDIR", scratch.path())
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -88,6 +91,7 @@ fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
         "{name} alone: {}\n{out}\n{err}",
         output.status
     );
+    scratch.assert_empty();
 }
 
 fn inner(body: impl FnOnce()) {

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{WaitOptions, wait};
+
+use super::PATIENCE;
 
 /// What this process has: descriptors, threads and children, zombies included. Not counted is the guardian, which is
 /// there from the first start that needs it until the end; dead and not reaped, it is counted as well.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
     threads: Vec<String>,
@@ -30,6 +36,23 @@ impl Census {
     /// How many descriptors there are.
     pub(crate) fn descriptors(&self) -> usize {
         self.descriptors.len()
+    }
+
+    /// A census as soon as all that was started for monitors is gone, what was adopted and has died included. For a test
+    /// alone, after its last monitor was dropped.
+    pub(crate) fn settled() -> Self {
+        let begin = Instant::now();
+        loop {
+            // With all monitors gone, nobody else waits for anybody.
+            while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
+            let census = Self::take();
+            let ours = census.threads.iter().any(|thread| thread.starts_with("childminder"));
+            if census.children.is_empty() && !ours {
+                return census;
+            }
+            assert!(begin.elapsed() < PATIENCE, "this does not go: {census:#?}");
+            thread::yield_now();
+        }
     }
 
     /// Nothing more than before; fewer threads are fine.
@@ -73,6 +96,18 @@ fn children() -> impl Iterator<Item = u32> {
 fn is_guardian(pid: u32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     command.split(|b| *b == 0).any(|word| word == b"childminder-guardian")
+}
+
+/// Whether anybody on this machine listens on this TCP port, be it by IPv4 or by IPv6.
+pub(crate) fn listens(port: u16) -> bool {
+    const LISTEN: &str = "0A";
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
+    let mut sockets = tables.iter().flat_map(|table| table.lines());
+    sockets.any(|socket| {
+        let mut words = socket.split_whitespace().skip(1);
+        let (address, state) = (words.next().unwrap_or_default(), words.nth(1));
+        address.ends_with(&format!(":{port:04X}")) && state == Some(LISTEN)
+    })
 }
 
 /// A field of `/proc/…/status`; `None` if there is no such process.

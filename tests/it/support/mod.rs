@@ -1,16 +1,20 @@
-//! What tests share: a test alone in a process, a process to be killed, futures with a deadline, looks at `/proc`, and a
-//! logger.
+//! What tests share: a test alone in a process, a process to be killed, futures with a deadline, looks at `/proc`, the
+//! programs that they want, and a logger.
 
 mod alone;
 mod census;
 mod child;
 mod logger;
+mod program;
+mod scratch;
 mod victim;
 
 pub(crate) use alone::{alone, alone_with_fault, become_nobody, skip};
-pub(crate) use census::{Census, guardians, is_alive, status_field};
+pub(crate) use census::{Census, guardians, is_alive, listens, status_field};
 pub(crate) use child::{Child, run};
 pub(crate) use logger::recorded;
+pub(crate) use program::required;
+pub(crate) use scratch::Scratch;
 pub(crate) use victim::Victim;
 
 /// Longer than anything takes on a busy machine; only a broken test gets here.

@@ -2,16 +2,16 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_io::{Timer, block_on};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::is_alive;
+use super::{Scratch, is_alive};
 
 /// What a victim says begins with this: the test harness in it speaks, too.
 const PREFIX: &str = "victim: ";
@@ -21,10 +21,11 @@ const MERCY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Victim {
     mark: String,
+    /// The end of its input is the end of the victim, should this process come to its own too early.
     process: std::process::Child,
-    /// Its end is the end of the victim, should this process come to its own too early.
-    _stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    /// Its temporary files.
+    scratch: Scratch,
 }
 
 impl Victim {
@@ -41,17 +42,18 @@ impl Victim {
         }
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let scratch = Scratch::new();
         let mut process = Command::new(env::current_exe().expect("the test binary"))
             .args(["--exact", name, "--nocapture", "--test-threads=1"])
             .env(Self::MARK, &mark)
+            .env("TMPDIR", scratch.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .expect("the test binary starts");
-        let stdin = process.stdin.take().expect("piped");
         let stdout = BufReader::new(process.stdout.take().expect("piped"));
-        Self { mark, process, _stdin: stdin, stdout }
+        Self { mark, process, stdout, scratch }
     }
 
     /// The next thing that it says.
@@ -67,22 +69,37 @@ impl Victim {
         }
     }
 
-    /// Kills it, and waits until nobody of all that it started is alive, its guardian included.
+    /// Sends it a line, for which its body may wait.
+    pub(crate) fn go_on(&mut self) {
+        let mut stdin = self.process.stdin.as_ref().expect("piped");
+        stdin.write_all(b"\n").expect("it reads");
+    }
+
+    /// Kills it, and looks at what it leaves as [`wait_and_look`](Self::wait_and_look) does.
+    pub(crate) fn kill_and_look(self, signal: Signal) -> Duration {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, signal).expect("it is there");
+        let (status, after) = self.wait_and_look();
+        assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+        after
+    }
+
+    /// Waits for its end, and until nobody of all that it started is alive, its guardian included. Returns how it ended,
+    /// and how long after that the last of them was gone.
     ///
     /// # Panics
     ///
-    /// If somebody is, one second later.
-    pub(crate) fn kill_and_look(mut self, signal: Signal) -> Duration {
-        let pid = Pid::from_child(&self.process);
-        kill_process(pid, signal).expect("it is there");
-        let killed = Instant::now();
+    /// If somebody is alive one second later, or a temporary file is there.
+    pub(crate) fn wait_and_look(mut self) -> (ExitStatus, Duration) {
+        // This closes its input first.
         let status = self.process.wait().expect("wait");
-        assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
+        let ended = Instant::now();
         loop {
             let left = self.left();
-            let after = killed.elapsed();
+            let after = ended.elapsed();
             if left.is_empty() {
-                return after;
+                self.scratch.assert_empty();
+                return (status, after);
             }
             assert!(after < MERCY, "{after:?} after its end there are {left:#?}");
             block_on(Timer::after(Duration::from_millis(2)));
