@@ -11,6 +11,7 @@ mod machine;
 mod monitor;
 mod output;
 mod real;
+mod servers;
 mod service;
 mod support;
 mod sys;

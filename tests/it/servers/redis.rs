@@ -1,0 +1,163 @@
+//! Redis: it says when it is ready, and that is when it listens.
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process;
+use std::time::Duration;
+
+use childminder::{Cause, Condition, Exit, NotReady, Port, Service};
+
+use super::{connect, up_and_down};
+use crate::support::{PATIENCE, alone, required, status_field};
+
+/// A server without a database file, so that it needs no directory.
+fn redis(port: &Port) -> Service {
+    Service::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
+        .port(port)
+        .expect_output("Ready to accept connections")
+        .min_uptime(Duration::ZERO)
+}
+
+/// Sends a command, and returns the first line of the answer.
+fn ask(mut connection: &TcpStream, command: &str) -> std::io::Result<String> {
+    write!(connection, "{command}\r\n")?;
+    let mut answer = String::new();
+    BufReader::new(connection).read_line(&mut answer)?;
+    Ok(answer.trim_end().to_owned())
+}
+
+/// What a start says that must fail.
+fn refused(service: &Service) -> NotReady {
+    service.start().expect_err("it must not become ready")
+}
+
+#[test]
+fn redis_is_brought_up_twenty_times() {
+    const NAME: &str = "servers::redis::redis_is_brought_up_twenty_times";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    alone(NAME, || {
+        // Its socket goes with it.
+        let socket = std::env::temp_dir().join("redis.sock");
+        let server =
+            |port: &Port| redis(port).arg("--unixsocket").arg(&socket).expect(Condition::unix(&socket));
+        up_and_down(server, |service| {
+            assert_eq!(ask(&connect(service.port().unwrap()), "PING").unwrap(), "+PONG");
+        });
+    });
+}
+
+#[test]
+fn an_outage_of_redis_ends_with_a_new_process_on_the_same_port() {
+    const NAME: &str = "servers::redis::an_outage_of_redis_ends_with_a_new_process_on_the_same_port";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let service = redis(&port).start().unwrap();
+    let before = connect(port.number());
+    assert_eq!(ask(&before, "SET key value").unwrap(), "+OK");
+    let first = service.pid();
+    let refused = service.stopped(|| TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap_err());
+    assert_eq!(refused.unwrap().kind(), ErrorKind::ConnectionRefused);
+    assert_ne!(service.pid(), first);
+    assert_ne!(ask(&before, "PING").unwrap_or_default(), "+PONG", "the old connection is dead");
+    assert_eq!(ask(&connect(port.number()), "GET key").unwrap(), "$-1", "it has forgotten all");
+}
+
+#[test]
+fn a_pause_of_redis_makes_its_clients_wait() {
+    const NAME: &str = "servers::redis::a_pause_of_redis_makes_its_clients_wait";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let service = redis(&port).start().unwrap();
+    let client = connect(port.number());
+    assert_eq!(ask(&client, "PING").unwrap(), "+PONG");
+    service.paused(|| {
+        while status_field(service.pid(), "State").is_none_or(|state| !state.starts_with('T')) {
+            std::thread::yield_now();
+        }
+        client.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        assert_eq!(ask(&client, "PING").unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The command that was sent meanwhile has waited for it.
+    let mut answer = String::new();
+    BufReader::new(&client).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "+PONG\r\n");
+    assert!(service.is_alive());
+}
+
+#[test]
+fn sv_18_f_82_a_stranger_on_the_port_of_redis_is_named() {
+    const NAME: &str = "servers::redis::sv_18_f_82_a_stranger_on_the_port_of_redis_is_named";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+    let error = refused(&redis(&port));
+    assert!(matches!(error.cause, Cause::Taken(_)), "{error}");
+    assert!(error.to_string().contains(&format!("pid {}", process::id())), "{error}");
+}
+
+#[test]
+fn f_82_a_second_redis_on_the_same_port_is_refused() {
+    const NAME: &str = "servers::redis::f_82_a_second_redis_on_the_same_port_is_refused";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let first = redis(&port).start().unwrap();
+    let error = refused(&redis(&port));
+    let text = error.to_string();
+    assert!(matches!(error.cause, Cause::Taken(_)), "{text}");
+    assert!(text.contains(&format!("port {port} is taken already")), "{text}");
+    assert!(text.contains(&format!("pid {}", first.pid())), "{text}");
+    assert!(first.is_alive(), "the first one does not mind");
+}
+
+#[test]
+fn sv_10_f_82_a_grandchild_that_listens_is_the_service_s_own() {
+    const NAME: &str = "servers::redis::sv_10_f_82_a_grandchild_that_listens_is_the_service_s_own";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let wrapper = Service::new("sh")
+        .args(["-c", r#"redis-server --bind 127.0.0.1 --port "$0" --save "" & wait"#, &port.to_string()])
+        .port(&port)
+        .min_uptime(Duration::ZERO)
+        .start()
+        .unwrap();
+    let client = connect(port.number());
+    assert_eq!(ask(&client, "PING").unwrap(), "+PONG");
+    wrapper.stop().unwrap();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).expect_err("the grandchild is gone, too");
+}
+
+#[test]
+fn sv_19_a_redis_that_fails_is_heard_out() {
+    const NAME: &str = "servers::redis::sv_19_a_redis_that_fails_is_heard_out";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let error = refused(&redis(&port).args(["--no-such-option", "7"]));
+    assert!(matches!(error.cause, Cause::Exited { exit: Exit::Code(1), .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("service redis-server is not ready: it exited with code 1 after "), "{text}");
+    for part in [
+        &format!("\n  command: redis-server --bind 127.0.0.1 --port {port} --save '' --no-such-option 7\n"),
+        "\n  output \"Ready to accept connections\": missing after ",
+        "\n  its last lines:\n",
+        "FATAL CONFIG FILE ERROR",
+        "\n    >>> 'no-such-option \"7\"'\n",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
