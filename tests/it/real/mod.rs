@@ -49,7 +49,7 @@ macro_rules! every_runtime {
         }
     )* };
 }
-use every_runtime;
+pub(crate) use every_runtime;
 
 /// Runs `body` beside the driver of a monitor. Afterwards the monitor must come to its end, and leave nothing.
 async fn with_monitor<T, F: Future<Output = T>>(

@@ -15,7 +15,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use crate::support::{Census, Child, PATIENCE, alone, skip};
 
 /// Room for many sockets; only for a test alone.
-fn allow_many_descriptors() {
+pub(super) fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();

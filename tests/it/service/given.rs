@@ -1,0 +1,147 @@
+//! What a service is given, and what it gives back: environment, sockets, notifications, a stop in time.
+
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use childminder::{Condition, Exit, Port, Printed, Service, Spec};
+
+use super::tiny;
+use crate::support::{Census, PATIENCE, alone, is_alive, required};
+
+fn sh(script: &str) -> Service {
+    Service::new("sh").args(["-c", script]).min_uptime(Duration::ZERO)
+}
+
+#[test]
+fn sv_2_the_environment_is_inherited_changed_or_empty() {
+    let home = std::env::var("HOME").unwrap_or_else(|_| "no home".to_owned());
+    let service = || sh(r#"echo "<${HOME-no home},${A-no a},${B-no b}>"; exec sleep 1000"#);
+    for (service, expected) in [
+        (service().env("A", "1"), format!("<{home},1,no b>")),
+        (service().env("A", "1").env_remove("A").env("B", ""), format!("<{home},no a,>")),
+        (service().env("A", "1").env_clear().env("B", "2"), "<no home,1,2>".to_owned()),
+    ] {
+        drop(service.expect_output(&expected).start().unwrap());
+    }
+}
+
+#[test]
+fn a_socket_that_listens_before_the_server_is_there_loses_no_client() {
+    const NAME: &str = "service::given::a_socket_that_listens_before_the_server_is_there_loses_no_client";
+    const SERVER: &str = "
+import os, socket
+assert os.environ['LISTEN_FDS'] == '1' and os.environ['LISTEN_PID'] == str(os.getpid())
+server = socket.socket(fileno=3)
+print('serving', flush=True)
+while True:
+    client, _ = server.accept()
+    client.sendall(b'hello')
+    client.close()
+";
+    if required(NAME, "python3").is_none() {
+        return;
+    }
+    let port = Port::reserve().unwrap();
+    let spec = Spec::new("python3").args(["-c", SERVER]).listener(port.listen().unwrap());
+    // Nobody is there to serve it yet; but it is not refused.
+    let mut early = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+    let service = Service::from_spec(spec).expect_output("serving").min_uptime(Duration::ZERO);
+    let _running = service.start().unwrap();
+    let mut heard = String::new();
+    early.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "hello");
+}
+
+#[test]
+fn sd_notify_says_when_and_leaves_no_file() {
+    const NAME: &str = "service::given::sd_notify_says_when_and_leaves_no_file";
+    const SERVER: &str = "
+import os, socket, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    manager.connect(os.environ['NOTIFY_SOCKET'])
+    manager.send(b'STATUS=loading')
+    manager.send(b'READY=1\\nSTATUS=up')
+time.sleep(1000)
+";
+    if required(NAME, "python3").is_none() {
+        return;
+    }
+    alone(NAME, || {
+        let service = Service::new("python3").args(["-c", SERVER]).expect(Condition::sd_notify());
+        let running = service.min_uptime(Duration::ZERO).start().unwrap();
+        let readiness = running.readiness();
+        assert!(
+            readiness.iter().any(|progress| progress.to_string().starts_with("notification READY=1: met"))
+        );
+        let files = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        assert_eq!(files.count(), 0, "the socket is gone as soon as it has served");
+    });
+}
+
+#[test]
+fn f_50_a_service_goes_with_a_test_that_panics() {
+    let mut pid = 0;
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let service = sh("trap '' TERM; echo up; while :; do sleep 0.05; done");
+        let service = service.expect_output("up").kill_time(Duration::from_millis(200)).start().unwrap();
+        pid = service.pid();
+        panic!("a test fails");
+    }));
+    assert!(result.is_err() && !is_alive(pid));
+}
+
+#[test]
+fn sv_8_a_stop_returns_soon_after_the_exit_of_a_server_that_obeys() {
+    let port = Port::reserve().unwrap();
+    let service = tiny::server(&port);
+    let stop = |_| {
+        let running = service.start().unwrap();
+        let begin = Instant::now();
+        let ended = running.stop().unwrap().unwrap();
+        assert!(matches!(ended.exit, Exit::Signal { .. }), "{ended:?}");
+        begin.elapsed()
+    };
+    let best = (0..5).map(stop).min().unwrap();
+    println!("stopped within {best:?}");
+    assert!(best < Duration::from_secs(1), "{best:?}");
+}
+
+#[test]
+fn sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing() {
+    alone("service::given::sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing", || {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let taken = Port::reserve().unwrap();
+        let _stranger = taken.listen().unwrap();
+        let sleep = || Service::new("sleep").arg("1000");
+        let cases = [
+            ("cannot find the program", Service::new("/no/such/program")),
+            ("Permission denied", Service::new(file.path())),
+            ("is taken already", sleep().port(&taken)),
+            ("port is 0", sleep().expect_port(0)),
+            ("the expected output is empty", sleep().expect_output("")),
+            ("no regular expression", sleep().expect(Printed::regex("("))),
+            ("output format", sleep().output_format("{massage}")),
+            ("shorter than the minimum uptime", sleep().timeout(Duration::from_millis(1))),
+            ("cwd", sleep().cwd("")),
+            ("working directory", sleep().cwd("/no/such/directory")),
+        ];
+        drop(sleep().start().unwrap());
+        let before = Census::settled();
+        for (expected, service) in cases {
+            let begin = Instant::now();
+            loop {
+                let attempt = Instant::now();
+                let error = service.start().expect_err(expected);
+                if attempt.elapsed() < Duration::from_millis(100) {
+                    assert!(error.to_string().contains(expected), "{error}");
+                    break;
+                }
+                // The machine may have had something else to do; but not all the time.
+                assert!(begin.elapsed() < PATIENCE, "this takes long: {error}");
+            }
+        }
+        Census::settled().assert_unchanged_since(&before);
+    });
+}
