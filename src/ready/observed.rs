@@ -62,8 +62,7 @@ impl Host for Observed {
             Ok(process) => {
                 let pid = process.id();
                 session.body().put(process);
-                session.tell(Event::Started(pid), self.now());
-                Ok(Box::new(Watched { pid, session, host: self.host.clone() }))
+                Ok(Box::new(Watched { pid, started: Some(self.now()), session, host: self.host.clone() }))
             }
             Err(error) => {
                 session.tell(Event::SpawnFailed(error.clone()), self.now());
@@ -84,8 +83,19 @@ impl Host for Observed {
 /// The process that is watched, for whoever minds it.
 struct Watched {
     pid: u32,
+    /// When it was started, until that is told. Whoever minds it has made a note of the start when they first ask it
+    /// for something, and not before: told at once, it could be ready while they do not know of it.
+    started: Option<Instant>,
     session: Arc<Session>,
     host: Arc<dyn Host>,
+}
+
+impl Watched {
+    fn tell_start(&mut self) {
+        if let Some(at) = self.started.take() {
+            self.session.tell(Event::Started(self.pid), at);
+        }
+    }
 }
 
 impl Process for Watched {
@@ -94,12 +104,14 @@ impl Process for Watched {
     }
 
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.tell_start();
         let exit = ready!(self.session.body().mind_exit(cx));
         self.session.tell(Event::Exited(exit), self.host.now());
         Poll::Ready(exit)
     }
 
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.tell_start();
         let read = ready!(self.session.body().process().poll_read(stream, cx, buf));
         if let Ok(length) = read {
             self.session.show(stream, &buf[..length], || self.host.now());
@@ -119,6 +131,7 @@ impl Process for Watched {
 impl Drop for Watched {
     /// A process that is dropped is gone when this returns, and not when the watch has finished looking at it.
     fn drop(&mut self) {
+        self.tell_start();
         let process = self.session.body().take();
         drop(process);
         self.session.tell(Event::Exited(Exit::Lost), self.host.now());
