@@ -5,16 +5,21 @@
 marker=$1
 trap '' HUP INT QUIT PIPE TERM
 
-targets=' '
+# The list is a variable for each: a shell takes very long to find something in a long text.
 while read -r sign target; do
-    case $targets in
-        *" $target "*) targets="${targets%%" $target "*} ${targets#*" $target "}" ;;
+    case $target in
+        -*) entry=group_${target#-} ;;
+        *) entry=process_$target ;;
     esac
-    if [ "$sign" = + ]; then
-        targets="$targets$target "
-        printf '+ %-11s\n' "$target"
-    fi
+    case $sign in
+        +)
+            eval "$entry="
+            printf '+ %-11s\n' "$target"
+            ;;
+        -) unset "$entry" ;;
+    esac
 done
+targets=$(set | sed -n 's/^group_\([0-9]*\)=.*/-\1/p; s/^process_\([0-9]*\)=.*/\1/p')
 
 # Only the living know their children.
 family=

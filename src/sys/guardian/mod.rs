@@ -242,16 +242,37 @@ mod tests {
     use crate::host::Host;
     use crate::sys::System;
 
-    #[test]
-    fn f_45_who_was_taken_off_the_list_is_spared() {
+    /// The script by itself, and our end of its socket.
+    fn guardian() -> (Child, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a socket");
         let theirs = OwnedFd::from(theirs);
-        let mut guardian = Command::new("/bin/sh")
+        let guardian = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "childminder-guardian", "nobody has this marker"])
             .stdin(theirs.try_clone().expect("a copy"))
             .stdout(theirs)
             .spawn()
             .expect("a shell");
+        (guardian, ours)
+    }
+
+    #[test]
+    fn f_45_a_long_list_does_not_keep_the_guardian_from_listening() {
+        let (mut guardian, ours) = guardian();
+        // Beyond what Linux has for process ids.
+        let groups = (0..2000).map(|number| -2_000_000_000 - number);
+        for group in groups.clone() {
+            Line::on(group).send(ours.as_fd()).expect("it reads");
+            Line::on(group).hear(ours.as_fd()).expect("it answers");
+        }
+        // Those who came last are the first to go, far from where a search would begin.
+        groups.rev().for_each(|group| Line::off(group).send(ours.as_fd()).expect("it reads"));
+        drop(ours);
+        assert!(guardian.wait().expect("wait").success());
+    }
+
+    #[test]
+    fn f_45_who_was_taken_off_the_list_is_spared() {
+        let (mut guardian, ours) = guardian();
         let [mut one, mut two, mut three] = [(); 3].map(|()| sleeper());
         let (say, hear) = (
             |line: Line| line.send(ours.as_fd()).expect("it reads"),
