@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::support::{is_alive, required};
+
 fn run(name: &str) -> String {
     let folder = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
     let path: PathBuf = folder.join(name);
@@ -53,6 +55,44 @@ fn embed_sync() {
         "{text}"
     );
     assert!(text.contains("Down, last words: "), "{text}");
+}
+
+#[test]
+fn http_server_fixture() {
+    const NAME: &str = "examples::http_server_fixture";
+    if required(NAME, "python3").is_none() {
+        return;
+    }
+    let text = run("http_server_fixture");
+    assert!(text.contains("/ with status 200: met after "), "{text}");
+    assert!(text.contains("\nHTTP/1.0 200 OK\nasked to end, it ended by signal TERM\n"), "{text}");
+    assert!(text.contains("service python3 is not ready: it exited with code 2 after "), "{text}");
+    assert!(text.ends_with("error: unrecognized arguments: --directroy=site\n"), "{text}");
+}
+
+#[test]
+fn redis_fixture() {
+    const NAME: &str = "examples::redis_fixture";
+    if required(NAME, "redis-server").is_none() {
+        return;
+    }
+    let text = run("redis_fixture");
+    for line in [": +PONG\ndown: Connection refused", "\nup again: :0\npaused: ", "\nawake again: +PONG\n"] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
+
+#[test]
+fn shared_service() {
+    let text = run("shared_service");
+    let users = text.lines().filter_map(|line| line.split_once(" uses process "));
+    let pids: Vec<u32> = users.map(|(_, pid)| pid.parse().unwrap()).collect();
+    assert!(pids.len() == 4 && pids[0] == pids[1] && pids[0] == pids[2] && pids[0] != pids[3], "{text}");
+    assert!(
+        text.contains("service server died: it exited with signal KILL\n  its last lines:\n    open\n"),
+        "{text}"
+    );
+    assert!(!is_alive(pids[3]), "it is stopped at the end");
 }
 
 #[test]
