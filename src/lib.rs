@@ -49,6 +49,8 @@ mod service;
 mod shutdown;
 mod sys;
 pub mod testkit;
+#[cfg(feature = "webdriver")]
+mod webdriver;
 
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
@@ -73,6 +75,8 @@ pub use service::{
     SharedError, SharedService, Starting, Story,
 };
 pub use sys::System;
+#[cfg(feature = "webdriver")]
+pub use webdriver::{Browser, CommandProblem, Element, Locator, Method, Session, WebDriver, WebDriverError};
 
 /// The documents of the repository, whose code is compiled with the tests.
 pub mod _documentation {

@@ -1,0 +1,149 @@
+//! What is said to a driver, and in which order: against the fake one.
+
+use childminder::{Locator, Method, WebDriver};
+use futures_lite::future::block_on;
+use serde_json::json;
+
+use super::fake::{Fake, PICTURE, text};
+use super::processes_of;
+use crate::support::is_alive;
+
+/// test_setup of PhantomJS.
+#[test]
+fn pj_1_setup_a_port_and_a_private_directory_are_told_to_the_program() {
+    let fake = Fake::new();
+    let driver = fake.driver("").dir_flag("--cookies-file={}/phantomjs.cookies");
+    let (first, second) = (driver.start().unwrap(), driver.start().unwrap());
+    assert_ne!(first.dir(), second.dir());
+    assert_ne!(first.service().port(), second.service().port());
+    let dir = text(first.dir());
+    assert_eq!(
+        fake.story()[..3],
+        [
+            format!("args --cookies-file={dir}/phantomjs.cookies"),
+            format!("TMPDIR {dir}"),
+            format!("XDG_CONFIG_HOME {dir}/config"),
+        ]
+    );
+    let mode = std::os::unix::fs::PermissionsExt::mode(&first.dir().metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(first.base_url(), format!("http://localhost:{}/wd/hub", first.service().port().unwrap()));
+}
+
+#[test]
+fn pj_4_a_session_is_opened_with_the_capabilities_that_were_edited_before() {
+    let fake = Fake::new();
+    let driver = fake
+        .driver("")
+        .capabilities(json!({ "browserName": "phantomjs", "acceptInsecureCerts": false }))
+        .capability("acceptInsecureCerts", true)
+        .capability("timeouts", json!({ "implicit": 50 }))
+        .window(800, 600);
+    let browser = driver.start().unwrap();
+    assert_eq!((browser.session_id(), browser.capabilities()), ("a/b", &json!({ "browserName": "fake" })));
+    browser.close().unwrap();
+    assert_eq!(
+        fake.story()[3..],
+        [
+            concat!(
+                r#"POST /wd/hub/session {"capabilities":{"alwaysMatch":{"acceptInsecureCerts":true,"#,
+                r#""browserName":"phantomjs","timeouts":{"implicit":50}}}}"#
+            ),
+            r#"POST /wd/hub/session/a%2Fb/window/rect {"height":600,"width":800}"#,
+            "DELETE /wd/hub/session/a%2Fb",
+        ]
+    );
+}
+
+#[test]
+fn every_command_is_the_standards() {
+    let fake = Fake::new();
+    let browser = fake.driver("").start().unwrap();
+    browser.navigate("http://localhost/\"ü\"").unwrap();
+    assert_eq!(browser.title().unwrap(), "Fake ü");
+    assert_eq!(browser.url().unwrap(), "http://localhost/");
+    let element = browser.find("#b").unwrap();
+    assert_eq!(browser.find(Locator::XPath("//b".to_owned())).unwrap(), element);
+    browser.click(&element).unwrap();
+    assert_eq!(browser.text(&element).unwrap(), "Press me");
+    assert_eq!(browser.screenshot().unwrap(), PICTURE);
+    let script = json!({ "script": "return 7", "args": [serde_json::Value::from(&element)] });
+    assert_eq!(browser.command(Method::Post, "/execute/sync", script).unwrap(), json!(null));
+    browser.command(Method::Post, "back", json!(null)).unwrap();
+    assert_eq!(browser.command(Method::Delete, "cookie", json!({ "not": "sent" })).unwrap(), json!(null));
+    drop(browser);
+    let session = "/wd/hub/session/a%2Fb";
+    assert_eq!(
+        fake.story()[4..],
+        [
+            format!(r#"POST {session}/url {{"url":"http://localhost/\"ü\""}}"#),
+            format!("GET {session}/title"),
+            format!("GET {session}/url"),
+            format!(r##"POST {session}/element {{"using":"css selector","value":"#b"}}"##),
+            format!(r#"POST {session}/element {{"using":"xpath","value":"//b"}}"#),
+            format!("POST {session}/element/e%201/click {{}}"),
+            format!("GET {session}/element/e%201/text"),
+            format!("GET {session}/screenshot"),
+            format!(
+                r#"POST {session}/execute/sync {{"args":[{{"element-6066-11e4-a52e-4f735466cecf":"e 1"}}],"script":"return 7"}}"#
+            ),
+            format!("POST {session}/back {{}}"),
+            format!("DELETE {session}/cookie"),
+            format!("DELETE {session}"),
+        ]
+    );
+}
+
+#[test]
+fn asynchronous_code_has_the_same_commands() {
+    let fake = Fake::new();
+    block_on(async {
+        let browser = fake.driver("").start_async().await.unwrap();
+        let session = browser.session();
+        session.navigate("http://localhost/").await.unwrap();
+        assert_eq!(session.title().await.unwrap(), "Fake ü");
+        assert_eq!(session.url().await.unwrap(), "http://localhost/");
+        let element = session.find("b").await.unwrap();
+        session.click(&element).await.unwrap();
+        assert_eq!(session.text(&element).await.unwrap(), "Press me");
+        assert_eq!(session.screenshot().await.unwrap(), PICTURE);
+        browser.close_async().await.unwrap();
+    });
+    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+}
+
+/// The original closed no session, and whatever had left the leader's group lived on.
+#[test]
+fn pj_5_the_session_the_processes_and_the_directory_are_gone() {
+    let fake = Fake::new();
+    let browser = fake.driver("daemon scribbles").start().unwrap();
+    let (dir, driver) = (browser.dir().to_owned(), browser.service().pid());
+    let daemon = fake.noted("daemon").unwrap().parse().unwrap();
+    assert!(is_alive(driver) && is_alive(daemon) && dir.join("deep/er").exists());
+    assert_eq!(processes_of(&dir), [driver, daemon]);
+    browser.close().unwrap();
+    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+    assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());
+}
+
+#[test]
+fn pj_5_a_drop_does_the_same_also_by_a_panic() {
+    let fake = Fake::new();
+    let mut seen = None;
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let browser = fake.driver("daemon").start().unwrap();
+        seen = Some((browser.dir().to_owned(), browser.service().pid()));
+        panic!("the test fails");
+    }));
+    assert!(panicked.is_err());
+    let (dir, driver) = seen.unwrap();
+    let daemon = fake.noted("daemon").unwrap().parse().unwrap();
+    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+    assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());
+}
+
+#[test]
+fn the_presets_can_be_looked_at() {
+    // They are started in the tests against the real programs; here only what they do not share.
+    assert!(format!("{:?}", WebDriver::geckodriver()).contains("--profile-root={}"));
+}
