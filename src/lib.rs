@@ -39,7 +39,10 @@
 mod background;
 mod backoff;
 mod host;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+#[cfg_attr(
+    not(any(test, feature = "webdriver")),
+    expect(dead_code, reason = "a whole answer is for `webdriver`")
+)]
 mod http;
 mod machine;
 mod monitor;

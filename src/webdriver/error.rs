@@ -25,7 +25,7 @@ pub enum WebDriverError {
     /// The private directory could not be made.
     Directory(io::Error),
     /// The program did not come up.
-    Start(Box<NotReady>),
+    Start(NotReady),
     /// A command failed.
     Command {
         /// Which one: its method, and its path without the session.
@@ -83,7 +83,7 @@ impl std::error::Error for WebDriverError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Port(error) | Self::Directory(error) | Self::Remove { source: error, .. } => Some(error),
-            Self::Start(error) => Some(&**error),
+            Self::Start(error) => Some(error),
             Self::Stop(error) => Some(error),
             Self::Command { problem, .. } => Some(problem),
             Self::Capabilities(_) | Self::PortFlag(_) | Self::Left(_) => None,

@@ -235,7 +235,7 @@ impl WebDriver {
         // Before the service, so that it goes after it.
         let dir = PrivateDir::create().map_err(WebDriverError::Directory)?;
         let service = self.service(&port, &dir).start_async().await;
-        let service = service.map_err(|error| WebDriverError::Start(Box::new(error)))?;
+        let service = service.map_err(WebDriverError::Start)?;
 
         let remote = Remote::new(port.number(), &self.base_path);
         let wanted = self.family.complete(wanted.clone(), self.headless, dir.path(), Surroundings::look());

@@ -102,7 +102,7 @@ impl Program {
             thread::park();
         }
         if !self.is("no-marker") {
-            println!("[INFO  - 2026-11-21T12:34:56.789Z] GhostDriver - Main - running on port {}", self.port);
+            println!("[WARN  - 2026-11-21T12:34:56.789Z] GhostDriver - Main - running on port {}", self.port);
         }
         if self.is("no-port") {
             thread::park();

@@ -1,12 +1,15 @@
 //! What is said to a driver, and in which order: against the fake one.
 
-use childminder::{Locator, Method, WebDriver};
+use std::path::Path;
+use std::sync::{Mutex, mpsc};
+
+use childminder::{Locator, Method, WebDriver, WebDriverError};
 use futures_lite::future::block_on;
 use serde_json::json;
 
 use super::fake::{Fake, PICTURE, text};
 use super::processes_of;
-use crate::support::is_alive;
+use crate::support::{PATIENCE, alone, is_alive};
 
 /// test_setup of PhantomJS.
 #[test]
@@ -142,8 +145,61 @@ fn pj_5_a_drop_does_the_same_also_by_a_panic() {
     assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());
 }
 
+/// The command line of each preset, with the port and the directory by their names.
 #[test]
-fn the_presets_can_be_looked_at() {
-    // They are started in the tests against the real programs; here only what they do not share.
-    assert!(format!("{:?}", WebDriver::geckodriver()).contains("--profile-root={}"));
+fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
+    let command = |driver: WebDriver| {
+        let error = driver.program("/nonexistent/driver").arg("-v").start().unwrap_err();
+        let WebDriverError::Start(not_ready) = error else { panic!("{error}") };
+        let words = not_ready.command.split([' ', '=']).map(|word| match Path::new(word) {
+            _ if word.parse::<u16>().is_ok() => "PORT",
+            path if path.starts_with(std::env::temp_dir()) => {
+                assert!(!path.exists(), "{word} is left");
+                "DIR"
+            }
+            _ => word,
+        });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(command(WebDriver::chromedriver()), "/nonexistent/driver -v --port PORT");
+    assert_eq!(command(WebDriver::geckodriver()), "/nonexistent/driver -v --port PORT --profile-root DIR");
+    assert_eq!(command(WebDriver::custom("x").port_flag("-p {}")), "/nonexistent/driver -v -p PORT");
+}
+
+/// The format of PhantomJS.
+#[test]
+fn pj_3_its_log_lines_reach_the_log_with_level_name_and_time() {
+    alone("webdriver::fixture::pj_3_its_log_lines_reach_the_log_with_level_name_and_time", || {
+        let (sender, lines) = mpsc::channel();
+        log::set_boxed_logger(Box::new(Teller(Mutex::new(sender)))).expect("the only logger of this process");
+        log::set_max_level(log::LevelFilter::Info);
+        let fake = Fake::new();
+        let format = r"\[{levelname} +- {Y}-{m}-{d}T{H}:{M}:{S}\.{msecs}Z\] {name} - {message}";
+        let browser = fake.driver("").output_format(format).start().unwrap();
+        let port = browser.service().port().unwrap();
+        let told = std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok());
+        let line = told.into_iter().find(|line| line.contains("running on port")).unwrap();
+        assert_eq!(
+            line,
+            format!("GhostDriver WARN Main - running on port {port} at 2026-11-21T12:34:56.789Z")
+        );
+    });
+}
+
+/// Tells what is logged: target, level, message and time.
+struct Teller(Mutex<mpsc::Sender<String>>);
+
+impl log::Log for Teller {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let time = record.key_values().get("timestamp".into());
+        let time = time.map(|time| format!(" at {time}")).unwrap_or_default();
+        let line = format!("{} {} {}{time}", record.target(), record.level(), record.args());
+        self.0.lock().expect("nothing panics in here").send(line).expect("the test listens");
+    }
+
+    fn flush(&self) {}
 }

@@ -1,13 +1,15 @@
 //! Whatever goes wrong is told in full, and leaves nothing.
 
-use std::time::Duration;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use childminder::{CommandProblem, Method, WebDriver, WebDriverError};
 use serde_json::json;
 
 use super::fake::Fake;
 use super::processes_of;
-use crate::support::is_alive;
+use crate::support::{PATIENCE, is_alive};
 
 #[test]
 fn what_the_driver_refuses_is_told_with_its_last_words() {
@@ -102,4 +104,48 @@ fn what_cannot_work_is_refused_before_anything_is_started() {
         "the port flag has no {} for the port: \"--port\""
     );
     assert_eq!(fake.story(), [""; 0]);
+}
+
+#[test]
+#[ignore = "no test, but a program that tests start"]
+fn forgetful() {
+    let fake = Fake::new();
+    let browser = fake.driver("daemon").start().unwrap();
+    println!("dir {}", browser.dir().display());
+    std::mem::forget(browser);
+    if std::env::var_os(ABORTS).is_some() {
+        std::process::abort();
+    }
+    std::process::exit(0);
+}
+
+const ABORTS: &str = "FORGETFUL_ABORTS";
+
+/// Runs that program to its end: the directory of its browser.
+fn run_forgetful(configure: impl FnOnce(&mut Command) -> &mut Command) -> PathBuf {
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "webdriver::trouble::forgetful", "--ignored", "--nocapture"]);
+    let output = configure(&mut program).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let dir = text.lines().find_map(|line| line.split_once("dir ")).unwrap_or_else(|| panic!("{text}")).1;
+    PathBuf::from(dir)
+}
+
+/// Statics are never dropped.
+#[test]
+fn pj_5_a_browser_that_nobody_drops_is_gone_when_the_process_has_exited() {
+    let dir = run_forgetful(|program| program);
+    assert_eq!((dir.exists(), processes_of(&dir)), (false, vec![]));
+}
+
+/// A process that is killed does nothing any more; the guardian of its services does, except for the directory.
+#[test]
+fn f_45_pj_5_no_process_of_a_browser_outlives_one_that_aborts() {
+    let dir = run_forgetful(|program| program.env(ABORTS, "1"));
+    let deadline = Instant::now() + PATIENCE;
+    while !processes_of(&dir).is_empty() {
+        assert!(Instant::now() < deadline, "left: {:?}", processes_of(&dir));
+        std::thread::yield_now();
+    }
+    std::fs::remove_dir_all(dir).unwrap();
 }
