@@ -62,7 +62,7 @@ pub struct WebDriver {
 
 /// Which program.
 impl WebDriver {
-    /// Chromium, Chrome, and their relatives: `chromedriver` from PATH, which finds the browser by itself.
+    /// Chromium or Chrome: `chromedriver` from PATH, which finds the browser by itself.
     pub fn chromedriver() -> Self {
         Self { family: Family::Chromium, ..Self::custom("chromedriver") }.marker("was started successfully")
     }

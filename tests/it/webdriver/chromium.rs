@@ -5,7 +5,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use childminder::{Browser, Locator, Port, RunningService, Service, WebDriver};
+use childminder::{Browser, Locator, Method, Port, RunningService, Service, WebDriver};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::processes_of;
@@ -59,13 +60,13 @@ fn tour(browser: &Browser, url: &str) {
     assert!(error.contains("stale element reference"), "{error}");
 }
 
-/// Who is there, and where; with the certainty that the census sees them.
-fn census(browser: &Browser) -> (PathBuf, usize) {
+/// Where it lives; with the certainty that a census of its processes sees them.
+fn home(browser: &Browser) -> PathBuf {
     let dir = browser.dir().to_owned();
     let count = processes_of(&dir).len();
     assert!(count > 3, "a browser and its driver are at least four processes, and not {count}");
     assert!(dir.join("profile").exists());
-    (dir, count)
+    dir
 }
 
 fn assert_gone(dir: &Path) {
@@ -86,7 +87,9 @@ fn pj_4_5_webdriver_loads_a_page_and_leaves_nothing() {
         for _ in 0..3 {
             let browser = driver.start().unwrap();
             tour(&browser, &url);
-            let (dir, _) = census(&browser);
+            let size = browser.command(Method::Get, "window/rect", json!(null)).unwrap();
+            assert_eq!((&size["width"], &size["height"]), (&json!(800), &json!(600)));
+            let dir = home(&browser);
             browser.close().unwrap();
             assert_gone(&dir);
         }
@@ -105,7 +108,7 @@ fn pj_5_a_panic_leaves_nothing_either() {
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let browser = WebDriver::chromedriver().start().unwrap();
             browser.navigate("data:text/html,<title>x</title>").unwrap();
-            dir = Some(census(&browser).0);
+            dir = Some(home(&browser));
             let _missing = browser.find("#missing").unwrap();
         }));
         let message = *panicked.unwrap_err().downcast::<String>().unwrap();

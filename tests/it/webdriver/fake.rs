@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::env;
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -33,16 +32,16 @@ impl Fake {
 
     /// How to start it. `manners` is a list of words: how it differs from a polite one.
     pub(crate) fn driver(&self, manners: &str) -> WebDriver {
-        WebDriver::custom(env::current_exe().expect("the test binary"))
-            .arg("--exact")
-            .arg("webdriver::fake::program")
-            .arg("--ignored")
-            .arg("--nocapture")
-            // What is behind it, the test harness takes for the names of other tests.
-            .arg("--")
-            .port_flag("{}")
-            .marker("running on port")
-            .base_path("/wd/hub")
+        self.play(WebDriver::custom("fake"), manners).marker("running on port").base_path("/wd/hub")
+    }
+
+    /// Has it play the program of a preset.
+    pub(crate) fn play(&self, preset: WebDriver, manners: &str) -> WebDriver {
+        // What is behind `--`, the test harness takes for the names of other tests.
+        ["--exact", "webdriver::fake::program", "--ignored", "--nocapture", "--"]
+            .into_iter()
+            .fold(preset, WebDriver::arg)
+            .program(env::current_exe().expect("the test binary"))
             .env(DIARY, self.diary())
             .env(MANNERS, manners)
     }
@@ -51,7 +50,7 @@ impl Fake {
         self.dir.path().join("diary")
     }
 
-    /// What it has written down so far. Ports and directories have become their names.
+    /// What it has written down so far.
     pub(crate) fn story(&self) -> Vec<String> {
         let text = fs::read_to_string(self.diary()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
@@ -67,7 +66,8 @@ impl Fake {
 #[ignore = "no test, but a program that tests start"]
 fn program() {
     let mut args = env::args().skip_while(|arg| arg != "--").skip(1);
-    let port: u16 = args.next().expect("the port").parse().expect("a number");
+    let port = args.next().expect("the port");
+    let port: u16 = port.trim_start_matches("--port=").parse().expect("a number");
     let manners = env::var(MANNERS).expect("manners");
     let diary = OpenOptions::new().create(true).append(true).open(env::var_os(DIARY).expect("a diary"));
     Program { port, manners, diary: diary.expect("the diary opens"), hung: Vec::new() }.run(args);
@@ -101,8 +101,11 @@ impl Program {
         if self.is("mute") {
             thread::park();
         }
-        if !self.is("no-marker") {
-            println!("[WARN  - 2026-11-21T12:34:56.789Z] GhostDriver - Main - running on port {}", self.port);
+        let Self { port, .. } = self;
+        if self.is("firefox") {
+            println!("1763726400000\tgeckodriver\tINFO\tListening on 127.0.0.1:{port}");
+        } else if !self.is("no-marker") {
+            println!("[WARN  - 2026-11-21T12:34:56.789Z] GhostDriver - Main - running on port {port}");
         }
         if self.is("no-port") {
             thread::park();
@@ -156,13 +159,13 @@ impl Program {
             println!("refusing: {error}");
             Answer::Say(status, format!("{{\"value\":{value}}}"))
         };
-        match request {
-            "POST /wd/hub/session" if self.is("no-session") => refusal(500, "session not created"),
-            "POST /wd/hub/session" if self.is("no-id") => value("{}"),
-            "POST /wd/hub/session" => value(r#"{"sessionId":"a/b","capabilities":{"browserName":"fake"}}"#),
-            "DELETE /wd/hub/session/a%2Fb" if self.is("clings") => Answer::Hang,
-            "DELETE /wd/hub/session/a%2Fb" => value("null"),
-            _ => match request.split_once("/wd/hub/session/a%2Fb/").expect("within the session").1 {
+        match request.replace("/wd/hub", "").as_str() {
+            "POST /session" if self.is("no-session") => refusal(500, "session not created"),
+            "POST /session" if self.is("no-id") => value("{}"),
+            "POST /session" => value(r#"{"sessionId":"a/b","capabilities":{"browserName":"fake"}}"#),
+            "DELETE /session/a%2Fb" if self.is("clings") => Answer::Hang,
+            "DELETE /session/a%2Fb" => value("null"),
+            request => match request.split_once("/session/a%2Fb/").expect("within the session").1 {
                 "title" => value(r#""Fake \u00fc""#),
                 "url" if request.starts_with("GET") => value(r#""http://localhost/""#),
                 "element" => value(r#"{"element-6066-11e4-a52e-4f735466cecf":"e 1"}"#),
@@ -195,9 +198,4 @@ fn scribble() {
             let _ = fs::write(dir.join(format!("deep/er/{}", i % 1000)), b"x");
         }
     });
-}
-
-/// As an argument of a test.
-pub(crate) fn text(value: impl AsRef<OsStr>) -> String {
-    value.as_ref().to_string_lossy().into_owned()
 }

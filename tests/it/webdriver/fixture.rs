@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
-use childminder::{Locator, Method, WebDriver, WebDriverError};
+use childminder::{Cause, Locator, Method, WebDriver, WebDriverError};
 use futures_lite::future::block_on;
 use serde_json::json;
 
-use super::fake::{Fake, PICTURE, text};
+use super::fake::{Fake, PICTURE};
 use super::processes_of;
 use crate::support::{PATIENCE, alone, is_alive};
 
@@ -19,7 +19,7 @@ fn pj_1_setup_a_port_and_a_private_directory_are_told_to_the_program() {
     let (first, second) = (driver.start().unwrap(), driver.start().unwrap());
     assert_ne!(first.dir(), second.dir());
     assert_ne!(first.service().port(), second.service().port());
-    let dir = text(first.dir());
+    let dir = first.dir().display();
     assert_eq!(
         fake.story()[..3],
         [
@@ -100,8 +100,10 @@ fn every_command_is_the_standards() {
 #[test]
 fn asynchronous_code_has_the_same_commands() {
     let fake = Fake::new();
-    block_on(async {
-        let browser = fake.driver("").start_async().await.unwrap();
+    let driver = fake.driver("");
+    // An executor with threads wants futures that can be sent.
+    block_on(smol::spawn(async move {
+        let browser = driver.start_async().await.unwrap();
         let session = browser.session();
         session.navigate("http://localhost/").await.unwrap();
         assert_eq!(session.title().await.unwrap(), "Fake ü");
@@ -111,7 +113,7 @@ fn asynchronous_code_has_the_same_commands() {
         assert_eq!(session.text(&element).await.unwrap(), "Press me");
         assert_eq!(session.screenshot().await.unwrap(), PICTURE);
         browser.close_async().await.unwrap();
-    });
+    }));
     assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
 }
 
@@ -151,6 +153,7 @@ fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
     let command = |driver: WebDriver| {
         let error = driver.program("/nonexistent/driver").arg("-v").start().unwrap_err();
         let WebDriverError::Start(not_ready) = error else { panic!("{error}") };
+        assert!(matches!(not_ready.cause, Cause::Spawn(_)), "{not_ready}");
         let words = not_ready.command.split([' ', '=']).map(|word| match Path::new(word) {
             _ if word.parse::<u16>().is_ok() => "PORT",
             path if path.starts_with(std::env::temp_dir()) => {
@@ -164,6 +167,26 @@ fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
     assert_eq!(command(WebDriver::chromedriver()), "/nonexistent/driver -v --port PORT");
     assert_eq!(command(WebDriver::geckodriver()), "/nonexistent/driver -v --port PORT --profile-root DIR");
     assert_eq!(command(WebDriver::custom("x").port_flag("-p {}")), "/nonexistent/driver -v -p PORT");
+}
+
+#[test]
+fn pj_2_4_geckodriver_says_that_it_listens_and_runs_firefox_unseen() {
+    let fake = Fake::new();
+    let browser = fake.play(WebDriver::geckodriver(), "firefox").start().unwrap();
+    let dir = browser.dir().display().to_string();
+    browser.close().unwrap();
+    let story = fake.story();
+    assert_eq!(story[0], format!("args --profile-root={dir}"));
+    assert_eq!(
+        story[3..],
+        [
+            concat!(
+                r#"POST /session {"capabilities":{"alwaysMatch":"#,
+                r#"{"moz:firefoxOptions":{"args":["-headless"]}}}}"#
+            ),
+            "DELETE /session/a%2Fb",
+        ]
+    );
 }
 
 /// The format of PhantomJS.
