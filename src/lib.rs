@@ -45,7 +45,10 @@
 mod background;
 mod backoff;
 mod host;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+#[cfg_attr(
+    not(any(test, feature = "webdriver")),
+    expect(dead_code, reason = "a whole answer is for `webdriver`")
+)]
 mod http;
 mod machine;
 mod monitor;
@@ -55,6 +58,8 @@ mod service;
 mod shutdown;
 mod sys;
 pub mod testkit;
+#[cfg(feature = "webdriver")]
+mod webdriver;
 
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
@@ -79,6 +84,8 @@ pub use service::{
     SharedError, SharedService, Starting, Story,
 };
 pub use sys::System;
+#[cfg(feature = "webdriver")]
+pub use webdriver::{Browser, CommandProblem, Element, Locator, Method, Session, WebDriver, WebDriverError};
 
 /// The documents of the repository, whose code is compiled with the tests.
 pub mod _documentation {

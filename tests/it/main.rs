@@ -16,3 +16,5 @@ mod support;
 mod sys;
 mod testkit;
 mod tidy;
+#[cfg(feature = "webdriver")]
+mod webdriver;

@@ -2,5 +2,6 @@
 
 mod ending;
 mod invalid;
+mod mongodb;
 mod port;
 mod readiness;
