@@ -1,4 +1,4 @@
-//! childminder keeps child processes alive.
+//! childminder keeps child processes alive, and brings up real servers for tests.
 //!
 //! A [`ProcessMonitor`] keeps named processes up: it restarts them at once when they had lived for a while, and after
 //! doubling delays when they had not; it stops them with their whole group, politely and then with KILL, and says when
@@ -23,6 +23,9 @@
 //! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
 //!   [`WriterSink`], [`Callback`] and [`Tail`]; [`Records`], for programs whose lines have a level and a date that a
 //!   [`Pattern`] can find; and [`TestOutput`], for tests.
+//! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
+//!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
+//! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
 //!
@@ -32,6 +35,9 @@
 //! it there are at most three helpers, whatever the number of children: the event loop of `async-io`, the clock of
 //! `futures-timer`, and one for sinks, started when there is first something to tell, so that a slow sink holds up nothing but output.
 //!
+//! A [`Service`] has a monitor of its own, in the background: two threads. For all services of a process there is one
+//! small guardian process more, which kills them if this process ends without stopping them.
+//!
 //! # Panics
 //!
 //! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
@@ -39,7 +45,10 @@
 mod background;
 mod backoff;
 mod host;
-#[cfg_attr(not(test), expect(dead_code, reason = "for `webdriver`"))]
+#[cfg_attr(
+    not(any(test, feature = "webdriver")),
+    expect(dead_code, reason = "a whole answer is for `webdriver`")
+)]
 mod http;
 mod machine;
 mod monitor;
@@ -49,6 +58,8 @@ mod service;
 mod shutdown;
 mod sys;
 pub mod testkit;
+#[cfg(feature = "webdriver")]
+mod webdriver;
 
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
@@ -73,6 +84,8 @@ pub use service::{
     SharedError, SharedService, Starting, Story,
 };
 pub use sys::System;
+#[cfg(feature = "webdriver")]
+pub use webdriver::{Browser, CommandProblem, Element, Locator, Method, Session, WebDriver, WebDriverError};
 
 /// The documents of the repository, whose code is compiled with the tests.
 pub mod _documentation {

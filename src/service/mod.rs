@@ -135,7 +135,8 @@ impl Service {
         self
     }
 
-    /// Lets it live on when this process ends without stopping it. Default: it dies with this process, be that killed.
+    /// Lets it live on when this process ends without stopping it. Default: it dies with this process, be that killed
+    /// ([`Spec::die_with_parent`]). That takes a `/bin/sh`; where there is none, a service can only start with this.
     pub fn outlive_parent(self) -> Self {
         self.with(|spec| spec.die_with_parent(false))
     }

@@ -107,3 +107,18 @@ fn log_format() {
         assert!(text.contains(line), "{line}in\n{text}");
     }
 }
+
+#[cfg(feature = "webdriver")]
+#[test]
+fn browser() {
+    let text = run("browser");
+    if text.starts_with("skipped: ") {
+        return crate::support::skip("examples::browser", text.trim_end());
+    }
+    assert!(
+        text.starts_with("the title is \"A shop\"\nthe heading is \"One apple\"\nthe picture is a PNG\n"),
+        "{text}"
+    );
+    assert!(text.contains("POST element failed: no such element"), "{text}");
+    assert!(text.ends_with("gone: true\n"), "{text}");
+}

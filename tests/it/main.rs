@@ -17,3 +17,5 @@ mod support;
 mod sys;
 mod testkit;
 mod tidy;
+#[cfg(feature = "webdriver")]
+mod webdriver;

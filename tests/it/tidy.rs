@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("shutdown", &["sys"]),
     ("background", &["shutdown", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
-    ("webdriver", &["host", "http", "machine", "ready", "service"]),
+    ("webdriver", &["http", "machine", "monitor", "service", "shutdown"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::background::Background;
 use crate::shutdown;
+use crate::sys::alone::heed_signals;
 
 const MARK: &str = "CHILDMINDER_TEST_VICTIM";
 
@@ -35,6 +36,7 @@ impl Victim {
     /// `None` in the victim itself.
     fn start(test: &str) -> Option<Self> {
         if std::env::var_os(MARK).is_some() {
+            heed_signals();
             return None;
         }
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -49,3 +49,12 @@ pub(crate) fn passes_alone(name: &str, body: impl FnOnce()) {
 pub(crate) fn text(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("\n")
 }
+
+/// Gives INT and TERM back their default effect in this process. A shell that runs a test suite in the background has
+/// INT ignored for all of it, and who was started with a signal ignored is to leave it so.
+pub(crate) fn heed_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the default effect runs nothing of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}

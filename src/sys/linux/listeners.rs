@@ -185,8 +185,8 @@ mod tests {
         assert_eq!(first_served(&all[..2], v4), [2]);
         assert_eq!(first_served(&all[..2], v6), [1]);
         assert_eq!(first_served(&all[..1], v4), [1]);
-        assert_eq!(first_served(&all[1..2], v6), []);
-        assert_eq!(first_served(&all[4..5], v4), []);
+        assert_eq!(first_served(&all[1..2], v6), [0; 0]);
+        assert_eq!(first_served(&all[4..5], v4), [0; 0]);
         let twins = [all[0], Listener { inode: 9, ..all[0] }];
         assert_eq!(first_served(&twins, v4), [1, 9]);
     }

@@ -176,6 +176,6 @@ mod tests {
             entry(30, 10, 30, 30),
         ];
         assert_eq!(Vec::from_iter(kin_of(20, &all)), [20, 21, 22, 23, 24, 26]);
-        assert_eq!(Vec::from_iter(kin_of(99, &all)), []);
+        assert_eq!(Vec::from_iter(kin_of(99, &all)), [0; 0]);
     }
 }

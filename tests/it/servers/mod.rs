@@ -29,7 +29,7 @@ fn up_and_down(server: impl Fn(&Port) -> Service, speak: impl Fn(&RunningService
         assert!(!listens(port.number()));
         drop(port);
         let census = Census::settled();
-        census.assert_unchanged_since(before.get_or_insert(census.clone()));
+        census.assert_unchanged_since(before.get_or_insert_with(|| census.clone()));
     }
     println!("{TIMES} times up and down; ready after {:?} on average", ready / TIMES);
 }

@@ -41,7 +41,7 @@ fn with_family(name: &str, end: fn(RunningService)) -> Victim {
 
 /// The same, up to the end of all of them.
 fn ends(name: &str, end: fn(RunningService)) -> ExitStatus {
-    let mut victim = with_family(name, end);
+    let victim = with_family(name, end);
     victim.go_on();
     let (status, after) = victim.wait_and_look();
     println!("nobody is left {after:?} after the end");

@@ -4,6 +4,7 @@ mod ending;
 mod given;
 mod invalid;
 mod killed;
+mod mongodb;
 mod parallel;
 mod port;
 mod readiness;

@@ -70,7 +70,7 @@ impl Victim {
     }
 
     /// Sends it a line, for which its body may wait.
-    pub(crate) fn go_on(&mut self) {
+    pub(crate) fn go_on(&self) {
         let mut stdin = self.process.stdin.as_ref().expect("piped");
         stdin.write_all(b"\n").expect("it reads");
     }

@@ -1,0 +1,119 @@
+//! The real thing: chromedriver and Chromium.
+
+use std::env;
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use childminder::{Browser, Locator, Method, Port, RunningService, Service, WebDriver};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::processes_of;
+use crate::support::{alone, skip};
+
+const PAGE: &str = "<!DOCTYPE html><title>A page</title><h1>Hello</h1>
+<button onclick=\"document.querySelector('h1').textContent = 'Pressed'\">Press <b>me</b></button>
+<a href=second.html>next page</a>";
+
+/// Whether these programs are there. Where they must be, in CI, they had better.
+fn have(programs: &[&str], test: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let is_there = |program: &str| env::split_paths(&path).any(|dir| dir.join(program).exists());
+    let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert_ne!(env::var("CI").as_deref(), Ok("true"), "{test} needs {missing:?}, and CI must have it");
+    skip(test, &format!("{missing:?} is missing"));
+    false
+}
+
+/// A web server with the page, and what it serves.
+fn website() -> (RunningService, String, TempDir) {
+    let files = TempDir::new().unwrap();
+    fs::write(files.path().join("index.html"), PAGE).unwrap();
+    fs::write(files.path().join("second.html"), "<title>Second</title>").unwrap();
+    let port = Port::reserve().unwrap();
+    let server = Service::new("python3")
+        .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()])
+        .cwd(files.path())
+        .port(&port)
+        .start()
+        .unwrap();
+    (server, format!("http://127.0.0.1:{port}/"), files)
+}
+
+fn tour(browser: &Browser, url: &str) {
+    browser.navigate(url).unwrap();
+    assert_eq!(browser.title().unwrap(), "A page");
+    assert_eq!(browser.url().unwrap(), url);
+    let (heading, button) = (browser.find("h1").unwrap(), browser.find("button").unwrap());
+    assert_eq!(browser.text(&button).unwrap(), "Press me");
+    browser.click(&button).unwrap();
+    assert_eq!(browser.text(&heading).unwrap(), "Pressed");
+    let picture = browser.screenshot().unwrap();
+    assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n") && picture.len() > 1000, "{} bytes", picture.len());
+    browser.click(&browser.find(Locator::LinkText("next page".to_owned())).unwrap()).unwrap();
+    assert_eq!(browser.title().unwrap(), "Second");
+    let error = browser.text(&heading).unwrap_err().to_string();
+    assert!(error.contains("stale element reference"), "{error}");
+}
+
+/// Where it lives; with the certainty that a census of its processes sees them.
+fn home(browser: &Browser) -> PathBuf {
+    let dir = browser.dir().to_owned();
+    let count = processes_of(&dir).len();
+    assert!(count > 3, "a browser and its driver are at least four processes, and not {count}");
+    assert!(dir.join("profile").exists());
+    dir
+}
+
+fn assert_gone(dir: &Path) {
+    assert_eq!(processes_of(dir), [0; 0]);
+    assert!(!dir.exists());
+}
+
+/// test_webdriver of PhantomJS, and what it left behind.
+#[test]
+fn pj_4_5_webdriver_loads_a_page_and_leaves_nothing() {
+    let name = "webdriver::chromium::pj_4_5_webdriver_loads_a_page_and_leaves_nothing";
+    if !have(&["chromedriver", "chromium", "python3"], name) {
+        return;
+    }
+    alone(name, || {
+        let (server, url, _files) = website();
+        let driver = WebDriver::chromedriver().window(800, 600);
+        for _ in 0..3 {
+            let browser = driver.start().unwrap();
+            tour(&browser, &url);
+            let size = browser.command(Method::Get, "window/rect", json!(null)).unwrap();
+            assert_eq!((&size["width"], &size["height"]), (&json!(800), &json!(600)));
+            let dir = home(&browser);
+            browser.close().unwrap();
+            assert_gone(&dir);
+        }
+        server.stop().unwrap();
+    });
+}
+
+#[test]
+fn pj_5_a_panic_leaves_nothing_either() {
+    let name = "webdriver::chromium::pj_5_a_panic_leaves_nothing_either";
+    if !have(&["chromedriver", "chromium"], name) {
+        return;
+    }
+    alone(name, || {
+        let mut dir = None;
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let browser = WebDriver::chromedriver().start().unwrap();
+            browser.navigate("data:text/html,<title>x</title>").unwrap();
+            dir = Some(home(&browser));
+            let _missing = browser.find("#missing").unwrap();
+        }));
+        let message = *panicked.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("POST element failed: no such element"), "{message}");
+        assert!(message.contains("was started successfully"), "{message}");
+        assert_gone(&dir.unwrap());
+    });
+}
