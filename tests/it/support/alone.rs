@@ -95,6 +95,7 @@ fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
 }
 
 fn inner(body: impl FnOnce()) {
+    heed_signals();
     set_child_subreaper(Pid::from_raw(1)).expect("a subreaper");
     body();
     // What was killed a moment ago may take another to die.
@@ -113,6 +114,16 @@ fn inner(body: impl FnOnce()) {
         panic!("children are left: {:#?}", Census::take())
     };
     futures_lite::future::block_on(futures_lite::future::or(everybody_is_gone, late));
+}
+
+/// Gives INT and TERM back their default effect in a process of a test's own. A shell that runs a test suite in the
+/// background has INT ignored for all of it.
+#[expect(unsafe_code, reason = "the whole process changes, which no safe function offers")]
+pub(crate) fn heed_signals() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the default effect runs nothing of ours.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// Gives root up for good, in all threads of a process that runs a test alone.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use async_io::{Timer, block_on};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::alone::heed_signals;
 use super::{Scratch, is_alive};
 
 /// What a victim says begins with this: the test harness in it speaks, too.
@@ -36,6 +37,7 @@ impl Victim {
     /// calling test below the crate; the test is called again in the victim, where this does not return.
     pub(crate) fn start(name: &str, body: impl FnOnce(&dyn Fn(&str))) -> Self {
         if env::var_os(Self::MARK).is_some() {
+            heed_signals();
             body(&|text| println!("{PREFIX}{text}"));
             let _ = io::stdin().read_to_end(&mut Vec::new());
             std::process::exit(0);
