@@ -46,8 +46,10 @@ impl Census {
             // With all monitors gone, nobody else waits for anybody.
             while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
             let census = Self::take();
-            let ours = census.threads.iter().any(|thread| thread.starts_with("childminder"));
-            if census.children.is_empty() && !ours {
+            // The one that waits for SIGCHLD, where there is one, stays.
+            let of_a_monitor =
+                |thread: &String| thread.starts_with("childminder") && thread != "childminder-sig";
+            if census.children.is_empty() && !census.threads.iter().any(of_a_monitor) {
                 return census;
             }
             assert!(begin.elapsed() < PATIENCE, "this does not go: {census:#?}");

@@ -22,7 +22,7 @@ impl Scratch {
     }
 
     /// What is in it.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
+    fn files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).expect("it is there");
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }

@@ -78,9 +78,11 @@ impl Victim {
     }
 
     /// Kills it, and looks at what it leaves as [`wait_and_look`](Self::wait_and_look) does.
-    pub(crate) fn kill_and_look(self, signal: Signal) -> Duration {
+    pub(crate) fn kill_and_look(mut self, signal: Signal) -> Duration {
         let pid = Pid::from_child(&self.process);
         kill_process(pid, signal).expect("it is there");
+        // The end of its input could be faster than the signal.
+        let _stdin = self.process.stdin.take();
         let (status, after) = self.wait_and_look();
         assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
         after
@@ -93,7 +95,7 @@ impl Victim {
     ///
     /// If somebody is alive one second later, or a temporary file is there.
     pub(crate) fn wait_and_look(mut self) -> (ExitStatus, Duration) {
-        // This closes its input first.
+        // If its input is still open, this closes it first.
         let status = self.process.wait().expect("wait");
         let ended = Instant::now();
         loop {
