@@ -1,15 +1,31 @@
 //! The look before the start: is the place free where the process is to answer?
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
+use rustix::net::{SocketAddrUnix, getsockname};
 
-use crate::host::{Holder, Host, ProbeError, Target};
+use crate::host::{Holder, Host, ProbeError, Spec, Target};
 
 /// On this machine a connection is made or refused at once. If it is neither, there is somebody, and too busy.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether the process is given a socket that listens there already: then an answer is nobody else's.
+pub(super) fn is_given(spec: &Spec, target: &Target) -> bool {
+    let listeners = spec.get_descriptors().take(spec.count_listeners());
+    let mut addresses = listeners.filter_map(|(_, listener)| getsockname(listener).ok());
+    addresses.any(|address| match target {
+        Target::Port(port) | Target::Http { port, .. } => {
+            SocketAddr::try_from(address).is_ok_and(|address| address.port() == *port)
+        }
+        Target::Unix(path) => SocketAddrUnix::try_from(address)
+            .is_ok_and(|address| address.path_bytes() == Some(path.as_os_str().as_bytes())),
+    })
+}
 
 /// Asks at each of these places once.
 pub(super) async fn check(host: Arc<dyn Host>, targets: Vec<Target>) -> Result<(), Taken> {

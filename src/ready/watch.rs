@@ -110,12 +110,13 @@ impl Watch {
         UntilReady::new(self.host.clone(), session, gate, mem::take(&mut *self.bells()))
     }
 
-    /// Whether nobody answers yet where the process is to (F-82). Where anybody may answer, nobody is asked.
+    /// Whether nobody answers yet where the process of `spec` is to (F-82). Where anybody may answer, nobody is asked, nor
+    /// where the spec gives a socket that listens already.
     ///
     /// # Errors
     ///
     /// [`Taken`]: where, and who it is.
-    pub(crate) fn check_free(&self) -> impl Future<Output = Result<(), Taken>> + Send + use<> {
+    pub(crate) fn check_free(&self, spec: &Spec) -> impl Future<Output = Result<(), Taken>> + Send + use<> {
         let targets = self.leaves().into_iter().filter_map(|leaf| match leaf {
             Leaf::Answers { target, anybody: false } => Some(target),
             Leaf::Answers { anybody: true, .. }
@@ -125,7 +126,8 @@ impl Watch {
             | Leaf::Notify(_)
             | Leaf::SdNotify => None,
         });
-        vacancy::check(self.host.clone(), targets.collect())
+        let targets = targets.filter(|target| !vacancy::is_given(spec, target)).collect();
+        vacancy::check(self.host.clone(), targets)
     }
 
     /// In the order in which the gate numbers them.

@@ -136,7 +136,7 @@ impl Recipe {
 
     /// Nobody may answer yet where the service is to.
     async fn check_free(&self) -> Result<(), NotReady> {
-        self.watch.check_free().await.map_err(|taken| self.story(Cause::Taken(taken)).into())
+        self.watch.check_free(&self.spec).await.map_err(|taken| self.story(Cause::Taken(taken)).into())
     }
 
     fn story(&self, cause: Cause) -> Story {

@@ -48,7 +48,8 @@ while True:
     // Nobody is there to serve it yet; but it is not refused.
     let mut early = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
     let service = Service::from_spec(spec).expect_output("serving").min_uptime(Duration::ZERO);
-    let _running = service.start().unwrap();
+    // That somebody listens there already is as it should be: the socket is its own.
+    let _running = service.expect_port(port.number()).start().unwrap();
     let mut heard = String::new();
     early.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "hello");

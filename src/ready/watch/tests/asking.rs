@@ -45,7 +45,7 @@ fn sv_21_a_command_is_killed_when_it_is_not_needed_any_more() {
 
 fn free(town: Town, condition: Condition) -> Result<(), String> {
     let trial = Trial::in_town(town, Script::new(), condition);
-    let free = trial.sim.block_on(trial.watch.check_free());
+    let free = trial.sim.block_on(trial.watch.check_free(&Spec::new("x")));
     assert!(trial.is_at_rest());
     free.map_err(|taken| taken.to_string())
 }

@@ -98,15 +98,16 @@ fn f_82_a_real_port_of_its_own_is_ready_and_that_of_a_stranger_is_not() {
 fn f_82_a_real_place_is_free_or_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let taken = block_on(watch(Condition::http(port, "/")).check_free()).unwrap_err();
+    let taken = block_on(watch(Condition::http(port, "/")).check_free(&Spec::new("x"))).unwrap_err();
     assert_eq!(taken.target, Target::Port(port));
     assert_ne!(taken.by, Holder::Own);
 
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("socket");
-    block_on(watch(Condition::unix(&path)).check_free()).unwrap();
+    block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x"))).unwrap();
     drop(UnixListener::bind(&path).unwrap());
-    block_on(watch(Condition::unix(&path)).check_free()).expect("a socket that nobody listens on");
+    block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x")))
+        .expect("a socket that nobody listens on");
 }
 
 #[test]
