@@ -32,7 +32,7 @@ pub enum WebDriverError {
         command: String,
         /// Why.
         problem: CommandProblem,
-        /// The last lines that the program wrote, the oldest first.
+        /// The last lines of the program that had come by then, the oldest first.
         tail: Vec<String>,
     },
     /// The driver, or one of its group, has outlived KILL.

@@ -8,7 +8,7 @@ use futures_lite::future::block_on;
 use serde_json::json;
 
 use super::fake::{Fake, PICTURE};
-use super::processes_of;
+use super::{processes_of, wait_until};
 use crate::support::{PATIENCE, alone, is_alive};
 
 /// test_setup of PhantomJS.
@@ -125,7 +125,8 @@ fn pj_5_the_session_the_processes_and_the_directory_are_gone() {
     let (dir, driver) = (browser.dir().to_owned(), browser.service().pid());
     let daemon = fake.noted("daemon").unwrap().parse().unwrap();
     assert!(is_alive(driver) && is_alive(daemon) && dir.join("deep/er").exists());
-    assert_eq!(processes_of(&dir), [driver, daemon]);
+    // While it executes another program, a process shows nothing.
+    wait_until(|| processes_of(&dir) == [driver, daemon]);
     browser.close().unwrap();
     assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
     assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());

@@ -8,6 +8,9 @@ mod trouble;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Instant;
+
+use crate::support::PATIENCE;
 
 /// The processes that name `dir` in their environment or their arguments.
 fn processes_of(dir: &Path) -> Vec<u32> {
@@ -19,4 +22,13 @@ fn processes_of(dir: &Path) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| names(*pid, "environ") || names(*pid, "cmdline")).collect()
+}
+
+/// Waits for something that comes by itself.
+fn wait_until(so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "it did not come within {PATIENCE:?}");
+        std::thread::yield_now();
+    }
 }

@@ -2,25 +2,33 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use childminder::{CommandProblem, Method, WebDriver, WebDriverError};
 use serde_json::json;
 
 use super::fake::Fake;
-use super::processes_of;
-use crate::support::{PATIENCE, is_alive};
+use super::{processes_of, wait_until};
+use crate::support::is_alive;
 
 #[test]
 fn what_the_driver_refuses_is_told_with_its_last_words() {
     let fake = Fake::new();
     let browser = fake.driver("").start().unwrap();
+    // Its output comes by another way than its answers.
+    let marker = |line: &String| line.contains("running on port");
+    wait_until(|| browser.service().tail(10).iter().any(marker));
     let error = browser.command(Method::Get, "nothing", json!(null)).unwrap_err();
+    let text = error.to_string();
     let WebDriverError::Command { command, problem, tail } = &error else { panic!("{error}") };
     assert_eq!(command, "GET nothing");
     let CommandProblem::Refused { error, message, stacktrace } = problem else { panic!("{problem}") };
     assert_eq!([error, message, stacktrace], ["unknown command", "it said so", "here"]);
-    assert!(!tail.is_empty());
+    assert!(tail.iter().any(marker), "{tail:?}");
+    assert!(
+        text.starts_with("GET nothing failed: unknown command: it said so\nthe driver's last lines:\n  "),
+        "{text}"
+    );
 }
 
 fn problem(browser: &childminder::Browser, path: &str) -> String {
@@ -44,6 +52,7 @@ fn answers_that_are_none_are_told() {
     // None of that has harmed it.
     assert_eq!(browser.title().unwrap(), "Fake ü");
     assert_eq!(problem(&browser, "die"), "unexpected end of file");
+    wait_until(|| !browser.service().is_alive());
     let error = browser.title().unwrap_err();
     assert!(error.to_string().starts_with("GET title failed: Connection refused"), "{error}");
     // A browser that has died can be closed.
@@ -61,7 +70,6 @@ fn a_session_that_is_refused_leaves_nothing() {
         let fake = Fake::new();
         let error = fake.driver(manners).start().unwrap_err();
         assert!(error.to_string().starts_with(problem), "{error}");
-        assert!(error.to_string().contains("running on port"), "{error}");
         let dir = fake.noted("TMPDIR").unwrap();
         let daemon = fake.noted("daemon").unwrap().parse().unwrap();
         assert!(!is_alive(daemon) && !std::path::Path::new(&dir).exists());
@@ -142,10 +150,6 @@ fn pj_5_a_browser_that_nobody_drops_is_gone_when_the_process_has_exited() {
 #[test]
 fn f_45_pj_5_no_process_of_a_browser_outlives_one_that_aborts() {
     let dir = run_forgetful(|program| program.env(ABORTS, "1"));
-    let deadline = Instant::now() + PATIENCE;
-    while !processes_of(&dir).is_empty() {
-        assert!(Instant::now() < deadline, "left: {:?}", processes_of(&dir));
-        std::thread::yield_now();
-    }
+    wait_until(|| processes_of(&dir).is_empty());
     std::fs::remove_dir_all(dir).unwrap();
 }
