@@ -9,8 +9,14 @@ use crate::host::{Holder, ProbeError};
 /// Who is asked again and again is noticed late by at most this part of the time it has taken so far.
 const PART: u32 = 20;
 
-/// The shortest time between an attempt and the next, and the longest.
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The shortest time between an attempt and the next: a server that listens within a millisecond should not be kept
+/// waiting for another one.
+const SHORTEST: Duration = Duration::from_micros(100);
+
+/// The same when something was printed, for there are programs that print without end.
+const HASTENED: Duration = Duration::from_millis(1);
+
+/// The longest.
 const LONGEST: Duration = Duration::from_millis(100);
 
 /// A leaf, whether it was met, and how the asking goes.
@@ -39,6 +45,12 @@ enum Asking {
         asked: Instant,
         until: Instant,
     },
+}
+
+/// The least time from an attempt to the next, and the same when something was printed.
+struct Pause {
+    shortest: Duration,
+    hastened: Duration,
 }
 
 /// News of one leaf.
@@ -81,11 +93,11 @@ impl Tally {
         self.pause().is_some()
     }
 
-    /// The shortest time between two attempts. A command is dearer than a connection.
-    fn pause(&self) -> Option<Duration> {
+    /// How often it may be asked. A command is dearer than a connection.
+    fn pause(&self) -> Option<Pause> {
         match self.leaf {
-            Leaf::Answers { .. } => Some(SHORTEST),
-            Leaf::Command(_) => Some(LONGEST),
+            Leaf::Answers { .. } => Some(Pause { shortest: SHORTEST, hastened: HASTENED }),
+            Leaf::Command(_) => Some(Pause { shortest: LONGEST, hastened: LONGEST }),
             Leaf::Uptime(_) | Leaf::Printed(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
         }
     }
@@ -151,9 +163,9 @@ impl Tally {
     }
 
     fn rest(&mut self, asked: Instant, stirred: bool, after: Duration, now: Instant) {
-        let pause = self.pause().unwrap_or(LONGEST);
-        let patience = (after / PART).clamp(pause, LONGEST);
-        let until = if stirred { (asked + pause).max(now) } else { now + patience };
+        let Some(pause) = self.pause() else { return };
+        let until = now + (after / PART).clamp(pause.shortest, LONGEST);
+        let until = if stirred { until.min((asked + pause.hastened).max(now)) } else { until };
         self.asking = Asking::Resting { asked, until };
     }
 
@@ -164,7 +176,8 @@ impl Tally {
             Asking::Idle => {}
             Asking::Out { stirred, .. } => *stirred = true,
             Asking::Resting { asked, until } => {
-                *until = (*until).min(*asked + pause.unwrap_or(LONGEST));
+                let hastened = pause.map(|pause| *asked + pause.hastened);
+                *until = hastened.map_or(*until, |hastened| hastened.min(*until));
             }
         }
     }

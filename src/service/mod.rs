@@ -221,7 +221,7 @@ impl Service {
     ///
     /// [`NotReady`], with all there is to know. Nothing of the service is left then.
     pub fn start(&self) -> Result<RunningService, NotReady> {
-        async_io::block_on(self.start_async())
+        futures_lite::future::block_on(self.start_async())
     }
 
     /// The same for asynchronous code, on any executor. Dropping the future stops what was started, and waits for that.

@@ -102,7 +102,7 @@ impl RunningService {
             return Ok(());
         }
         // Its last lines may be on their way.
-        async_io::block_on(self.run().hear_the_end(&self.recipe));
+        futures_lite::future::block_on(self.run().hear_the_end(&self.recipe));
         let last = self.monitor.status(&self.recipe.name).and_then(|status| status.last);
         Err(Died { name: self.recipe.name.clone(), last, tail: self.tail(LAST_WORDS) })
     }
@@ -139,7 +139,7 @@ impl RunningService {
     ///
     /// [`NotReady`] when it does not go, or does not come up again.
     pub fn stopped<T>(&self, body: impl FnOnce() -> T) -> Result<T, NotReady> {
-        async_io::block_on(self.stopped_async(async { body() }))
+        futures_lite::future::block_on(self.stopped_async(async { body() }))
     }
 
     /// The same for asynchronous code.
@@ -180,7 +180,7 @@ impl RunningService {
     ///
     /// [`StopError`] naming who is left, when even KILL did not help.
     pub fn stop(self) -> Result<Option<Ended>, StopError> {
-        async_io::block_on(self.stop_async())
+        futures_lite::future::block_on(self.stop_async())
     }
 
     /// The same for asynchronous code.

@@ -42,9 +42,10 @@ impl Starting {
         let recipe = Recipe::new(service, host);
         Self(Box::pin(async move {
             let recipe = recipe?;
-            recipe.check_free().await?;
             let started = recipe.builder().background(recipe.watch.host());
             let monitor = started.map_err(|error| recipe.refused(error))?;
+            // While the thread is on its way; it has nothing to start yet.
+            recipe.check_free().await?;
             // Somebody may end this process while we wait: then it is stopped before.
             let farewell = shutdown::register({
                 let monitor = monitor.clone();

@@ -5,11 +5,12 @@
 #![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libc::c_int;
 use rustix::fs::OFlags;
-use rustix::net::SendFlags;
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{AddressFamily, SendFlags, SocketType};
 use rustix::process::Pid;
 
 use crate::host::{Holder, Process};
@@ -66,6 +67,14 @@ pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
 /// Whose the socket is that answered: there is no table of them to look at.
 pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> Holder {
     Holder::Unverified("this system does not say whose a socket is".to_owned())
+}
+
+/// A socket that does not block. A child that is started by somebody else at this very moment may inherit it.
+pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    Ok(socket)
 }
 
 /// Pipes grow by themselves here.

@@ -12,6 +12,9 @@ use std::time::Duration;
 use async_io::Async;
 use futures_lite::future::or;
 use futures_timer::Delay;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::AddressFamily;
 
 use crate::host::{Holder, Probe, ProbeError, Target};
 use crate::http::{self, HttpError, Request};
@@ -50,6 +53,7 @@ pub(super) fn attempt(target: &Target, owner: Option<u32>) -> Probe {
 
 async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<Holder, ProbeError> {
     let (stream, address) = connect(port).await?;
+    let stream = Async::new_nonblocking(stream)?;
     let host = format!("localhost:{port}");
     let status = http::status(&stream, &Request { method: "GET", host: &host, path, body: None }).await;
     match status {
@@ -61,7 +65,7 @@ async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<H
 }
 
 /// Connects to 127.0.0.1, and if that fails to ::1. If that fails, too, it was the first error that matters.
-async fn connect(port: u16) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+async fn connect(port: u16) -> io::Result<(TcpStream, SocketAddr)> {
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     match connect_to(v4).await {
@@ -70,12 +74,40 @@ async fn connect(port: u16) -> io::Result<(Async<TcpStream>, SocketAddr)> {
     }
 }
 
-async fn connect_to(address: SocketAddr) -> io::Result<Async<TcpStream>> {
-    let stream = within(CONNECT, Async::<TcpStream>::connect(address)).await?;
-    if is_itself(stream.get_ref()) {
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = match connect_now(address)? {
+        Ok(stream) => stream,
+        Err(under_way) => within(CONNECT, finish(under_way)).await?,
+    };
+    if is_itself(&stream) {
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
     Ok(stream)
+}
+
+/// Connects, if that takes no time; the inner error is a connection under way. On one machine the answer is there as
+/// soon as the question is asked, so the event loop and its thread are seldom needed.
+fn connect_now(address: SocketAddr) -> io::Result<Result<TcpStream, TcpStream>> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let stream = TcpStream::from(platform::stream_socket(family)?);
+    match rustix::net::connect(&stream, &address) {
+        Ok(()) => return Ok(Ok(stream)),
+        Err(Errno::INPROGRESS) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let mut fds = [PollFd::new(&stream, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if poll(&mut fds, Some(&now))? == 0 {
+        return Ok(Err(stream));
+    }
+    stream.take_error()?.map_or(Ok(Ok(stream)), Err)
+}
+
+async fn finish(under_way: TcpStream) -> io::Result<TcpStream> {
+    let stream = Async::new_nonblocking(under_way)?;
+    stream.writable().await?;
+    let stream = stream.into_inner()?;
+    stream.take_error()?.map_or(Ok(stream), Err)
 }
 
 /// Whether nobody listens, and the connection has found itself: the number that the system chose for our end is, now
@@ -105,7 +137,7 @@ async fn within<T, E: From<io::Error>>(
 mod tests {
     use std::net::TcpListener;
 
-    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    use rustix::net::{SocketType, bind, connect, socket};
 
     use super::*;
 

@@ -213,7 +213,7 @@ fn sv_16_17_the_pauses_grow_with_the_time_it_takes_and_no_error_ends_the_asking(
         story.listen();
     }
     for pair in asked.windows(2) {
-        assert_eq!(pair[1] - pair[0], (pair[0] / 20).clamp(millis(1), millis(100)));
+        assert_eq!(pair[1] - pair[0], (pair[0] / 20).clamp(Duration::from_micros(100), millis(100)));
     }
     story.answer(0, own());
     assert!(story.told().ends_with("look\n"));
@@ -266,8 +266,8 @@ fn sv_18_f_82_a_stranger_is_not_ready_and_the_unverified_is_with_a_remark() {
     story.gate.handle_timeout(story.now);
     story.listen();
     story.answer(0, Answer::Probe(Ok(Holder::Unverified("no /proc".to_owned()))));
-    assert_eq!(story.told(), "1 ask for port 80\n1 look\n");
-    assert_eq!(story.report(), ["port 80: met after 1.0ms (unverified: no /proc)"]);
+    assert_eq!(story.told(), "0.1 ask for port 80\n0.1 look\n");
+    assert_eq!(story.report(), ["port 80: met after 100.0µs (unverified: no /proc)"]);
 
     let mut story = Story::new(port().by_anybody());
     story.answer(0, stranger());
@@ -369,9 +369,9 @@ fn an_answer_to_an_attempt_that_is_over_changes_nothing() {
     story.gate.handle_timeout(story.now);
     story.listen();
     story.leaf(0, Word::Answer(1, own()));
-    assert_eq!(story.told(), "0 ask for port 80\n1 ask for port 80\n");
+    assert_eq!(story.told(), "0 ask for port 80\n0.1 ask for port 80\n");
     story.answer(0, own());
-    assert_eq!(story.told(), "1 look\n");
+    assert_eq!(story.told(), "0.1 look\n");
 }
 
 #[test]

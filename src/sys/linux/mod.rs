@@ -16,13 +16,13 @@ mod process;
 mod processes;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use async_io::Async;
 use libc::c_int;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
 use crate::host::Process;
@@ -83,6 +83,12 @@ impl BackEnd {
 /// Makes a process; what it prints, and how it ends, is for others to see.
 pub(super) fn create(launch: &Launch) -> Result<Pid, Refusal> {
     posix_spawn::start(launch).or_else(|| borrow::start(launch)).unwrap_or_else(|| fork::start(launch))
+}
+
+/// A socket that does not block, and that no child inherits.
+pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(family, SocketType::STREAM, flags, None)
 }
 
 /// Makes a pipe larger, as far as this user may; it works as it is, too.

@@ -33,9 +33,6 @@ pub(crate) fn holder(reached: &Reached<'_>, owner: Option<u32>) -> Holder {
 }
 
 fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
-    if owner.is_some_and(has_another_network) {
-        return Ok(Holder::Unverified("it has a network of its own".to_owned()));
-    }
     let (listeners, opener) = match reached {
         Reached::Tcp(address) => (listeners::of_tcp(*address)?, None),
         Reached::Unix { path, stream } => (listeners::of_unix(path)?, opener(stream)),
@@ -54,6 +51,11 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
         if known && missing.is_empty() {
             return Ok(Holder::Own);
         }
+    }
+
+    // Only now: what is its own is so wherever it lives.
+    if owner.is_some_and(has_another_network) {
+        return Ok(Holder::Unverified("it has a network of its own".to_owned()));
     }
 
     // Or else its family.

@@ -64,13 +64,15 @@ fn sv_14_16_test_expected_port() {
 #[test]
 fn sv_16_17_18_test_expected_port_probe_failed() {
     let reset = || ProbeError::from(io::Error::from_raw_os_error(libc::ECONNRESET));
-    let town = Town::new().door(Target::Port(80), millis(5), Err(reset()));
-    let town = town.door(Target::Port(80), millis(8), Ok(Holder::Stranger("pid 7 (nginx)".to_owned())));
-    let town = town.door(Target::Port(80), millis(10), Ok(Holder::Own));
+    let door =
+        |town: Town, micros, answer| town.door(Target::Port(80), Duration::from_micros(micros), answer);
+    let town = door(Town::new(), 500, Err(reset()));
+    let town = door(town, 800, Ok(Holder::Stranger("pid 7 (nginx)".to_owned())));
+    let town = door(town, 1000, Ok(Holder::Own));
     let trial = Trial::in_town(town, Script::new(), Condition::port(80));
-    assert_eq!(trial.verdict(), "ready after 10ms\n  port 80: met after 10.0ms\n");
-    let probes: String = (0..=10).map(|at| format!("0.{at:03} probe port 80\n")).collect();
-    let probes = probes.replace("0.000", "0.0").replace("0.010", "0.01");
+    assert_eq!(trial.verdict(), "ready after 1ms\n  port 80: met after 1.0ms\n");
+    let probes: String = (0..=10).map(|at| format!("0.{at:04} probe port 80\n")).collect();
+    let probes = probes.replace("0.0000", "0.0").replace("0.0010", "0.001");
     assert_eq!(trial.sim.trace(), format!("0.0 spawn web#1\n{probes}"));
 }
 
@@ -95,18 +97,18 @@ fn sv_19_22_test_process_dies_while_waiting_expected_output() {
 
 #[test]
 fn sv_19_test_process_dies_while_probing_port() {
-    let trial = Trial::new(Script::new().lives(millis(3)), Condition::port(80));
+    let trial = Trial::new(Script::new().lives(Duration::from_micros(300)), Condition::port(80));
     let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     assert_eq!(
         trial.verdict(),
-        format!("Exited(Code(0)) after 3ms\n  port 80: missing after 3.0ms ({refused})\n")
+        format!("Exited(Code(0)) after 300µs\n  port 80: missing after 300.0µs ({refused})\n")
     );
     assert!(trial.is_at_rest());
     trial.sim.advance(SECOND);
     assert_eq!(
         trial.sim.trace(),
-        "0.0 spawn web#1\n0.0 probe port 80\n0.001 probe port 80\n0.002 probe port 80\n\
-         0.003 exit web#1 code 0\n0.003 reap web#1\n"
+        "0.0 spawn web#1\n0.0 probe port 80\n0.0001 probe port 80\n0.0002 probe port 80\n\
+         0.0003 exit web#1 code 0\n0.0003 reap web#1\n"
     );
 }
 
