@@ -67,7 +67,8 @@ impl RunningService {
         self.recipe.port.as_ref().map(super::Port::number)
     }
 
-    /// Its last `n` lines, oldest first, of a thousand that are kept.
+    /// Its last `n` lines, oldest first, of a thousand that are kept. A line comes here a moment after it was read: the one
+    /// that made the service ready may not be there yet when the start returns.
     pub fn tail(&self, n: usize) -> Vec<String> {
         self.monitor.tail(&self.recipe.name, n)
     }
