@@ -54,8 +54,9 @@ impl Ended {
     }
 }
 
-/// A service is not there any more, though nobody has stopped it (SV-7).
-#[derive(Clone, Debug)]
+/// A service is not there any more, though nobody has stopped it (SV-7). It shows all there is to know, with `{}` and with
+/// `{:?}` alike.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Died {
     /// Which service.
@@ -73,6 +74,13 @@ impl fmt::Display for Died {
             write!(f, ": it {last}")?;
         }
         write_tail(f, &self.tail)
+    }
+}
+
+/// The same as shown with `{}`: this is what a test shows that ends with the error.
+impl fmt::Debug for Died {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -96,8 +96,8 @@ impl fmt::Debug for SharedService {
     }
 }
 
-/// Why a shared service is not there.
-#[derive(Clone, Debug)]
+/// Why a shared service is not there. It shows all there is to know, with `{}` and with `{:?}` alike.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum SharedError {
     /// It could not be started.
@@ -112,6 +112,13 @@ impl fmt::Display for SharedError {
             Self::NotReady(error) => error.fmt(f),
             Self::Died(died) => died.fmt(f),
         }
+    }
+}
+
+/// The same as shown with `{}`: this is what a test shows that ends with the error.
+impl fmt::Debug for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

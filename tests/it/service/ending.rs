@@ -32,6 +32,7 @@ fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
         died.to_string(),
         "service served died: it exited with code 70\n  its last lines:\n    out of cheese"
     );
+    assert_eq!(format!("{died:?}"), died.to_string(), "a test that returns it shows the same");
     assert!(served.reset().is_err(), "and it stays so");
     let ended = sim.block_on(served.stop_async()).unwrap().unwrap();
     assert_eq!((ended.exit, ended.asked, ended.lived), (Exit::Code(70), false, ms(900)));
