@@ -14,7 +14,7 @@ use super::gate::Event;
 use super::matcher::{Matcher, Seen};
 use super::tally::Word;
 use crate::host::Process;
-use crate::machine::{Exit, Stream};
+use crate::machine::{Exit, Signal, Stream};
 
 /// One watched start.
 pub(super) struct Session {
@@ -145,6 +145,11 @@ impl Body {
 
     pub(super) fn process(&mut self) -> &mut dyn Process {
         &mut **self.process.as_mut().expect("it is there until it is dropped")
+    }
+
+    /// Sends a signal to its group at once. Returns whether there was anybody.
+    pub(super) fn signal(&mut self, signal: Signal) -> bool {
+        self.process.as_mut().is_some_and(|process| process.signal(signal).is_ok())
     }
 
     /// A process that was let go of is gone.

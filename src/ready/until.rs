@@ -133,7 +133,8 @@ impl UntilReady {
                 }
                 Output::Ready => {
                     let now = self.host.now();
-                    return Some(Ok(Ready { progress: self.gate.report(now), took: self.gate.took(now) }));
+                    let (progress, took) = (self.gate.report(now), self.gate.took(now));
+                    return Some(Ok(Ready { progress, took, session: self.session.clone() }));
                 }
                 Output::Failed(cause) => {
                     let now = self.host.now();

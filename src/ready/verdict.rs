@@ -1,9 +1,11 @@
 //! How the wait for readiness ends: one way or the other, once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::progress::Progress;
-use crate::machine::{Exit, SpawnError};
+use super::session::Session;
+use crate::machine::{Exit, Signal, SpawnError};
 
 /// All that was asked for has come, and the process is alive.
 #[derive(Clone, Debug)]
@@ -12,6 +14,14 @@ pub(crate) struct Ready {
     pub(crate) progress: Vec<Progress>,
     /// How long after the start.
     pub(crate) took: Duration,
+    pub(super) session: Arc<Session>,
+}
+
+impl Ready {
+    /// Sends a signal to the group of the process, before this returns. Returns whether it was there.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
+        self.session.body().signal(signal)
+    }
 }
 
 /// It will not be ready.

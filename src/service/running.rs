@@ -111,9 +111,9 @@ impl RunningService {
 
 /// Outages and signals.
 impl RunningService {
-    /// Sends a signal to its process group. Returns whether it was there to hear it.
+    /// Sends a signal to its process group; it is sent when this returns. Returns whether the process was there to hear it.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.monitor.signal_process(&self.recipe.name, signal).unwrap_or(false)
+        self.is_alive() && self.run().ready.signal(signal)
     }
 
     /// Halts it while `body` runs: its sockets are there, and nobody answers. It goes on afterwards, also if `body`

@@ -65,7 +65,7 @@ impl Trial {
 
 fn tell(verdict: &Result<Ready, Failure>) -> String {
     let (what, progress, took) = match verdict {
-        Ok(Ready { progress, took }) => ("ready".to_owned(), progress, took),
+        Ok(Ready { progress, took, session: _ }) => ("ready".to_owned(), progress, took),
         Err(Failure { cause: Cause::SpawnFailed(error), progress, took }) => {
             (error.to_string(), progress, took)
         }

@@ -5,7 +5,10 @@
 marker=$1
 trap '' HUP INT QUIT PIPE TERM
 
-# The list is a variable for each: a shell takes very long to find something in a long text.
+# Whether somebody is on the list is a variable for each: a shell takes very long to find something in a long text. The
+# names of those variables are kept in `entries`, and those that are not set any more are cleared out now and then.
+entries=
+unset_entries=0
 while read -r sign target; do
     case $target in
         -*) entry=group_${target#-} ;;
@@ -13,13 +16,28 @@ while read -r sign target; do
     esac
     case $sign in
         +)
-            eval "$entry="
+            eval "$entry=\$target"
+            entries="$entries $entry"
             printf '+ %-11s\n' "$target"
             ;;
-        -) unset "$entry" ;;
+        -)
+            unset "$entry"
+            unset_entries=$((unset_entries + 1))
+            ;;
     esac
+    if [ "$unset_entries" -gt 500 ]; then
+        left=
+        for entry in $entries; do
+            eval "left=\"\$left\${$entry:+ $entry}\""
+        done
+        entries=$left
+        unset_entries=0
+    fi
 done
-targets=$(set | sed -n 's/^group_\([0-9]*\)=.*/-\1/p; s/^process_\([0-9]*\)=.*/\1/p')
+targets=
+for entry in $entries; do
+    eval "targets=\"\$targets \${$entry-}\""
+done
 
 # Only the living know their children. Nothing is forked here: on a busy machine that is what takes time.
 family=

@@ -141,13 +141,11 @@ fn a_pause_is_a_stop_signal_and_a_continue_also_when_the_body_panics() {
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
     sim.clear_trace();
-    assert_eq!(
-        served.paused(|| {
-            sim.run_until_idle();
-            7
-        }),
+    let seven = served.paused(|| {
+        assert_eq!(sim.trace(), "0.2 signal served#1 STOP\n", "sent before the body runs");
         7
-    );
+    });
+    assert_eq!(seven, 7);
     let panic =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| served.paused(|| panic!("in the test"))));
     assert!(panic.is_err());
