@@ -44,6 +44,7 @@
 
 mod background;
 mod backoff;
+mod fence;
 mod host;
 #[cfg_attr(
     not(any(test, feature = "webdriver")),

@@ -7,15 +7,14 @@
 //! All are stopped at the same time, each on a thread of its own. Whoever ends a process is in a hurry: ten servers that
 //! ignore TERM take one kill time and not ten, and one that cannot be stopped keeps none of the others alive.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
+use crate::fence::survives;
 use crate::sys;
 
 type Stop = Arc<dyn Fn() + Send + Sync>;
@@ -111,22 +110,10 @@ pub(crate) fn at_exit() {
 
 fn stop_one(stop: &Stop) {
     STOPPING.set(true);
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| stop())) {
-        // A logger may panic, too.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            log::error!("panicked while something was stopped: {}", message(&*panic));
-        }));
-        // So may the panic itself, when it is dropped.
-        mem::forget(panic);
-    }
+    survives("something that was to be stopped", || stop());
     STOPPING.set(false);
     list().running -= 1;
     ENDED.notify_all();
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 fn list() -> MutexGuard<'static, List> {

@@ -1,14 +1,13 @@
 //! What the thread does, as one future.
 
-use std::any::Any;
 use std::fmt;
-use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use async_channel::Receiver;
 use async_executor::LocalExecutor;
+
+use crate::fence::contain;
 
 /// Puts a future into the executor.
 pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
@@ -88,19 +87,4 @@ impl<F> Drop for Contained<F> {
         let future = self.0.take();
         let _ = contain(|| drop(future));
     }
-}
-
-fn contain<T>(act: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(act)).map_err(|panic| {
-        let message = message(&*panic);
-        // It may panic, too, when it is dropped.
-        mem::forget(panic);
-        message
-    })
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
 }

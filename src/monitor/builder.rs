@@ -8,9 +8,10 @@ use std::thread;
 use super::driver::Driver;
 use super::shared::Shared;
 use super::{Guard, ProcessMonitor};
+use crate::fence::survives;
 use crate::host::Host;
 use crate::machine::{News, Notice, Policy, PolicyError};
-use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail, survives};
+use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail};
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]

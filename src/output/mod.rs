@@ -47,7 +47,6 @@ pub use date::Zone;
 pub use format::{PatternError, PatternProblem};
 pub(crate) use lines::MAX_LINE;
 pub use logger::LogSink;
-pub(crate) use outlet::survives;
 pub use pattern::{Pattern, Record};
 pub use protocol::LoggingProtocol;
 pub use records::Records;

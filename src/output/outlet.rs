@@ -1,11 +1,10 @@
 //! The receiving end: protocols, sinks and whoever is told, with a fence around each.
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Batch, LoggingProtocol, Sink};
+use crate::fence::survives;
 use crate::machine::{Name, Notice, RunId, Stream};
 
 /// Told everything that happens, in order with the output.
@@ -83,27 +82,5 @@ impl Sink for Sinks {
 
     fn flush(&mut self) {
         self.each(|sink| sink.flush());
-    }
-}
-
-/// Calls code that is not ours; false when it panicked. It is never called again then, so it does not matter in what
-/// state the panic left it.
-pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
-    let Err(panic) = catch_unwind(AssertUnwindSafe(call)) else { return true };
-    let reason = reason(&*panic);
-    // The logger is not ours either. If it panics as well there is nobody left to tell.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        log::error!("{who} panicked and is not called any more: {reason}");
-    }));
-    false
-}
-
-fn reason(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no reason given"
     }
 }

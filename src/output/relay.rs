@@ -15,8 +15,9 @@ use std::task::{Context, Poll};
 use std::thread;
 
 use super::Sink;
-use super::outlet::{Outlet, Tell, survives};
+use super::outlet::{Outlet, Tell};
 use super::queue::{Item, Next, Output, Queue, SCRATCH};
+use crate::fence::survives;
 use crate::machine::{Name, Notice, RunId, Stream};
 
 /// A read of this size is passed on in the buffer it was read into. A smaller one is copied: that is cheaper than to

@@ -5,18 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom. A room that is not in the list may not exist; one that imports upwards does not pass.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("backoff", &[]),
+    ("fence", &[]),
     ("machine", &["backoff"]),
     ("host", &["machine"]),
-    ("output", &["machine"]),
+    ("output", &["fence", "machine"]),
     ("http", &[]),
     ("sys", &["host", "http", "machine"]),
     ("testkit", &["host", "machine"]),
     ("ready", &["backoff", "host", "machine", "output"]),
-    ("monitor", &["host", "machine", "output"]),
-    ("shutdown", &["sys"]),
-    ("background", &["shutdown", "sys"]),
+    ("monitor", &["fence", "host", "machine", "output"]),
+    ("shutdown", &["fence", "sys"]),
+    ("background", &["fence", "shutdown", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
     ("webdriver", &["http", "machine", "monitor", "service", "shutdown"]),
 ];

@@ -1,0 +1,31 @@
+//! A fence around code that is not ours: its panic ends there.
+//!
+//! What panicked is not called again by those who use this, so it does not matter in what state the panic left it.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Calls it; a panic is an error, with what it said.
+pub(crate) fn contain<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let reason = reason(&*panic);
+        // It may panic, too, when it is dropped.
+        mem::forget(panic);
+        reason
+    })
+}
+
+/// Calls it; false when it panicked, which is logged.
+pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
+    let Err(reason) = contain(call) else { return true };
+    // The logger is not ours either. If it panics as well there is nobody left to tell.
+    let _ = contain(|| log::error!("{who} panicked and is not called any more: {reason}"));
+    false
+}
+
+fn reason(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
