@@ -54,6 +54,7 @@ mod http;
 mod machine;
 mod monitor;
 mod output;
+mod plan;
 mod ready;
 mod service;
 mod shutdown;
@@ -79,6 +80,7 @@ pub use output::{
     Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
+pub use plan::{Entry, Expected, Happened, Journal, Planned};
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,

@@ -1,0 +1,9 @@
+//! An integration test as a script of processes, where every exit must be expected.
+
+mod expected;
+mod journal;
+mod planned;
+
+pub use expected::Expected;
+pub use journal::{Entry, Happened, Journal};
+pub use planned::Planned;
