@@ -80,7 +80,10 @@ pub use output::{
     Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
-pub use plan::{Entry, Expected, Happened, Journal, Planned};
+pub use plan::{
+    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory,
+    Planned, Recorded, Report, Running, StepFailure,
+};
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,

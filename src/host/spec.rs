@@ -85,6 +85,13 @@ impl Spec {
         }
     }
 
+    /// The same with this file as the program: what a name was found to mean.
+    #[must_use]
+    pub(crate) fn with_program(mut self, program: impl AsRef<OsStr>) -> Self {
+        self.program = program.as_ref().to_owned();
+        self
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -212,6 +219,23 @@ impl Spec {
     pub fn die_with_parent(mut self, die: bool) -> Self {
         self.die_with_parent = die;
         self
+    }
+}
+
+/// A program without arguments.
+impl From<&str> for Spec {
+    fn from(program: &str) -> Self {
+        Self::new(program)
+    }
+}
+
+/// A program and its arguments, as in `["echo", "hello"]`. Nothing at all is an empty program, which no
+/// [`check`](Spec::check) lets pass.
+impl<W: AsRef<OsStr>, const N: usize> From<[W; N]> for Spec {
+    fn from(words: [W; N]) -> Self {
+        let mut words = words.iter();
+        let program = words.next().map_or(OsStr::new(""), AsRef::as_ref);
+        Self::new(program).args(words)
     }
 }
 

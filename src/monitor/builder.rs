@@ -11,7 +11,7 @@ use super::{Guard, ProcessMonitor};
 use crate::fence::survives;
 use crate::host::Host;
 use crate::machine::{News, Notice, Policy, PolicyError};
-use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail};
+use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail, TestOutput};
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]
@@ -65,6 +65,11 @@ impl Builder {
     pub fn inline(mut self) -> Self {
         self.inline = true;
         self
+    }
+
+    /// Adds the sink for whatever runs in a test: the logger if there is one, else the output of the test.
+    pub(crate) fn for_tests(self) -> Self {
+        if log::max_level() == log::LevelFilter::Off { self.sink(TestOutput) } else { self.sink(LogSink) }
     }
 
     /// A handle, and the driver that does the work: run it on an executor of your choice.

@@ -267,6 +267,32 @@ impl From<Printed> for Condition {
     }
 }
 
+/// In words, such as `port 5432 and (output "ready" or uptime of 2s)`.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (parts, between) = match self {
+            Self::Leaf(leaf) => return leaf.fmt(f),
+            Self::All(parts) if parts.is_empty() => return f.write_str("nothing"),
+            Self::All(parts) => (parts, " and "),
+            Self::Any(parts) => (parts, " or "),
+        };
+        for (i, part) in parts.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { between })?;
+            match part {
+                Self::All(inner) | Self::Any(inner) if inner.len() > 1 => write!(f, "({part})")?,
+                Self::All(_) | Self::Any(_) | Self::Leaf(_) => part.fmt(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// As it stands in an error: what is still missing.
 impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,7 @@ use super::{Port, Service};
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{Builder, Driver, Notices, ProcessMonitor, StopError};
-use crate::output::{LogSink, Pattern, Records, TestOutput};
+use crate::output::{Pattern, Records};
 use crate::ready::{self, Condition, Failure, Message, Ready, Watch};
 use crate::shutdown::{self, Registration};
 
@@ -130,8 +130,7 @@ impl Recipe {
         let builder = ProcessMonitor::builder().tail(TAIL).sink(self.subscribers.clone());
         match &self.pattern {
             Some(pattern) => builder.sink(Records::new(pattern.clone())),
-            None if log::max_level() == log::LevelFilter::Off => builder.sink(TestOutput),
-            None => builder.sink(LogSink),
+            None => builder.for_tests(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Who may import whom. A room that is not in the list may not exist; one that imports upwards does not pass.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("backoff", &[]),
     ("fence", &[]),
     ("machine", &["backoff"]),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("shutdown", &["fence", "sys"]),
     ("background", &["fence", "shutdown", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
+    ("plan", &["fence", "host", "machine", "monitor", "output", "ready", "sys"]),
     ("webdriver", &["http", "machine", "monitor", "service", "shutdown"]),
 ];
 

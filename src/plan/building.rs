@@ -1,0 +1,142 @@
+//! What is checked while a plan is being built: everything that can be known before anything runs.
+
+use std::time::Duration;
+
+use super::error::{PlanError, PlanProblem, PlanStory};
+use super::mistake::PlanMistake;
+use super::planned::Planned;
+use super::script::{Op, Role, Step};
+use super::{Plan, Recorded};
+use crate::host::{Host, Spec, Stdin};
+use crate::machine::{Name, Policy};
+
+impl Plan {
+    pub(super) fn record(&mut self, op: Op) -> Recorded<'_> {
+        self.script.steps.push(Step { op, timeout: None });
+        Recorded { plan: self }
+    }
+
+    /// A step that expects the ends of processes.
+    pub(super) fn ending(&mut self, op: Op) -> Result<Recorded<'_>, PlanError> {
+        let ends: Vec<Planned> = match &op {
+            Op::Wait(ends) => ends.iter().map(|(process, _)| *process).collect(),
+            Op::Kill { process, .. } => vec![*process],
+            _ => unreachable!("no other step ends a process"),
+        };
+        let twice = |(i, process): (usize, &Planned)| ends[..i].contains(process).then_some(*process);
+        let mut check = ends.iter().try_for_each(|process| self.check(*process));
+        if check.is_ok() {
+            check = match (ends.is_empty(), ends.iter().enumerate().find_map(twice)) {
+                (true, _) => Err(PlanMistake::NoProcess),
+                (false, Some(process)) => Err(PlanMistake::Twice(self.script.name(process).clone())),
+                (false, None) => Ok(()),
+            };
+        }
+        let step = Step { op, timeout: None };
+        check.map_err(|mistake| self.mistake(self.text(&step, &ends), mistake))?;
+        for process in ends {
+            let role = &mut self.script.cast[process.index()];
+            role.ended_by = Some(self.script.steps.len());
+            // A process is killed once at most, so the monitor can be told how beforehand.
+            if let Op::Kill { signal, .. } = step.op {
+                role.spec = role.spec.clone().stop_signal(signal);
+            }
+        }
+        Ok(self.record(step.op))
+    }
+
+    /// Whether something can still be done with the process.
+    pub(super) fn check(&self, process: Planned) -> Result<(), PlanMistake> {
+        if process.plan() != self.id {
+            return Err(PlanMistake::AnotherPlan);
+        }
+        let role = self.script.role(process);
+        match role.ended_by {
+            Some(step) => Err(PlanMistake::EndedBefore { process: role.name.clone(), step: step + 1 }),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn use_input(&mut self, process: Planned, what: &str) -> Result<(), PlanError> {
+        let check = self.check(process).and_then(|()| {
+            let role = self.script.role(process);
+            let process = role.name.clone();
+            match (role.closed_by, role.spec.get_stdin()) {
+                (Some(step), _) => Err(PlanMistake::ClosedBefore { process, step: step + 1 }),
+                (None, Stdin::Null) => Ok(()),
+                (None, _) => Err(PlanMistake::OtherInput(process)),
+            }
+        });
+        check.map_err(|mistake| self.mistake(Some(what.to_owned()), mistake))?;
+        self.script.cast[process.index()].has_input = true;
+        Ok(())
+    }
+
+    /// Looks the command up, and adds the process to the cast.
+    pub(super) fn cast(&mut self, name: Name, spec: Spec, step: &str) -> Result<Planned, PlanError> {
+        spec.check().map_err(|error| self.mistake(Some(step.to_owned()), PlanMistake::Spec(error)))?;
+        let program = self.host.locate(&spec).map_err(|error| {
+            self.refuse(Some(step.to_owned()), PlanProblem::CommandNotFound { error })
+        })?;
+        self.script.cast.push(Role {
+            name,
+            spec: spec.with_program(program).die_with_parent(true),
+            wanted: Vec::new(),
+            has_input: false,
+            closed_by: None,
+            ended_by: None,
+        });
+        Ok(Planned::new(self.id, self.script.cast.len() - 1))
+    }
+
+    pub(super) fn is_taken(&self, name: &Name) -> bool {
+        self.script.cast.iter().any(|role| role.name == *name)
+    }
+
+    /// What the process is called if nobody says so: by its program, with a number if there are several (PL-5).
+    pub(super) fn free_name(&self, spec: &Spec) -> Name {
+        let name = Name::from_program(&spec.get_program().to_string_lossy());
+        if !self.is_taken(&name) {
+            return name;
+        }
+        let numbered = |number: usize| {
+            let end = format!("-{number}");
+            let base = &name[..name.len().min(Name::MAX - end.len())];
+            Name::new(&format!("{base}{end}")).expect("it is a name with a few allowed characters more")
+        };
+        (1..).map(numbered).find(|name| !self.is_taken(name)).expect("there are numbers enough")
+    }
+
+    /// The text of a step that may be about processes of another plan.
+    fn text(&self, step: &Step, processes: &[Planned]) -> Option<String> {
+        let ours = processes.iter().all(|process| process.plan() == self.id);
+        Some(if ours { self.script.text(step) } else { "wait for a process of another plan".to_owned() })
+    }
+
+    /// The error of a step that is not recorded, as its text says what it was to do; or of the plan itself.
+    pub(super) fn mistake(&self, text: Option<String>, mistake: PlanMistake) -> PlanError {
+        self.refuse(text, PlanProblem::Mistake(mistake))
+    }
+
+    /// The error of the step that was recorded last.
+    pub(super) fn mistake_in_last(&self, mistake: PlanMistake) -> PlanError {
+        self.story(self.script.texts(), Some(self.script.steps.len()), PlanProblem::Mistake(mistake))
+    }
+
+    fn refuse(&self, text: Option<String>, problem: PlanProblem) -> PlanError {
+        let mut steps = self.script.texts();
+        let step = text.is_some().then_some(steps.len() + 1);
+        steps.extend(text);
+        self.story(steps, step, problem)
+    }
+
+    fn story(&self, steps: Vec<String>, step: Option<usize>, problem: PlanProblem) -> PlanError {
+        PlanStory::early(&self.script.name, steps, step, problem).into()
+    }
+}
+
+/// Whether this can be the time-out of a step.
+pub(super) fn check_timeout(timeout: Duration) -> Result<(), PlanMistake> {
+    let fine = !timeout.is_zero() && timeout <= Policy::LONGEST;
+    if fine { Ok(()) } else { Err(PlanMistake::Timeout(timeout)) }
+}
