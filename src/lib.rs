@@ -54,6 +54,8 @@ mod http;
 mod machine;
 mod monitor;
 mod output;
+#[cfg_attr(not(test), expect(dead_code, reason = "what a plan is built from, before there is one"))]
+mod plan;
 mod ready;
 mod service;
 mod shutdown;

@@ -121,7 +121,7 @@ impl Launch {
             Step::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
             Step::Find | Step::Fork | Step::Guard | Step::Watch => program.display().to_string(),
             Step::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
-            Step::Stdin => format!("{:?}", self.spec.get_stdin()),
+            Step::Stdin => self.spec.get_stdin().to_string(),
             Step::Pipe | Step::Group => String::new(),
             Step::Descriptor => {
                 format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
@@ -169,11 +169,17 @@ impl LowDescriptors {
 
 /// What the child reads from.
 fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
+    // A copy, for the child puts it in place with `dup2`: of a number that is the right one already that would make
+    // nothing, and leave the mark to be closed by `exec`.
+    let copy = |fd: BorrowedFd<'_>| {
+        rustix::io::fcntl_dupfd_cloexec(fd, 3)
+            .map_err(|errno| SpawnError::new(Step::Stdin, stdin.to_string(), errno.into()))
+    };
     match stdin {
         Stdin::Null => Ok(low.take_null()),
-        Stdin::Inherit => rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)
-            .map_err(|errno| SpawnError::new(Step::Stdin, "its own standard input", errno.into())),
+        Stdin::Inherit => copy(io::stdin().as_fd()),
         Stdin::File(path) => open_for_reading(path),
+        Stdin::Descriptor(descriptor) => copy(descriptor.as_fd()),
     }
 }
 

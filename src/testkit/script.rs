@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::host::{Spec, Stdin, Target};
+use crate::host::{Spec, Target};
 use crate::machine::{Exit, SpawnError, Step, Stream};
 
 /// What one run of a program does, for [`Sim::script`](super::Sim::script).
@@ -181,10 +181,7 @@ fn subject(step: Step, spec: &Spec) -> String {
             spec.get_program().to_string_lossy().into_owned()
         }
         Step::Chdir => spec.get_cwd().map_or_else(|| ".".to_owned(), |cwd| cwd.display().to_string()),
-        Step::Stdin => match spec.get_stdin() {
-            Stdin::File(path) => path.display().to_string(),
-            Stdin::Null | Stdin::Inherit => "/dev/null".to_owned(),
-        },
+        Step::Stdin => spec.get_stdin().to_string(),
         Step::Descriptor => {
             format!("{:?}", spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
         }
@@ -197,6 +194,7 @@ fn subject(step: Step, spec: &Spec) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Stdin;
 
     #[test]
     fn an_exit_without_a_time_is_at_once_and_a_time_without_an_exit_is_a_success() {
