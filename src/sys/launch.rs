@@ -52,10 +52,7 @@ impl Launch {
         spec: &Spec,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
     ) -> Result<(Self, T), SpawnError> {
-        spec.check().map_err(|error| {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, error);
-            SpawnError::new(Step::Exec, spec.to_string(), error)
-        })?;
+        check(spec)?;
         let mut low = LowDescriptors::fill()?;
         let dir = WorkingDir::open(spec)?;
         let program = lookup::find(spec, &dir)?;
@@ -140,6 +137,14 @@ impl Launch {
     }
 }
 
+/// Refuses what no system can start.
+pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
+    spec.check().map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+        SpawnError::new(Step::Exec, spec.to_string(), error)
+    })
+}
+
 /// Holds `/dev/null` at whichever of the descriptors 0, 1 and 2 the monitor itself has closed, for as long as a start
 /// takes (F-15). Nothing that we open meanwhile can get one of these numbers, where the child's own would overwrite it.
 #[derive(Debug)]
@@ -169,8 +174,8 @@ impl LowDescriptors {
 
 /// What the child reads from.
 fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
-    // A copy, for the child puts it in place with `dup2`: of a number that is the right one already that would make
-    // nothing, and leave the mark to be closed by `exec`.
+    // A copy out of the way of the first three: where a number is the right one already, `dup2` in the child would change
+    // nothing, and leave on it the mark to be closed by `exec`.
     let copy = |fd: BorrowedFd<'_>| {
         rustix::io::fcntl_dupfd_cloexec(fd, 3)
             .map_err(|errno| SpawnError::new(Step::Stdin, stdin.to_string(), errno.into()))

@@ -126,6 +126,7 @@ impl Host for System {
     /// process; any other is looked up in the PATH that the child will have (PL-3). A directory, a file that we may not
     /// execute, and a working directory that is missing are errors as well.
     fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        launch::check(spec)?;
         lookup::locate(spec)
     }
 

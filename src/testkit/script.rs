@@ -193,6 +193,9 @@ fn subject(step: Step, spec: &Spec) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
     use super::*;
     use crate::host::Stdin;
 
@@ -213,6 +216,13 @@ mod tests {
         assert_eq!(error(Step::Exec), format!("cannot execute web: {reason}"));
         assert_eq!(error(Step::Chdir), format!("cannot enter the working directory /srv: {reason}"));
         assert_eq!(error(Step::Stdin), format!("cannot open in.txt for the standard input: {reason}"));
+        let given = File::open("/dev/null").expect("there is one");
+        let shown = format!("descriptor {}", given.as_raw_fd());
+        for (stdin, shown) in [(Stdin::descriptor(given), &*shown), (Stdin::Null, "/dev/null")] {
+            let spec = Spec::new("web").stdin(stdin);
+            let error = Script::fails(Step::Stdin, libc::EPERM).failure(&spec).expect("it fails");
+            assert_eq!(error.to_string(), format!("cannot open {shown} for the standard input: {reason}"));
+        }
         assert_eq!(error(Step::Setuid), format!("cannot switch to user 7: {reason}"));
         assert_eq!(error(Step::Setgroups), format!("cannot set the supplementary groups [8, 9]: {reason}"));
         assert!(Script::new().failure(&spec).is_none());
