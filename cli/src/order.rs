@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use childminder::{Name, Policy, PolicyError, PolicyProblem, SpawnError, Spec, SpecError, System};
+use childminder::{Host, Name, Policy, PolicyError, PolicyProblem, SpawnError, Spec, SpecError, System};
 
 use crate::account::{Account, AccountError};
 use crate::args::Run;

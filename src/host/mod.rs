@@ -10,6 +10,7 @@ mod target;
 
 use std::fmt::Debug;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -38,6 +39,16 @@ pub trait Host: Send + Sync + Debug + 'static {
     ///
     /// [`SpawnError`] with the step that failed.
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError>;
+
+    /// Which file a start of `spec` would execute. Nothing is started, and that there is no error is no promise: only the
+    /// start itself can tell. A world without files, which is the default, says the program as it was given.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`], as a start would tell it, if there is no such program or it may not be executed.
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        Ok(spec.get_program().into())
+    }
 
     /// Asks once whether somebody answers at `target`, and whether that is the process with the id `owner`, one of its
     /// group or a descendant. Without an owner nobody's answer is its own. Nothing is retried.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,9 @@ pub enum Stdin {
     Inherit,
     /// This file.
     File(PathBuf),
+    /// This open descriptor, such as the end of a pipe that somebody else writes to. The spec keeps it open for later
+    /// starts, which go on reading where the one before has stopped.
+    Descriptor(Descriptor),
 }
 
 impl Spec {
@@ -327,10 +330,40 @@ impl Spec {
 }
 
 impl Stdin {
+    /// This open descriptor.
+    ///
+    /// ```
+    /// use childminder::{Spec, Stdin};
+    ///
+    /// let (theirs, ours) = std::io::pipe()?;
+    /// let spec = Spec::new("cat").stdin(Stdin::descriptor(theirs));
+    /// // … what is written to `ours`, the child reads; when it is dropped the child sees the end.
+    /// # drop((spec, ours));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// As long as a spec has the reading end of a pipe the pipe has a reader: whoever writes to it is not told that the
+    /// child has gone.
+    pub fn descriptor(fd: impl Into<OwnedFd>) -> Self {
+        Self::Descriptor(Descriptor::new(fd.into()))
+    }
+
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Null | Self::Inherit => None,
+            Self::Null | Self::Inherit | Self::Descriptor(_) => None,
+        }
+    }
+}
+
+/// What it is, as it stands in an error.
+impl fmt::Display for Stdin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("/dev/null"),
+            Self::Inherit => f.write_str("its own standard input"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Descriptor(descriptor) => write!(f, "descriptor {}", descriptor.as_fd().as_raw_fd()),
         }
     }
 }

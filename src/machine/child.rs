@@ -395,7 +395,7 @@ impl<S: Clone> Child<S> {
         let lived = death.at.saturating_duration_since(run.since);
         let instant = lived < self.definition.policy.threshold;
         if !run.closed {
-            let daemonized = death.exit.success() && instant && !run.asked;
+            let daemonized = death.exit.is_success() && instant && !run.asked;
             self.tell(&run, News::Leaked { daemonized }, turn);
         }
         turn.push(Output::Reap { run: run.id });

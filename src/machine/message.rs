@@ -152,9 +152,14 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Exit code 0.
+    pub const fn success() -> Self {
+        Self::Code(0)
+    }
+
     /// Whether this is exit code 0.
-    pub fn success(self) -> bool {
-        self == Self::Code(0)
+    pub fn is_success(self) -> bool {
+        self == Self::success()
     }
 }
 

@@ -40,7 +40,7 @@ async fn run(host: &dyn Host, spec: &Spec) -> Result<(), String> {
         Poll::Ready(exit)
     })
     .await;
-    if exit.success() {
+    if exit.is_success() {
         return Ok(());
     }
     let [stdout, stderr] = said.map(|said| said.text());

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -69,6 +70,10 @@ impl Host for Observed {
                 Err(error)
             }
         }
+    }
+
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        self.host.locate(spec)
     }
 
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::attempt::{Attempt, begin};
 use super::gate::{Event, Gate, Output};
 use super::notify::Bell;
+use super::progress::Progress;
 use super::session::Session;
 use super::tally::Word;
 use super::verdict::{Failure, Ready};
@@ -45,6 +46,12 @@ pub(super) struct Hung {
 impl UntilReady {
     pub(super) fn new(host: Arc<dyn Host>, session: Arc<Session>, gate: Gate, bells: Vec<Hung>) -> Self {
         Self { host, session, gate, pid: None, attempts: Vec::new(), bells, alarm: None }
+    }
+
+    /// How far each part has come by now, as far as this was polled: for somebody whose patience ends before the time-out.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for a plan, whose steps have time-outs of their own"))]
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        self.gate.report(self.host.now())
     }
 }
 

@@ -52,10 +52,7 @@ impl Launch {
         spec: &Spec,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
     ) -> Result<(Self, T), SpawnError> {
-        spec.check().map_err(|error| {
-            let error = io::Error::new(io::ErrorKind::InvalidInput, error);
-            SpawnError::new(Step::Exec, spec.to_string(), error)
-        })?;
+        check(spec)?;
         let mut low = LowDescriptors::fill()?;
         let dir = WorkingDir::open(spec)?;
         let program = lookup::find(spec, &dir)?;
@@ -121,7 +118,7 @@ impl Launch {
             Step::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
             Step::Find | Step::Fork | Step::Guard | Step::Watch => program.display().to_string(),
             Step::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
-            Step::Stdin => format!("{:?}", self.spec.get_stdin()),
+            Step::Stdin => self.spec.get_stdin().to_string(),
             Step::Pipe | Step::Group => String::new(),
             Step::Descriptor => {
                 format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
@@ -138,6 +135,14 @@ impl Launch {
     pub(super) fn close(self) -> LowDescriptors {
         self.low
     }
+}
+
+/// Refuses what no system can start.
+pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
+    spec.check().map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, error);
+        SpawnError::new(Step::Exec, spec.to_string(), error)
+    })
 }
 
 /// Holds `/dev/null` at whichever of the descriptors 0, 1 and 2 the monitor itself has closed, for as long as a start
@@ -169,11 +174,17 @@ impl LowDescriptors {
 
 /// What the child reads from.
 fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
+    // A copy out of the way of the first three: where a number is the right one already, `dup2` in the child would change
+    // nothing, and leave on it the mark to be closed by `exec`.
+    let copy = |fd: BorrowedFd<'_>| {
+        rustix::io::fcntl_dupfd_cloexec(fd, 3)
+            .map_err(|errno| SpawnError::new(Step::Stdin, stdin.to_string(), errno.into()))
+    };
     match stdin {
         Stdin::Null => Ok(low.take_null()),
-        Stdin::Inherit => rustix::io::fcntl_dupfd_cloexec(io::stdin(), 3)
-            .map_err(|errno| SpawnError::new(Step::Stdin, "its own standard input", errno.into())),
+        Stdin::Inherit => copy(io::stdin().as_fd()),
         Stdin::File(path) => open_for_reading(path),
+        Stdin::Descriptor(descriptor) => copy(descriptor.as_fd()),
     }
 }
 

@@ -53,7 +53,7 @@ impl WorkingDir {
     }
 }
 
-/// What would be executed, from the monitor's own working directory.
+/// What would be executed, as an absolute path.
 pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
     let dir = WorkingDir::open(spec)?;
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
@@ -62,10 +62,11 @@ pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
         return Err(SpawnError::new(Step::Chdir, path.display().to_string(), errno.into()));
     }
     let program = find(spec, &dir)?;
-    match fault(&program, &dir) {
-        None => Ok(spec.get_cwd().map_or_else(|| program.clone(), |cwd| cwd.join(&program))),
-        Some(fault) => Err(fault.error(&program)),
+    if let Some(fault) = fault(&program, &dir) {
+        return Err(fault.error(&program));
     }
+    let path = spec.get_cwd().unwrap_or_else(|| Path::new("")).join(&program);
+    std::path::absolute(&path).map_err(|error| SpawnError::new(Step::Find, path.display().to_string(), error))
 }
 
 /// The path to execute: the name itself if it has a slash, else the first file in PATH that we may execute.

@@ -96,16 +96,6 @@ impl System {
         drop(low);
         Self { back_end }
     }
-
-    /// The program that [`spawn`](Host::spawn) would execute. Nothing is started.
-    ///
-    /// # Errors
-    ///
-    /// [`SpawnError`], as a start would tell it, if the program or the working directory is missing or may not be
-    /// used. That there is no error is no promise: only the start itself can tell.
-    pub fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
-        lookup::locate(spec)
-    }
 }
 
 impl Default for System {
@@ -130,6 +120,14 @@ impl Host for System {
             self.back_end.start(launch, outputs)
         };
         if spec.dies_with_parent() { guardian::one_at_a_time(start) } else { start() }
+    }
+
+    /// Its absolute path: a name with a slash is relative to the working directory of the spec, or else to that of this
+    /// process; any other is looked up in the PATH that the child will have (PL-3). A directory, a file that we may not
+    /// execute, and a working directory that is missing are errors as well.
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        launch::check(spec)?;
+        lookup::locate(spec)
     }
 
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::host::{Spec, Stdin, Target};
+use crate::host::{Spec, Target};
 use crate::machine::{Exit, SpawnError, Step, Stream};
 
 /// What one run of a program does, for [`Sim::script`](super::Sim::script).
@@ -181,10 +181,7 @@ fn subject(step: Step, spec: &Spec) -> String {
             spec.get_program().to_string_lossy().into_owned()
         }
         Step::Chdir => spec.get_cwd().map_or_else(|| ".".to_owned(), |cwd| cwd.display().to_string()),
-        Step::Stdin => match spec.get_stdin() {
-            Stdin::File(path) => path.display().to_string(),
-            Stdin::Null | Stdin::Inherit => "/dev/null".to_owned(),
-        },
+        Step::Stdin => spec.get_stdin().to_string(),
         Step::Descriptor => {
             format!("{:?}", spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
         }
@@ -196,7 +193,11 @@ fn subject(step: Step, spec: &Spec) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+
     use super::*;
+    use crate::host::Stdin;
 
     #[test]
     fn an_exit_without_a_time_is_at_once_and_a_time_without_an_exit_is_a_success() {
@@ -215,6 +216,13 @@ mod tests {
         assert_eq!(error(Step::Exec), format!("cannot execute web: {reason}"));
         assert_eq!(error(Step::Chdir), format!("cannot enter the working directory /srv: {reason}"));
         assert_eq!(error(Step::Stdin), format!("cannot open in.txt for the standard input: {reason}"));
+        let given = File::open("/dev/null").expect("there is one");
+        let shown = format!("descriptor {}", given.as_raw_fd());
+        for (stdin, shown) in [(Stdin::descriptor(given), &*shown), (Stdin::Null, "/dev/null")] {
+            let spec = Spec::new("web").stdin(stdin);
+            let error = Script::fails(Step::Stdin, libc::EPERM).failure(&spec).expect("it fails");
+            assert_eq!(error.to_string(), format!("cannot open {shown} for the standard input: {reason}"));
+        }
         assert_eq!(error(Step::Setuid), format!("cannot switch to user 7: {reason}"));
         assert_eq!(error(Step::Setgroups), format!("cannot set the supplementary groups [8, 9]: {reason}"));
         assert!(Script::new().failure(&spec).is_none());

@@ -1,6 +1,7 @@
 //! The fake world as a test sees it: it writes the scripts, moves the time, and reads the trace.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -55,7 +56,8 @@ impl Sim {
     /// Says what the next run of `program` does that has no script yet. The scripts of a program are used one after
     /// the other; the last one is used again and again. `program` is what [`Spec::new`] is given.
     ///
-    /// A program without a script fails to start with ENOENT, as one that does not exist.
+    /// A program without a script fails to start with ENOENT, as one that does not exist, and is not
+    /// [located](Host::locate) either.
     pub fn script(&self, program: impl Into<String>, script: Script) {
         let program = program.into();
         self.world(|world| world.add_script(program, script));
@@ -299,6 +301,11 @@ impl Host for Sim {
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         let (number, pid) = self.world(|world| world.spawn(spec))?;
         Ok(Box::new(FakeProcess::new(self.clone(), number, pid)))
+    }
+
+    /// The program as it was given, if it has a script.
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        self.world(|world| world.locate(spec))
     }
 
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::io;
+use std::path::PathBuf;
 use std::task::Waker;
 
 use super::answer::answer;
@@ -114,8 +115,7 @@ impl World {
         let number = self.spawns;
         let program = spec.get_program().to_string_lossy().into_owned();
         let script = self.programs.get_mut(&program).and_then(Program::next_script);
-        // As in the real world: a program that nobody wrote cannot be found.
-        let script = script.unwrap_or_else(|| Script::fails(Step::Find, libc::ENOENT));
+        let script = script.unwrap_or_else(unwritten);
         if let Some(error) = script.failure(spec) {
             self.log(format_args!("fail {program}#{number} {error}"));
             return Err(error);
@@ -132,6 +132,14 @@ impl World {
             run.life().map(|(at, deed)| self.clock.schedule(at, Event { run: number, deed })).collect();
         self.runs.insert(number, run);
         Ok((number, pid))
+    }
+
+    /// The program itself, if it has a script. This is no event: it leaves no trace.
+    pub(super) fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        let program = spec.get_program();
+        let is_written = self.programs.contains_key(&*program.to_string_lossy());
+        let script = if is_written { Script::new() } else { unwritten() };
+        script.failure(spec).map_or_else(|| Ok(program.into()), Err)
     }
 
     /// Who answers at `target`. The stranger was there first; and whoever asks for its own process gets that.
@@ -260,4 +268,9 @@ impl World {
         }
         self.log(format_args!("reap {}#{number}", run.program));
     }
+}
+
+/// As in the real world, a program that nobody wrote cannot be found.
+fn unwritten() -> Script {
+    Script::fails(Step::Find, libc::ENOENT)
 }

@@ -309,6 +309,45 @@ fn pm_4_the_name_is_looked_up_in_the_path_of_the_child_and_no_shell_sees_it() {
 }
 
 #[test]
+fn pl_3_a_program_is_located_as_an_absolute_path_and_nothing_is_started() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let tool = executable(&dir, "tool", "#!/bin/sh\ntouch started\n");
+    fs::create_dir(dir.path().join("folder")).expect("mkdir");
+    let here = std::env::current_dir().expect("a directory");
+    let up: String = here.components().skip(1).map(|_| "../").collect();
+    let (relative, to_dir) =
+        (format!("{up}bin/sh"), format!("{up}{}", &dir.path().display().to_string()[1..]));
+    let system = System::new();
+    for (spec, expected) in [
+        (Spec::new(&tool), tool.clone()),
+        (Spec::new("./tool").cwd(dir.path()), tool.clone()),
+        (Spec::new("tool").env("PATH", dir.path()), tool.clone()),
+        (Spec::new("tool").env("PATH", ".").cwd(dir.path()), tool.clone()),
+        (Spec::new(&relative), here.join(&relative)),
+        (Spec::new("tool").env("PATH", &to_dir), here.join(&to_dir).join("tool")),
+        (Spec::new("./tool").cwd(&to_dir), here.join(&to_dir).join("tool")),
+    ] {
+        let found = system.locate(&spec).expect("it is there");
+        assert!(found.is_absolute());
+        assert_eq!(found, expected);
+    }
+    assert!(!dir.path().join("started").exists());
+    // What cannot be started is told as a start tells it.
+    for (spec, what) in [
+        (Spec::new("folder").env("PATH", dir.path()), "(is a directory)"),
+        (Spec::new("./folder").cwd(dir.path()), "(is a directory)"),
+        (Spec::new("./none").cwd(dir.path()), "./none"),
+        (Spec::new("none").env("PATH", dir.path()), "none (not in PATH="),
+        (Spec::new(""), "program is empty"),
+        (Spec::new("to\0ol"), "program has a NUL byte in it"),
+    ] {
+        let told = system.locate(&spec).expect_err("there is no such program").to_string();
+        assert!(told.contains(what), "{told}");
+        assert_eq!(told, error(&spec).to_string());
+    }
+}
+
+#[test]
 fn pm_5_the_environment_is_inherited_changed_or_empty_as_asked() {
     let names = |spec: Spec| run(&spec).1;
     assert_eq!(names(Spec::new("env").env_clear()), "");

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -364,6 +365,16 @@ fn a_failed_start_is_in_the_trace_and_counted() {
     ];
     assert_eq!(sim.trace().lines().collect::<Vec<_>>(), lines);
     assert_eq!((sim.live(), sim.max_live("nobody")), (0, 0));
+}
+
+#[test]
+fn pl_3_a_program_is_located_if_it_has_a_script() {
+    let sim = Sim::new();
+    sim.script("web", Script::new());
+    assert_eq!(sim.locate(&Spec::new("web")).expect("it is written"), Path::new("web"));
+    let missing = sim.locate(&Spec::new("none")).expect_err("nobody wrote it").to_string();
+    assert_eq!(sim.trace(), "", "to look is no event");
+    assert_eq!(missing, Host::spawn(&sim, &Spec::new("none")).expect_err("nobody wrote it").to_string());
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{Seek, Write};
+use std::iter;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
-use childminder::{Exit, Spec, Step};
+use childminder::{Exit, Spec, Stdin, Step};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{Census, Child, alone, run};
@@ -53,16 +54,17 @@ fn f_71_a_child_has_three_descriptors_and_those_it_was_given() {
 
 #[test]
 fn each_gets_its_number_whatever_was_there() {
-    // Their own numbers are among these, those of the pipes, of the directory, and of the way to the guardian; and in any
-    // order somebody would be overwritten.
+    // Their own numbers are among these, those of the input and the pipes, of the directory, and of the way to the
+    // guardian; and in any order somebody would be overwritten.
     let numbers = || 3..60;
-    let script: String = numbers().map(|number| format!("cat <&{number}; ")).collect();
-    let expected: String = numbers().map(|number| format!("{number};")).collect();
+    let all = || iter::once(0).chain(numbers());
+    let script: String = all().map(|number| format!("cat <&{number}; ")).collect();
+    let expected: String = all().map(|number| format!("{number};")).collect();
     // Not every shell takes a number of two digits; `cat` takes a path.
     let script = script.replace("cat <&", "cat /proc/self/fd/");
-    let spec = numbers()
-        .rev()
-        .fold(sh(&script).cwd("/"), |spec, number| spec.descriptor(number, file(&format!("{number};"))));
+    let spec = sh(&script).cwd("/").stdin(Stdin::descriptor(file("0;")));
+    let spec =
+        numbers().rev().fold(spec, |spec, number| spec.descriptor(number, file(&format!("{number};"))));
     for spec in [spec.clone(), spec.die_with_parent(true)] {
         for _ in 0..2 {
             assert_eq!(run(&spec), (Exit::Code(0), expected.clone(), String::new()));

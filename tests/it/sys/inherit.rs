@@ -1,5 +1,6 @@
 //! What a child gets, and does not get, from the program that started it.
 
+use std::io::Write;
 use std::os::fd::AsRawFd;
 
 use childminder::{Exit, Signal, Spec, Stdin, Stream};
@@ -28,7 +29,10 @@ fn f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same() {
         let mut seen = Vec::new();
         for closed in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
             with_closed(closed, || {
-                for stdin in [Stdin::Null, Stdin::Inherit, Stdin::File("/dev/null".into())] {
+                // With the first one closed, this is descriptor 0 of ours.
+                let null = std::fs::File::open("/dev/null").expect("there is one");
+                let null = Stdin::descriptor(null);
+                for stdin in [null, Stdin::Null, Stdin::Inherit, Stdin::File("/dev/null".into())] {
                     for spec in every_way(&sh(script).stdin(stdin)) {
                         seen.push(run(&spec));
                     }
@@ -146,6 +150,32 @@ fn f_73_a_reader_of_standard_input_sees_its_end_at_once() {
             file.display()
         )
     );
+}
+
+#[test]
+fn a_child_reads_from_a_pipe_that_we_hold_until_we_close_it() {
+    for spec in every_way(&Spec::new("cat")) {
+        let (theirs, mut ours) = std::io::pipe().expect("pipe");
+        let mut child = Child::start(&spec.stdin(Stdin::descriptor(theirs))).expect("it starts");
+        for word in ["one", "two"] {
+            writeln!(ours, "{word}").expect("it reads");
+            assert_eq!(child.line(), word);
+        }
+        drop(ours);
+        assert_eq!((child.read_to_end(Stream::Stdout), child.exit()), (String::new(), Exit::Code(0)));
+    }
+}
+
+#[test]
+fn the_next_child_reads_on_where_the_one_before_has_stopped() {
+    for spec in every_way(&sh("read line; echo $line")) {
+        let (theirs, mut ours) = std::io::pipe().expect("pipe");
+        let spec = spec.stdin(Stdin::descriptor(theirs));
+        writeln!(ours, "one\ntwo").expect("the spec has the other end");
+        drop(ours);
+        let outputs = [&spec, &spec, &spec].map(|spec| run(spec).1);
+        assert_eq!(outputs, ["one\n", "two\n", "\n"]);
+    }
 }
 
 #[test]

@@ -233,6 +233,14 @@ impl Wake for Calls {
 }
 
 #[test]
+fn pl_3_the_host_of_a_watch_locates_what_the_world_does() {
+    let trial = Trial::new(Script::new(), alive());
+    let locate = |program| trial.watch.host().locate(&Spec::new(program)).map_err(|error| error.step());
+    assert_eq!(locate("web"), Ok("web".into()));
+    assert_eq!(locate("none"), Err(Step::Find));
+}
+
+#[test]
 fn f_84_each_start_is_watched_anew() {
     let trial = Trial::new(prints_at(10, "ready\n").lives(millis(20)), Condition::output("ready"));
     trial.sim.script("web", Script::new().lives(millis(100)));

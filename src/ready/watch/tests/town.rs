@@ -1,6 +1,7 @@
 //! A world in which somebody serves: the simulated one, with doors that open at their time.
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,10 @@ impl Host for Town {
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         Host::spawn(&self.sim, spec)
+    }
+
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        self.sim.locate(spec)
     }
 
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
