@@ -7,7 +7,7 @@ use super::mistake::PlanMistake;
 use super::planned::Planned;
 use super::script::{Op, Role, Step};
 use super::{Plan, Recorded};
-use crate::host::{Host, Spec, Stdin};
+use crate::host::{Spec, Stdin};
 use crate::machine::{Name, Policy};
 
 impl Plan {

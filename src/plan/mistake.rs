@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::host::SpecError;
-use crate::machine::{Name, NameError, Policy};
+use crate::machine::{Name, NameError};
 use crate::ready::ConditionError;
 
 /// Why a step of a [`Plan`](super::Plan) cannot work.
@@ -20,7 +20,7 @@ pub enum PlanMistake {
     Spec(SpecError),
     /// What is waited for can never come.
     Condition(ConditionError),
-    /// The time-out is zero, or longer than [`Policy::LONGEST`].
+    /// The time-out is zero, or longer than [`Policy::LONGEST`](crate::Policy::LONGEST).
     Timeout(Duration),
     /// The process is of another plan; this one has never started it.
     AnotherPlan,

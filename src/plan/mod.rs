@@ -399,13 +399,13 @@ impl Recorded<'_> {
 /// The script, a line for each step.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.script.fmt(f)
+        fmt::Display::fmt(&self.script, f)
     }
 }
 
 /// The same as shown with `{}`.
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.script.fmt(f)
+        fmt::Display::fmt(&self.script, f)
     }
 }

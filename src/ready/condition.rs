@@ -261,6 +261,13 @@ impl Printed {
     }
 }
 
+/// This text, once, in either stream.
+impl From<&str> for Printed {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+
 impl From<Printed> for Condition {
     fn from(printed: Printed) -> Self {
         Self(Node::Leaf(Leaf::Printed(printed)))

@@ -17,7 +17,6 @@ mod notify;
 mod observed;
 mod progress;
 mod seam;
-#[cfg_attr(not(test), expect(dead_code, reason = "what a plan expects of output"))]
 mod sequence;
 mod session;
 mod tally;
@@ -30,7 +29,6 @@ mod watch;
 pub use condition::{Condition, ConditionError, Printed};
 pub use progress::{Progress, Standing};
 pub use vacancy::Taken;
-#[expect(unused_imports, reason = "for plans")]
 pub(crate) use {sequence::Sequence, until::UntilReady};
 pub(crate) use {
     verdict::{Cause, Failure, Ready},

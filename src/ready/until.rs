@@ -49,7 +49,6 @@ impl UntilReady {
     }
 
     /// How far each part has come by now, as far as this was polled: for somebody whose patience ends before the time-out.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for a plan, whose steps have time-outs of their own"))]
     pub(crate) fn progress(&self) -> Vec<Progress> {
         self.gate.report(self.host.now())
     }
