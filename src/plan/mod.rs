@@ -175,9 +175,9 @@ impl Plan {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn); then none of them is recorded.
-    pub fn spawn_all<const N: usize>(
+    pub fn spawn_all<S: Into<Spec>, const N: usize>(
         &mut self,
-        specs: [impl Into<Spec>; N],
+        specs: [S; N],
     ) -> Result<[Planned; N], PlanError> {
         let specs = specs.map(Into::into);
         let words: Vec<String> = specs.iter().map(Spec::to_string).collect();
