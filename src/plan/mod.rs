@@ -2,6 +2,7 @@
 
 mod expected;
 mod journal;
+mod json_lines;
 mod planned;
 
 pub use expected::Expected;
