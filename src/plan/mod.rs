@@ -4,6 +4,7 @@ mod expected;
 mod journal;
 mod json_lines;
 mod planned;
+mod timeline;
 
 pub use expected::Expected;
 pub use journal::{Entry, Happened, Journal};
