@@ -19,6 +19,7 @@ mod expected;
 mod files;
 mod input;
 mod journal;
+mod json_lines;
 mod mistake;
 mod planned;
 mod point;
@@ -28,6 +29,7 @@ mod report;
 mod run;
 mod script;
 mod story;
+mod timeline;
 mod vm;
 
 use std::fmt;
