@@ -28,6 +28,8 @@ const FAR: f64 = 12.0;
 const SIZE: f64 = 11.0;
 const PADDING: f64 = 6.0;
 
+const CLEANING: &str = "cleaning up";
+
 /// All steps that were begun, with their places.
 pub(super) struct Band {
     spans: Vec<Span>,
@@ -68,7 +70,8 @@ impl Band {
         let cleaning = chart.failure.as_ref().map(|failure| (scale.x(failure.at) + 1.0, scale.right));
         let is_free =
             |&(left, right): &(f64, f64)| right > left && spans.iter().all(|span| span.right <= left + 1.0);
-        Self { cleaning: cleaning.filter(is_free), spans, labels, left: scale.left }
+        let cleaning = cleaning.filter(|place| !spans.is_empty() && is_free(place));
+        Self { cleaning, spans, labels, left: scale.left }
     }
 
     /// How much room it needs above its own.
@@ -91,8 +94,8 @@ impl Band {
         if let Some((left, right)) = self.cleaning {
             let mut parts =
                 vec![Shape::round("none edge dashed", left, top, right - left, HEIGHT - 2.0, 2.0)];
-            let words = text::cut("cleaning up", SIZE, right - left - 2.0 * PADDING);
-            parts.extend(words.map(|words| Shape::text("muted", left + PADDING, top + 16.0, SIZE, &words)));
+            let words = Shape::text("muted", left + PADDING, top + 16.0, SIZE, CLEANING);
+            parts.extend((left + text::width(CLEANING, SIZE) + 2.0 * PADDING <= right).then_some(words));
             shapes.push(Shape::group("step", "cleaning up after the failure", parts));
         }
         for label in &self.labels {

@@ -43,6 +43,7 @@ pub(super) struct Run {
     pub(super) gone: Option<Duration>,
 }
 
+#[derive(Clone, Copy)]
 pub(super) struct Burst {
     pub(super) stream: Stream,
     pub(super) from: Duration,

@@ -82,7 +82,7 @@ const ENTRIES: [Entry; 12] = [
     },
     Entry {
         meaning: "another exit code",
-        is_in: |lane, _| has_end(lane, |exit| matches!(exit, Exit::Code(1..) | Exit::Code(..0))),
+        is_in: |lane, _| has_end(lane, |exit| matches!(exit, Exit::Code(code) if code != 0)),
         mark: |x, y, shapes| shapes.push(marks::end(Exit::Code(1), at(x, y), 5.0)),
     },
     Entry {

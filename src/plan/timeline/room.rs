@@ -58,7 +58,7 @@ mod tests {
         );
         assert!(!row.claim(-1.0, 2.0) && !row.claim(90.0, 101.0), "outside");
         assert_eq!((row.room_right_of(40.0), row.room_right_of(0.0)), (60.0, 5.0));
-        assert_eq!((row.room_left_of(8.0), row.room_left_of(40.0)), (8.0, 5.0));
+        assert_eq!((row.room_left_of(5.0), row.room_left_of(40.0)), (5.0, 5.0));
         assert!(row.claim(35.0, 100.0));
         assert!(row.room_right_of(40.0) <= 0.0);
     }

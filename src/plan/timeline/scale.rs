@@ -127,9 +127,9 @@ mod tests {
         assert_eq!(ends(Duration::from_millis(740)), case(8, "100 ms", "700 ms"));
         assert_eq!(ends(Duration::from_millis(1240)), case(7, "0.2 s", "1.2 s"));
         assert_eq!(ends(Duration::from_secs(59)), case(6, "10 s", "50 s"));
-        assert_eq!(ends(Duration::from_secs(100)), case(7, "15 s", "1 min 30 s"));
+        assert_eq!(ends(Duration::from_secs(130)), case(9, "15 s", "2 min"));
         assert_eq!(ends(Duration::from_secs(2 * 3600)), case(9, "15 min", "2 h"));
-        assert_eq!(ends(Duration::from_secs(30 * 3600)), case(6, "6 h", "1 d 6 h"));
+        assert_eq!(ends(Duration::from_secs(30 * 3600)), case(11, "3 h", "1 d 6 h"));
         assert!(labels(Duration::MAX).len() > 3);
     }
 

@@ -13,7 +13,7 @@ pub(super) struct Picture {
 /// One shape. Its class says how it looks; see `style`.
 pub(super) enum Shape {
     /// Some shapes that belong together, and what a browser tells when the pointer is on one of them.
-    Group { class: &'static str, title: String, shapes: Vec<Shape> },
+    Group { class: &'static str, title: String, shapes: Vec<Self> },
     /// A rectangle with round corners.
     Rect { class: &'static str, bounds: Bounds, radius: f64 },
     /// A straight line.

@@ -15,7 +15,7 @@ pub(super) const ROOT: &str = "plan-timeline";
 const FORM: &[(&str, &str)] = &[
     (
         "text",
-        "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace; white-space: pre",
+        "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace; white-space: pre; text-rendering: geometricPrecision",
     ),
     (".bold", "font-weight: 600"),
     (".over", "paint-order: stroke; stroke-width: 3px; stroke-linejoin: round; pointer-events: none"),

@@ -1,14 +1,14 @@
 //! How wide a text is, and how to make it fit.
 //!
 //! Nobody knows the font before the picture is looked at. All text is therefore of fixed width: the usual fonts of this
-//! kind advance by 0.55 to 0.62 of their size, and the widest is reckoned with. What they may not have, such as
-//! ideographs, is reckoned with generously, and its element is told its width, so that the viewer makes it fit.
+//! kind advance by 0.55 to 0.62 of their size, and the widest is reckoned with. A text with a letter that they may not
+//! have, so that it comes from who knows where, is told its width, and the viewer makes it fit.
 
 /// The widest advance of a usual fixed-width font, in parts of its size.
 const ADVANCE: f64 = 0.62;
 
-/// The same for a character that comes from who knows which font.
-const FOREIGN: f64 = 1.2;
+/// The same for what is as wide as it is high: ideographs, and small pictures.
+const WIDE: f64 = 1.0;
 
 pub(super) fn width(text: &str, size: f64) -> f64 {
     size * text.chars().map(advance).sum::<f64>()
@@ -75,7 +75,9 @@ pub(super) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
             }
             line.push_str(rest);
         }
-        lines.push(line);
+        if !line.is_empty() || paragraph.is_empty() {
+            lines.push(line);
+        }
     }
     for line in &mut lines {
         line.truncate(line.trim_end().len());
@@ -93,11 +95,15 @@ fn fitting(chars: impl Iterator<Item = char>, size: f64, room: f64) -> usize {
 }
 
 fn advance(c: char) -> f64 {
-    if is_plain_char(c) { ADVANCE } else { FOREIGN }
+    match c {
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{d7ff}' | '\u{f900}'..='\u{faff}' => WIDE,
+        '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f000}'.. => WIDE,
+        _ => ADVANCE,
+    }
 }
 
 fn is_plain_char(c: char) -> bool {
-    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}' | '–' | '…' | '×')
+    matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{ff}' | '–' | '…')
 }
 
 #[cfg(test)]
@@ -109,20 +115,20 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_cut_where_it_can_be_spared() {
-        assert_eq!(cut("wait for server", SIZE, 93.0).as_deref(), Some("wait for server"));
-        assert_eq!(cut("wait for server", SIZE, 62.0).as_deref(), Some("wait for …"));
-        assert_eq!(cut("wait for server", SIZE, 24.8).as_deref(), Some("wai…"));
+        assert_eq!(cut("wait for server", SIZE, 93.1).as_deref(), Some("wait for server"));
+        assert_eq!(cut("wait for server", SIZE, 62.1).as_deref(), Some("wait for …"));
+        assert_eq!(cut("wait for server", SIZE, 24.9).as_deref(), Some("wai…"));
         assert_eq!(cut("wait for server", SIZE, 24.7), None, "two characters say nothing");
-        assert_eq!(cut_middle("worker-of-the-west-17", SIZE, 68.2), "worke…st-17");
-        assert_eq!(cut_middle("worker-17", SIZE, 68.2), "worker-17");
+        assert_eq!(cut_middle("worker-of-the-west-17", SIZE, 68.3), "worke…st-17");
+        assert_eq!(cut_middle("worker-17", SIZE, 68.3), "worker-17");
     }
 
     #[test]
     fn wrapping_keeps_every_word_and_breaks_only_what_is_longer_than_a_line() {
-        assert_eq!(wrap("one two three", SIZE, 62.0), ["one two", "three"]);
-        assert_eq!(wrap("one\n\ntwo\n", SIZE, 62.0), ["one", "", "two"]);
-        assert_eq!(wrap("a /very/long/path b", SIZE, 62.0), ["a", "/very/long", "/path b"]);
-        assert_eq!(wrap("", SIZE, 62.0), [""; 0]);
+        assert_eq!(wrap("one two three", SIZE, 62.1), ["one two", "three"]);
+        assert_eq!(wrap("one\n\ntwo\n", SIZE, 62.1), ["one", "", "two"]);
+        assert_eq!(wrap("a /very/long/path b", SIZE, 62.1), ["a", "/very/long", "/path b"]);
+        assert_eq!(wrap("", SIZE, 62.1), [""; 0]);
         assert_eq!(wrap("\u{1f980}\u{1f980}", SIZE, 1.0), ["\u{1f980}", "\u{1f980}"], "no room, no hang");
     }
 

@@ -356,6 +356,41 @@ pub(super) fn early() -> Journal {
     story.is_killed("server").is_gone("server").is_killed("another").is_gone("another").told()
 }
 
+/// A hundred and twenty steps of about the same length, of which the last one fails.
+pub(super) fn many() -> Journal {
+    let steps: Vec<String> = (1..=121).map(|i| format!("call number {i}")).collect();
+    let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
+    let mut story = Story::new("many", &["server"], &steps);
+    story.step().after(900).starts("server");
+    for i in 2..=120 {
+        story.step().after(900 + 40 * (i % 7)).prints("server", Stream::Stdout, 300, 4);
+    }
+    story.fails("it returned an error").is_sent("server", Signal::TERM).after(9_000);
+    story.exits("server", Exit::Code(0)).is_gone("server").told()
+}
+
+/// Texts of letters that have another width, and of what is no letter.
+pub(super) fn foreign() -> Journal {
+    let steps = [
+        "启动服务器",
+        "wait for output: \"\u{1b}[31mready\u{1b}[0m\\r\\n\u{0}\" <&>",
+        "ждать клиента",
+        "🦀 👩‍👩‍👧 ﷽ שלום",
+    ];
+    let mut story = Story::new("测试 \u{202e}drawkcab\u{202c} 🦀", &["server"], &steps);
+    story
+        .step()
+        .after(50_000)
+        .starts("server")
+        .step()
+        .after(50_000)
+        .step()
+        .after(50_000)
+        .step()
+        .after(50_000);
+    story.fails("服务器已退出，代码为三。 ".repeat(12).as_str()).is_killed("server").is_gone("server").told()
+}
+
 /// Cut off in the middle: no end of anything.
 pub(super) fn cut_off() -> Journal {
     let mut story =
