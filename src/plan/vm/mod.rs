@@ -381,9 +381,9 @@ impl Vm {
         }
     }
 
-    /// Whoever is written to and has ended will never read it; if all is written, the next step judges.
+    /// Whoever is written to and has ended will never read it. (When all is written, the step is over.)
     fn judge_reader(&mut self, op: Option<&Op>) {
-        if let (Some(Op::Send { process: reader, .. }), Phase::At { done: false, .. }) = (op, &self.phase)
+        if let Some(Op::Send { process: reader, .. }) = op
             && let Some((process, exit)) = self.unjudged.iter().find(|(who, _)| who == reader).copied()
         {
             self.unexpected_exit(process, exit);

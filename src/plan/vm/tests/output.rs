@@ -129,3 +129,23 @@ fn pl_10_only_the_one_that_is_listened_to_has_last_words() {
          b exits 0 -> fails at 2: b ended with code 0, and this step does not expect it to end, kill all",
     );
 }
+
+#[test]
+fn pl_10_also_a_step_that_has_nothing_to_wait_for_judges() {
+    let plan = plan(|plan| {
+        let [a, b] = plan.spawn_all(["a", "b"])?;
+        let c = plan.spawn("c")?;
+        plan.wait_for_output(a, "one")?;
+        plan.wait_all([(a, 0), (b, 0), (c, 0)])?;
+        Ok(())
+    });
+    play(
+        &plan,
+        "begin     -> begins 1, spawn a, spawn b
+         a up      ->
+         b up      -> ends 1, begins 2, spawn c
+         a found 1 ->
+         b exits 0 ->
+         c up      -> ends 2, begins 3, fails at 3: b ended with code 0, and this step does not expect it to end, kill all",
+    );
+}
