@@ -75,9 +75,10 @@ struct Run {
     script: Arc<Script>,
     vm: Vm,
     recorder: Recorder,
-    /// Dropped before the driver, which then has nobody to wait for.
-    monitor: ProcessMonitor,
+    /// Until the verdict. Without it the driver hands on the last output, and ends.
+    monitor: Option<ProcessMonitor>,
     driver: Driver,
+    verdict: Option<Verdict>,
     /// Our ends of the standard inputs that are open, by the index of the process.
     inputs: HashMap<usize, Arc<Input>>,
     /// For each step that waits until a process is ready: the wait, since its start.
@@ -87,6 +88,8 @@ struct Run {
     clearing: Option<Ticket>,
     alarm: Option<(Instant, Sleep)>,
 }
+
+type Verdict = Result<(), (Failure, Option<StopError>)>;
 
 enum Work {
     Until(UntilReady),
@@ -108,8 +111,9 @@ impl Run {
             vm: Vm::new(script.clone(), crash),
             script,
             recorder,
-            monitor,
+            monitor: Some(monitor),
             driver,
+            verdict: None,
             inputs: HashMap::new(),
             waits: HashMap::new(),
             work: None,
@@ -122,15 +126,14 @@ impl Run {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Report, PlanError>> {
         loop {
-            // It ends with the last handle, and we have one.
-            let _ = Pin::new(&mut self.driver).poll(cx);
+            let driver = Pin::new(&mut self.driver).poll(cx);
+            if let Some(verdict) = self.verdict.take_if(|_| driver.is_ready()) {
+                return Poll::Ready(self.end(verdict));
+            }
             // News before time: what comes at the very deadline counts.
             let mut busy = self.hear_processes() | self.poll_work(cx) | self.poll_clearing(cx);
             while let Some(output) = self.vm.poll_output() {
                 busy = true;
-                if let Output::Over(verdict) = output {
-                    return Poll::Ready(self.end(verdict));
-                }
                 self.carry_out(output);
             }
             if !busy && !self.poll_clock(cx) {
@@ -208,13 +211,13 @@ impl Run {
                 }
             }
             Output::Kill(process) => {
-                let asked = self.monitor.stop_process(self.script.name(process));
+                let asked = self.monitor().stop_process(self.script.name(process));
                 drop(asked.expect("it is one of the monitor's"));
             }
             Output::Crash(process) => {
                 let name = self.script.name(process);
                 self.recorder.record().note(Happened::Crashed { process: name.clone() }, now);
-                let crashed = self.monitor.signal_process(name, Signal::KILL);
+                let crashed = self.monitor().signal_process(name, Signal::KILL);
                 crashed.expect("it is one of the monitor's");
             }
             Output::Begin(step) => self.begin_step(step, now),
@@ -229,9 +232,16 @@ impl Run {
                 let reason = failure.problem.to_string();
                 self.recorder.record().note(Happened::Failed { step: failure.step + 1, reason }, now);
             }
-            Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
-            Output::Over(_) => unreachable!("the end is taken before"),
+            Output::KillAll => self.clearing = Some(self.monitor().kill_service()),
+            Output::Over(verdict) => {
+                self.verdict = Some(verdict);
+                self.monitor = None;
+            }
         }
+    }
+
+    fn monitor(&self) -> &ProcessMonitor {
+        self.monitor.as_ref().expect("nothing is done after the verdict")
     }
 
     /// Starts a process with what it needs for this one start: an input, the means to notify, and those who watch it.
@@ -255,7 +265,7 @@ impl Run {
             host = Arc::new(watch.host());
         }
         self.recorder.announce(Start { process, spec, host });
-        self.monitor.start_process(&role.name).expect("it is one of the monitor's");
+        self.monitor().start_process(&role.name).expect("it is one of the monitor's");
         Ok(())
     }
 
@@ -293,7 +303,7 @@ impl Run {
         self.work = Some((step, work));
     }
 
-    fn end(&mut self, verdict: Result<(), (Failure, Option<StopError>)>) -> Result<Report, PlanError> {
+    fn end(&mut self, verdict: Verdict) -> Result<Report, PlanError> {
         let took = {
             let now = self.recorder.now();
             self.recorder.record().since(now)
