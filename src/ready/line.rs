@@ -1,6 +1,6 @@
 //! The line that a stream is writing, for what is looked for within one line.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use regex::bytes::Regex;
 
 /// So much of a line is kept, at least.
@@ -9,7 +9,53 @@ pub(super) const KEPT: usize = 64 * 1024;
 /// Twice that is gathered before the older half is given up, so that giving up is rare.
 const GATHERED: usize = 2 * KEPT;
 
-/// Counts the matches of a regular expression, line by line, also in a line that is still growing.
+/// So much of a line is known in front of a [`Place`] in it: the longest character.
+const CONTEXT: usize = 4;
+
+/// A place in a line. What is looked for lies behind it, and `^` and `\b` see what lies in front of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// What is known of the line.
+    text: Vec<u8>,
+    /// Where in that the place is.
+    at: usize,
+}
+
+impl Place {
+    /// Moves on: behind these bytes, which may be of more than one line.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(&bytes[bytes.len().saturating_sub(CONTEXT)..]);
+        let line = memrchr(b'\n', &self.text).map_or(0, |end| end + 1);
+        self.at = self.text.len();
+        self.forget(line.max(self.at.saturating_sub(CONTEXT)));
+    }
+
+    /// Within the line, behind its first `at` bytes.
+    fn within(text: &mut Vec<u8>, at: usize) -> Self {
+        let mut place = Self { text: std::mem::take(text), at };
+        place.forget(at.saturating_sub(CONTEXT));
+        place
+    }
+
+    /// The same place, with `text` known to lie behind it.
+    pub(super) fn followed_by(mut self, text: &[u8]) -> Self {
+        self.text.truncate(self.at);
+        self.text.extend_from_slice(text);
+        self
+    }
+
+    /// What is known to lie behind it, in the same line.
+    pub(super) fn behind(&self) -> &[u8] {
+        &self.text[self.at..]
+    }
+
+    fn forget(&mut self, end: usize) {
+        self.text.drain(..end);
+        self.at -= end;
+    }
+}
+
+/// Counts or finds the matches of a regular expression, line by line, also in a line that is still growing.
 ///
 /// A line longer than [`GATHERED`] is cut where that many bytes are there, wherever the reads end: so the count does
 /// not depend on them.
@@ -20,13 +66,20 @@ pub(super) struct GrowingLine {
     /// Where to look from: after a cut one byte is left standing, so that `^` and `\b` see that the line does not begin
     /// here.
     from: usize,
+    /// Where the match ends that was found last.
+    end: usize,
     /// The matches in all that is not in `text` any more.
     settled: u32,
 }
 
 impl GrowingLine {
     pub(super) fn new(regex: Regex) -> Self {
-        Self { regex, text: Vec::new(), from: 0, settled: 0 }
+        Self::behind(regex, Place::default())
+    }
+
+    /// Looks behind `place` only.
+    pub(super) fn behind(regex: Regex, Place { text, at }: Place) -> Self {
+        Self { regex, text, from: at, end: at, settled: 0 }
     }
 
     /// How many matches there are so far, after these bytes.
@@ -45,6 +98,48 @@ impl GrowingLine {
         }
         self.gather(bytes);
         self.settled + matches(&self.regex, &self.text, self.from).count() as u32
+    }
+
+    /// Finds the next match, and says how many of these bytes it took in for that. The others are to be brought again. In
+    /// a line of which nothing has come yet there is nothing to be found.
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut taken = 0;
+        loop {
+            let ahead = &bytes[taken..];
+            let end = memchr(b'\n', ahead);
+            let length = end.unwrap_or(ahead.len()).min(GATHERED - self.text.len());
+            self.text.extend_from_slice(&ahead[..length]);
+            taken += length;
+            let is_whole = end == Some(length);
+            if self.text.is_empty() && !is_whole {
+                return None;
+            }
+            let line = if is_whole { without_cr(&self.text) } else { &self.text };
+            if let Some((start, end)) = matches(&self.regex, line, self.from).next() {
+                self.end = end;
+                self.from = end.max(start + 1);
+                return Some(taken);
+            }
+            if is_whole {
+                self.text.clear();
+                self.from = 0;
+                taken += 1;
+            } else if self.text.len() == GATHERED {
+                self.give_up(KEPT);
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// Behind the match that was found last. This is the end of the search.
+    pub(super) fn place(&mut self) -> Place {
+        Place::within(&mut self.text, self.end)
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
     }
 
     fn gather(&mut self, mut bytes: &[u8]) {
@@ -68,8 +163,13 @@ impl GrowingLine {
             self.settled += 1;
             end = end.max(stop);
         }
+        self.give_up(end);
+    }
+
+    /// Gives up what lies before `end`, but for one byte.
+    fn give_up(&mut self, end: usize) {
         self.text.drain(..end - 1);
-        self.from = 1;
+        self.from = self.from.saturating_sub(end - 1).max(1);
     }
 }
 
@@ -77,9 +177,60 @@ impl GrowingLine {
 #[derive(Debug, Default)]
 pub(super) struct WholeLine {
     text: Vec<u8>,
+    /// Where to look from.
+    from: usize,
+    /// Where the match ends that was found last.
+    end: usize,
 }
 
 impl WholeLine {
+    /// Begins with what lies behind `place` in its line.
+    pub(super) fn behind(Place { mut text, at }: Place) -> Self {
+        text.truncate(KEPT);
+        Self { text, from: at, end: at }
+    }
+
+    /// Finds the next of what `look` finds: the first match from a place in a line on, and where it begins and ends. Says
+    /// how many of these bytes it took in for that; the others are to be brought again, and after the end of the stream,
+    /// which completes the last line, that it has `ended`.
+    pub(super) fn find(
+        &mut self,
+        bytes: &[u8],
+        ended: bool,
+        look: impl Fn(&[u8], usize) -> Option<(usize, usize)>,
+    ) -> Option<usize> {
+        let mut taken = 0;
+        loop {
+            let ahead = &bytes[taken..];
+            let end = memchr(b'\n', ahead);
+            let length = end.unwrap_or(ahead.len());
+            self.gather(&ahead[..length]);
+            taken += length;
+            let is_whole = end.is_some() || (ended && !self.text.is_empty());
+            if !is_whole {
+                return None;
+            }
+            if let Some((start, end)) = look(without_cr(&self.text), self.from) {
+                self.end = end;
+                self.from = end.max(start + 1);
+                return Some(taken);
+            }
+            self.text.clear();
+            self.from = 0;
+            taken += usize::from(end.is_some());
+        }
+    }
+
+    /// Behind the match that was found last. This is the end of the search.
+    pub(super) fn place(&mut self) -> Place {
+        Place::within(&mut self.text, self.end)
+    }
+
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Shows each line that is complete with these bytes to `see`, without its end.
     pub(super) fn split(&mut self, mut bytes: &[u8], mut see: impl FnMut(&[u8])) {
         while let Some(end) = memchr(b'\n', bytes) {
@@ -110,7 +261,7 @@ impl WholeLine {
 }
 
 /// Where `regex` matches from `from` on: matches do not overlap.
-fn matches(regex: &Regex, text: &[u8], from: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn matches(regex: &Regex, text: &[u8], from: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut at = from;
     std::iter::from_fn(move || {
         let found = (at <= text.len()).then(|| regex.find_at(text, at)).flatten()?;

@@ -119,11 +119,13 @@ fn message_in<'a>(line: &'a [u8], message: &Message) -> &'a [u8] {
 }
 
 impl Way {
-    /// What is no regular expression is never found; whoever starts something has asked [`Condition::check`] before.
+    /// What is no regular expression, or no text at all, is never found; whoever starts something has asked
+    /// [`Condition::check`] before.
     ///
     /// [`Condition::check`]: super::Condition::check
     fn to(printed: &Printed) -> Option<Self> {
         Some(match (&printed.wanted, printed.in_message) {
+            (Wanted::Text(text), _) if text.is_empty() => return None,
             (Wanted::Text(text), false) => Self::Text(Box::new(Seam::new(text))),
             (Wanted::Regex(regex), false) => Self::Regex(GrowingLine::new(regex.clone())),
             (Wanted::Text(text), true) => Self::TextInMessage(WholeLine::default(), text.clone()),
