@@ -105,6 +105,21 @@ impl Record {
         self.news.push((Event::Gone(process), now));
     }
 
+    /// Nobody waits for the run any more.
+    pub(super) fn given_up(&mut self, now: Instant) {
+        let mut step = 1;
+        for entry in self.journal.entries() {
+            match entry.happened {
+                Happened::StepBegan { step: begun } => step = begun,
+                // What follows is only the cleaning up.
+                Happened::Failed { .. } => return,
+                _ => {}
+            }
+        }
+        let reason = "given up: nobody waits for the run any more".to_owned();
+        self.note(Happened::Failed { step, reason }, now);
+    }
+
     /// How long after the beginning.
     pub(super) fn since(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.began)

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use super::error::{PlanError, PlanProblem, PlanStory, StepFailure};
 use super::files::Files;
@@ -21,20 +22,30 @@ use super::vm::{Event, Failure, Output, Vm};
 use crate::host::{Host, Sleep};
 use crate::machine::{Policy, Signal};
 use crate::monitor::{Driver, ProcessMonitor, StopError, Ticket};
-use crate::ready::{UntilReady, Watch};
+use crate::ready::{Progress, UntilReady, Watch};
 
 /// How many of its last lines of each stream an error shows.
 const LAST_LINES: usize = 20;
 
+/// How many rounds may follow each other at once before the executor and the clock get their turn: a process that never
+/// stops printing always has news.
+const ROUNDS: usize = 64;
+
+/// How long the exit of a process may be behind the end of its input. The system closes the one before it tells the other,
+/// and of the two the exit is what there is to know.
+const DYING: Duration = Duration::from_millis(200);
+
 /// A run of a [`Plan`](super::Plan): a future, for any executor.
 ///
-/// Dropping it kills everything that was started and returns when that is gone.
+/// Dropping it kills everything that was started and returns when that is gone. The directory is kept then.
 #[must_use = "nothing runs before this is awaited"]
 pub struct Running(State);
 
 enum State {
     New { host: Arc<dyn Host>, script: Script, crash: Option<Crash> },
     Under(Box<Run>),
+    /// The verdict is there, and the last output is on its way to the test, which would not show it later.
+    Flushing(Driver, Box<Result<Report, PlanError>>),
     Over,
 }
 
@@ -57,10 +68,31 @@ impl Future for Running {
                 }
             }
         }
-        let State::Under(run) = &mut self.0 else { panic!("a plan that has ended was polled again") };
-        let outcome = std::task::ready!(run.poll(cx));
-        self.0 = State::Over;
-        Poll::Ready(outcome)
+        if let State::Under(run) = &mut self.0 {
+            let verdict = ready!(run.poll(cx));
+            let State::Under(run) = mem::replace(&mut self.0, State::Over) else { unreachable!("just polled") };
+            let (driver, outcome) = run.end(verdict);
+            let has_survivors = outcome.as_ref().is_err_and(|error| error.survivors.is_some());
+            if has_survivors {
+                return Poll::Ready(outcome);
+            }
+            self.0 = State::Flushing(driver, Box::new(outcome));
+        }
+        if let State::Flushing(driver, _) = &mut self.0 {
+            ready!(Pin::new(driver).poll(cx));
+        }
+        match mem::replace(&mut self.0, State::Over) {
+            State::Flushing(_, outcome) => Poll::Ready(*outcome),
+            State::New { .. } | State::Under(_) | State::Over => panic!("a plan that has ended was polled again"),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let State::Under(run) = mem::replace(&mut self.0, State::Over) {
+            run.give_up();
+        }
     }
 }
 
@@ -75,16 +107,16 @@ struct Run {
     script: Arc<Script>,
     vm: Vm,
     recorder: Recorder,
-    /// Until the verdict. Without it the driver hands on the last output, and ends.
-    monitor: Option<ProcessMonitor>,
+    monitor: ProcessMonitor,
     driver: Driver,
-    verdict: Option<Verdict>,
     /// Our ends of the standard inputs that are open, by the index of the process.
     inputs: HashMap<usize, Arc<Input>>,
     /// For each step that waits until a process is ready: the wait, since its start.
     waits: HashMap<usize, UntilReady>,
     /// What the current step waits for besides the processes.
     work: Option<(usize, Work)>,
+    /// How far the step that failed had come, if it waited until a process is ready.
+    progress: Vec<Progress>,
     clearing: Option<Ticket>,
     alarm: Option<(Instant, Sleep)>,
 }
@@ -111,12 +143,12 @@ impl Run {
             vm: Vm::new(script.clone(), crash),
             script,
             recorder,
-            monitor: Some(monitor),
+            monitor,
             driver,
-            verdict: None,
             inputs: HashMap::new(),
             waits: HashMap::new(),
             work: None,
+            progress: Vec::new(),
             clearing: None,
             alarm: None,
         };
@@ -124,22 +156,27 @@ impl Run {
         Ok(run)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Report, PlanError>> {
-        loop {
-            let driver = Pin::new(&mut self.driver).poll(cx);
-            if let Some(verdict) = self.verdict.take_if(|_| driver.is_ready()) {
-                return Poll::Ready(self.end(verdict));
-            }
-            // News before time: what comes at the very deadline counts.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        for _ in 0..ROUNDS {
+            // It ends with the last handle, and we have one.
+            let _ = Pin::new(&mut self.driver).poll(cx);
             let mut busy = self.hear_processes() | self.poll_work(cx) | self.poll_clearing(cx);
             while let Some(output) = self.vm.poll_output() {
                 busy = true;
+                if let Output::Over(verdict) = output {
+                    return Poll::Ready(verdict);
+                }
                 self.carry_out(output);
             }
+            // News before time: what comes at the very deadline counts.
             if !busy && !self.poll_clock(cx) {
                 return Poll::Pending;
             }
         }
+        // News without an end do not stop the time.
+        self.poll_clock(cx);
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     fn hear_processes(&mut self) -> bool {
@@ -211,13 +248,13 @@ impl Run {
                 }
             }
             Output::Kill(process) => {
-                let asked = self.monitor().stop_process(self.script.name(process));
+                let asked = self.monitor.stop_process(self.script.name(process));
                 drop(asked.expect("it is one of the monitor's"));
             }
             Output::Crash(process) => {
                 let name = self.script.name(process);
                 self.recorder.record().note(Happened::Crashed { process: name.clone() }, now);
-                let crashed = self.monitor().signal_process(name, Signal::KILL);
+                let crashed = self.monitor.signal_process(name, Signal::KILL);
                 crashed.expect("it is one of the monitor's");
             }
             Output::Begin(step) => self.begin_step(step, now),
@@ -229,19 +266,16 @@ impl Run {
                 self.recorder.record().note(Happened::StepEnded { step: step + 1 }, now);
             }
             Output::Failed(failure) => {
+                // What is called is given up. The wait for a process that is killed now would forget how far it was.
+                if let Some((_, Work::Until(wait))) = self.work.take() {
+                    self.progress = wait.progress();
+                }
                 let reason = failure.problem.to_string();
                 self.recorder.record().note(Happened::Failed { step: failure.step + 1, reason }, now);
             }
-            Output::KillAll => self.clearing = Some(self.monitor().kill_service()),
-            Output::Over(verdict) => {
-                self.verdict = Some(verdict);
-                self.monitor = None;
-            }
+            Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
+            Output::Over(_) => unreachable!("the end is taken before"),
         }
-    }
-
-    fn monitor(&self) -> &ProcessMonitor {
-        self.monitor.as_ref().expect("nothing is done after the verdict")
     }
 
     /// Starts a process with what it needs for this one start: an input, the means to notify, and those who watch it.
@@ -265,7 +299,7 @@ impl Run {
             host = Arc::new(watch.host());
         }
         self.recorder.announce(Start { process, spec, host });
-        self.monitor().start_process(&role.name).expect("it is one of the monitor's");
+        self.monitor.start_process(&role.name).expect("it is one of the monitor's");
         Ok(())
     }
 
@@ -287,9 +321,12 @@ impl Run {
                 let (input, process) = (input.clone(), self.script.name(*process).clone());
                 let given = Happened::Given { process: process.clone(), bytes: input.len() };
                 self.recorder.record().note(given, now);
+                let host = self.recorder.inner();
                 Work::Other(Box::pin(async move {
-                    let sent = pipe.send(&input).await;
-                    sent.map_err(|error| StepFailure::Input { process, error: Arc::new(error) })
+                    let Err(error) = pipe.send(&input).await else { return Ok(()) };
+                    // Has it closed its input, or is it dying? If so, its exit is about to fail the plan.
+                    host.sleep_until(host.now() + DYING).await;
+                    Err(StepFailure::Input { process, error: Arc::new(error) })
                 }))
             }
             Op::CloseInput { process } => {
@@ -302,37 +339,51 @@ impl Run {
         };
         self.work = Some((step, work));
     }
+}
 
-    fn end(&mut self, verdict: Verdict) -> Result<Report, PlanError> {
-        let took = {
-            let now = self.recorder.now();
-            self.recorder.record().since(now)
-        };
-        let record = &mut *self.recorder.record();
+/// The end.
+impl Run {
+    /// The outcome, and the driver, which ends when all that it has to tell was told.
+    fn end(self, verdict: Verdict) -> (Driver, Result<Report, PlanError>) {
+        let Self { script, recorder, driver, progress, .. } = self;
+        let now = recorder.now();
+        let record = recorder.record();
         let (journal, files) = (&record.journal, &record.files);
-        let (Failure { step, mut problem }, survivors) = match verdict {
+        let outcome = match verdict {
             Ok(()) => {
                 let directory = files.discard(journal);
-                return Ok(Report::new(journal.clone(), took, directory));
+                Ok(Report::new(journal.clone(), record.since(now), directory))
             }
-            Err(failure) => failure,
+            Err((Failure { step, mut problem }, survivors)) => {
+                if let PlanProblem::TimedOut { progress: how_far, .. } = &mut problem {
+                    *how_far = progress;
+                }
+                let about = problem.processes();
+                let tails = script.cast.iter().enumerate().filter(|(_, role)| about.contains(&role.name));
+                let tails = tails.map(|(i, role)| (role.name.clone(), files.tail(i, LAST_LINES))).collect();
+                let directory = Some(files.keep(journal).to_owned());
+                Err(PlanError::from(PlanStory {
+                    tails,
+                    survivors,
+                    directory,
+                    journal: journal.clone(),
+                    ..PlanStory::early(&script.name, script.texts(), Some(step + 1), problem)
+                }))
+            }
         };
-        // What it was waiting for is still there: nothing has ended the step.
-        if let (PlanProblem::TimedOut { progress, .. }, Some((_, Work::Until(wait)))) =
-            (&mut problem, &self.work)
-        {
-            *progress = wait.progress();
-        }
-        let about = problem.processes();
-        let tails = self.script.cast.iter().enumerate().filter(|(_, role)| about.contains(&role.name));
-        let tails = tails.map(|(i, role)| (role.name.clone(), files.tail(i, LAST_LINES))).collect();
-        let directory = Some(files.keep(journal).to_owned());
-        Err(PlanError::from(PlanStory {
-            tails,
-            survivors,
-            directory,
-            journal: journal.clone(),
-            ..PlanStory::early(&self.script.name, self.script.texts(), Some(step + 1), problem)
-        }))
+        drop(record);
+        (driver, outcome)
+    }
+
+    /// Kills everything, and keeps what there is to know of a run that nobody waits for any more.
+    fn give_up(self) {
+        let Self { script, recorder, monitor, driver, .. } = self;
+        let now = recorder.now();
+        recorder.record().given_up(now);
+        drop(monitor);
+        drop(driver);
+        let record = recorder.record();
+        let directory = record.files.keep(&record.journal);
+        log::warn!("plan {} was given up; its logs are in {}", script.name, directory.display());
     }
 }
