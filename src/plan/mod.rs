@@ -256,8 +256,9 @@ impl Plan {
     }
 
     /// Waits until a process has printed something: a text, or what a [`Printed`] says. Each such step looks behind what
-    /// the one before it has found, and the first one from the start of the process; so nothing is missed that was
-    /// printed before the step began, and nothing is found twice.
+    /// those before it have found in the same stream, and the first one from the start of the process; so nothing is missed
+    /// that was printed before the step began, and nothing is found twice. Of a stream that is not looked at meanwhile the
+    /// last 128 KiB are kept.
     ///
     /// # Errors
     ///

@@ -250,6 +250,11 @@ impl Printed {
         self
     }
 
+    /// Whether it is looked for in this stream.
+    pub(super) fn is_on(&self, stream: Stream) -> bool {
+        self.stream.is_none_or(|on| on == stream)
+    }
+
     fn check(&self) -> Result<(), ConditionError> {
         match &self.wanted {
             Wanted::Text(text) if text.is_empty() => Err(ConditionError::EmptyText),

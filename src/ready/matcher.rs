@@ -75,8 +75,7 @@ impl Matcher {
 impl Search {
     fn new(leaf: usize, printed: &Printed) -> Self {
         let counters = Stream::BOTH.map(|stream| {
-            let looked_at = printed.stream.is_none_or(|wanted| wanted == stream);
-            looked_at.then(|| Way::to(printed)).flatten().map(|way| Counter { way, count: 0 })
+            printed.is_on(stream).then(|| Way::to(printed)).flatten().map(|way| Counter { way, count: 0 })
         });
         Self { leaf, times: printed.times, counters, count: 0 }
     }

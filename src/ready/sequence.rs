@@ -1,9 +1,9 @@
 //! Things that are printed one after the other, in the way of *expect*.
 //!
 //! The matcher looks for all it is given at once, wherever it is, and counts. Here only the first is looked for, and
-//! what comes next lies behind it: behind the end of its match in the stream that it was found in, and in the other
-//! stream behind all that had been read when it was found. So the order in which a process writes to one stream is
-//! pinned, and that between its two streams as far as it can be known.
+//! what comes next lies behind it. Each stream has a *cursor* of its own: it is behind the last thing that was found in that
+//! stream, whatever was found in the other one meanwhile. For in which order a process has written to its two streams
+//! cannot be known, only in which order they were read, and that is a matter of luck.
 //!
 //! **What depends on how the reads cut a stream.** Nothing, for texts and for what is looked for in whole lines
 //! ([`Printed::in_message`]). Another regular expression is tried on the line as far as it has come, for the line may
@@ -18,16 +18,20 @@ use memchr::memmem;
 use regex::bytes::Regex;
 
 use super::condition::{Printed, Wanted};
-use super::line::{GrowingLine, WholeLine, matches};
+use super::line::{GrowingLine, KEPT, WholeLine, matches};
 use super::place::Place;
 use super::seam::Seam;
 use crate::machine::Stream;
+
+/// How much of a stream is kept behind its cursor for what is looked for later.
+const BEHIND: usize = 2 * KEPT;
 
 /// Looks for one thing after the other.
 ///
 /// It keeps no more than what can still matter: of a text the end that may be its beginning, else the line that is being
 /// written, of a very long one 128 KiB at most. In such a line no match of a regular expression is longer than half of this,
-/// and for what is looked for in whole lines there are only the first 64 KiB behind the match before.
+/// and for what is looked for in whole lines there are only the first 64 KiB behind the match before. Of a stream in which
+/// something is to be looked for later, the last 128 KiB behind its cursor.
 pub(crate) struct Sequence {
     wanted: Vec<Printed>,
     /// How many of them have been found; this one is looked for.
@@ -36,8 +40,21 @@ pub(crate) struct Sequence {
     missing: u32,
     /// Where it is looked for: in the order of [`Stream::BOTH`].
     searches: [Option<Search>; 2],
-    /// The ends of what has been read.
-    ends: [Place; 2],
+    cursors: [Cursor; 2],
+}
+
+/// How far the things that were found have come in one stream.
+#[derive(Default)]
+struct Cursor {
+    place: Place,
+    /// What was read behind the place and behind what is known there of the line.
+    behind: Vec<u8>,
+    /// How much of that the search has seen.
+    seen: usize,
+    /// Whether what is looked for has been found here, and must be found again, here or in the other stream.
+    has_passed: bool,
+    /// Whether nothing will come after it.
+    ended: bool,
 }
 
 /// One thing, looked for in one stream.
@@ -61,26 +78,29 @@ impl Sequence {
             found: 0,
             missing: 0,
             searches: [None, None],
-            ends: Default::default(),
+            cursors: Default::default(),
         };
-        sequence.begin(Default::default());
+        sequence.begin();
         sequence
     }
 
     /// Takes in what was read from `stream`; an empty read is its end.
     pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(search) = &mut self.searches[stream as usize]
-            && let Some(taken) = search.find(rest, bytes.is_empty())
-        {
-            rest = &rest[taken..];
-            self.missing = self.missing.saturating_sub(1);
-            if self.missing == 0 {
-                self.found += 1;
-                self.go_on_from(stream);
-            }
+        if self.found == self.wanted.len() {
+            return;
         }
-        self.ends[stream as usize].pass(bytes);
+        let cursor = &mut self.cursors[stream as usize];
+        cursor.behind.extend_from_slice(bytes);
+        cursor.ended |= bytes.is_empty();
+        let [this, other] = match stream {
+            Stream::Stdout => [0, 1],
+            Stream::Stderr => [1, 0],
+        };
+        while self.find(this) || self.find(other) {}
+        for stream in Stream::BOTH {
+            let is_wanted = self.is_wanted_later(stream);
+            self.cursors[stream as usize].forget(if is_wanted { BEHIND } else { 0 });
+        }
     }
 
     /// How many of them have been found so far.
@@ -88,25 +108,74 @@ impl Sequence {
         self.found
     }
 
-    /// The one that was looked for has been found, in this stream.
-    fn go_on_from(&mut self, stream: Stream) {
-        let mut places = self.ends.clone();
-        if let Some(search) = self.searches[stream as usize].take() {
-            places[stream as usize] = search.into_place();
+    /// Looks for it once, in what the search of a stream has not seen.
+    fn find(&mut self, stream: usize) -> bool {
+        let cursor = &mut self.cursors[stream];
+        let search = self.searches[stream].as_mut();
+        let found = search.and_then(|search| search.find(&cursor.behind[cursor.seen..], cursor.ended));
+        let Some(taken) = found else {
+            cursor.seen = cursor.behind.len();
+            return false;
+        };
+        cursor.seen += taken;
+        cursor.has_passed = true;
+        self.missing = self.missing.saturating_sub(1);
+        if self.missing == 0 {
+            self.found += 1;
+            self.move_cursors(stream);
+            self.begin();
         }
-        self.begin(places);
+        true
     }
 
-    /// Looks for the first that has not been found, behind these places; if there is none, for nothing any more.
-    fn begin(&mut self, places: [Place; 2]) {
+    /// What was looked for has been found, the last time in this stream.
+    fn move_cursors(&mut self, stream: usize) {
+        let search = self.searches[stream].take().expect("it has just found something");
+        let [out, err] = &mut self.cursors;
+        let (here, there) = if stream == 0 { (out, err) } else { (err, out) };
+        here.behind.drain(..here.seen);
+        here.place = search.into_place();
+        if there.has_passed {
+            // Where exactly it was found there is not known any more.
+            there.skip();
+        }
+        for cursor in [here, there] {
+            cursor.seen = 0;
+            cursor.has_passed = false;
+        }
+    }
+
+    /// Looks for the first that has not been found, behind the cursors; if there is none, for nothing any more.
+    fn begin(&mut self) {
         let wanted = self.wanted.get(self.found);
         self.missing = wanted.map_or(0, |printed| printed.times);
-        let mut streams = Stream::BOTH.into_iter();
-        self.searches = places.map(|place| {
-            let stream = streams.next()?;
-            let printed = wanted.filter(|printed| printed.stream.is_none_or(|on| on == stream))?;
-            Search::behind(place, printed)
+        self.searches = Stream::BOTH.map(|stream| {
+            let printed = wanted.filter(|printed| printed.is_on(stream))?;
+            Search::behind(self.cursors[stream as usize].place.clone(), printed)
         });
+    }
+
+    /// Whether something that comes after what is looked for now is to be looked for in this stream.
+    fn is_wanted_later(&self, stream: Stream) -> bool {
+        self.wanted.iter().skip(self.found + 1).any(|printed| printed.is_on(stream))
+    }
+}
+
+impl Cursor {
+    /// Keeps at most so much of what is behind it, and gives up nothing that the search has not seen.
+    fn forget(&mut self, keep: usize) {
+        let old = self.behind.len().saturating_sub(keep).min(self.seen);
+        if old > 0 {
+            self.place.pass(&self.behind[..old]);
+            self.behind.drain(..old);
+            self.seen -= old;
+        }
+    }
+
+    /// Goes behind all that was read.
+    fn skip(&mut self) {
+        self.place.pass(&self.behind);
+        self.behind.clear();
     }
 }
 

@@ -122,21 +122,33 @@ fn several_times_are_one_after_the_other_on_both_streams_together() {
 }
 
 #[test]
-fn on_the_other_stream_the_next_one_comes_later() {
-    let mut sequence = Sequence::new([text("one"), text("two").on(ERR), regex("^three"), regex("^four")]);
-    sequence.feed(ERR, b"two tw");
-    sequence.feed(OUT, b"one");
+fn each_stream_has_a_cursor_of_its_own() {
+    let wanted = || [text("one"), text("two").on(ERR), regex("^three"), regex("^four")];
+    let both = [(OUT, b"one\nthree\nfour".as_slice()), (ERR, b"two\n")];
+    for reads in [both, [both[1], both[0]]] {
+        let mut sequence = Sequence::new(wanted());
+        reads.into_iter().for_each(|(stream, read)| sequence.feed(stream, read));
+        assert_eq!(sequence.found(), 4, "{reads:?}");
+    }
+    let mut sequence = Sequence::new(wanted());
+    sequence.feed(ERR, b"zero tw");
+    sequence.feed(OUT, b"one two three");
+    assert_eq!(sequence.found(), 1, "it is only half there, and elsewhere");
     sequence.feed(ERR, b"o");
-    assert_eq!(sequence.found(), 1, "its beginning had been read before");
-    sequence.feed(OUT, b"two three");
-    assert_eq!(sequence.found(), 1, "this is the other stream");
-    sequence.feed(ERR, b" two");
     assert_eq!(sequence.found(), 2);
     sequence.feed(ERR, b"three");
-    sequence.feed(OUT, b"three");
     assert_eq!(sequence.found(), 2, "no line of theirs begins here");
     sequence.feed(OUT, b"\nthree\nfour");
     assert_eq!(sequence.found(), 4);
+}
+
+#[test]
+fn what_has_ended_is_looked_at_again_by_the_next_one() {
+    let mut sequence = Sequence::new([text("a").on(ERR), text("b").in_message()]);
+    sequence.feed(OUT, b"b");
+    sequence.feed(OUT, b"");
+    sequence.feed(ERR, b"a");
+    assert_eq!(sequence.found(), 2, "its last line has no other end");
 }
 
 #[test]
@@ -201,6 +213,16 @@ fn what_is_kept_of_a_line_without_an_end_is_bounded() {
             None => panic!("it is still looked for"),
         };
         assert!(kept <= 4 * KEPT, "{kept}");
+    }
+}
+
+#[test]
+fn what_is_kept_behind_a_cursor_is_bounded() {
+    let read = vec![b'.'; 3 * KEPT];
+    for (later, most) in [(None, 0), (Some(text("one").on(ERR)), 0), (Some(text("one").on(OUT)), BEHIND)] {
+        let mut sequence = Sequence::new([text("two").on(ERR)].into_iter().chain(later));
+        (0..5).for_each(|_| sequence.feed(OUT, &read));
+        assert_eq!(sequence.cursors[0].behind.len(), most);
     }
 }
 
@@ -286,23 +308,26 @@ proptest! {
         prop_assert_eq!(found, expected(&wanted, &output), "{:?}", reads);
     }
 
-    /// With two streams it is the order of the reads that matters, and not where they are cut.
+    /// If each thing is on one stream, it does not matter where two streams are cut, nor which one is read first.
     #[test]
-    fn f_83_the_cuts_of_two_streams_do_not_matter(
-        wanted in prop::collection::vec((wanted(), 0..3_usize), 1..6),
-        reads in prop::collection::vec((any::<bool>(), output()), 1..6),
+    fn f_83_the_order_in_which_two_streams_are_read_does_not_matter(
+        wanted in prop::collection::vec((wanted(), any::<bool>()), 1..6),
+        outputs in (output(), output()),
         cuts in prop::collection::vec(0..40_usize, 0..8),
+        turns in prop::collection::vec(any::<bool>(), 20),
     ) {
-        let wanted = || wanted.iter().cloned().map(|(printed, on)| match Stream::BOTH.get(on) {
-            Some(stream) => printed.on(*stream),
-            None => printed,
-        });
-        let (mut whole, mut pieces) = (Sequence::new(wanted()), Sequence::new(wanted()));
-        for (out, read) in &reads {
-            let stream = if *out { OUT } else { ERR };
-            whole.feed(stream, read);
-            cut(read, &cuts).iter().for_each(|piece| pieces.feed(stream, piece));
-            prop_assert_eq!(whole.found(), pieces.found());
+        let wanted = || wanted.iter().cloned().map(|(printed, out)| printed.on(if out { OUT } else { ERR }));
+        let (mut in_turn, mut mixed) = (Sequence::new(wanted()), Sequence::new(wanted()));
+        for (stream, output) in [(OUT, &outputs.0), (ERR, &outputs.1)] {
+            in_turn.feed(stream, output);
+            in_turn.feed(stream, b"");
         }
+        let pieces = |output| cut(output, &cuts).into_iter().chain([Vec::new()]);
+        let (mut out, mut err) = (pieces(&outputs.0), pieces(&outputs.1));
+        for turn in turns.into_iter().chain([true; 10]).chain([false; 10]) {
+            let (stream, piece) = if turn { (OUT, out.next()) } else { (ERR, err.next()) };
+            piece.into_iter().for_each(|piece| mixed.feed(stream, &piece));
+        }
+        prop_assert_eq!(mixed.found(), in_turn.found());
     }
 }
