@@ -1,7 +1,7 @@
 //! How the shapes look: the colours of light and of dark pages, and the few rules that are the same on both.
 //!
-//! Nothing is told by colour alone: each kind of mark has its own form or its own place. The colours besides are those
-//! that people with any kind of colour blindness can tell apart: blue, orange, purple, and red for the one failure.
+//! Nothing is told by colour alone: each kind of mark has its own form or its own place. Where two of a kind are side
+//! by side, one is blue and the other orange, which nearly everybody can tell apart. Red is for the one failure.
 //!
 //! The colours are written out for both kinds of page, since many viewers know no variables. Each rule begins with the
 //! class of the whole picture, so that it does not reach into a page that the picture is part of.
@@ -29,7 +29,7 @@ const FORM: &[(&str, &str)] = &[
 ];
 
 /// What has which colour: class, property, on a light page, on a dark page.
-const COLORS: &[(&str, &str, &str, &str)] = &[
+pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
     (".surface", "fill", "#ffffff", "#0f141b"),
     (".ink", "fill", "#1b2430", "#e6ebf2"),
     (".muted", "fill", "#5c6878", "#93a0b2"),
@@ -60,7 +60,6 @@ const COLORS: &[(&str, &str, &str, &str)] = &[
     (".crash", "fill", "#b3126f", "#ff7cc4"),
     (".glow", "stroke", "#ffffff", "#0f141b"),
     (".end-code", "fill", "#b45300", "#ffa23a"),
-    (".end-lost", "fill", "#5c6878", "#93a0b2"),
     (".end-open", "fill", "#5b93c7", "#3f78ad"),
 ];
 

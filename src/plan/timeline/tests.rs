@@ -11,6 +11,7 @@ mod random;
 mod samples;
 mod sound;
 
+use std::collections::HashSet;
 use std::fs;
 use std::time::Duration;
 
@@ -115,6 +116,19 @@ fn every_end_has_its_words() {
     assert!(
         all.iter().any(|text| text.starts_with("not started: cannot execute missing: Permission denied"))
     );
+}
+
+#[test]
+fn every_colour_is_in_some_picture() {
+    let pictures: String = all().iter().map(|(_, journal)| journal.timeline_svg()).collect();
+    let classes: HashSet<&str> = pictures
+        .split(" class=\"")
+        .skip(1)
+        .flat_map(|rest| rest.split('"').next().unwrap().split(' '))
+        .collect();
+    for (selector, ..) in super::style::COLORS {
+        assert!(classes.contains(selector.trim_start_matches('.')), "{selector}");
+    }
 }
 
 #[test]
