@@ -396,8 +396,7 @@ impl Recorded<'_> {
         if let Err(mistake) = check_timeout(timeout) {
             return Err(self.plan.mistake_in_last(mistake));
         }
-        let step = self.plan.script.steps.last_mut().expect("it was just recorded");
-        step.timeout = Some(timeout);
+        self.plan.script.last_step().timeout = Some(timeout);
         Ok(())
     }
 }

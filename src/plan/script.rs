@@ -93,6 +93,11 @@ impl Script {
         })
     }
 
+    /// The step that was just recorded.
+    pub(super) fn last_step(&mut self) -> &mut Step {
+        self.steps.last_mut().expect("it was just recorded")
+    }
+
     /// How long the step may take.
     pub(super) fn timeout(&self, step: usize) -> Duration {
         self.steps[step].timeout.unwrap_or(self.timeout)

@@ -94,11 +94,17 @@ fn script(steps: &[u16]) -> Plan {
                     plan.kill(process, expected(choice))?;
                     there.remove(at);
                 }
-                (9, Some(process)) => drop(plan.wait_for_output(process, "x")?),
-                (10, Some(process)) => drop(plan.wait_until(process, Condition::port(80))?),
+                (9, Some(process)) => {
+                    plan.wait_for_output(process, "x")?;
+                }
+                (10, Some(process)) => {
+                    plan.wait_until(process, Condition::port(80))?;
+                }
                 (11, Some(_)) => plan.call("x", || ()).within(Duration::from_secs(7))?,
                 (_, Some(process)) if closed.contains(&process.index()) => {}
-                (_, Some(process)) if choice.is_multiple_of(2) => drop(plan.send_input(process, "x")?),
+                (_, Some(process)) if choice.is_multiple_of(2) => {
+                    plan.send_input(process, "x")?;
+                }
                 (_, Some(process)) => {
                     plan.close_input(process)?;
                     closed.insert(process.index());
