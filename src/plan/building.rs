@@ -33,7 +33,7 @@ impl Plan {
             };
         }
         let step = Step { op, timeout: None };
-        check.map_err(|mistake| self.mistake(self.text(&step, &ends), mistake))?;
+        check.map_err(|mistake| self.mistake(Some(self.text(&step, &ends)), mistake))?;
         for process in ends {
             let role = &mut self.script.cast[process.index()];
             role.ended_by = Some(self.script.steps.len());
@@ -47,17 +47,15 @@ impl Plan {
 
     /// Whether something can still be done with the process.
     pub(super) fn check(&self, process: Planned) -> Result<(), PlanMistake> {
-        if process.plan() != self.id {
-            return Err(PlanMistake::AnotherPlan);
-        }
-        let role = self.script.role(process);
+        let role = self.known(process).ok_or(PlanMistake::AnotherPlan)?;
         match role.ended_by {
             Some(step) => Err(PlanMistake::EndedBefore { process: role.name.clone(), step: step + 1 }),
             None => Ok(()),
         }
     }
 
-    pub(super) fn use_input(&mut self, process: Planned, what: &str) -> Result<(), PlanError> {
+    /// A step about the standard input of a process, which is a pipe from now on.
+    pub(super) fn use_input(&mut self, process: Planned, text: String) -> Result<(), PlanError> {
         let check = self.check(process).and_then(|()| {
             let role = self.script.role(process);
             let process = role.name.clone();
@@ -67,7 +65,7 @@ impl Plan {
                 (None, _) => Err(PlanMistake::OtherInput(process)),
             }
         });
-        check.map_err(|mistake| self.mistake(Some(what.to_owned()), mistake))?;
+        check.map_err(|mistake| self.mistake(Some(text), mistake))?;
         self.script.cast[process.index()].has_input = true;
         Ok(())
     }
@@ -108,10 +106,23 @@ impl Plan {
         (1..).map(numbered).find(|name| !self.is_taken(name)).expect("there are numbers enough")
     }
 
-    /// The text of a step that may be about processes of another plan.
-    fn text(&self, step: &Step, processes: &[Planned]) -> Option<String> {
-        let ours = processes.iter().all(|process| process.plan() == self.id);
-        Some(if ours { self.script.text(step) } else { "wait for a process of another plan".to_owned() })
+    /// What it is called in the text of a step, also if nobody here knows its name.
+    pub(super) fn called(&self, process: Planned) -> &str {
+        self.known(process).map_or("a process of another plan", |role| &role.name)
+    }
+
+    /// The text of a step that expects the ends of these.
+    fn text(&self, step: &Step, ends: &[Planned]) -> String {
+        match (&step.op, ends.iter().all(|process| self.known(*process).is_some())) {
+            (_, true) => self.script.text(step),
+            (Op::Kill { .. }, false) => "kill a process of another plan".to_owned(),
+            (_, false) => "wait for a process of another plan".to_owned(),
+        }
+    }
+
+    /// `None`: it is of another plan, or of a clone of this one that has gone its own way.
+    fn known(&self, process: Planned) -> Option<&Role> {
+        self.script.cast.get(process.index()).filter(|_| process.plan() == self.id)
     }
 
     /// The error of a step that is not recorded, as its text says what it was to do; or of the plan itself.

@@ -49,7 +49,7 @@ pub use run::Running;
 use self::building::check_timeout;
 use self::call::Call;
 use self::planned::PlanId;
-use self::script::{Op, Script};
+use self::script::{Excerpt, Op, Script, list};
 use crate::host::{Host, Spec};
 use crate::machine::{Name, Signal};
 use crate::ready::{Condition, Printed};
@@ -179,11 +179,14 @@ impl Plan {
         specs: [S; N],
     ) -> Result<[Planned; N], PlanError> {
         let specs = specs.map(Into::into);
-        let words: Vec<String> = specs.iter().map(Spec::to_string).collect();
-        let text = format!("spawn {}", words.join("; "));
-        if N == 0 {
-            return Err(self.mistake(Some(text), PlanMistake::NoProcess));
-        }
+        let text = match &specs[..] {
+            [] => {
+                let text = "spawn all: nobody".to_owned();
+                return Err(self.mistake(Some(text), PlanMistake::NoProcess));
+            }
+            [spec] => format!("spawn {spec}"),
+            specs => format!("spawn all: {}", list(specs.iter().map(Spec::to_string))),
+        };
         let before = self.script.cast.len();
         for spec in specs {
             let name = self.free_name(&spec);
@@ -272,7 +275,8 @@ impl Plan {
         let check = self
             .check(process)
             .and_then(|()| Condition::from(wanted.clone()).check().map_err(PlanMistake::Condition));
-        check.map_err(|mistake| self.mistake(Some(format!("wait for {wanted}")), mistake))?;
+        let text = || Some(format!("wait for {}: {wanted}", self.called(process)));
+        check.map_err(|mistake| self.mistake(text(), mistake))?;
         let role = &mut self.script.cast[process.index()];
         role.wanted.push(wanted);
         let wanted = role.wanted.len();
@@ -292,7 +296,8 @@ impl Plan {
     ) -> Result<Recorded<'_>, PlanError> {
         let condition = condition.into();
         let check = self.check(process).and_then(|()| condition.check().map_err(PlanMistake::Condition));
-        check.map_err(|mistake| self.mistake(Some(format!("wait until {condition}")), mistake))?;
+        let text = || Some(format!("wait until {}: {condition}", self.called(process)));
+        check.map_err(|mistake| self.mistake(text(), mistake))?;
         Ok(self.record(Op::WaitUntil { process, condition }))
     }
 
@@ -329,7 +334,7 @@ impl Plan {
         input: impl Into<Vec<u8>>,
     ) -> Result<Recorded<'_>, PlanError> {
         let input: Vec<u8> = input.into();
-        self.use_input(process, "send input")?;
+        self.use_input(process, format!("send {}: {}", self.called(process), Excerpt(&input)))?;
         Ok(self.record(Op::Send { process, input: input.into() }))
     }
 
@@ -339,7 +344,7 @@ impl Plan {
     ///
     /// As [`send_input`](Self::send_input).
     pub fn close_input(&mut self, process: Planned) -> Result<Recorded<'_>, PlanError> {
-        self.use_input(process, "close input")?;
+        self.use_input(process, format!("close the input of {}", self.called(process)))?;
         self.script.cast[process.index()].closed_by = Some(self.script.steps.len());
         Ok(self.record(Op::CloseInput { process }))
     }
@@ -392,8 +397,7 @@ impl Recorded<'_> {
         if let Err(mistake) = check_timeout(timeout) {
             return Err(self.plan.mistake_in_last(mistake));
         }
-        let step = self.plan.script.steps.last_mut().expect("it was just recorded");
-        step.timeout = Some(timeout);
+        self.plan.script.last_step().timeout = Some(timeout);
         Ok(())
     }
 }

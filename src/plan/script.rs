@@ -93,6 +93,11 @@ impl Script {
         })
     }
 
+    /// The step that was just recorded.
+    pub(super) fn last_step(&mut self) -> &mut Step {
+        self.steps.last_mut().expect("it was just recorded")
+    }
+
     /// How long the step may take.
     pub(super) fn timeout(&self, step: usize) -> Duration {
         self.steps[step].timeout.unwrap_or(self.timeout)
@@ -116,6 +121,7 @@ impl Script {
                 }
             },
             Op::Wait(ends) => match &ends[..] {
+                [] => "wait for all: nobody".to_owned(),
                 [only] => format!("wait for {}", end(only)),
                 ends => format!("wait for all: {}", list(ends.iter().map(end))),
             },
@@ -129,7 +135,7 @@ impl Script {
             Op::WaitUntil { process, condition } => format!("wait until {}: {condition}", name(process)),
             Op::Call { what, call: _ } => format!("call {what}"),
             Op::Send { process, input } => {
-                format!("send {}: \"{}\"", name(process), Excerpt(input))
+                format!("send {}: {}", name(process), Excerpt(input))
             }
             Op::CloseInput { process } => format!("close the input of {}", name(process)),
         };
@@ -180,21 +186,20 @@ impl fmt::Display for Script {
     }
 }
 
-fn list(parts: impl Iterator<Item = String>) -> String {
+pub(super) fn list(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// The beginning of what is sent, as it fits into a line.
-struct Excerpt<'a>(&'a [u8]);
+/// The beginning of what is sent, quoted, as it fits into a line.
+pub(super) struct Excerpt<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 40;
         let shown = &self.0[..self.0.len().min(LONGEST)];
-        write!(f, "{}", shown.escape_ascii())?;
         if self.0.len() > LONGEST {
-            write!(f, "… ({} bytes)", self.0.len())?;
+            return write!(f, "\"{}…\" ({} bytes)", shown.escape_ascii(), self.0.len());
         }
-        Ok(())
+        write!(f, "\"{}\"", shown.escape_ascii())
     }
 }

@@ -86,7 +86,7 @@ impl Stage {
             ["tick"] => self.vm.handle_timeout(self.now),
             ["due"] => {
                 let at = self.vm.poll_timeout();
-                return at.map_or("never".to_owned(), |at| format!("{:?}", at - self.start));
+                return at.map_or_else(|| "never".to_owned(), |at| format!("{:?}", at - self.start));
             }
             ["crashed?"] => return self.vm.has_crashed().to_string(),
             _ => {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::oracle::{Fact, Verdict, verdict};
+use super::oracle::{Fact, Verdict, Why, verdict};
 use super::stage::plan;
 use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
 use crate::plan::error::{PlanProblem, StepFailure};
 use crate::plan::planned::Planned;
+use crate::plan::point::{After, Crash, CrashPoint};
 use crate::plan::script::Script;
 use crate::plan::vm::{Event, Output, Vm};
 use crate::plan::{Expected, Plan};
@@ -29,11 +30,36 @@ proptest! {
         obedient in any::<bool>(),
     ) {
         let plan = script(&steps);
-        let mut walk = Walk::new(&plan, obedient);
+        let mut walk = Walk::new(&plan, obedient, None);
         for what in happens {
             walk.happen(what);
         }
-        walk.come_to_rest();
+        let verdict = walk.come_to_rest();
+        if obedient {
+            assert_eq!(verdict == Verdict::Fine, ends_all(&plan), "{verdict:?} on {plan}");
+        }
+    }
+
+    /// Where all others do as is expected a crash does no harm, unless something is wanted of one that stays dead.
+    #[test]
+    fn a_crash_at_any_point_holds_nobody_up(
+        steps in prop::collection::vec(any::<u16>(), 0..12),
+        happens in prop::collection::vec(any::<u16>(), 0..60),
+        who in 0..6_usize,
+        at in 0..13_usize,
+        stays_dead in any::<bool>(),
+    ) {
+        let plan = script(&steps);
+        let who = who.checked_rem(plan.script.cast.len()).unwrap_or(0);
+        let point = if at == 0 { CrashPoint::Line { stream: Stream::Stdout, line: 1 } } else { CrashPoint::Step(at) };
+        let after = if stays_dead { After::StaysDead } else { After::Restart };
+        let mut walk = Walk::new(&plan, true, Some(Crash { process: Planned::new(plan.id, who), point, after }));
+        for what in happens {
+            walk.happen(what);
+        }
+        let verdict = walk.come_to_rest();
+        let is_wanted = matches!(verdict, Verdict::Failed(_, Why::StepFailed, _)) && stays_dead;
+        assert!(verdict == Verdict::Fine || is_wanted || !ends_all(&plan), "{verdict:?} on {plan}");
     }
 }
 
@@ -68,11 +94,17 @@ fn script(steps: &[u16]) -> Plan {
                     plan.kill(process, expected(choice))?;
                     there.remove(at);
                 }
-                (9, Some(process)) => drop(plan.wait_for_output(process, "x")?),
-                (10, Some(process)) => drop(plan.wait_until(process, Condition::port(80))?),
+                (9, Some(process)) => {
+                    plan.wait_for_output(process, "x")?;
+                }
+                (10, Some(process)) => {
+                    plan.wait_until(process, Condition::port(80))?;
+                }
                 (11, Some(_)) => plan.call("x", || ()).within(Duration::from_secs(7))?,
                 (_, Some(process)) if closed.contains(&process.index()) => {}
-                (_, Some(process)) if choice.is_multiple_of(2) => drop(plan.send_input(process, "x")?),
+                (_, Some(process)) if choice.is_multiple_of(2) => {
+                    plan.send_input(process, "x")?;
+                }
                 (_, Some(process)) => {
                     plan.close_input(process)?;
                     closed.insert(process.index());
@@ -81,6 +113,11 @@ fn script(steps: &[u16]) -> Plan {
         }
         Ok(())
     })
+}
+
+/// Whether the script expects the ends of all.
+fn ends_all(plan: &Plan) -> bool {
+    plan.script.cast.iter().all(|role| role.ended_by.is_some())
 }
 
 fn expected(choice: usize) -> Expected {
@@ -113,6 +150,8 @@ struct Walk {
 struct Body {
     state: State,
     asked: bool,
+    /// It is to crash.
+    crashing: bool,
     found: usize,
 }
 
@@ -127,12 +166,12 @@ enum State {
 }
 
 impl Walk {
-    fn new(plan: &Plan, obedient: bool) -> Self {
+    fn new(plan: &Plan, obedient: bool, crash: Option<Crash>) -> Self {
         let script = Arc::new(plan.script.clone());
         #[expect(clippy::disallowed_methods, reason = "a walk needs an instant to begin at")]
         let now = Instant::now();
         let mut walk = Self {
-            vm: Vm::new(script.clone(), None),
+            vm: Vm::new(script.clone(), crash),
             plan: plan.clone(),
             now,
             obedient,
@@ -199,11 +238,15 @@ impl Walk {
             // As its time has come, and in the way that is expected.
             let now = self.current.and_then(|step| self.script.steps[step].op.expects(self.planned(who)));
             exit = match now {
+                None if self.bodies[who].crashing => exit,
                 None => return,
                 Some(Expected::Any) => exit,
                 Some(Expected::Code(code)) => Exit::Code(code),
                 Some(Expected::Signal(signal)) => Exit::Signal { signal, core: false },
             };
+        }
+        if self.bodies[who].crashing {
+            exit = Exit::Signal { signal: Signal::KILL, core: false };
         }
         // A kill that is not heeded.
         if self.bodies[who].asked && choice.is_multiple_of(5) && !self.obedient {
@@ -289,15 +332,25 @@ impl Walk {
             match output {
                 Output::Spawn(process) => {
                     let body = &mut self.bodies[process.index()];
-                    assert_eq!((failed, body.state), (false, State::Absent));
-                    body.state = State::Ordered;
+                    let before = if body.crashing { State::Gone } else { State::Absent };
+                    assert_eq!((failed, body.state), (false, before));
+                    *body = Body { state: State::Ordered, found: body.found, ..Body::default() };
                 }
                 Output::Kill(process) => {
                     let body = &mut self.bodies[process.index()];
                     assert_eq!((failed, body.asked, body.state), (false, false, State::Up));
                     body.asked = true;
                 }
-                Output::Crash(_) => panic!("nobody was to crash"),
+                Output::Crash(process) => {
+                    let body = &mut self.bodies[process.index()];
+                    assert_eq!((failed, body.crashing, body.state), (false, false, State::Up));
+                    body.crashing = true;
+                }
+                // What was done for one that has crashed is done for its successor.
+                Output::Begin(step) if self.vm.has_crashed() && self.current != Some(step) => {
+                    assert!(!failed && self.current.is_none_or(|current| step < current));
+                    self.vm.handle_event(Event::Done { step, result: Ok(()) }, self.now);
+                }
                 Output::Begin(step) => {
                     assert_eq!((failed, self.current), (false, Some(step)));
                     self.work = Some(step);
@@ -335,7 +388,10 @@ impl Walk {
         if self.judged.0 != self.history.len() {
             self.judged = (self.history.len(), verdict(&self.script, &self.history));
         }
-        assert_eq!(known, self.judged.1, "{}\n{:?}", self.plan, self.history);
+        // What a crash leads to it does not know.
+        if !self.vm.has_crashed() {
+            assert_eq!(known, self.judged.1, "{}\n{:?}", self.plan, self.history);
+        }
         let open = self.current.filter(|_| known.is_none());
         assert_eq!(self.vm.poll_timeout(), open.map(|step| self.began + self.script.timeout(step)));
     }
@@ -344,11 +400,11 @@ impl Walk {
         self.bodies.iter().all(|body| matches!(body.state, State::Absent | State::Gone))
     }
 
-    /// Left to itself it comes to its end; and to a good one, if everybody is obedient and the script ends them all.
-    fn come_to_rest(&mut self) {
+    /// Left to itself it comes to its end.
+    fn come_to_rest(&mut self) -> Verdict {
         for round in 0.. {
-            if self.over.is_some() {
-                break;
+            if let Some(verdict) = self.over.take() {
+                return verdict;
             }
             assert!(round < 100, "no end\n{}\n{:?}", self.plan, self.history);
             for who in 0..self.bodies.len() {
@@ -372,9 +428,6 @@ impl Walk {
             }
             self.settle();
         }
-        if self.obedient {
-            let all_end = self.script.cast.iter().all(|role| role.ended_by.is_some());
-            assert_eq!(self.over == Some(Verdict::Fine), all_end, "{}\n{:?}", self.plan, self.history);
-        }
+        unreachable!("a hundred rounds are enough")
     }
 }

@@ -1,0 +1,5 @@
+//! Plans.
+
+mod building;
+mod mistakes;
+mod sim;

@@ -1,0 +1,114 @@
+//! Kills.
+
+use childminder::testkit::{Script, Sim};
+use childminder::{Exit, Plan, PlanError, PlanProblem, Policy, Signal, Spec};
+
+use super::{fails, passes, plan, secs};
+
+/// Starts `deaf` like this, and kills it.
+fn killing(sim: &Sim, spec: impl Into<Spec>, signal: Signal) -> Result<Plan, PlanError> {
+    let mut plan = plan(sim);
+    let deaf = plan.spawn(spec)?;
+    plan.kill_with(deaf, signal, signal)?;
+    Ok(plan)
+}
+
+#[test]
+fn pl_14_a_kill_escalates_after_five_seconds_and_says_so() {
+    let sim = Sim::new();
+    sim.script("deaf", Script::new().ignores_term());
+    let plan = killing(&sim, "deaf", Signal::TERM).unwrap();
+    let error = fails(
+        &sim,
+        &plan,
+        2,
+        "deaf ended with signal KILL instead of signal TERM, for it had not ended 5s after the signal and got KILL",
+        "0.0 spawn deaf#1
+         0.0 signal deaf#1 TERM
+         0.0 signal deaf#1 CONT
+         5.0 signal deaf#1 KILL
+         5.0 exit deaf#1 signal KILL
+         5.0 reap deaf#1",
+    );
+    let PlanProblem::UnexpectedStatus { killed_after, .. } = &error.problem else { panic!("{error}") };
+    assert_eq!(*killed_after, Some(secs(5.0)));
+}
+
+#[test]
+fn pl_14_with_a_kill_time_of_its_own_and_another_signal() {
+    let sim = Sim::new();
+    sim.script("deaf", Script::new().ignores_term());
+    let policy = Policy { kill_time: secs(0.25), ..Policy::default() };
+    let plan = killing(&sim, Spec::new("deaf").policy(policy), Signal::INT).unwrap();
+    fails(
+        &sim,
+        &plan,
+        2,
+        "deaf ended with signal KILL instead of signal INT, for it had not ended 250ms after the signal and got KILL",
+        "0.0 spawn deaf#1
+         0.0 signal deaf#1 INT
+         0.0 signal deaf#1 CONT
+         0.25 signal deaf#1 KILL
+         0.25 exit deaf#1 signal KILL
+         0.25 reap deaf#1",
+    );
+}
+
+#[test]
+fn pl_12_one_that_heeds_the_signal_late_and_with_a_code() -> Result<(), PlanError> {
+    let sim = Sim::new();
+    sim.script("server", Script::new().heeds_term_after(secs(5.0)).exits_on_term(Exit::Code(0)));
+    let mut plan = plan(&sim);
+    let server = plan.spawn("server")?;
+    plan.kill(server, 0)?;
+    // At the very kill time it has ended by itself (F-68).
+    passes(
+        &sim,
+        &plan,
+        "0.0 spawn server#1
+         0.0 signal server#1 TERM
+         0.0 signal server#1 CONT
+         5.0 exit server#1 code 0
+         5.0 reap server#1",
+    );
+    Ok(())
+}
+
+#[test]
+fn pl_14_a_kill_that_may_not_take_that_long_is_a_time_out() -> Result<(), PlanError> {
+    let sim = Sim::new();
+    sim.script("deaf", Script::new().ignores_term());
+    let mut plan = plan(&sim);
+    let deaf = plan.spawn("deaf")?;
+    plan.kill(deaf, Signal::TERM)?.within(secs(2.0))?;
+    fails(
+        &sim,
+        &plan,
+        2,
+        "timed out after 2s, waiting for deaf",
+        "0.0 spawn deaf#1
+         0.0 signal deaf#1 TERM
+         0.0 signal deaf#1 CONT
+         2.0 signal deaf#1 KILL
+         2.0 exit deaf#1 signal KILL
+         2.0 reap deaf#1",
+    );
+    Ok(())
+}
+
+#[test]
+fn pl_12_what_it_leaves_behind_has_its_time_and_the_kill_went_well() {
+    let sim = Sim::new();
+    sim.script("deaf", Script::new().leaves_behind(1));
+    let plan = killing(&sim, "deaf", Signal::TERM).unwrap();
+    passes(
+        &sim,
+        &plan,
+        "0.0 spawn deaf#1
+         0.0 signal deaf#1 TERM
+         0.0 signal deaf#1 CONT
+         0.0 exit deaf#1 signal TERM
+         5.0 signal deaf#1 KILL
+         5.002 reap deaf#1",
+    );
+}
