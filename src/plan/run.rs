@@ -270,7 +270,8 @@ impl Run {
                 if let Some((_, Work::Until(wait))) = self.work.take() {
                     self.progress = wait.progress();
                 }
-                let reason = failure.problem.to_string();
+                // In one line, whatever is in it.
+                let reason = failure.problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 self.recorder.record().note(Happened::Failed { step: failure.step + 1, reason }, now);
             }
             Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
@@ -360,7 +361,10 @@ impl Run {
                 }
                 let about = problem.processes();
                 let tails = script.cast.iter().enumerate().filter(|(_, role)| about.contains(&role.name));
-                let tails = tails.map(|(i, role)| (role.name.clone(), files.tail(i, LAST_LINES))).collect();
+                let tails = tails.flat_map(|(i, role)| {
+                    files.tails(i, LAST_LINES).map(|(stream, lines)| (role.name.clone(), stream, lines))
+                });
+                let tails = tails.collect();
                 let directory = Some(files.keep(journal).to_owned());
                 Err(PlanError::from(PlanStory {
                     tails,
