@@ -81,8 +81,8 @@ pub use output::{
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
 pub use plan::{
-    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory,
-    Planned, Recorded, Report, Running, StepFailure,
+    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem,
+    PlanStory, Planned, Recorded, Report, Running, StepFailure,
 };
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{

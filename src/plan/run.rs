@@ -37,12 +37,16 @@ const DYING: Duration = Duration::from_millis(200);
 
 /// A run of a [`Plan`](super::Plan): a future, for any executor.
 ///
-/// Dropping it kills everything that was started and returns when that is gone. The directory is kept then.
+/// Dropping it kills everything that was started, with all groups, and keeps the directory.
 #[must_use = "nothing runs before this is awaited"]
 pub struct Running(State);
 
 enum State {
-    New { host: Arc<dyn Host>, script: Script, crash: Option<Crash> },
+    New {
+        host: Arc<dyn Host>,
+        script: Script,
+        crash: Option<Crash>,
+    },
     Under(Box<Run>),
     /// The verdict is there, and the last output is on its way to the test, which would not show it later.
     Flushing(Driver, Box<Result<Report, PlanError>>),
@@ -70,7 +74,9 @@ impl Future for Running {
         }
         if let State::Under(run) = &mut self.0 {
             let verdict = ready!(run.poll(cx));
-            let State::Under(run) = mem::replace(&mut self.0, State::Over) else { unreachable!("just polled") };
+            let State::Under(run) = mem::replace(&mut self.0, State::Over) else {
+                unreachable!("just polled")
+            };
             let (driver, outcome) = run.end(verdict);
             let has_survivors = outcome.as_ref().is_err_and(|error| error.survivors.is_some());
             if has_survivors {
@@ -83,7 +89,9 @@ impl Future for Running {
         }
         match mem::replace(&mut self.0, State::Over) {
             State::Flushing(_, outcome) => Poll::Ready(*outcome),
-            State::New { .. } | State::Under(_) | State::Over => panic!("a plan that has ended was polled again"),
+            State::New { .. } | State::Under(_) | State::Over => {
+                panic!("a plan that has ended was polled again")
+            }
         }
     }
 }

@@ -116,7 +116,9 @@ fn life(journal: &Journal, who: &Name) -> Option<String> {
             Happened::Signalled { process, signal } if process == who && is_up && *signal != Signal::CONT => {
                 events.push(format!("{signal} at {at}"));
             }
-            Happened::Crashed { process } if process == who => events.push(format!("killed on purpose at {at}")),
+            Happened::Crashed { process } if process == who => {
+                events.push(format!("killed on purpose at {at}"))
+            }
             Happened::Exited { process, exit } if process == who => {
                 is_up = false;
                 events.push(format!("ended with {exit} at {at}"));

@@ -1,0 +1,14 @@
+//! Plans.
+
+mod calls;
+mod files;
+mod groups;
+mod input;
+mod killed;
+mod many;
+mod output;
+mod ready;
+mod real;
+mod stage;
+mod stories;
+mod upstream;
