@@ -11,9 +11,10 @@ use std::process::Command;
 
 use super::Outcome;
 
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
     "copier",
     "crowd",
+    "errands",
     "idler",
     "ignorer",
     "knock",

@@ -22,6 +22,7 @@ mod kill;
 mod latency;
 mod machine;
 mod output;
+mod plan;
 mod ready;
 mod restart;
 mod scale;
@@ -46,7 +47,7 @@ struct Bench {
 /// Measures something: a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 8] = [
+const BENCHES: [(&str, Measure); 9] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
@@ -54,6 +55,7 @@ const BENCHES: [(&str, Measure); 8] = [
     ("latency", latency::measure),
     ("scale", scale::measure),
     ("ready", ready::measure),
+    ("plan", plan::measure),
     ("machine", machine::measure),
 ];
 

@@ -1,4 +1,4 @@
-//! childminder keeps child processes alive, and brings up real servers for tests.
+//! childminder keeps child processes alive, brings up real servers for tests, and runs tests of many processes.
 //!
 //! A [`ProcessMonitor`] keeps named processes up: it restarts them at once when they had lived for a while, and after
 //! doubling delays when they had not; it stops them with their whole group, politely and then with KILL, and says when
@@ -25,6 +25,8 @@
 //!   [`Pattern`] can find; and [`TestOutput`], for tests.
 //! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
 //!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
+//! * For a test of several processes that play together, of which none may end unless the script expects it: [`Plan`],
+//!   with its [`Journal`] and its picture.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].

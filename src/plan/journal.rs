@@ -135,16 +135,6 @@ impl Journal {
         &self.entries
     }
 
-    /// Temporary.
-    pub fn timeline_svg(&self) -> String {
-        String::new()
-    }
-
-    /// Temporary.
-    pub fn to_jsonl(&self) -> String {
-        String::new()
-    }
-
     pub(super) fn push(&mut self, at: Duration, happened: Happened) {
         self.entries.push(Entry { at, happened });
     }

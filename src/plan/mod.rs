@@ -19,6 +19,7 @@ mod expected;
 mod files;
 mod input;
 mod journal;
+mod json_lines;
 mod mistake;
 mod planned;
 mod point;
@@ -28,6 +29,7 @@ mod report;
 mod run;
 mod script;
 mod story;
+mod timeline;
 mod vm;
 
 use std::fmt;
@@ -172,9 +174,9 @@ impl Plan {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn); then none of them is recorded.
-    pub fn spawn_all<const N: usize>(
+    pub fn spawn_all<S: Into<Spec>, const N: usize>(
         &mut self,
-        specs: [impl Into<Spec>; N],
+        specs: [S; N],
     ) -> Result<[Planned; N], PlanError> {
         let specs = specs.map(Into::into);
         let words: Vec<String> = specs.iter().map(Spec::to_string).collect();

@@ -73,7 +73,7 @@ impl Host for Recorder {
             Ok(body) => {
                 self.record().started(process, body.id(), self.now());
                 let recorder = self.clone();
-                Ok(Box::new(Recorded { process, body: Some(body), has_exited: false, recorder }))
+                Ok(Box::new(RecordedProcess { process, body: Some(body), has_exited: false, recorder }))
             }
             Err(error) => {
                 self.record().not_started(process, error.clone(), self.now());
@@ -102,7 +102,7 @@ impl fmt::Debug for Recorder {
 }
 
 /// A process that is recorded, for the monitor.
-struct Recorded {
+struct RecordedProcess {
     process: Planned,
     /// Until it is dropped.
     body: Option<Box<dyn Process>>,
@@ -110,13 +110,13 @@ struct Recorded {
     recorder: Recorder,
 }
 
-impl Recorded {
+impl RecordedProcess {
     fn body(&mut self) -> &mut dyn Process {
         &mut **self.body.as_mut().expect("it is there until it is dropped")
     }
 }
 
-impl Process for Recorded {
+impl Process for RecordedProcess {
     fn id(&self) -> u32 {
         self.body.as_ref().expect("it is there until it is dropped").id()
     }
@@ -151,7 +151,7 @@ impl Process for Recorded {
     }
 }
 
-impl Drop for Recorded {
+impl Drop for RecordedProcess {
     /// What is dropped is gone, and told to be when it is.
     fn drop(&mut self) {
         drop(self.body.take());
@@ -159,8 +159,8 @@ impl Drop for Recorded {
     }
 }
 
-impl fmt::Debug for Recorded {
+impl fmt::Debug for RecordedProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorded").field("body", &self.body).finish_non_exhaustive()
+        f.debug_struct("RecordedProcess").field("body", &self.body).finish_non_exhaustive()
     }
 }

@@ -1,59 +1,15 @@
 //! The line that a stream is writing, for what is looked for within one line.
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 use regex::bytes::Regex;
+
+use super::place::Place;
 
 /// So much of a line is kept, at least.
 pub(super) const KEPT: usize = 64 * 1024;
 
 /// Twice that is gathered before the older half is given up, so that giving up is rare.
 const GATHERED: usize = 2 * KEPT;
-
-/// So much of a line is known in front of a [`Place`] in it: the longest character.
-const CONTEXT: usize = 4;
-
-/// A place in a line. What is looked for lies behind it, and `^` and `\b` see what lies in front of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Place {
-    /// What is known of the line.
-    text: Vec<u8>,
-    /// Where in that the place is.
-    at: usize,
-}
-
-impl Place {
-    /// Moves on: behind these bytes, which may be of more than one line.
-    pub(super) fn pass(&mut self, bytes: &[u8]) {
-        self.text.extend_from_slice(&bytes[bytes.len().saturating_sub(CONTEXT)..]);
-        let line = memrchr(b'\n', &self.text).map_or(0, |end| end + 1);
-        self.at = self.text.len();
-        self.forget(line.max(self.at.saturating_sub(CONTEXT)));
-    }
-
-    /// Within the line, behind its first `at` bytes.
-    fn within(text: &mut Vec<u8>, at: usize) -> Self {
-        let mut place = Self { text: std::mem::take(text), at };
-        place.forget(at.saturating_sub(CONTEXT));
-        place
-    }
-
-    /// The same place, with `text` known to lie behind it.
-    pub(super) fn followed_by(mut self, text: &[u8]) -> Self {
-        self.text.truncate(self.at);
-        self.text.extend_from_slice(text);
-        self
-    }
-
-    /// What is known to lie behind it, in the same line.
-    pub(super) fn behind(&self) -> &[u8] {
-        &self.text[self.at..]
-    }
-
-    fn forget(&mut self, end: usize) {
-        self.text.drain(..end);
-        self.at -= end;
-    }
-}
 
 /// Counts or finds the matches of a regular expression, line by line, also in a line that is still growing.
 ///
@@ -78,7 +34,8 @@ impl GrowingLine {
     }
 
     /// Looks behind `place` only.
-    pub(super) fn behind(regex: Regex, Place { text, at }: Place) -> Self {
+    pub(super) fn behind(regex: Regex, place: Place) -> Self {
+        let (text, at) = place.into_parts();
         Self { regex, text, from: at, end: at, settled: 0 }
     }
 
@@ -132,9 +89,9 @@ impl GrowingLine {
         }
     }
 
-    /// Behind the match that was found last. This is the end of the search.
-    pub(super) fn place(&mut self) -> Place {
-        Place::within(&mut self.text, self.end)
+    /// Behind the match that was found last.
+    pub(super) fn into_place(self) -> Place {
+        Place::within(self.text, self.end)
     }
 
     #[cfg(test)]
@@ -185,7 +142,8 @@ pub(super) struct WholeLine {
 
 impl WholeLine {
     /// Begins with what lies behind `place` in its line.
-    pub(super) fn behind(Place { mut text, at }: Place) -> Self {
+    pub(super) fn behind(place: Place) -> Self {
+        let (mut text, at) = place.into_parts();
         text.truncate(KEPT);
         Self { text, from: at, end: at }
     }
@@ -221,9 +179,9 @@ impl WholeLine {
         }
     }
 
-    /// Behind the match that was found last. This is the end of the search.
-    pub(super) fn place(&mut self) -> Place {
-        Place::within(&mut self.text, self.end)
+    /// Behind the match that was found last.
+    pub(super) fn into_place(self) -> Place {
+        Place::within(self.text, self.end)
     }
 
     #[cfg(test)]

@@ -7,6 +7,8 @@
 //! * `session` is what these two share, for they run on different threads.
 //! * `gate` decides. It is a pure machine: a `tree` of conditions, with a `tally` of each leaf.
 //! * `matcher`, with `seam` and `line`, finds what is to be printed; `notify` hears notifications; `attempt` asks.
+//!
+//! Beside it, `sequence` finds what is printed one after the other, from `place` to `place`, for a plan.
 
 mod attempt;
 mod condition;
@@ -15,6 +17,7 @@ mod line;
 mod matcher;
 mod notify;
 mod observed;
+mod place;
 mod progress;
 mod seam;
 mod sequence;

@@ -18,7 +18,8 @@ use memchr::memmem;
 use regex::bytes::Regex;
 
 use super::condition::{Printed, Wanted};
-use super::line::{GrowingLine, Place, WholeLine, matches};
+use super::line::{GrowingLine, WholeLine, matches};
+use super::place::Place;
 use super::seam::Seam;
 use crate::machine::Stream;
 
@@ -75,11 +76,8 @@ impl Sequence {
             rest = &rest[taken..];
             self.missing = self.missing.saturating_sub(1);
             if self.missing == 0 {
-                let place = search.place();
                 self.found += 1;
-                let mut places = self.ends.clone();
-                places[stream as usize] = place;
-                self.begin(places);
+                self.go_on_from(stream);
             }
         }
         self.ends[stream as usize].pass(bytes);
@@ -88,6 +86,15 @@ impl Sequence {
     /// How many of them have been found so far.
     pub(crate) fn found(&self) -> usize {
         self.found
+    }
+
+    /// The one that was looked for has been found, in this stream.
+    fn go_on_from(&mut self, stream: Stream) {
+        let mut places = self.ends.clone();
+        if let Some(search) = self.searches[stream as usize].take() {
+            places[stream as usize] = search.into_place();
+        }
+        self.begin(places);
     }
 
     /// Looks for the first that has not been found, behind these places; if there is none, for nothing any more.
@@ -140,15 +147,11 @@ impl Search {
     }
 
     /// Behind what was found last.
-    fn place(&mut self) -> Place {
+    fn into_place(self) -> Place {
         match self {
-            Self::Text { seam, first } => {
-                let mut place = Place::default();
-                place.pass(seam.text());
-                place.followed_by(first)
-            }
-            Self::Regex(line) => line.place(),
-            Self::TextInLine(line, _) | Self::RegexInLine(line, _) => line.place(),
+            Self::Text { seam, first } => Place::between(seam.text(), &first),
+            Self::Regex(line) => line.into_place(),
+            Self::TextInLine(line, _) | Self::RegexInLine(line, _) => line.into_place(),
         }
     }
 }

@@ -48,7 +48,8 @@ impl UntilReady {
         Self { host, session, gate, pid: None, attempts: Vec::new(), bells, alarm: None }
     }
 
-    /// How far each part has come by now, as far as this was polled: for somebody whose patience ends before the time-out.
+    /// How far each part has come by now, for somebody whose patience ends before the time-out. News counts when this was
+    /// polled after it.
     pub(crate) fn progress(&self) -> Vec<Progress> {
         self.gate.report(self.host.now())
     }

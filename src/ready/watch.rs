@@ -43,8 +43,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A watch for whatever is started with its [`host`](Self::host). `timeout` counts from each start. Whoever calls
-    /// this has [checked](Condition::check) the condition.
+    /// A watch for whatever is started with its [`host`](Self::host). `timeout` counts from each start; `Duration::MAX`
+    /// leaves all patience to whoever waits. Whoever calls this has [checked](Condition::check) the condition.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         condition: Condition,

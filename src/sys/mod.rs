@@ -21,6 +21,7 @@
 //!   `--cfg async_process_force_signal_backend` gets it on any Linux, which is how it is tested. There the leader is
 //!   reaped by the very look that finds it dead; `portable.rs` says what follows from that.
 
+mod broken_pipe;
 mod child_side;
 mod descriptors;
 mod end;
@@ -50,6 +51,7 @@ use futures_timer::Delay;
 use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
 
+pub(crate) use self::broken_pipe::write as write_without_sigpipe;
 pub(crate) use self::end::Interrupts;
 #[cfg(test)]
 pub(crate) use self::end::alone;

@@ -322,7 +322,7 @@ fn pl_3_a_program_is_located_as_an_absolute_path_and_nothing_is_started() {
         (Spec::new(&tool), tool.clone()),
         (Spec::new("./tool").cwd(dir.path()), tool.clone()),
         (Spec::new("tool").env("PATH", dir.path()), tool.clone()),
-        (Spec::new("tool").env("PATH", ".").cwd(dir.path()), tool.clone()),
+        (Spec::new("tool").env("PATH", ".").cwd(dir.path()), tool),
         (Spec::new(&relative), here.join(&relative)),
         (Spec::new("tool").env("PATH", &to_dir), here.join(&to_dir).join("tool")),
         (Spec::new("./tool").cwd(&to_dir), here.join(&to_dir).join("tool")),

@@ -96,6 +96,10 @@ fn the_rest_of_a_line_that_was_whole_is_still_looked_at() {
     for second in [text("b"), regex("b$"), text("b").in_message(), regex("b$").in_message(), text("b\r\nc")] {
         assert_eq!(found([text("a").in_message(), second.clone()], b"a b\r\nc\n".chunks(1)), 2, "{second}");
     }
+    for third in [text("c"), regex("c"), text("c").in_message()] {
+        let wanted = [text("a").in_message(), text("b"), third.clone(), text("d")];
+        assert_eq!(found(wanted, b"a b c d\n".chunks(1)), 4, "{third}");
+    }
 }
 
 #[test]
@@ -171,6 +175,16 @@ fn f_83_they_are_found_in_a_line_longer_than_any_limit() {
                 assert_eq!(found(wanted.into_iter().chain([last]), output.chunks(size)), 3, "{message}");
             }
         }
+    }
+}
+
+#[test]
+fn f_83_nothing_is_found_twice_where_a_long_line_is_cut() {
+    let dots = |count: usize| vec![b'.'; count];
+    let output = [&dots(KEPT + 10), b"one".as_slice(), &dots(3 * KEPT)].concat();
+    for size in [output.len(), KEPT, 1000] {
+        assert_eq!(found([regex("o[n]e").times(2)], output.chunks(size)), 0, "reads of {size}");
+        assert_eq!(found([regex("o[n]e"), regex("[o]ne")], output.chunks(size)), 1, "reads of {size}");
     }
 }
 

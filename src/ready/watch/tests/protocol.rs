@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
+use futures_lite::future::or;
+
 use super::*;
 use crate::host::{Holder, ProbeError, Target};
 use crate::machine::Step;
@@ -161,10 +163,7 @@ fn sv_21_test_cancel_ready() {
 fn sv_21_test_cancel_while_waiting_for_uptime() {
     let trial = Trial::new(Script::new(), alive());
     let until = trial.start();
-    trial.sim.block_on(futures_lite::future::or(
-        async { drop(until.await) },
-        trial.sim.sleep_until(trial.sim.now() + millis(100)),
-    ));
+    trial.sim.block_on(or(async { drop(until.await) }, trial.sim.sleep_until(trial.sim.now() + millis(100))));
     assert!(trial.is_at_rest());
 }
 
@@ -230,6 +229,54 @@ impl Wake for Calls {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+#[test]
+fn how_far_it_has_come_is_told_before_there_is_a_verdict() {
+    let condition = [Condition::output("one"), Condition::output("two"), Condition::port(80)];
+    let trial = Trial::new(prints_at(50, "one"), Condition::all(condition));
+    let mut until = trial.start();
+    let told = |until: &UntilReady| until.progress().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        told(&until),
+        [
+            "output \"one\": missing after 0.0ns",
+            "output \"two\": missing after 0.0ns",
+            "port 80: missing after 0.0ns (not asked yet)",
+        ]
+    );
+    trial
+        .sim
+        .block_on(or(async { drop((&mut until).await) }, trial.sim.sleep_until(trial.sim.now() + SECOND)));
+    assert_eq!(
+        told(&until),
+        [
+            "output \"one\": met after 50.0ms",
+            "output \"two\": missing after 1.0s",
+            "port 80: missing after 1.0s (not asked yet)",
+        ]
+    );
+    assert!(trial.sim.block_on(until).is_err_and(|failure| failure.took == 2 * SECOND), "it goes on");
+}
+
+#[test]
+fn without_a_time_out_it_waits_as_long_as_it_takes() {
+    let year = 365 * 86_400;
+    let late = || prints_at(year * 1000, "ready").lives(Duration::from_secs(year + 1));
+    let patient = |condition| {
+        let mut trial = Trial::new(late(), condition);
+        trial.watch = Watch::new(trial.town.clone(), trial.watch.condition, Duration::MAX, None);
+        let until = trial.start();
+        trial.sim.advance(SECOND);
+        assert_eq!(trial.town.under_way(), 0, "there is nothing to wake up for");
+        tell(&trial.sim.block_on(until))
+    };
+    assert_eq!(
+        patient(Condition::output("ready")),
+        "ready after 31536000s\n  output \"ready\": met after 31536000.0s\n"
+    );
+    let never = patient(Condition::all([Condition::output("steady"), Condition::uptime(Duration::MAX)]));
+    assert!(never.starts_with("Exited(Code(0)) after 31536001s\n"), "{never}");
 }
 
 #[test]

@@ -9,10 +9,13 @@
 //!
 //! * A step that takes no time judges nobody; the step that follows does.
 //! * A process whose output is waited for is judged when that has come to its end: its last words may be what was waited
-//!   for, and are read after its exit is seen.
+//!   for, and are read after its exit is seen. If they are, it is the step that follows which judges, however early the
+//!   process has ended.
 //!
 //! The first exit, status or failure that is not as expected is the verdict. After it nothing is judged any more:
 //! everything gets KILL, and when it is gone, the verdict is handed out.
+
+mod crash;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use std::time::Instant;
 
 use super::error::{PlanProblem, StepFailure};
 use super::planned::Planned;
-use super::point::{After, Crash, CrashPoint};
+use super::point::Crash;
 use super::script::{Op, Script};
 use crate::machine::{Exit, Name, SpawnError, Stream};
 use crate::monitor::StopError;
@@ -147,6 +150,7 @@ impl Vm {
         self.go_on(now);
     }
 
+    /// Takes in what has happened. What is not news, such as the answer to a step that is over, does no harm.
     pub(super) fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
             Event::Started(process) => self.started(process),
@@ -176,8 +180,10 @@ impl Vm {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return;
         }
-        // What a step that judges nobody has put off comes first.
-        if let Some((process, exit)) = self.unjudged.first().copied() {
+        // What this step has put off comes first.
+        let op = &self.script.steps[step].op;
+        let mut put_off = self.unjudged.iter().filter(|(process, _)| op.expects(*process).is_none());
+        if let Some((process, exit)) = put_off.next().copied() {
             return self.unexpected_exit(process, exit);
         }
         let waiting_for = self.waiting_for(step);
@@ -207,18 +213,9 @@ impl Vm {
 /// News.
 impl Vm {
     fn started(&mut self, process: Planned) {
-        let again = self.has_crashed && self.crash.is_some_and(|crash| crash.process == process);
         self.actor(process).life = Life::Up;
-        let Phase::At { step, done: false, .. } = self.phase else { return };
-        // What the step had asked of its forerunner is asked again.
-        match self.script.steps.get(step).map(|step| &step.op) {
-            Some(Op::Kill { process: who, .. }) if again && *who == process => {
-                self.outputs.push_back(Output::Kill(process));
-            }
-            Some(Op::WaitUntil { process: who, .. }) if again && *who == process => {
-                self.outputs.push_back(Output::Begin(step));
-            }
-            _ => {}
+        if self.is_successor(process) {
+            self.ask_again(process);
         }
     }
 
@@ -231,38 +228,11 @@ impl Vm {
     }
 
     fn gone(&mut self, process: Planned) {
-        if self.actor(process).life != Life::Crashing {
-            self.actor(process).life = Life::Gone;
-            return;
-        }
-        let crash = self.crash.expect("nobody crashes who was not to");
-        match (&self.phase, crash.after) {
-            (Phase::At { .. }, After::Restart) => {
-                self.actor(process).life = Life::Starting;
-                self.outputs.push_back(Output::Spawn(process));
+        match self.actor(process).life {
+            Life::Crashing => self.crashed(process),
+            Life::Absent | Life::Starting | Life::Up | Life::Exited | Life::Gone | Life::StaysDead => {
+                self.actor(process).life = Life::Gone;
             }
-            (Phase::At { .. }, After::StaysDead) | (Phase::Clearing(_) | Phase::Still, _) => {
-                self.actor(process).life = Life::StaysDead;
-            }
-        }
-    }
-
-    fn printed(&mut self, process: Planned, stream: Stream, lines: u64) {
-        if let Some(Crash { process: who, point: CrashPoint::Line { stream: on, line }, .. }) = self.crash
-            && who == process
-            && on == stream
-            && lines >= line
-        {
-            self.crash(process);
-        }
-    }
-
-    fn crash(&mut self, process: Planned) {
-        let up = self.actor(process).life == Life::Up;
-        if up && !self.has_crashed && matches!(self.phase, Phase::At { .. }) {
-            self.has_crashed = true;
-            self.actor(process).life = Life::Crashing;
-            self.outputs.push_back(Output::Crash(process));
         }
     }
 
@@ -273,6 +243,7 @@ impl Vm {
         }
         match result {
             Ok(()) => *done = true,
+            Err(_) if self.is_asked_again(of) => {}
             Err(failure) => self.fail(PlanProblem::StepFailed(failure)),
         }
     }
@@ -310,11 +281,7 @@ impl Vm {
         let script = Arc::clone(&self.script);
         let Some(recorded) = script.steps.get(step) else { return };
         self.outputs.push_back(Output::StepBegan(step));
-        if let Some(Crash { process, point: CrashPoint::Step(number), .. }) = self.crash
-            && number == step + 1
-        {
-            self.crash(process);
-        }
+        self.crash_at_step(step);
         match &recorded.op {
             Op::Spawn(processes) => {
                 for process in processes {
@@ -324,22 +291,18 @@ impl Vm {
             }
             Op::Kill { process, .. } => match self.actor(*process).life {
                 Life::Up => self.outputs.push_back(Output::Kill(*process)),
-                // It was not the kill that has ended it (PL-11).
+                // It was not the kill that has ended it (PL-11); and of all that were put off nobody was to end here.
                 Life::Exited | Life::Gone => {
-                    let ended = self.unjudged.iter().find(|(who, _)| who == process);
-                    let (process, exit) = *ended.expect("nobody has expected its end before");
+                    let ended = self.unjudged.first().copied();
+                    let (process, exit) = ended.expect("nobody has expected its end before");
                     self.unexpected_exit(process, exit);
                 }
                 // As soon as it is up again.
                 Life::Absent | Life::Starting | Life::Crashing | Life::StaysDead => {}
             },
-            // A watch sees one start only: it is armed for the next one.
-            Op::WaitUntil { process, .. } if self.actor(*process).life != Life::Up => {}
-            Op::Send { process, .. } | Op::CloseInput { process }
-                if self.actor(*process).life == Life::StaysDead =>
-            {
-                self.done(step, Ok(()));
-            }
+            // The same.
+            Op::Send { process, .. } | Op::CloseInput { process } | Op::WaitUntil { process, .. }
+                if self.is_away(*process) => {}
             Op::Send { .. } | Op::CloseInput { .. } | Op::WaitUntil { .. } | Op::Call { .. } => {
                 self.outputs.push_back(Output::Begin(step));
             }
@@ -352,14 +315,18 @@ impl Vm {
         let life = |process: &Planned| self.actors[process.index()].life;
         let is_over = |process: &Planned| matches!(life(process), Life::Gone | Life::StaysDead);
         match &self.script.steps[step].op {
-            Op::Spawn(processes) => {
-                processes.iter().all(|process| !matches!(life(process), Life::Absent | Life::Starting))
-            }
+            Op::Spawn(processes) => processes.iter().all(|process| self.has_started(*process)),
             Op::Wait(ends) => ends.iter().all(|(process, _)| is_over(process)),
             Op::Kill { process, .. } => is_over(process),
             Op::WaitForOutput { process, wanted } => self.actors[process.index()].found >= *wanted,
-            Op::WaitUntil { .. } | Op::Call { .. } | Op::Send { .. } | Op::CloseInput { .. } => done,
+            Op::WaitUntil { .. } | Op::Call { .. } => done,
+            // Nobody is there to read it.
+            Op::Send { process, .. } | Op::CloseInput { process } => done || life(process) == Life::StaysDead,
         }
+    }
+
+    fn has_started(&self, process: Planned) -> bool {
+        !matches!(self.actors[process.index()].life, Life::Absent | Life::Starting)
     }
 
     /// The script is at its end, and nobody has ended who should not.
@@ -414,19 +381,20 @@ impl Vm {
         }
     }
 
-    /// Whoever is written to and has ended will never read it; if all is written, the next step judges.
+    /// Whoever is written to and has ended will never read it. (When all is written, the step is over.)
     fn judge_reader(&mut self, op: Option<&Op>) {
-        if let (Some(Op::Send { process: reader, .. }), Phase::At { done: false, .. }) = (op, &self.phase)
+        if let Some(Op::Send { process: reader, .. }) = op
             && let Some((process, exit)) = self.unjudged.iter().find(|(who, _)| who == reader).copied()
         {
             self.unexpected_exit(process, exit);
         }
     }
 
-    /// Whether its output is waited for, and has not come to its end.
+    /// Whether its output is waited for, and has not come to its end, or has what was waited for in it.
     fn may_have_last_words(&self, op: Option<&Op>, process: Planned) -> bool {
-        matches!(op, Some(Op::WaitForOutput { process: who, .. }) if *who == process)
-            && self.actors[process.index()].life == Life::Exited
+        let Some(Op::WaitForOutput { process: who, wanted }) = op else { return false };
+        let actor = &self.actors[process.index()];
+        *who == process && (actor.life == Life::Exited || actor.found >= *wanted)
     }
 
     fn unexpected_exit(&mut self, process: Planned, exit: Exit) {
@@ -449,7 +417,9 @@ impl Vm {
     /// The processes that the step waits for.
     fn waiting_for(&self, step: usize) -> Vec<Name> {
         let awaited: Vec<Planned> = match &self.script.steps[step].op {
-            Op::Spawn(processes) => processes.clone(),
+            Op::Spawn(processes) => {
+                processes.iter().copied().filter(|process| !self.has_started(*process)).collect()
+            }
             Op::Wait(ends) => ends.iter().map(|(process, _)| *process).collect(),
             Op::Kill { process, .. }
             | Op::WaitForOutput { process, .. }
@@ -467,3 +437,6 @@ impl Vm {
         &mut self.actors[process.index()]
     }
 }
+
+#[cfg(test)]
+mod tests;
