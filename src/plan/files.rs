@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::error::PlanProblem;
@@ -42,12 +42,12 @@ impl Files {
         let said = env::var_os(PLACE).filter(|place| !place.is_empty());
         let said_by = if said.is_some() { format!(", where {PLACE} says") } else { String::new() };
         let refused = |error| system(format!("cannot make a directory for the logs{said_by}"), error);
-        // It is told to somebody who may be elsewhere.
-        let place = path::absolute(said.map_or_else(env::temp_dir, PathBuf::from)).map_err(refused)?;
+        let place = said.map_or_else(env::temp_dir, PathBuf::from);
         let directory = tempfile::Builder::new()
             .prefix(&format!("childminder-{plan}-"))
             // What a program prints may be nobody else's business.
             .permissions(Permissions::from_mode(0o700))
+            // An absolute one, as it is told to somebody who may be elsewhere.
             .tempdir_in(place)
             .map_err(refused)?
             .keep();

@@ -49,7 +49,7 @@ enum State {
     },
     Under(Box<Run>),
     /// The verdict is there, and the last output is on its way to the test, which would not show it later.
-    Flushing(Driver, Box<Result<Report, PlanError>>),
+    Flushing(Box<Driver>, Box<Result<Report, PlanError>>),
     Over,
 }
 
@@ -82,7 +82,7 @@ impl Future for Running {
             if has_survivors {
                 return Poll::Ready(outcome);
             }
-            self.0 = State::Flushing(driver, Box::new(outcome));
+            self.0 = State::Flushing(Box::new(driver), Box::new(outcome));
         }
         if let State::Flushing(driver, _) = &mut self.0 {
             ready!(Pin::new(driver).poll(cx));
@@ -132,7 +132,7 @@ struct Run {
 type Verdict = Result<(), (Failure, Option<StopError>)>;
 
 enum Work {
-    Until(UntilReady),
+    Until(Box<UntilReady>),
     Other(Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>),
 }
 
@@ -315,7 +315,7 @@ impl Run {
     fn begin_step(&mut self, step: usize, now: Instant) {
         let work = match &self.script.steps[step].op {
             Op::WaitUntil { .. } => {
-                Work::Until(self.waits.remove(&step).expect("armed when the process was started"))
+                Work::Until(Box::new(self.waits.remove(&step).expect("armed when the process was started")))
             }
             Op::Call { what, call } => match call.begin(self.recorder.has_threads()) {
                 Ok(calling) => Work::Other(calling),

@@ -73,7 +73,7 @@ async fn pl_19_20_a_call_blocks_for_ever() {
     let blocked = Mutex::new(blocked);
     let mut plan = plan("call-block");
     plan.spawn(sleeper()).unwrap();
-    plan.call("wait for a word", move || drop(blocked.lock().unwrap().recv())).within(SHORT).unwrap();
+    plan.call("wait for a word", move || blocked.lock().unwrap().recv()).within(SHORT).unwrap();
     assert_eq!(fails(&plan).await.reason(), "timed out after 50ms");
     drop(release);
 }
@@ -153,7 +153,7 @@ async fn pl_10_19_an_exit_during_a_call_fails_at_once() {
     let mut plan = plan("call-exit");
     let server = plan.spawn_as("server", sh("read _; exit 3")).unwrap();
     plan.send_input(server, "end\n").unwrap();
-    plan.call("wait for a word", move || drop(blocked.lock().unwrap().recv()));
+    plan.call("wait for a word", move || blocked.lock().unwrap().recv());
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "server ended with code 3, and this step does not expect it to end");
     assert_eq!(failed.step, Some(3));

@@ -8,7 +8,7 @@ use std::process::Command;
 use childminder::{Plan, PlanProblem};
 use futures_lite::future::block_on;
 
-use super::stage::{Failed, fails, passes, plan, sh, sleeper};
+use super::stage::{Failed, fails, name_of_its_own, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
 use crate::support::{Scratch, alone_under, skip};
 
@@ -52,8 +52,7 @@ async fn pl_5_6_a_failed_plan_keeps_its_logs() {
 }
 
 async fn pl_6_a_plan_that_goes_well_leaves_nothing() {
-    // No other test has a plan with this name, so what is there is of this one.
-    let name = format!("goes-well-{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let name = name_of_its_own("goes-well");
     let mut plan = plan(&name);
     let echo = plan.spawn(["echo", "one"]).unwrap();
     plan.wait(echo, 0).unwrap();

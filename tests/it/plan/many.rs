@@ -12,7 +12,7 @@ use std::time::Instant;
 use childminder::{Plan, Running, Signal};
 use futures_lite::future::{block_on, or};
 
-use super::stage::{ended, fails, passes, plan, sh, sleeper};
+use super::stage::{ended, fails, name_of_its_own, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
 use crate::support::{Census, PATIENCE, Scratch, alone, is_alive, other_children};
 
@@ -167,12 +167,12 @@ fn a_run_beside_a_panic_leaves_nobody_and_keeps_its_directory() {
 every_runtime!(a_run_that_was_never_polled_is_nothing, two_runs_on_one_thread);
 
 async fn a_run_that_was_never_polled_is_nothing() {
-    let name = format!("unpolled-{:?}", thread::current().id()).replace(['(', ')'], "-");
+    let name = name_of_its_own("unpolled");
     let mut plan = plan(&name);
     let sleeper = plan.spawn(sleeper()).unwrap();
     plan.wait(sleeper, 0).unwrap();
     drop(plan.run_async());
-    assert_eq!(directories(&name), [PathBuf::new(); 0]);
+    assert_eq!(directories(&name), Vec::<PathBuf>::new());
 }
 
 async fn two_runs_on_one_thread() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use childminder::{Exit, Plan, PlanProblem, Signal, Spec, Stream};
+use childminder::{Exit, Plan, PlanProblem, Planned, Signal, Spec, Stream};
 
 use super::stage::{Awaited, fails, hasty, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
@@ -23,6 +23,7 @@ every_runtime!(
     pl_15_the_first_failure_is_the_verdict_and_the_rest_is_killed,
     pl_3_7_a_relative_command_with_a_slash,
     pl_8_what_a_process_is_given,
+    pl_13_21_no_exit_is_lost,
     a_plan_runs_again_and_again,
     a_plan_without_steps,
 );
@@ -117,7 +118,7 @@ async fn pl_12_a_handler_that_exits_with_0() {
 }
 
 /// It says when it ignores it.
-fn deaf(plan: &mut Plan) -> childminder::Planned {
+fn deaf(plan: &mut Plan) -> Planned {
     let deaf = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(hasty());
     let deaf = plan.spawn_as("deaf", deaf).unwrap();
     plan.wait_for_output(deaf, "deaf").unwrap();
@@ -196,6 +197,14 @@ async fn pl_8_what_a_process_is_given() {
         super::stage::pids(&failed.journal)[0].to_string(),
     ];
     assert_eq!(failed.log("given.stdout").lines().collect::<Vec<_>>(), expected);
+}
+
+/// However many end at the same moment.
+async fn pl_13_21_no_exit_is_lost() {
+    let mut plan = plan("crowd");
+    let crowd: Vec<Planned> = (0..50).map(|_| plan.spawn(["true"]).unwrap()).collect();
+    plan.wait_all(crowd.into_iter().map(|process| (process, 0))).unwrap();
+    passes(&plan).await;
 }
 
 async fn a_plan_runs_again_and_again() {

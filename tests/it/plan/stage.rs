@@ -3,6 +3,7 @@
 use std::fs;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use childminder::{Happened, Journal, Plan, PlanError, Policy, Report, Running, Signal, Spec};
@@ -12,6 +13,12 @@ use crate::support::{PATIENCE, Scratch, status_field};
 
 pub(super) fn plan(name: &str) -> Plan {
     Plan::new(name).unwrap()
+}
+
+/// A name that no other plan has, so that whatever is called by it is this one's.
+pub(super) fn name_of_its_own(name: &str) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 pub(super) fn sh(script: &str) -> Spec {

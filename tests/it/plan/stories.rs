@@ -124,7 +124,7 @@ fn pl_16_those_that_still_run() {
         &plan,
         r#"
 plan shop failed behind its last step after T: the script is at its end, and sleep, sleep-1, sleep-2, sleep-3, sleep-4, sleep-5, sleep-6, sleep-7, sleep-8 and sleep-9 still run
-     1 T  spawn all: sleep: /bin/sleep 1000; sleep-1: /bin/sleep 1000; sleep-2: /bin/sleep 1000; sleep-3: /bin/sleep 1000; s…
+     1 T  spawn all: sleep: /bin/sleep 1000; sleep-1: /bin/sleep 1000; sleep-2: /bin/sleep 1000; sleep-3: /bin/sleep 1000; sleep-4…
   sleep, pid N: started at T, still running; it printed nothing
   sleep-1, pid N: started at T, still running; it printed nothing
   sleep-2, pid N: started at T, still running; it printed nothing
