@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::expected::Expected;
 use super::journal::Journal;
 use super::mistake::PlanMistake;
-use crate::machine::{Exit, Name, SpawnError};
+use crate::machine::{Exit, Name, SpawnError, Stream};
 use crate::monitor::StopError;
 use crate::ready::Progress;
 
@@ -39,8 +39,8 @@ pub struct PlanStory {
     pub steps: Vec<String>,
     /// What happened. Empty if the plan did not run.
     pub journal: Journal,
-    /// The last lines of those processes that the problem is about, oldest first, stdout before stderr.
-    pub tails: Vec<(Name, Vec<String>)>,
+    /// The last lines of those processes that the problem is about, oldest first, for each stream that had any.
+    pub tails: Vec<(Name, Stream, Vec<String>)>,
     /// What KILL did not end, if anything.
     pub survivors: Option<StopError>,
     /// The directory with the logs, the journal and the timeline. `None` if the plan did not run.

@@ -6,8 +6,9 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,12 +39,17 @@ pub(super) struct Files {
 impl Files {
     /// A new directory, for the logs of these processes.
     pub(super) fn create(plan: &str, processes: Vec<Name>) -> Result<Self, PlanProblem> {
-        let place = env::var_os(PLACE).filter(|place| !place.is_empty());
-        let place = place.map_or_else(env::temp_dir, PathBuf::from);
+        let said = env::var_os(PLACE).filter(|place| !place.is_empty());
+        let said_by = if said.is_some() { format!(", where {PLACE} says") } else { String::new() };
+        let refused = |error| system(format!("cannot make a directory for the logs{said_by}"), error);
+        let place = said.map_or_else(env::temp_dir, PathBuf::from);
         let directory = tempfile::Builder::new()
             .prefix(&format!("childminder-{plan}-"))
-            .tempdir_in(&place)
-            .map_err(|error| system(format!("cannot make a directory in {}", place.display()), error))?
+            // What a program prints may be nobody else's business.
+            .permissions(Permissions::from_mode(0o700))
+            // An absolute one, as it is told to somebody who may be elsewhere.
+            .tempdir_in(place)
+            .map_err(refused)?
             .keep();
         let logs = processes.iter().map(|_| [None, None]).collect();
         Ok(Self { directory, processes, logs })
@@ -65,10 +71,10 @@ impl Files {
         log.write_all(bytes).map_err(failed)
     }
 
-    /// The last lines of a process, as many of each stream, as they can be shown.
-    pub(super) fn tail(&self, process: usize, lines: usize) -> Vec<String> {
-        let tail = |stream| last_lines(&self.path(process, stream), lines).unwrap_or_default();
-        Stream::BOTH.into_iter().flat_map(tail).collect()
+    /// The last lines of each stream of a process that has any, as they can be shown.
+    pub(super) fn tails(&self, process: usize, lines: usize) -> impl Iterator<Item = (Stream, Vec<String>)> {
+        let tail = move |stream| (stream, last_lines(&self.path(process, stream), lines).unwrap_or_default());
+        Stream::BOTH.into_iter().map(tail).filter(|(_, lines)| !lines.is_empty())
     }
 
     /// Keeps the directory, with everything in it that there is to know of the run.

@@ -374,8 +374,8 @@ impl Plan {
         futures_lite::future::block_on(self.run_async())
     }
 
-    /// The same for asynchronous code, on any executor. Dropping the future kills all that was started, and returns when
-    /// that is gone; the directory stays then.
+    /// The same for asynchronous code, on any executor. Dropping the future kills all that was started, with all groups,
+    /// and keeps the directory.
     pub fn run_async(&self) -> Running {
         Running::new(self.host.clone(), self.script.clone(), None)
     }

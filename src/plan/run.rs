@@ -37,7 +37,7 @@ const DYING: Duration = Duration::from_millis(200);
 
 /// A run of a [`Plan`](super::Plan): a future, for any executor.
 ///
-/// Dropping it kills everything that was started and returns when that is gone. The directory is kept then.
+/// Dropping it kills everything that was started, with all groups, and keeps the directory.
 #[must_use = "nothing runs before this is awaited"]
 pub struct Running(State);
 
@@ -49,7 +49,7 @@ enum State {
     },
     Under(Box<Run>),
     /// The verdict is there, and the last output is on its way to the test, which would not show it later.
-    Flushing(Driver, Box<Result<Report, PlanError>>),
+    Flushing(Box<Driver>, Box<Result<Report, PlanError>>),
     Over,
 }
 
@@ -82,7 +82,7 @@ impl Future for Running {
             if has_survivors {
                 return Poll::Ready(outcome);
             }
-            self.0 = State::Flushing(driver, Box::new(outcome));
+            self.0 = State::Flushing(Box::new(driver), Box::new(outcome));
         }
         if let State::Flushing(driver, _) = &mut self.0 {
             ready!(Pin::new(driver).poll(cx));
@@ -132,7 +132,7 @@ struct Run {
 type Verdict = Result<(), (Failure, Option<StopError>)>;
 
 enum Work {
-    Until(UntilReady),
+    Until(Box<UntilReady>),
     Other(Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>),
 }
 
@@ -278,7 +278,8 @@ impl Run {
                 if let Some((_, Work::Until(wait))) = self.work.take() {
                     self.progress = wait.progress();
                 }
-                let reason = failure.problem.to_string();
+                // In one line, whatever is in it.
+                let reason = failure.problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 self.recorder.record().note(Happened::Failed { step: failure.step + 1, reason }, now);
             }
             Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
@@ -314,7 +315,7 @@ impl Run {
     fn begin_step(&mut self, step: usize, now: Instant) {
         let work = match &self.script.steps[step].op {
             Op::WaitUntil { .. } => {
-                Work::Until(self.waits.remove(&step).expect("armed when the process was started"))
+                Work::Until(Box::new(self.waits.remove(&step).expect("armed when the process was started")))
             }
             Op::Call { what, call } => match call.begin(self.recorder.has_threads()) {
                 Ok(calling) => Work::Other(calling),
@@ -368,7 +369,10 @@ impl Run {
                 }
                 let about = problem.processes();
                 let tails = script.cast.iter().enumerate().filter(|(_, role)| about.contains(&role.name));
-                let tails = tails.map(|(i, role)| (role.name.clone(), files.tail(i, LAST_LINES))).collect();
+                let tails = tails.flat_map(|(i, role)| {
+                    files.tails(i, LAST_LINES).map(|(stream, lines)| (role.name.clone(), stream, lines))
+                });
+                let tails = tails.collect();
                 let directory = Some(files.keep(journal).to_owned());
                 Err(PlanError::from(PlanStory {
                     tails,

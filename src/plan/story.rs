@@ -1,49 +1,52 @@
 //! The story of a failed plan as text.
 //!
 //! ```text
-//! plan shop failed at step 3 after 1.2s: server ended with code 3, and this step does not expect it to end
-//!      1  spawn server: /usr/bin/shop-server           4ms
-//!      2  wait until server: port 4242                 85ms
-//!   >  3  wait for client: code 0                      1.1s
-//!      4  kill server with TERM: code 0
-//!   server's last lines:
+//! plan shop failed at step 3 after 1.20s: server ended with code 3, and this step does not expect it to end
+//!      1   4.0ms  spawn server: /usr/bin/shop-server
+//!      2    85ms  wait until server: port 4242
+//!   >  3   1.11s  wait for client: code 0
+//!      4          kill server with TERM: code 0
+//!   server, pid 4711: started at 3.8ms, ended with code 3 at 1.20s
+//!   server.stderr ends with:
 //!     panic: out of stock
-//!   logs: /tmp/childminder-shop-Xy12
+//!   logs, journal and timeline.svg: /tmp/childminder-shop-Xy12
 //! ```
+//!
+//! The first line alone says what was wrong, for those who see no more of it. All times of one column are of one kind: how
+//! long the steps took, and when something happened, counted from the beginning. The headings of last lines are the names
+//! of the files that have the rest.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::error::{PlanProblem, PlanStory};
 use super::journal::{Happened, Journal};
+use crate::machine::{Name, Signal};
 
-/// How wide the texts of the steps may make the column of times.
-const WIDEST: usize = 72;
+/// How much of the text of a step is shown, in characters.
+const WIDEST: usize = 120;
+
+/// Of how many processes more is told than their names: enough to see what they have in common.
+const MOST_PROCESSES: usize = 8;
 
 pub(super) fn write(f: &mut fmt::Formatter<'_>, story: &PlanStory) -> fmt::Result {
-    let PlanStory { plan, problem, step, steps, journal, tails, survivors, directory } = story;
+    let PlanStory { plan, problem, step, steps, journal, tails: _, survivors, directory } = story;
     write!(f, "plan {plan} {}", if directory.is_some() { "failed" } else { "cannot work" })?;
     match step {
-        Some(step) if *step > steps.len() => write!(f, " behind its last step")?,
+        Some(step) if *step > steps.len() && directory.is_some() => write!(f, " behind its last step")?,
         Some(step) => write!(f, " at step {step}")?,
         None => {}
     }
     if let Some(after) = failed_after(journal) {
         write!(f, " after {}", Span(after))?;
     }
-    write!(f, ": {problem}")?;
+    // What somebody else has to say may have lines of its own.
+    write!(f, ": {}", problem.to_string().replace('\n', "\n      "))?;
     write_steps(f, story)?;
     if let PlanProblem::TimedOut { progress, .. } = problem {
         progress.iter().try_for_each(|progress| write!(f, "\n  {progress}"))?;
     }
-    for (name, tail) in tails {
-        if tail.is_empty() {
-            write!(f, "\n  {name} has printed nothing")?;
-            continue;
-        }
-        write!(f, "\n  {name}'s last lines:")?;
-        tail.iter().try_for_each(|line| write!(f, "\n    {line}"))?;
-    }
+    write_processes(f, story)?;
     if let Some(survivors) = survivors {
         write!(f, "\n  {survivors}")?;
     }
@@ -56,16 +59,87 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, story: &PlanStory) -> fmt::Resul
 /// The script, with a mark at the step that failed, and how long each has taken.
 fn write_steps(f: &mut fmt::Formatter<'_>, story: &PlanStory) -> fmt::Result {
     let times = times(&story.journal, story.steps.len());
-    let width = story.steps.iter().map(|text| text.chars().count()).max().unwrap_or(0).min(WIDEST);
+    let has_run = times.iter().any(Option::is_some);
     for (i, (text, time)) in story.steps.iter().zip(times).enumerate() {
         let mark = if Some(i + 1) == story.step { '>' } else { ' ' };
         write!(f, "\n  {mark}{:>3}  ", i + 1)?;
-        match time {
-            Some(time) => write!(f, "{text:width$}  {}", Span(time))?,
+        if has_run {
+            let time = time.map(|time| Span(time).to_string()).unwrap_or_default();
+            write!(f, "{time:>6}  ")?;
+        }
+        match text.char_indices().nth(WIDEST) {
+            Some((end, _)) => write!(f, "{}…", &text[..end])?,
             None => write!(f, "{text}")?,
         }
     }
     Ok(())
+}
+
+/// What became of those that the problem is about, and what they said last.
+fn write_processes(f: &mut fmt::Formatter<'_>, story: &PlanStory) -> fmt::Result {
+    let about = story.problem.processes();
+    for process in about.iter().take(MOST_PROCESSES) {
+        let Some(life) = life(&story.journal, process) else { continue };
+        write!(f, "\n  {process}{life}")?;
+        let mut is_silent = true;
+        for (_, stream, lines) in story.tails.iter().filter(|(name, _, _)| name == process) {
+            is_silent = false;
+            write!(f, "\n  {process}.{stream} ends with:")?;
+            lines.iter().try_for_each(|line| write!(f, "\n    {line}"))?;
+        }
+        if is_silent {
+            write!(f, "; it printed nothing")?;
+        }
+    }
+    match about.len().saturating_sub(MOST_PROCESSES) {
+        0 => Ok(()),
+        more => write!(f, "\n  … and {more} more"),
+    }
+}
+
+/// What happened to a process up to the failure: `, pid 4711: started at 3.8ms, TERM at 1.20s, still running`. `None` if it
+/// was not started.
+fn life(journal: &Journal, who: &Name) -> Option<String> {
+    let is_failure = |happened: &Happened| matches!(happened, Happened::Failed { .. });
+    let mut last_pid = None;
+    let mut events = Vec::new();
+    let mut is_up = false;
+    for entry in journal.entries().iter().take_while(|entry| !is_failure(&entry.happened)) {
+        let at = Span(entry.at);
+        match &entry.happened {
+            Happened::Started { process, pid } if process == who => {
+                last_pid = Some(*pid);
+                is_up = true;
+                events.push(format!("started at {at}"));
+            }
+            // CONT comes with every stop, and would explain nothing.
+            Happened::Signalled { process, signal } if process == who && is_up && *signal != Signal::CONT => {
+                events.push(format!("{signal} at {at}"));
+            }
+            Happened::Crashed { process } if process == who => {
+                events.push(format!("killed on purpose at {at}"))
+            }
+            Happened::Exited { process, exit } if process == who => {
+                is_up = false;
+                events.push(format!("ended with {exit} at {at}"));
+            }
+            Happened::Started { .. }
+            | Happened::Signalled { .. }
+            | Happened::Crashed { .. }
+            | Happened::Exited { .. }
+            | Happened::StepBegan { .. }
+            | Happened::StepEnded { .. }
+            | Happened::NotStarted { .. }
+            | Happened::Printed { .. }
+            | Happened::Given { .. }
+            | Happened::Gone { .. }
+            | Happened::Failed { .. } => {}
+        }
+    }
+    if is_up {
+        events.push("still running".to_owned());
+    }
+    last_pid.map(|pid| format!(", pid {pid}: {}", events.join(", ")))
 }
 
 fn failed_after(journal: &Journal) -> Option<Duration> {

@@ -1,29 +1,14 @@
 //! Lines in the output of a test. What the harness keeps can be seen from outside only, so each test starts itself
 //! again.
 
-use std::env;
 use std::io;
 use std::panic;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use childminder::{Callback, ProcessMonitor, Spec, System, TestOutput};
 
-use crate::support::PATIENCE;
-
-const MARK: &str = "CHILDMINDER_TEST_OUTPUT";
-
-/// This test, to be run again by itself, as `cargo test` would; `None` if that is what happens already.
-fn again(name: &str) -> Option<Command> {
-    if env::var_os(MARK).is_some() {
-        return None;
-    }
-    let mut command = Command::new("timeout");
-    command.arg("60").arg(env::current_exe().expect("the test binary")).args(["--exact", name]);
-    command.env(MARK, "1").env_remove("RUST_TEST_NOCAPTURE").stdin(Stdio::null());
-    Some(command)
-}
+use crate::support::{PATIENCE, again};
 
 /// A monitor with a `TestOutput`, and then a sink that says which lines have come so far.
 fn monitor_of(script: &str) -> (ProcessMonitor, Receiver<String>) {

@@ -53,8 +53,8 @@ pub(crate) fn skip(name: &str, reason: &str) {
     eprintln!("SKIPPED {name}: {reason}");
 }
 
-/// Runs `body` alone, in a process that is started through `wrapper`, such as `prlimit --nofile=20`.
-fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
+/// Runs `body` alone, in a process that is started through `wrapper`, such as `env VARIABLE=value`.
+pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
     if is_inner() {
         return inner(body);
     }

@@ -1,6 +1,7 @@
-//! What tests share: a test alone in a process, a process to be killed, futures with a deadline, looks at `/proc`, the
+//! What tests share: a test alone in a process, or as `cargo test` would run it, a process to be killed, futures with a deadline, looks at `/proc`, the
 //! programs that they want, and a logger.
 
+mod again;
 mod alone;
 mod census;
 mod child;
@@ -9,8 +10,9 @@ mod program;
 mod scratch;
 mod victim;
 
-pub(crate) use alone::{alone, alone_with_fault, become_nobody, skip};
-pub(crate) use census::{Census, guardians, is_alive, listens, status_field};
+pub(crate) use again::again;
+pub(crate) use alone::{alone, alone_under, alone_with_fault, become_nobody, skip};
+pub(crate) use census::{Census, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
 pub(crate) use logger::recorded;
 pub(crate) use program::required;

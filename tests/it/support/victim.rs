@@ -39,6 +39,15 @@ impl Victim {
     /// Starts one that runs `body`, which gets a way to speak, and then waits to be killed. `name` is the path of the
     /// calling test below the crate; the test is called again in the victim, where this does not return.
     pub(crate) fn start(name: &str, body: impl FnOnce(&dyn Fn(&str))) -> Self {
+        Self::prepared(name, |_| {}, body)
+    }
+
+    /// The same, with something to do to the command that starts it: this is done here, and not in the victim.
+    pub(crate) fn prepared(
+        name: &str,
+        prepare: impl FnOnce(&mut Command),
+        body: impl FnOnce(&dyn Fn(&str)),
+    ) -> Self {
         if env::var_os(Self::MARK).is_some() {
             heed_signals();
             body(&|text| println!("{PREFIX}{text}"));
@@ -48,15 +57,16 @@ impl Victim {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let scratch = Scratch::new();
-        let mut process = Command::new(env::current_exe().expect("the test binary"))
+        let mut command = Command::new(env::current_exe().expect("the test binary"));
+        command
             .args(["--exact", name, "--nocapture", "--test-threads=1"])
             .env(Self::MARK, &mark)
             .env("TMPDIR", scratch.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("the test binary starts");
+            .stderr(Stdio::inherit());
+        prepare(&mut command);
+        let mut process = command.spawn().expect("the test binary starts");
         let stdout = BufReader::new(process.stdout.take().expect("piped"));
         Self { mark, process, stdout, scratch }
     }

@@ -1,0 +1,88 @@
+//! Groups: whatever a process leaves behind.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use childminder::{Exit, Happened, Signal};
+use rustix::process::{Pid, kill_process};
+
+use super::stage::{fails, hasty, passes, plan, sh, sleeper};
+use crate::real::every_runtime;
+use crate::support::{Scratch, is_alive};
+
+/// Much less than a sleeper sleeps, and more than anything takes on a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+every_runtime!(
+    pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait,
+    pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group,
+    pl_17_grandchildren_go_with_a_kill,
+    pl_17_grandchildren_go_with_a_failure,
+    pl_17_a_grandchild_that_ignores_term_gets_kill_and_its_parent_is_judged_by_itself,
+);
+
+async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
+    let mut plan = plan("heir");
+    let parent = plan.spawn(sh("sleep 1000 & exit 0")).unwrap();
+    plan.wait(parent, 0).unwrap().within(SOON).unwrap();
+    passes(&plan).await;
+}
+
+/// It is out of reach, so it is told, and waited for no longer than the leak time.
+async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
+    let scratch = Scratch::new();
+    let file = scratch.path().join("pid");
+    let mut plan = plan("runaway");
+    let runaway = format!("echo $$ > {}; echo away; exec sleep 1000", file.display());
+    let script = format!("setsid sh -c '{runaway}' & read _");
+    let parent = plan.spawn(sh(&script)).unwrap();
+    plan.wait_for_output(parent, "away").unwrap();
+    plan.close_input(parent).unwrap();
+    plan.wait(parent, 1).unwrap().within(SOON).unwrap();
+    let report = passes(&plan).await;
+    let runaway = pid_in(&file);
+    assert!(is_alive(runaway), "nobody can know that it belongs to the plan");
+    let at = |wanted: fn(&Happened) -> bool| {
+        let mut entries = report.journal().entries().iter();
+        entries.find(|entry| wanted(&entry.happened)).expect("it happened").at
+    };
+    let exited = at(|happened| matches!(happened, Happened::Exited { exit: Exit::Code(1), .. }));
+    let gone = at(|happened| matches!(happened, Happened::Gone { .. }));
+    assert!(gone - exited >= Duration::from_millis(200), "its output had the leak time to come to its end");
+    kill_process(Pid::from_raw(runaway as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
+}
+
+async fn pl_17_grandchildren_go_with_a_kill() {
+    let mut plan = plan("family");
+    let parent =
+        plan.spawn(sh("sleep 1000 & sh -c 'sleep 1000 & sleep 1000 & echo up; wait' & wait")).unwrap();
+    plan.wait_for_output(parent, "up").unwrap();
+    plan.kill(parent, Signal::TERM).unwrap();
+    passes(&plan).await;
+}
+
+async fn pl_17_grandchildren_go_with_a_failure() {
+    let mut plan = plan("orphans");
+    let parent = plan.spawn(sh("sleep 1000 & (trap '' TERM; sleep 1000 & echo up; wait) & wait")).unwrap();
+    plan.wait_for_output(parent, "up").unwrap();
+    let no = plan.spawn(["false"]).unwrap();
+    plan.wait(no, 0).unwrap();
+    assert_eq!(fails(&plan).await.reason(), "false ended with code 1 instead of code 0");
+}
+
+async fn pl_17_a_grandchild_that_ignores_term_gets_kill_and_its_parent_is_judged_by_itself() {
+    let mut plan = plan("deaf-child");
+    let parent = sh("(trap '' TERM; echo up; exec sleep 1000) & exec sleep 1000").policy(hasty());
+    let parent = plan.spawn(parent).unwrap();
+    plan.wait_for_output(parent, "up").unwrap();
+    let bystander = plan.spawn(sleeper()).unwrap();
+    plan.kill(parent, Signal::TERM).unwrap();
+    plan.kill(bystander, Signal::TERM).unwrap();
+    let report = passes(&plan).await;
+    assert!(report.took() >= Duration::from_millis(200));
+}
+
+fn pid_in(file: &Path) -> u32 {
+    fs::read_to_string(file).unwrap().trim().parse().unwrap()
+}
