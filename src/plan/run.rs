@@ -42,7 +42,11 @@ const DYING: Duration = Duration::from_millis(200);
 pub struct Running(State);
 
 enum State {
-    New { host: Arc<dyn Host>, script: Script, crash: Option<Crash> },
+    New {
+        host: Arc<dyn Host>,
+        script: Script,
+        crash: Option<Crash>,
+    },
     Under(Box<Run>),
     /// The verdict is there, and the last output is on its way to the test, which would not show it later.
     Flushing(Driver, Box<Result<Report, PlanError>>),
@@ -70,7 +74,9 @@ impl Future for Running {
         }
         if let State::Under(run) = &mut self.0 {
             let verdict = ready!(run.poll(cx));
-            let State::Under(run) = mem::replace(&mut self.0, State::Over) else { unreachable!("just polled") };
+            let State::Under(run) = mem::replace(&mut self.0, State::Over) else {
+                unreachable!("just polled")
+            };
             let (driver, outcome) = run.end(verdict);
             let has_survivors = outcome.as_ref().is_err_and(|error| error.survivors.is_some());
             if has_survivors {
@@ -83,7 +89,9 @@ impl Future for Running {
         }
         match mem::replace(&mut self.0, State::Over) {
             State::Flushing(_, outcome) => Poll::Ready(*outcome),
-            State::New { .. } | State::Under(_) | State::Over => panic!("a plan that has ended was polled again"),
+            State::New { .. } | State::Under(_) | State::Over => {
+                panic!("a plan that has ended was polled again")
+            }
         }
     }
 }
@@ -166,7 +174,12 @@ impl Run {
                 if let Output::Over(verdict) = output {
                     return Poll::Ready(verdict);
                 }
+                let is_crash = matches!(output, Output::Crash(_));
                 self.carry_out(output);
+                // The driver sends the KILL. It comes before anything else that the script wants (see `crash`).
+                if is_crash {
+                    break;
+                }
             }
             // News before time: what comes at the very deadline counts.
             if !busy && !self.poll_clock(cx) {
@@ -292,8 +305,10 @@ impl Run {
             self.inputs.insert(process.index(), Arc::new(input));
         }
         let mut host = self.recorder.inner();
-        for (step, condition) in self.script.conditions_of(process) {
-            let watch = Watch::new(host, condition.clone(), Policy::LONGEST, None);
+        // One that comes back after a crash is awaited anew, also if it was known by what it has printed.
+        let comeback = self.vm.is_successor(process).then(|| self.script.first_words(process)).flatten();
+        for (step, condition) in self.script.conditions_of(process).chain(comeback) {
+            let watch = Watch::new(host, condition, Policy::LONGEST, None);
             spec = watch.equip(spec).map_err(refused("the means to notify"))?;
             self.waits.insert(step, watch.arm());
             host = Arc::new(watch.host());
@@ -305,7 +320,8 @@ impl Run {
 
     fn begin_step(&mut self, step: usize, now: Instant) {
         let work = match &self.script.steps[step].op {
-            Op::WaitUntil { .. } => {
+            // Of the latter the machine sees to itself, unless the process has come back.
+            Op::WaitUntil { .. } | Op::WaitForOutput { .. } => {
                 Work::Until(self.waits.remove(&step).expect("armed when the process was started"))
             }
             Op::Call { what, call } => match call.begin(self.recorder.has_threads()) {
@@ -333,7 +349,7 @@ impl Run {
                 self.inputs.remove(&process.index());
                 return self.vm.handle_event(Event::Done { step, result: Ok(()) }, now);
             }
-            Op::Spawn(_) | Op::Wait(_) | Op::Kill { .. } | Op::WaitForOutput { .. } => {
+            Op::Spawn(_) | Op::Wait(_) | Op::Kill { .. } => {
                 unreachable!("the machine sees to these itself")
             }
         };
