@@ -10,6 +10,7 @@ mod examples;
 mod machine;
 mod monitor;
 mod output;
+mod plan;
 mod real;
 mod servers;
 mod service;

@@ -1,0 +1,4 @@
+//! Plans.
+
+mod crash;
+mod crash_real;
