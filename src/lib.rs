@@ -83,8 +83,9 @@ pub use output::{
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
 pub use plan::{
-    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem,
-    PlanStory, Planned, Recorded, Report, Running, StepFailure,
+    CrashError, CrashPoint, CrashPointError, CrashPoints, Entry, Expected, Happened, Journal, NotSurvived,
+    Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory, Planned, Recorded, Report, Running,
+    StepFailure, Survived, VariableProblem,
 };
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{

@@ -10,10 +10,13 @@
 //!   what starts and ends processes, with their groups; the plan adds only what it expects of them.
 //! * `recorder` stands between the monitor and the host, as a host of its own. It sees every start, every byte, every
 //!   signal and every end; it writes the `files` and keeps the `journal`.
+//! * `crash` runs a plan again and again, and has a process crash at another point each time. The point is a matter of `vm`;
+//!   the line that reproduces it, of `reproduction`.
 //! * `error` and `story` tell what went wrong, `report` what went well, `timeline` draws it.
 
 mod building;
 mod call;
+mod crash;
 mod error;
 mod expected;
 mod files;
@@ -21,14 +24,17 @@ mod input;
 mod journal;
 mod json_lines;
 mod mistake;
+mod not_survived;
 mod planned;
 mod point;
 mod record;
 mod recorder;
 mod report;
+mod reproduction;
 mod run;
 mod script;
 mod story;
+mod survived;
 mod timeline;
 mod vm;
 
@@ -37,14 +43,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use call::Outcome;
+pub use crash::CrashPoints;
 pub use error::{PlanError, PlanProblem, PlanStory, StepFailure};
 pub use expected::Expected;
 pub use journal::{Entry, Happened, Journal};
 pub use mistake::PlanMistake;
+pub use not_survived::{CrashError, NotSurvived, VariableProblem};
 pub use planned::Planned;
-pub use point::CrashPoint;
+pub use point::{CrashPoint, CrashPointError};
 pub use report::Report;
 pub use run::Running;
+pub use survived::Survived;
 
 use self::building::check_timeout;
 use self::call::Call;

@@ -75,6 +75,13 @@ impl Record {
     pub(super) fn printed(&mut self, process: Planned, stream: Stream, bytes: &[u8], now: Instant) {
         let at = self.since(now);
         let take = &mut self.takes[process.index()];
+        let lines = memchr_iter(b'\n', bytes).count() as u64;
+        // Before what has been found in them, which may take the script to its next step: a crash comes first.
+        if lines > 0 {
+            let count = &mut take.lines[stream as usize];
+            *count += lines;
+            self.news.push((Event::Printed { process, stream, lines: *count }, now));
+        }
         let found = take.wanted.found();
         take.wanted.feed(stream, bytes);
         if take.wanted.found() > found {
@@ -83,13 +90,7 @@ impl Record {
         if bytes.is_empty() {
             return;
         }
-        let lines = memchr_iter(b'\n', bytes).count() as u64;
         self.journal.printed(at, &take.name, stream, bytes.len() as u64, lines);
-        if lines > 0 {
-            let count = &mut take.lines[stream as usize];
-            *count += lines;
-            self.news.push((Event::Printed { process, stream, lines: *count }, now));
-        }
         if let Err(problem) = self.files.write(process, stream, bytes) {
             self.news.push((Event::Broken(problem), now));
         }

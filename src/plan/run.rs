@@ -174,7 +174,12 @@ impl Run {
                 if let Output::Over(verdict) = output {
                     return Poll::Ready(verdict);
                 }
+                let is_crash = matches!(output, Output::Crash(_));
                 self.carry_out(output);
+                // The driver sends the KILL. It comes before anything else that the script wants (see `crash`).
+                if is_crash {
+                    break;
+                }
             }
             // News before time: what comes at the very deadline counts.
             if !busy && !self.poll_clock(cx) {
@@ -301,8 +306,10 @@ impl Run {
             self.inputs.insert(process.index(), Arc::new(input));
         }
         let mut host = self.recorder.inner();
-        for (step, condition) in self.script.conditions_of(process) {
-            let watch = Watch::new(host, condition.clone(), Policy::LONGEST, None);
+        // One that comes back after a crash is awaited anew, also if it was known by what it has printed.
+        let comeback = self.vm.is_successor(process).then(|| self.script.first_words(process)).flatten();
+        for (step, condition) in self.script.conditions_of(process).chain(comeback) {
+            let watch = Watch::new(host, condition, Policy::LONGEST, None);
             spec = watch.equip(spec).map_err(refused("the means to notify"))?;
             self.waits.insert(step, watch.arm());
             host = Arc::new(watch.host());
@@ -314,7 +321,8 @@ impl Run {
 
     fn begin_step(&mut self, step: usize, now: Instant) {
         let work = match &self.script.steps[step].op {
-            Op::WaitUntil { .. } => {
+            // Of the latter the machine sees to itself, unless the process has come back.
+            Op::WaitUntil { .. } | Op::WaitForOutput { .. } => {
                 Work::Until(Box::new(self.waits.remove(&step).expect("armed when the process was started")))
             }
             Op::Call { what, call } => match call.begin(self.recorder.has_threads()) {
@@ -342,7 +350,7 @@ impl Run {
                 self.inputs.remove(&process.index());
                 return self.vm.handle_event(Event::Done { step, result: Ok(()) }, now);
             }
-            Op::Spawn(_) | Op::Wait(_) | Op::Kill { .. } | Op::WaitForOutput { .. } => {
+            Op::Spawn(_) | Op::Wait(_) | Op::Kill { .. } => {
                 unreachable!("the machine sees to these itself")
             }
         };

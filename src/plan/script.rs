@@ -86,9 +86,9 @@ impl Script {
     }
 
     /// The steps that wait until this process is ready, by their index.
-    pub(super) fn conditions_of(&self, process: Planned) -> impl Iterator<Item = (usize, &Condition)> {
+    pub(super) fn conditions_of(&self, process: Planned) -> impl Iterator<Item = (usize, Condition)> {
         self.steps.iter().enumerate().filter_map(move |(i, step)| match &step.op {
-            Op::WaitUntil { process: who, condition } if *who == process => Some((i, condition)),
+            Op::WaitUntil { process: who, condition } if *who == process => Some((i, condition.clone())),
             _ => None,
         })
     }
@@ -96,6 +96,26 @@ impl Script {
     /// The step that was just recorded.
     pub(super) fn last_step(&mut self) -> &mut Step {
         self.steps.last_mut().expect("it was just recorded")
+    }
+
+    /// The first step that waits for a sign of this process, by its index: by that sign it is known to be up.
+    pub(super) fn first_wait(&self, process: Planned) -> Option<usize> {
+        self.steps.iter().position(|step| match &step.op {
+            Op::WaitUntil { process: who, .. } | Op::WaitForOutput { process: who, .. } => *who == process,
+            Op::Spawn(_)
+            | Op::Wait(_)
+            | Op::Kill { .. }
+            | Op::Call { .. }
+            | Op::Send { .. }
+            | Op::CloseInput { .. } => false,
+        })
+    }
+
+    /// The same with that sign, if it is something printed.
+    pub(super) fn first_words(&self, process: Planned) -> Option<(usize, Condition)> {
+        let step = self.first_wait(process)?;
+        let Op::WaitForOutput { wanted, .. } = &self.steps[step].op else { return None };
+        Some((step, self.role(process).wanted[wanted - 1].clone().into()))
     }
 
     /// How long the step may take.

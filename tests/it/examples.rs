@@ -122,3 +122,15 @@ fn browser() {
     assert!(text.contains("POST element failed: no such element"), "{text}");
     assert!(text.ends_with("gone: true\n"), "{text}");
 }
+
+#[test]
+fn plan_crash_points() {
+    let text = run("plan_crash_points");
+    let (found, mended) = text.split_once("\n\n").unwrap();
+    assert!(found.starts_with("plan counting does not survive that counter crashes at "), "{text}");
+    let line = found.split_once("CHILDMINDER_CRASH_POINT=counting/counter@").unwrap().1;
+    let command = line.lines().next().unwrap().split_once(' ').unwrap().1;
+    assert!(command.ends_with("/examples/plan_crash_points"), "{text}");
+    assert!(found.contains("the total is lost\n"), "{text}");
+    assert_eq!(mended, "mended: plan counting survives that counter crashes, at each of 4 points\n");
+}

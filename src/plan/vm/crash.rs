@@ -2,10 +2,11 @@
 //!
 //! The end of one that crashes is judged by nobody. When it is gone, it stays dead, and then it counts as ended in
 //! whatever way that is expected; or it is started again, and then its successor stands for it: what the current step had
-//! asked of it is asked again, and an input that the script has closed is closed.
+//! asked of it is asked again, and an input that the script has closed is closed. It is not asked to end before it has come
+//! back, which is when it meets what the script has waited for first.
 
 use super::super::point::{After, Crash, CrashPoint};
-use super::{Actor, Life, Op, Output, Phase, Planned, Stream, Vm};
+use super::{Actor, Exit, Life, Op, Output, Phase, Planned, Stream, Vm};
 
 impl Vm {
     /// A step begins: is it the point?
@@ -37,6 +38,16 @@ impl Vm {
         }
     }
 
+    /// It has ended: of that? It may have been faster. Then it has not crashed, and is judged like any other.
+    pub(super) fn is_end_of_crash(&mut self, process: Planned, exit: Exit) -> bool {
+        let is_crashing = self.actor(process).life == Life::Crashing;
+        if is_crashing && !Crash::is_end(exit) {
+            self.has_crashed = false;
+            self.outputs.retain(|output| !matches!(output, Output::Crash(_)));
+        }
+        is_crashing && Crash::is_end(exit)
+    }
+
     /// It is gone.
     pub(super) fn crashed(&mut self, process: Planned) {
         let crash = self.crash.expect("nobody crashes who was not to");
@@ -51,7 +62,7 @@ impl Vm {
     }
 
     /// Whether it is the second of its name.
-    pub(super) fn is_successor(&self, process: Planned) -> bool {
+    pub(in crate::plan) fn is_successor(&self, process: Planned) -> bool {
         self.has_crashed && self.crash.is_some_and(|crash| crash.process == process)
     }
 
@@ -61,11 +72,10 @@ impl Vm {
         if let Some(closed) = self.script.role(process).closed_by.filter(|closed| *closed < step) {
             self.outputs.push_back(Output::Begin(closed));
         }
+        self.comeback = self.script.first_wait(process).filter(|first| *first < step);
         let Some(recorded) = self.script.steps.get(step) else { return };
         match &recorded.op {
-            Op::Kill { process: who, .. } if *who == process => {
-                self.outputs.push_back(Output::Kill(process));
-            }
+            Op::Kill { process: who, .. } if *who == process => self.ask_to_end(process),
             Op::WaitUntil { process: who, .. }
             | Op::Send { process: who, .. }
             | Op::CloseInput { process: who }
@@ -81,6 +91,24 @@ impl Vm {
             | Op::Call { .. }
             | Op::Send { .. }
             | Op::CloseInput { .. } => {}
+        }
+    }
+
+    /// Its kill has begun. A successor is left alone until it is up, as far as the script can tell: it may not even have
+    /// heard of the signal, and if it cannot do its work any more this is where that is seen.
+    pub(super) fn ask_to_end(&mut self, process: Planned) {
+        match self.comeback.filter(|_| self.is_successor(process)) {
+            Some(first) => self.outputs.push_back(Output::Begin(first)),
+            None => self.outputs.push_back(Output::Kill(process)),
+        }
+    }
+
+    /// The answer to a step that is over: the successor is up, if that is what was asked.
+    pub(super) fn came_back(&mut self, step: usize) {
+        if let Some(Crash { process, .. }) = self.crash
+            && self.comeback.take_if(|first| *first == step).is_some()
+        {
+            self.outputs.push_back(Output::Kill(process));
         }
     }
 

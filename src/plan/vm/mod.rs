@@ -92,6 +92,8 @@ pub(super) struct Vm {
     unjudged: Vec<(Planned, Exit)>,
     crash: Option<Crash>,
     has_crashed: bool,
+    /// The step whose condition the successor of one that has crashed has still to meet before it is asked to end.
+    comeback: Option<usize>,
     outputs: VecDeque<Output>,
 }
 
@@ -139,6 +141,7 @@ impl Vm {
             unjudged: Vec::new(),
             crash,
             has_crashed: false,
+            comeback: None,
             outputs: VecDeque::new(),
             script,
         }
@@ -205,6 +208,7 @@ impl Vm {
     }
 
     /// Whether a process was to crash and has crashed.
+    #[cfg(test)]
     pub(super) fn has_crashed(&self) -> bool {
         self.has_crashed
     }
@@ -220,11 +224,11 @@ impl Vm {
     }
 
     fn exited(&mut self, process: Planned, exit: Exit) {
-        let actor = self.actor(process);
-        if actor.life != Life::Crashing {
-            actor.life = Life::Exited;
-            self.unjudged.push((process, exit));
+        if self.is_end_of_crash(process, exit) {
+            return;
         }
+        self.actor(process).life = Life::Exited;
+        self.unjudged.push((process, exit));
     }
 
     fn gone(&mut self, process: Planned) {
@@ -239,7 +243,7 @@ impl Vm {
     fn done(&mut self, of: usize, result: Result<(), StepFailure>) {
         let Phase::At { step, done, .. } = &mut self.phase else { return };
         if *step != of {
-            return;
+            return self.came_back(of);
         }
         match result {
             Ok(()) => *done = true,
@@ -290,7 +294,7 @@ impl Vm {
                 }
             }
             Op::Kill { process, .. } => match self.actor(*process).life {
-                Life::Up => self.outputs.push_back(Output::Kill(*process)),
+                Life::Up => self.ask_to_end(*process),
                 // It was not the kill that has ended it (PL-11); and of all that were put off nobody was to end here.
                 Life::Exited | Life::Gone => {
                     let ended = self.unjudged.first().copied();
@@ -407,8 +411,11 @@ impl Vm {
         let Phase::At { step, .. } = self.phase else { return };
         let failure = Failure { step, problem };
         // What was to be done for the script is not done any more.
-        self.outputs
-            .retain(|output| !matches!(output, Output::Spawn(_) | Output::Kill(_) | Output::Begin(_)));
+        self.outputs.retain(|output| match output {
+            Output::Spawn(_) | Output::Kill(_) | Output::Crash(_) | Output::Begin(_) => false,
+            Output::StepBegan(_) | Output::StepEnded(_) => true,
+            Output::Failed(_) | Output::KillAll | Output::Over(_) => true,
+        });
         self.outputs.push_back(Output::Failed(failure.clone()));
         self.outputs.push_back(Output::KillAll);
         self.phase = Phase::Clearing(failure);

@@ -2,6 +2,8 @@
 
 mod building;
 mod calls;
+mod crash;
+mod crash_real;
 mod files;
 mod groups;
 mod input;

@@ -1,5 +1,6 @@
 //! The executor by itself, in virtual time: stories that are compared as a whole, and random walks.
 
+mod comeback;
 mod crash;
 mod ends;
 mod killing;

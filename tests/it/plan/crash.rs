@@ -1,0 +1,389 @@
+//! Crash points in virtual time: each point, in order, and what the plan asks of the one that comes back.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use childminder::testkit::{Script, Sim};
+use childminder::{
+    Condition, CrashError, CrashPoint, CrashPoints, Exit, Host, NotSurvived, Plan, Planned, Probe, Process,
+    Signal, Sleep, SpawnError, Spec, Stream, Survived, Target,
+};
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A world with one program, the server. What a start of it does depends on the starts before it in this run of the plan.
+#[derive(Clone, Debug)]
+struct Shop {
+    sim: Sim,
+    starts: Arc<Mutex<Vec<Duration>>>,
+    script: fn(starts: &[Duration]) -> Script,
+}
+
+impl Shop {
+    fn new(script: fn(&[Duration]) -> Script) -> Self {
+        Self { sim: Sim::new(), starts: Arc::default(), script }
+    }
+
+    /// A plan whose first step clears away what the run before has left.
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::on(self.clone(), "shop").unwrap();
+        let starts = self.starts.clone();
+        plan.call("clear the shelves", move || starts.lock().unwrap().clear());
+        plan
+    }
+
+    /// One that opens the shop, sees it save once, and closes it.
+    fn plan_to_save(&self) -> (Plan, Planned) {
+        let mut plan = self.plan();
+        let server = plan.spawn(["server"]).unwrap();
+        plan.wait_until(server, Condition::output("open")).unwrap();
+        plan.wait_for_output(server, "saved 1").unwrap();
+        plan.kill(server, Signal::TERM).unwrap();
+        (plan, server)
+    }
+}
+
+/// A server that writes another file and renames it.
+fn careful(_: &[Duration]) -> Script {
+    Script::new()
+        .prints(ms(10), Stream::Stdout, "open\n")
+        .prints(ms(100), Stream::Stdout, "saving 1\n")
+        .prints(ms(150), Stream::Stderr, "slow disk\n")
+        .prints(ms(200), Stream::Stdout, "saved 1\n")
+}
+
+/// One that writes into its file. There is half of it from when it says so until 100 ms later, and who starts then ends
+/// with code 3.
+fn careless(starts: &[Duration]) -> Script {
+    match starts {
+        [first, second] if (ms(100)..ms(200)).contains(&(*second - *first)) => {
+            Script::new().prints(ms(5), Stream::Stderr, "half a file\n").lives(ms(5)).exits(Exit::Code(3))
+        }
+        starts => careful(starts),
+    }
+}
+
+impl Host for Shop {
+    fn now(&self) -> Instant {
+        self.sim.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> Sleep {
+        self.sim.sleep_until(at)
+    }
+
+    fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
+        let mut starts = self.starts.lock().unwrap();
+        starts.push(self.sim.elapsed());
+        self.sim.script("server", (self.script)(&starts));
+        Host::spawn(&self.sim, spec)
+    }
+
+    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+        self.sim.probe(target, owner)
+    }
+
+    fn has_threads(&self) -> bool {
+        false
+    }
+}
+
+/// Runs all points in its world.
+fn run(sim: &Sim, points: CrashPoints) -> Result<Survived, CrashError> {
+    let result = sim.block_on(points.run_async());
+    assert_eq!(sim.live(), 0, "{}", sim.trace());
+    result
+}
+
+fn not_survived(sim: &Sim, points: CrashPoints) -> NotSurvived {
+    match run(sim, points) {
+        Err(CrashError::NotSurvived(story)) => {
+            std::fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+            *story
+        }
+        other => panic!("{other:?}\n{}", sim.trace()),
+    }
+}
+
+fn texts(points: &[CrashPoint]) -> Vec<String> {
+    points.iter().map(CrashPoint::to_string).collect()
+}
+
+/// What was done to the processes in the last run, the seconds counted from its first start.
+fn last_run(sim: &Sim, starts: usize) -> String {
+    let trace = sim.trace();
+    let began = trace.match_indices(" spawn ").map(|(i, _)| trace[..i].rfind('\n').map_or(0, |i| i + 1));
+    let began: Vec<usize> = began.collect();
+    let last = &trace[began[began.len() - starts]..];
+    let seconds = |line: &str| line.split(' ').next().unwrap().parse::<f64>().unwrap();
+    let first = seconds(last);
+    let lines = last.lines().map(|line| {
+        let rest = line.split_once(' ').unwrap().1;
+        let number = rest.find('#').unwrap();
+        let end = rest[number..].find(' ').map_or(rest.len(), |i| number + i);
+        format!("{:.3} {}{}\n", seconds(line) - first, &rest[..number], &rest[end..])
+    });
+    lines.collect()
+}
+
+const ALL: [&str; 7] = ["step:3", "stdout:1", "step:4", "stdout:2", "stderr:1", "stdout:3", "step:5"];
+
+#[test]
+fn the_points_are_tried_in_the_order_in_which_they_came() {
+    let shop = Shop::new(careful);
+    let (plan, server) = shop.plan_to_save();
+    let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
+    assert_eq!(texts(&survived.points), ALL);
+    assert_eq!(survived.not_reached, []);
+    assert_eq!(survived.to_string(), "plan shop survives that server crashes, at each of 7 points");
+
+    // A first run, and one for each point, in which it is started twice.
+    let trace = shop.sim.trace();
+    assert_eq!(trace.matches(" spawn ").count(), 1 + 2 * 7);
+    let mut started = 0.0;
+    let mut killed = Vec::new();
+    for line in trace.lines() {
+        let (seconds, what) = line.split_once(' ').unwrap();
+        let seconds: f64 = seconds.parse().unwrap();
+        if what.starts_with("spawn ") {
+            started = seconds;
+        } else if what.contains(" KILL") && what.starts_with("signal ") {
+            killed.push(format!("{:.3}", seconds - started));
+        }
+    }
+    assert_eq!(killed, ["0.000", "0.010", "0.010", "0.100", "0.150", "0.200", "0.200"]);
+    assert_eq!(shop.sim.max_live("server"), 1);
+}
+
+#[test]
+fn the_planted_bug_is_found_at_its_very_point() {
+    let shop = Shop::new(careless);
+    let (plan, server) = shop.plan_to_save();
+    let story = not_survived(&shop.sim, plan.crash_points(server));
+    assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 });
+    assert_eq!((story.position, &*story.moment, story.restarted), (Some((4, 7)), "saving 1", true));
+    assert_eq!(
+        last_run(&shop.sim, 2),
+        "0.000 spawn server\n\
+         0.100 signal server KILL\n\
+         0.100 exit server signal KILL\n\
+         0.100 reap server\n\
+         0.100 spawn server\n\
+         0.105 exit server code 3\n\
+         0.105 reap server\n"
+    );
+    let directory = story.error.directory.as_ref().unwrap().display().to_string();
+    let program = std::env::current_exe().unwrap().display().to_string();
+    let text = story.to_string().replace(&directory, "DIRECTORY").replace(&program, "PROGRAM");
+    assert_eq!(
+        text,
+        "plan shop does not survive that server crashes at stdout:2, point 4 of 7\n  \
+           it had just printed: saving 1\n  \
+           it got KILL, and was started again at once\n  \
+           to run this point alone:\n    \
+             CHILDMINDER_CRASH_POINT=shop/server@stdout:2 PROGRAM \
+             plan::crash::the_planted_bug_is_found_at_its_very_point --exact\n\
+         plan shop failed at step 4 after 105ms: \
+         server ended with code 3, and this step does not expect it to end\n"
+            .to_owned()
+            + text.split_once("expect it to end\n").unwrap().1
+    );
+    assert!(text.ends_with(&story.error.to_string().replace(&directory, "DIRECTORY")), "{text}");
+    let error = CrashError::NotSurvived(Box::new(story));
+    let source = Error::source(&error).expect("the plan's own error").to_string();
+    assert!(error.to_string().ends_with(&source) && format!("{error:?}") == error.to_string());
+}
+
+#[test]
+fn one_that_stays_dead_can_end_however_it_should_have() {
+    let shop = Shop::new(careful);
+    let (plan, server) = shop.plan_to_save();
+    // Until it has saved the plan needs it.
+    for (point, step, moment) in [
+        (CrashPoint::Step(3), 3, "wait until server: output \"open\""),
+        (CrashPoint::Step(4), 4, "wait for server: output \"saved 1\""),
+        (CrashPoint::Line { stream: Stream::Stderr, line: 1 }, 4, "slow disk"),
+    ] {
+        let story =
+            not_survived(&shop.sim, plan.crash_points(server).stays_dead().only(move |it| it == point));
+        assert_eq!((story.point, &*story.moment, story.restarted), (point, moment, false));
+        assert_eq!(story.error.step, Some(step));
+        assert_eq!(story.error.problem.to_string(), "server was killed on purpose, so this can never come");
+        assert!(story.to_string().contains("\n  it got KILL, and stayed dead\n"), "{story}");
+    }
+    // Afterwards it is only to end.
+    let at_the_end =
+        |point| point == CrashPoint::Step(5) || point == CrashPoint::Line { stream: Stream::Stdout, line: 3 };
+    let survived = run(&shop.sim, plan.crash_points(server).stays_dead().only(at_the_end)).unwrap();
+    assert_eq!(texts(&survived.points), ["stdout:3", "step:5"]);
+    assert_eq!(last_run(&shop.sim, 1).matches("spawn").count(), 1);
+}
+
+/// A server that is up after 10 ms, and then handles TERM.
+fn handles_term(_: &[Duration]) -> Script {
+    Script::new().prints(ms(10), Stream::Stdout, "up\n").exits_on_term(Exit::Code(0))
+}
+
+#[test]
+fn a_kill_waits_until_the_one_that_comes_back_is_up() {
+    let by_condition: fn(&mut Plan, Planned) =
+        |plan, server| drop(plan.wait_until(server, Condition::output("up")).unwrap());
+    let by_output: fn(&mut Plan, Planned) = |plan, server| drop(plan.wait_for_output(server, "up").unwrap());
+    for wait in [by_condition, by_output] {
+        let shop = Shop::new(handles_term);
+        let mut plan = shop.plan();
+        let server = plan.spawn(["server"]).unwrap();
+        wait(&mut plan, server);
+        plan.kill(server, 0).unwrap();
+        let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
+        assert_eq!(texts(&survived.points), ["step:3", "stdout:1", "step:4"]);
+        // In the last run it has crashed when it was to be killed.
+        assert_eq!(
+            last_run(&shop.sim, 2),
+            "0.000 spawn server\n\
+             0.010 signal server KILL\n\
+             0.010 exit server signal KILL\n\
+             0.010 reap server\n\
+             0.010 spawn server\n\
+             0.020 signal server TERM\n\
+             0.020 signal server CONT\n\
+             0.020 exit server code 0\n\
+             0.020 reap server\n"
+        );
+    }
+}
+
+#[test]
+fn one_that_never_comes_up_again_is_not_survived_even_at_the_end() {
+    let ends: fn(&[Duration]) -> Script = |starts| match starts {
+        [_] => handles_term(starts),
+        _ => Script::new().lives(ms(50)).exits(Exit::Code(3)),
+    };
+    let hangs: fn(&[Duration]) -> Script = |starts| match starts {
+        [_] => handles_term(starts),
+        _ => Script::new(),
+    };
+    for (script, problem) in [
+        (ends, "server ended with code 3 instead of code 0"),
+        (hangs, "timed out after 1s, waiting for server"),
+    ] {
+        let shop = Shop::new(script);
+        let mut plan = shop.plan();
+        let server = plan.spawn(["server"]).unwrap();
+        plan.wait_until(server, Condition::output("up")).unwrap();
+        plan.kill(server, 0).unwrap().within(ms(1000)).unwrap();
+        let at_the_end = |point| point == CrashPoint::Step(4);
+        let story = not_survived(&shop.sim, plan.crash_points(server).only(at_the_end));
+        assert_eq!(story.error.problem.to_string(), problem);
+        assert_eq!(story.error.step, Some(4));
+        assert_eq!(story.moment, "kill server with TERM: code 0, within 1s");
+    }
+}
+
+#[test]
+fn one_that_crashes_while_it_is_asked_to_end_is_asked_again() {
+    // Says that it is closing, and takes its time.
+    let shop = Shop::new(|_| {
+        Script::new()
+            .prints(ms(10), Stream::Stdout, "up\n")
+            .prints(ms(30), Stream::Stderr, "closing\n")
+            .heeds_term_after(ms(60))
+            .exits_on_term(Exit::Code(0))
+    });
+    let mut plan = shop.plan();
+    let server = plan.spawn(["server"]).unwrap();
+    plan.wait_until(server, Condition::output("up")).unwrap();
+    plan.kill(server, 0).unwrap();
+    let while_closing = CrashPoint::Line { stream: Stream::Stderr, line: 1 };
+    let survived =
+        run(&shop.sim, plan.crash_points(server).only(move |point| point == while_closing)).unwrap();
+    assert_eq!(survived.points, [while_closing]);
+    assert_eq!(
+        last_run(&shop.sim, 2),
+        "0.000 spawn server\n\
+         0.010 signal server TERM\n\
+         0.010 signal server CONT\n\
+         0.030 signal server KILL\n\
+         0.030 exit server signal KILL\n\
+         0.030 reap server\n\
+         0.030 spawn server\n\
+         0.040 signal server TERM\n\
+         0.040 signal server CONT\n\
+         0.100 exit server code 0\n\
+         0.100 reap server\n"
+    );
+}
+
+#[test]
+fn one_that_ends_faster_than_it_crashes_has_not_crashed() {
+    let shop = Shop::new(|_| {
+        let script = Script::new().prints(ms(10), Stream::Stdout, "one\n");
+        script.prints(ms(20), Stream::Stdout, "two\n").lives(ms(20))
+    });
+    let mut plan = shop.plan();
+    let server = plan.spawn(["server"]).unwrap();
+    plan.wait(server, 0).unwrap();
+    let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
+    assert_eq!(texts(&survived.points), ["step:3", "stdout:1"]);
+    assert_eq!(texts(&survived.not_reached), ["stdout:2"]);
+    assert_eq!(
+        survived.to_string(),
+        "plan shop survives that server crashes, at each of 2 points; not reached: stdout:2"
+    );
+    // Once as it is, twice at each of two points, and three times in vain.
+    assert_eq!(shop.sim.trace().matches(" spawn ").count(), 1 + 2 * 2 + 3);
+}
+
+#[test]
+fn a_plan_that_fails_by_itself_survives_nothing() {
+    let shop = Shop::new(|_| Script::new().lives(ms(10)).exits(Exit::Code(1)));
+    let mut plan = shop.plan();
+    let server = plan.spawn(["server"]).unwrap();
+    plan.wait(server, 0).unwrap();
+    let Err(CrashError::Plan(error)) = run(&shop.sim, plan.crash_points(server)) else { panic!("it fails") };
+    std::fs::remove_dir_all(error.directory.as_ref().unwrap()).unwrap();
+    assert_eq!(error.problem.to_string(), "server ended with code 1 instead of code 0");
+    assert_eq!(CrashError::from(error.clone()).to_string(), error.to_string());
+    assert_eq!(shop.sim.trace().matches(" spawn ").count(), 1);
+}
+
+#[test]
+fn a_plan_that_fails_by_itself_later_is_no_victim_of_a_crash() {
+    let shop = Shop::new(careful);
+    let mut plan = shop.plan();
+    let calls = AtomicU32::new(0);
+    plan.call("pass once", move || match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("not again"),
+    });
+    let server = plan.spawn(["server"]).unwrap();
+    plan.kill(server, Signal::TERM).unwrap();
+    let Err(CrashError::Unsteady { point, error }) = run(&shop.sim, plan.crash_points(server)) else {
+        panic!("it fails")
+    };
+    std::fs::remove_dir_all(error.directory.as_ref().unwrap()).unwrap();
+    assert_eq!((point, error.problem.to_string()), (CrashPoint::Step(4), "not again".to_owned()));
+    assert_eq!(
+        CrashError::Unsteady { point, error }.to_string().lines().next(),
+        Some("the plan fails even without a crash, but not always: step:4 was not reached")
+    );
+}
+
+#[test]
+fn who_is_of_another_plan_and_who_has_no_point_cannot_crash() {
+    let shop = Shop::new(careful);
+    let (plan, server) = shop.plan_to_save();
+    let (_, stranger) = shop.plan_to_save();
+    let error = run(&shop.sim, plan.crash_points(stranger)).unwrap_err();
+    let first = "plan shop cannot work: the process is of another plan, and this one never starts it\n";
+    assert!(error.to_string().starts_with(first), "{error}");
+    assert_eq!(shop.sim.trace(), "");
+
+    let error = run(&shop.sim, plan.crash_points(server).only(|_| false)).unwrap_err();
+    let CrashError::NoPoints { plan, process } = &error else { panic!("{error}") };
+    assert_eq!((&**plan, &**process), ("shop", "server"));
+}

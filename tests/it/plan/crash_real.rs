@@ -1,0 +1,156 @@
+//! Crash points of real processes: a planted bug, the line that reproduces it, and what is sent across a crash.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use childminder::{CrashError, CrashPoint, CrashPoints, Exit, Plan, Spec, Stream, Survived};
+
+use crate::support::alone;
+
+const VARIABLE: &str = "CHILDMINDER_CRASH_POINT";
+
+/// A counter with a slow disk: between what it does to its file there is a gate, which the plan opens. So what is killed at a
+/// line is killed behind that line and before the next write.
+const COUNTER: &str = r#"
+    gate() { while [ ! -e $1 ]; do sleep 0.01; done; }
+    total=$(cat total)
+    [ -n "$total" ] || { echo "the total is lost" >&2; exit 3; }
+    echo "open with $total"
+    gate begin
+    [ $total = 1 ] || save
+    echo "saved"
+"#;
+
+const IN_TWO: &str = r#"save() { : > total; echo "saving"; gate go; echo 1 > total; }"#;
+const AT_ONCE: &str = r#"save() { echo 1 > new; echo "saving"; gate go; mv new total; }"#;
+
+/// The crash points of the counter, and of nobody else.
+fn counting(directory: &Path, save: &str) -> CrashPoints {
+    let path = |name: &str| directory.join(name);
+    let mut plan = Plan::new("till").unwrap();
+    let [total, begin, go] = ["total", "begin", "go"].map(path);
+    plan.call("begin at 0", move || {
+        let _ = (fs::remove_file(&begin), fs::remove_file(&go));
+        fs::write(&total, "0\n")
+    });
+    let script = format!("{save}{COUNTER}");
+    let counter = plan.spawn_as("counter", Spec::new("sh").args(["-c", &script]).cwd(directory)).unwrap();
+    let [total, begin, go] = ["total", "begin", "go"].map(path);
+    plan.wait_for_output(counter, "open with").unwrap();
+    plan.call("let it begin", move || fs::write(&begin, ""));
+    plan.wait_for_output(counter, "saving").unwrap();
+    plan.call("let it go on", move || fs::write(&go, ""));
+    plan.wait(counter, Exit::success()).unwrap();
+    plan.call("look at the total", move || match fs::read_to_string(&total) {
+        Ok(text) if text == "1\n" => Ok(()),
+        other => Err(format!("the total is {other:?}")),
+    });
+    plan.crash_points(counter)
+}
+
+fn is_line(point: CrashPoint) -> bool {
+    matches!(point, CrashPoint::Line { .. })
+}
+
+/// What a test ends with that is run again by the line. Its directory stays where whoever runs it wants it.
+fn is_again() -> bool {
+    env::var_os(VARIABLE).is_some()
+}
+
+/// Pastes a line into a shell: whether it went well, and what it has printed. What it keeps goes with `directory`.
+fn paste(line: &str, directory: &Path) -> (bool, String) {
+    let shell = Command::new("timeout")
+        .args(["60", "sh", "-c", line])
+        .env("CHILDMINDER_PLAN_DIR", directory)
+        .output();
+    let output = shell.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
+    let directory = tempfile::tempdir().unwrap();
+    let outcome = counting(directory.path(), IN_TWO).only(is_line).run();
+    if is_again() {
+        return outcome.map(drop);
+    }
+    let Err(CrashError::NotSurvived(story)) = outcome else { panic!("{outcome:?}") };
+    fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+    assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 });
+    assert_eq!((&*story.moment, story.position), ("saving", Some((2, 3))));
+    // While it is waited for, or before.
+    let problem = story.error.problem.to_string();
+    assert!(problem.starts_with("counter ended with code 3"), "{problem}");
+
+    let (passed, text) = paste(&story.reproduction, directory.path());
+    assert!(!passed && text.contains("0 passed; 1 failed"), "{text}");
+    for part in ["plan till does not survive that counter crashes at stdout:2\n", &story.reproduction] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    // It was run once, and nobody has crashed at any other point.
+    assert_eq!(text.matches("[counter] open with 0\n").count(), 1, "{text}");
+
+    let again = |value: &str| {
+        let command = story.reproduction.split_once(' ').unwrap().1;
+        paste(&format!("{VARIABLE}={value} {command}"), directory.path())
+    };
+    for (value, problem) in [
+        ("till/counter@stdout:4", "the process has no such point; there is step:3, stdout:1, step:4, "),
+        ("till/conter@stdout:2", "the plan has no such process; there is counter\n"),
+        ("till/counter", "not <plan>/<process>@<point>, such as shop/server@stdout:3\n"),
+    ] {
+        let (passed, text) = again(value);
+        assert!(!passed, "{text}");
+        let message = format!("{VARIABLE} is `{value}`, and {problem}");
+        assert!(text.contains(&message), "{message} is not in\n{text}");
+    }
+    // It is somebody else's turn.
+    let (passed, text) = again("shop/counter@stdout:2");
+    assert!(passed && text.contains("1 passed"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn the_mended_one_survives_every_point() {
+    alone("plan::crash_real::the_mended_one_survives_every_point", || {
+        let directory = tempfile::tempdir().unwrap();
+        let points = counting(directory.path(), AT_ONCE).run_async();
+        let survived: Survived = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
+        let reached = survived.points.iter().map(CrashPoint::to_string);
+        let not_reached = survived.not_reached.iter().map(CrashPoint::to_string);
+        let mut all: Vec<String> = reached.chain(not_reached).collect();
+        all.sort();
+        assert_eq!(
+            all,
+            ["stdout:1", "stdout:2", "stdout:3", "step:3", "step:4", "step:5", "step:6", "step:7"]
+        );
+        // Behind the gate it may be over before KILL comes.
+        let gated = |point: &&CrashPoint| ["stdout:3", "step:7"].iter().all(|it| point.to_string() != *it);
+        assert_eq!(survived.not_reached.iter().find(gated), None);
+    });
+}
+
+#[test]
+fn what_is_sent_reaches_the_one_that_comes_back() {
+    alone("plan::crash_real::what_is_sent_reaches_the_one_that_comes_back", || {
+        let mut plan = Plan::new("echo").unwrap();
+        let cat = plan.spawn(["cat"]).unwrap();
+        plan.send_input(cat, "hello\n").unwrap();
+        plan.wait_for_output(cat, "hello").unwrap();
+        plan.close_input(cat).unwrap();
+        plan.wait(cat, Exit::success()).unwrap();
+        // When step 3 begins it has been sent what it has not read.
+        let points = plan.crash_points(cat).only(|point| point != CrashPoint::Step(3));
+        let survived = points.run().unwrap();
+        let reached: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();
+        assert_eq!(&reached[..3], ["step:2", "stdout:1", "step:4"]);
+
+        let error = plan.crash_points(cat).stays_dead().run().unwrap_err();
+        let CrashError::NotSurvived(story) = &error else { panic!("{error}") };
+        assert_eq!((story.point, story.error.step), (CrashPoint::Step(2), Some(3)));
+        fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+    });
+}
