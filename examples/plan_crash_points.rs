@@ -16,7 +16,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use childminder::{CrashError, CrashPoints, Exit, Plan, PlanError, Spec};
+use childminder::{CrashError, CrashPoints, Exit, Plan, Spec};
 
 /// There is no total while the disk, which is slow, has not got the new one.
 const IN_TWO: &str = r#"
@@ -36,6 +36,8 @@ const COUNTER: &str = r#"
     done"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // With `RUST_LOG=info`: which point is tried, and what the counter prints.
+    env_logger::init();
     let directory = tempfile::tempdir()?;
 
     match counting(directory.path(), IN_TWO)?.run() {
@@ -53,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The crash points of the counter in a plan that sees it count, and looks at its total.
-fn counting(directory: &Path, save: &str) -> Result<CrashPoints, PlanError> {
+fn counting(directory: &Path, save: &str) -> Result<CrashPoints, Box<dyn Error>> {
+    fs::write(directory.join("counter"), format!("{save}{COUNTER}"))?;
     let total = directory.join("total");
     let mut plan = Plan::new("counting")?;
 
@@ -61,8 +64,7 @@ fn counting(directory: &Path, save: &str) -> Result<CrashPoints, PlanError> {
     let file = total.clone();
     plan.call("begin at 0", move || fs::write(&file, "0\n"));
 
-    let script = format!("{save}{COUNTER}");
-    let counter = plan.spawn_as("counter", Spec::new("sh").args(["-c", &script]).cwd(directory))?;
+    let counter = plan.spawn_as("counter", Spec::new("sh").arg("counter").cwd(directory))?;
     plan.wait(counter, Exit::success())?;
 
     plan.call("look at the total", move || match fs::read_to_string(&total) {

@@ -160,6 +160,30 @@ fn the_points_are_tried_in_the_order_in_which_they_came() {
 }
 
 #[test]
+fn kill_comes_before_anything_else_is_done() {
+    let by_condition: fn(&mut Plan, Planned) =
+        |plan, server| drop(plan.wait_until(server, Condition::output("open")).unwrap());
+    let by_output: fn(&mut Plan, Planned) =
+        |plan, server| drop(plan.wait_for_output(server, "open").unwrap());
+    for wait in [by_condition, by_output] {
+        for point in [CrashPoint::Line { stream: Stream::Stdout, line: 1 }, CrashPoint::Step(4)] {
+            let shop = Shop::new(careful);
+            let mut plan = shop.plan();
+            let server = plan.spawn(["server"]).unwrap();
+            wait(&mut plan, server);
+            let sim = shop.sim.clone();
+            plan.call("ring the bell", move || sim.note("the bell"));
+            plan.kill(server, Signal::TERM).unwrap();
+            run(&shop.sim, plan.crash_points(server).only(move |it| it == point)).unwrap();
+            let trace = shop.sim.trace();
+            let last = |what: &str| trace.rfind(what).unwrap();
+            assert!(last("exit server#2 signal KILL") > last("signal server#2 KILL"), "{trace}");
+            assert!(last("the bell") > last("signal server#2 KILL"), "{trace}");
+        }
+    }
+}
+
+#[test]
 fn the_planted_bug_is_found_at_its_very_point() {
     let shop = Shop::new(careless);
     let (plan, server) = shop.plan_to_save();
