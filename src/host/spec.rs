@@ -237,7 +237,7 @@ impl From<&str> for Spec {
 impl<W: AsRef<OsStr>, const N: usize> From<[W; N]> for Spec {
     fn from(words: [W; N]) -> Self {
         let mut words = words.iter();
-        let program = words.next().map_or(OsStr::new(""), AsRef::as_ref);
+        let program = words.next().map_or_else(|| OsStr::new(""), AsRef::as_ref);
         Self::new(program).args(words)
     }
 }
