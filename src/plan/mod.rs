@@ -239,7 +239,7 @@ impl Plan {
 
     /// Asks a process to end, by TERM to its whole group, and waits until it has ended as expected: by the signal,
     /// `Signal::TERM`, or with `0`, if it handles that (PL-12). After the kill time, which is 5 s unless the spec has a
-    /// [`Policy`] of its own, it gets KILL, and that is another end than expected (PL-14). A process that has ended
+    /// [`Policy`](crate::Policy) of its own, it gets KILL, and that is another end than expected (PL-14). A process that has ended
     /// before is an unexpected exit (PL-11).
     ///
     /// # Errors

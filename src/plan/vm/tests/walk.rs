@@ -14,7 +14,7 @@ use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
 use crate::plan::error::{PlanProblem, StepFailure};
 use crate::plan::planned::Planned;
 use crate::plan::point::{After, Crash, CrashPoint};
-use crate::plan::script::Script;
+use crate::plan::script::{Op, Script};
 use crate::plan::vm::{Event, Output, Vm};
 use crate::plan::{Expected, Plan};
 use crate::ready::Condition;
@@ -236,8 +236,7 @@ impl Walk {
         let mut exit = codes[choice % codes.len()];
         if self.obedient && !self.killing_all {
             // As its time has come, and in the way that is expected.
-            let now = self.current.and_then(|step| self.script.steps[step].op.expects(self.planned(who)));
-            exit = match now {
+            exit = match self.expected_now(who) {
                 None if self.bodies[who].crashing => exit,
                 None => return,
                 Some(Expected::Any) => exit,
@@ -255,6 +254,13 @@ impl Walk {
         }
         self.bodies[who].state = State::Exited;
         self.bring(Event::Exited(self.planned(who), exit), Fact::Exited(who, exit));
+    }
+
+    /// How it is to end now; of a kill only when it has been asked to.
+    fn expected_now(&self, who: usize) -> Option<Expected> {
+        let op = &self.script.steps[self.current?].op;
+        let is_due = !matches!(op, Op::Kill { .. }) || self.bodies[who].asked;
+        op.expects(self.planned(who)).filter(|_| is_due)
     }
 
     fn vanish(&mut self, who: usize, choice: usize) {
