@@ -130,6 +130,16 @@ fn last_run(sim: &Sim, starts: usize) -> String {
     lines.collect()
 }
 
+/// The two ways to wait for what a server prints.
+const WAITS: [fn(&mut Plan, Planned, &str); 2] = [
+    |plan, server, text| {
+        plan.wait_until(server, Condition::output(text)).unwrap();
+    },
+    |plan, server, text| {
+        plan.wait_for_output(server, text).unwrap();
+    },
+];
+
 const ALL: [&str; 7] = ["step:3", "stdout:1", "step:4", "stdout:2", "stderr:1", "stdout:3", "step:5"];
 
 #[test]
@@ -161,16 +171,12 @@ fn the_points_are_tried_in_the_order_in_which_they_came() {
 
 #[test]
 fn kill_comes_before_anything_else_is_done() {
-    let by_condition: fn(&mut Plan, Planned) =
-        |plan, server| drop(plan.wait_until(server, Condition::output("open")).unwrap());
-    let by_output: fn(&mut Plan, Planned) =
-        |plan, server| drop(plan.wait_for_output(server, "open").unwrap());
-    for wait in [by_condition, by_output] {
+    for wait in WAITS {
         for point in [CrashPoint::Line { stream: Stream::Stdout, line: 1 }, CrashPoint::Step(4)] {
             let shop = Shop::new(careful);
             let mut plan = shop.plan();
             let server = plan.spawn(["server"]).unwrap();
-            wait(&mut plan, server);
+            wait(&mut plan, server, "open");
             let sim = shop.sim.clone();
             plan.call("ring the bell", move || sim.note("the bell"));
             plan.kill(server, Signal::TERM).unwrap();
@@ -254,14 +260,11 @@ fn handles_term(_: &[Duration]) -> Script {
 
 #[test]
 fn a_kill_waits_until_the_one_that_comes_back_is_up() {
-    let by_condition: fn(&mut Plan, Planned) =
-        |plan, server| drop(plan.wait_until(server, Condition::output("up")).unwrap());
-    let by_output: fn(&mut Plan, Planned) = |plan, server| drop(plan.wait_for_output(server, "up").unwrap());
-    for wait in [by_condition, by_output] {
+    for wait in WAITS {
         let shop = Shop::new(handles_term);
         let mut plan = shop.plan();
         let server = plan.spawn(["server"]).unwrap();
-        wait(&mut plan, server);
+        wait(&mut plan, server, "up");
         plan.kill(server, 0).unwrap();
         let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
         assert_eq!(texts(&survived.points), ["step:3", "stdout:1", "step:4"]);
