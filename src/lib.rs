@@ -65,6 +65,7 @@ mod webdriver;
 
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
+pub use backoff::{BackoffError, BackoffPolicy, BackoffProblem};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };
@@ -81,8 +82,8 @@ pub use output::{
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
 pub use plan::{
-    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory,
-    Planned, Recorded, Report, Running, StepFailure,
+    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem,
+    PlanStory, Planned, Recorded, Report, Running, StepFailure,
 };
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
 pub use service::{
