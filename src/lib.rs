@@ -44,6 +44,7 @@
 
 mod background;
 mod backoff;
+mod client;
 mod fence;
 mod host;
 #[cfg_attr(
@@ -66,6 +67,10 @@ mod webdriver;
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
 pub use backoff::{BackoffError, BackoffPolicy, BackoffProblem};
+pub use client::{
+    ClientBuilder, ClientDriver, ClientService, ClientState, ClientStates, ClientTicket, Connect,
+    ConnectError, Link, NotConnected, Setback, Tcp, Unix, UnixPathError, WhenConnected,
+};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };
