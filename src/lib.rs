@@ -69,7 +69,7 @@ pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, 
 pub use backoff::{BackoffError, BackoffPolicy, BackoffProblem};
 pub use client::{
     ClientBuilder, ClientDriver, ClientService, ClientState, ClientStates, ClientTicket, Connect,
-    ConnectError, Link, NotConnected, Setback, Tcp, Unix, UnixPathError, WhenConnected,
+    ConnectError, Link, NotConnected, Setback, Socket, Tcp, Unix, UnixPathError, WhenConnected,
 };
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,

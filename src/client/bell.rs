@@ -58,10 +58,10 @@ impl Bell {
         self.rung.swap(false, Ordering::AcqRel)
     }
 
-    /// Wakes everybody.
+    /// Wakes everybody, users first: they see the end of the connection before the service does (CS-19).
     pub(super) fn ring(&self) {
-        self.call_driver();
         self.wake_users();
+        self.call_driver();
     }
 
     /// Wakes the driver only.

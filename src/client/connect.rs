@@ -13,18 +13,19 @@ use super::setback::ConnectError;
 /// use std::net::TcpStream;
 ///
 /// use async_io::Async;
-/// use childminder::{ClientService, System};
+/// use childminder::{ClientService, Socket, System};
 ///
 /// let connect = || async {
 ///     let stream = Async::<TcpStream>::connect(([127, 0, 0, 1], 6379)).await?;
 ///     // … a handshake, which returns a stream around the stream …
-///     Ok::<_, std::io::Error>(stream)
+///     Ok::<_, std::io::Error>(Socket::from(stream))
 /// };
 /// let service = ClientService::background(System::new(), connect)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Connect: Send + Sync + 'static {
-    /// What a connection is read and written through.
+    /// What a connection is read and written through. Its [`poll_close`](AsyncWrite::poll_close) should tell the peer that
+    /// the connection is to end, or a stop takes all of its grace; see [`Socket`](super::Socket).
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Connects. The service drops the future when it is stopped, or the attempt takes too long: whatever was open by

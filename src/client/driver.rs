@@ -120,6 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                     (Some(ping), Held::Open(link)) => self.ping.begin(id, ping(link.clone())),
                     (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Ponged),
                 },
+                Output::Look(id) => self.look(id),
                 Output::Close(id) => self.close(id),
                 Output::Abort => self.abort(),
                 Output::AskDelay(id, failures) => {
@@ -131,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                     if let Some(answer) = answer {
                         answer.fill(match &self.wire {
                             Held::Open(link) | Held::Closing(link) => Ok(link.clone()),
+                            // It was answered when there was one, and nothing comes in between.
                             Held::Nothing => Err(NotConnected::Stopped),
                         });
                     }
@@ -176,6 +178,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                     });
                 }
             }
+        }
+    }
+
+    /// Looks whether what is to be handed out is alive.
+    fn look(&self, id: LinkId) {
+        match &self.wire {
+            Held::Open(link) => self.bring(id, link.look().map_or(News::Alive, News::Lost)),
+            // Nobody awaits the answer any more.
+            Held::Closing(_) | Held::Nothing => {}
         }
     }
 

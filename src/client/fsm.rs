@@ -9,6 +9,9 @@
 //!   never taken for the end of the one that is up (§9d, 2).
 //! * **What is abandoned is closed first.** Before an attempt begins, [`Output::Abort`] has been said of whatever was
 //!   there. So there is one open connection at most.
+//! * **What is handed out is alive.** Whoever has just read the end of a connection and asks for the next one must not be
+//!   given the same again. So before waiters are told, the machine has somebody [look](Output::Look); they go on waiting
+//!   if it is lost.
 //! * **The policy is asked, not called**: it is somebody else's code, which may fail or may call back.
 //! * **Who waits is told last**: of a failure when the next attempt is settled (CS-4), of a stop when nothing is open;
 //!   and waiters before stops (CS-13).
@@ -197,10 +200,6 @@ impl Fsm {
             }
 
             // Who waits.
-            (state @ State::Connected { .. }, Input::When(waiter, _)) => {
-                self.out.push_back(Output::Succeed(waiter));
-                state
-            }
             (state @ State::Idle(Rest::Stopped), Input::When(waiter, _)) => {
                 self.out.push_back(Output::Fail(waiter, Refusal::Stopped));
                 state
@@ -218,9 +217,12 @@ impl Fsm {
                 | State::Closing { .. }),
                 Input::When(id, failures),
             ) => {
-                // The next failure is the first that can be told (CS-7).
-                let patience = failures.map(|failures| failures.max(1));
-                self.waiters.push(Waiter { id, patience });
+                self.wait(id, failures);
+                state
+            }
+            (state @ State::Connected { id, .. }, Input::When(waiter, failures)) => {
+                self.wait(waiter, failures);
+                self.out.push_back(Output::Look(id));
                 state
             }
             (
@@ -275,11 +277,15 @@ impl Fsm {
                 let every = self.settings.keep_alive.unwrap_or_default();
                 self.lose(id, since, Setback::Silent(every), now)
             }
+            (state @ State::Connected { .. }, Input::News(_, News::Alive)) => {
+                self.out.extend(self.waiters.drain(..).map(|waiter| Output::Succeed(waiter.id)));
+                state
+            }
             (state @ State::Connected { .. }, Input::Tick | Input::News(_, News::Ponged)) => state,
 
             // Between two attempts.
             (State::Asking { since, reason, .. }, Input::News(_, News::Delay(delay))) => {
-                self.wait(since, later(now, delay), reason, now)
+                self.put_off(since, later(now, delay), reason, now)
             }
             (State::Waiting { until, .. }, Input::Tick) if until <= now => self.connect(now),
             (state @ (State::Asking { .. } | State::Waiting { .. }), Input::Tick) => state,
@@ -309,6 +315,7 @@ impl Fsm {
                     | News::Rejected(_)
                     | News::Lost(_)
                     | News::Ponged
+                    | News::Alive
                     | News::Mute(_)
                     | News::Delay(_),
                 ),
@@ -326,9 +333,15 @@ impl Fsm {
 
     fn connected(&mut self, id: LinkId, now: Instant) -> State {
         self.out.push_back(Output::Tell(ClientState::Connected { since: now }));
-        let waiters = self.waiters.drain(..);
-        self.out.extend(waiters.map(|waiter| Output::Succeed(waiter.id)));
+        if !self.waiters.is_empty() {
+            self.out.push_back(Output::Look(id));
+        }
         State::Connected { id, since: now, pulse: self.rest(now) }
+    }
+
+    /// The next failure is the first that can be told (CS-7).
+    fn wait(&mut self, id: WaiterId, failures: Option<u32>) {
+        self.waiters.push(Waiter { id, patience: failures.map(|failures| failures.max(1)) });
     }
 
     /// Until the next ping.
@@ -378,7 +391,7 @@ impl Fsm {
     }
 
     /// Settles when the next attempt is; then those are told who have waited long enough (CS-4).
-    fn wait(&mut self, since: Instant, until: Instant, reason: Setback, now: Instant) -> State {
+    fn put_off(&mut self, since: Instant, until: Instant, reason: Setback, now: Instant) -> State {
         let failures = self.failures;
         let delay = until.saturating_duration_since(now);
         self.out.push_back(Output::Retry { failures, delay, reason: reason.clone() });

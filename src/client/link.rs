@@ -87,12 +87,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Self(Arc::new(Line { id, bell, waker, wire: Mutex::new(Wire::new(stream)) }))
     }
 
-    /// Looks whether the connection is still there; says why it is not.
+    /// Looks whether the connection is still there, if anything has happened since; says why it is not.
     pub(super) fn watch(&self, driver: &Waker) -> Option<Setback> {
         self.0.bell.register(driver);
-        if !self.0.bell.has_rung() {
-            return None;
-        }
+        if self.0.bell.has_rung() { self.look() } else { None }
+    }
+
+    /// Looks whether the connection is still there; says why it is not.
+    pub(super) fn look(&self) -> Option<Setback> {
         let mut wire = self.wire();
         let read = contain(|| wire.watch(&mut Context::from_waker(&self.0.waker)));
         if let Err(panic) = &read {

@@ -50,6 +50,8 @@ pub(super) enum News {
     Lost(Setback),
     /// The answer to [`Output::Ping`].
     Ponged,
+    /// The answer to [`Output::Look`], if it is up.
+    Alive,
     /// The ping has failed.
     Mute(Setback),
     /// The answer to [`Output::AskDelay`].
@@ -69,6 +71,8 @@ pub(super) enum Output {
     Close(LinkId),
     /// Drop all there is: the attempt, the preparation, the connection. There is no answer.
     Abort,
+    /// Look whether the connection is up. The answer is [`News::Alive`] or [`News::Lost`].
+    Look(LinkId),
     /// How long is the wait after this many failures? The answer is [`News::Delay`].
     AskDelay(LinkId, u32),
     /// The next attempt is due after this long.

@@ -14,6 +14,7 @@ use rustix::net::sockopt;
 
 use super::connect::Connect;
 use super::setback::ConnectError;
+use super::socket::Socket;
 use crate::sys::is_itself;
 
 /// So long one address has before the next is tried beside it, as RFC 8305 advises.
@@ -60,13 +61,13 @@ impl Tcp {
 }
 
 impl Connect for Tcp {
-    type Stream = Async<TcpStream>;
+    type Stream = Socket<TcpStream>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
         let addresses = by_turns(look_up(&self.host, self.port).await?);
         let stream = first(addresses.into_iter().map(connect)).await?;
         self.tune(stream.get_ref())?;
-        Ok(stream)
+        Ok(stream.into())
     }
 
     /// `tcp:`, the host and the port.

@@ -8,6 +8,7 @@ use async_io::Async;
 
 use super::connect::Connect;
 use super::setback::ConnectError;
+use super::socket::Socket;
 
 /// Connects to a Unix socket.
 #[derive(Clone, Debug)]
@@ -29,10 +30,10 @@ impl Unix {
 }
 
 impl Connect for Unix {
-    type Stream = Async<UnixStream>;
+    type Stream = Socket<UnixStream>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
-        Ok(Async::<UnixStream>::connect(&self.0).await?)
+        Ok(Async::<UnixStream>::connect(&self.0).await?.into())
     }
 
     /// `unix:` and the path.

@@ -60,7 +60,8 @@ impl Bench {
     }
 
     fn connect(&mut self, id: u64) -> String {
-        self.news(id, News::Connected) + " / " + &self.news(id, News::Prepared)
+        let said = self.news(id, News::Connected) + " / " + &self.news(id, News::Prepared);
+        if said.ends_with("look") { said + " / " + &self.news(id, News::Alive) } else { said }
     }
 }
 
@@ -81,6 +82,7 @@ impl fmt::Display for Words<'_> {
             Output::Connect(id) => write!(f, "connect #{}", id.0),
             Output::Prepare(id) => write!(f, "prepare #{}", id.0),
             Output::Ping(id) => write!(f, "ping #{}", id.0),
+            Output::Look(_) => write!(f, "look"),
             Output::Close(id) => write!(f, "close #{}", id.0),
             Output::Abort => write!(f, "abort"),
             Output::AskDelay(id, failures) => write!(f, "ask #{} {failures}", id.0),
@@ -193,11 +195,11 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
         preparing late: abort, ask #1 1\n\
         connected start: duplicate\n\
         connected stop: Closing, close #1\n\
-        connected when: give 8\n\
+        connected when: look\n\
         connected late: ping #1\n\
         pinged start: duplicate\n\
         pinged stop: Closing, close #1\n\
-        pinged when: give 8\n\
+        pinged when: look\n\
         pinged late: abort, ask #1 1\n\
         asking start: duplicate\n\
         asking stop: Stopped, done 7\n\
@@ -222,13 +224,14 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
 fn cs_3_5_6_18_every_news_in_every_state() {
     let rejected = || News::Rejected(Setback::Rejected(ConnectError::new("no")));
     let mute = || News::Mute(Setback::Mute(ConnectError::new("no")));
-    let news: [(&str, News); 8] = [
+    let news: [(&str, News); 9] = [
         ("connected", News::Connected),
         ("failed", failed()),
         ("prepared", News::Prepared),
         ("rejected", rejected()),
         ("lost", lost()),
         ("ponged", News::Ponged),
+        ("alive", News::Alive),
         ("mute", mute()),
         ("delay", News::Delay(2 * SECOND)),
     ];
@@ -283,10 +286,12 @@ fn cs_4_7_the_retry_is_settled_before_those_fail_who_have_waited_long_enough() {
     bench.tick_after(SECOND);
     assert_eq!(bench.fail(3), retry(3) + ", fail 5 after 3, fail 6 after 3");
     bench.tick_after(SECOND);
-    assert_eq!(bench.connect(4), "prepare #4 / Connected, give 1");
+    assert_eq!(bench.connect(4), "prepare #4 / Connected, look / give 1");
     // The loss of a connection that was up is nothing that a waiter counts.
-    assert_eq!(bench.when(7, Some(1)), "give 7");
-    bench.news(4, lost());
+    assert_eq!(bench.when(7, Some(1)), "look");
+    assert_eq!(bench.news(4, lost()), "abort, ask #4 1");
+    // Nor is it given a connection that is lost before anybody has looked.
+    assert_eq!(bench.news(4, News::Alive), "");
     assert_eq!(bench.when(8, Some(1)), "");
     assert_eq!(
         bench.news(4, News::Delay(SECOND)),
@@ -339,7 +344,7 @@ fn cs_14_15_who_waits_across_a_restart_is_given_the_new_connection() {
     assert_eq!(bench.stop(3), "");
     assert_eq!(bench.start(), "");
     assert_eq!(bench.news(1, lost()), "abort, done 1, done 3, Connecting, connect #2");
-    assert_eq!(bench.connect(2), "prepare #2 / Connected, give 2");
+    assert_eq!(bench.connect(2), "prepare #2 / Connected, look / give 2");
 }
 
 #[test]
@@ -362,7 +367,7 @@ fn cs_17_cs_weak_6_who_waits_before_the_first_start_hopes_for_it_and_a_stop_ends
     let mut bench = Bench::new(|_| {});
     bench.when(1, Some(1));
     bench.start();
-    assert_eq!(bench.connect(1), "prepare #1 / Connected, give 1");
+    assert_eq!(bench.connect(1), "prepare #1 / Connected, look / give 1");
 }
 
 #[test]
@@ -437,4 +442,15 @@ fn f_67_no_time_is_too_long_for_the_clock() {
     bench.tick_after(super::super::message::LONGEST);
     bench.connect(2);
     assert_eq!(bench.stop(1), "Closing, close #2");
+}
+
+#[test]
+fn cs_weak_8_a_close_has_its_grace_and_not_more() {
+    let mut bench = Bench::new(|_| {});
+    bench.start();
+    bench.connect(1);
+    bench.stop(1);
+    assert_eq!(bench.tick_after(Duration::from_millis(4_999)), "");
+    assert_eq!(bench.stop(2), "");
+    assert_eq!(bench.tick_after(Duration::from_millis(1)), "abort, Stopped, done 1, done 2");
 }

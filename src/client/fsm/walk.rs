@@ -48,6 +48,8 @@ struct Walk {
     /// Ids of waiters and stops so far.
     ids: u64,
     last: LinkId,
+    /// A wait has just been settled.
+    patience_ends: bool,
 }
 
 /// What is under way.
@@ -58,6 +60,7 @@ struct World {
     open: Option<LinkId>,
     lost: bool,
     ping: Option<LinkId>,
+    looked_at: Option<LinkId>,
     asked: Option<LinkId>,
 }
 
@@ -84,6 +87,7 @@ impl Walk {
             stops: BTreeSet::new(),
             ids: 0,
             last: LinkId(0),
+            patience_ends: false,
         }
     }
 
@@ -101,6 +105,7 @@ impl Walk {
             15 => self.ping_ends(choice % 4 > 0),
             16 | 17 => self.answer_delay(choice % 8),
             18 => self.stale(choice),
+            24 | 25 => self.look(),
             19 => self.input(Input::Tick), // early
             20..=22 => self.tick(),
             23 => self.now += Duration::from_millis(u64::from(choice) * 20),
@@ -166,6 +171,11 @@ impl Walk {
         self.news(id, News::Lost(Setback::Ended));
     }
 
+    fn look(&mut self) {
+        let Some(id) = self.world.looked_at.take() else { return };
+        if self.world.lost { self.lose() } else { self.news(id, News::Alive) }
+    }
+
     fn ping_ends(&mut self, well: bool) {
         let Some(id) = self.world.ping.take() else { return };
         self.news(id, if well { News::Ponged } else { News::Mute(Setback::Mute(error(false))) });
@@ -186,6 +196,7 @@ impl Walk {
             News::Rejected(Setback::Rejected(error(true))),
             News::Lost(Setback::Ended),
             News::Ponged,
+            News::Alive,
             News::Mute(Setback::Mute(error(true))),
             News::Delay(SECOND),
         ];
@@ -212,6 +223,11 @@ impl Walk {
         while let Some(output) = self.fsm.poll_output() {
             self.wants(&output);
             self.queue.push_back(output);
+        }
+        if std::mem::take(&mut self.patience_ends) {
+            let lost =
+                |(_, patience, seen): &&(_, Option<u32>, u32)| patience.is_some_and(|p| p.max(1) <= *seen);
+            assert_eq!(self.waiting.iter().find(lost), None, "has waited too long");
         }
     }
 
@@ -259,10 +275,14 @@ impl Walk {
                 assert!(self.stops.remove(stop), "a stop is done twice");
                 assert!(self.wanted || self.waiting.is_empty(), "waiters fail before the stop is done");
             }
-            Output::Retry { .. } => assert!(self.wanted),
+            Output::Retry { .. } => {
+                assert!(self.wanted);
+                self.patience_ends = true;
+            }
             Output::Tell(_)
             | Output::Prepare(_)
             | Output::Ping(_)
+            | Output::Look(_)
             | Output::Close(_)
             | Output::Abort
             | Output::Duplicate => {}
@@ -315,6 +335,10 @@ impl Walk {
                     (world.preparation, world.ping) = (None, None);
                 }
                 Output::Abort => *world = World { asked: world.asked, ..World::default() },
+                Output::Look(id) => {
+                    assert_eq!(world.open, Some(id));
+                    world.looked_at = Some(id);
+                }
                 Output::AskDelay(id, _) => {
                     assert!(world.attempt.is_none() && world.open.is_none(), "asked beside {world:?}");
                     world.asked = Some(id);

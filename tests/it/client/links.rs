@@ -114,7 +114,7 @@ fn after_a_stop_links_give_errors_and_nothing_is_open() {
     });
     town.sim.run_until_idle();
     town.stop("stop");
-    town.expect("0.0 shut 1\n 0.0 the reader: the connection was closed on this side\n 0.0 closing");
+    town.expect("0.0 shut 1\n 0.0 closing\n 0.0 the reader: the connection was closed on this side");
     assert_eq!(write(&town, &link), Err(io::ErrorKind::ConnectionAborted));
     town.advance(5.0);
     assert_eq!(town.server.open(), 0);

@@ -10,7 +10,7 @@ mod weaknesses;
 use std::time::Duration;
 
 use childminder::testkit::Sim;
-use childminder::{BackoffPolicy, ClientBuilder, ClientService, ClientState, WhenConnected};
+use childminder::{BackoffPolicy, ClientBuilder, ClientService, ClientState};
 use futures_lite::StreamExt;
 
 use scripted::{Fate, Server, Stream};
@@ -62,9 +62,9 @@ impl Town {
 
     /// Stops it, with a line in the trace when that is done.
     fn stop(&self, name: &str) {
-        let (ticket, sim, name) = (self.service.stop_service(), self.sim.clone(), name.to_owned());
+        let (service, sim, name) = (self.service.clone(), self.sim.clone(), name.to_owned());
         self.sim.spawn(async move {
-            ticket.await;
+            service.stop_service().await;
             sim.note(format_args!("{name} done"));
         });
         self.sim.run_until_idle();
@@ -72,13 +72,9 @@ impl Town {
 
     /// Waits for a connection, with a line in the trace when that is over.
     fn wait(&self, name: &str, failures: Option<u32>) {
-        self.attend(name, self.service.when_connected(failures));
-    }
-
-    fn attend(&self, name: &str, waiter: WhenConnected<Stream>) {
-        let (sim, name) = (self.sim.clone(), name.to_owned());
+        let (service, sim, name) = (self.service.clone(), self.sim.clone(), name.to_owned());
         self.sim.spawn(async move {
-            match waiter.await {
+            match service.when_connected(failures).await {
                 Ok(link) => sim.note(format_args!("{name} gets {}", link.number())),
                 Err(error) => sim.note(format_args!("{name}: {error}")),
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_channel::Sender;
 use async_io::Async;
 use childminder::{
-    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Setback, System, Tcp, Unix,
+    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Setback, Socket, System,
+    Tcp, Unix,
 };
 use futures_lite::future::{block_on, or};
 use futures_lite::io::{AsyncRead, AsyncWrite, copy, split};
@@ -283,7 +284,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
     let echo = Echo::unix(path);
     let (entered, seen) = async_channel::bounded(1);
     let service = ClientService::builder(Unix::new(path).unwrap())
-        .prepare(move |link: Link<Async<UnixStream>>| {
+        .prepare(move |link: Link<Socket<UnixStream>>| {
             let _ = entered.try_send(link);
             std::future::pending::<Result<(), ConnectError>>()
         })

@@ -32,8 +32,8 @@ fn cs_weak_1_a_connection_lost_while_it_is_prepared_is_a_failed_attempt() {
          1.5 open 2
          1.5 connecting
          1.5 drop 2
-         1.5 a: not connected after failure 2: the connection broke: connection reset
-         1.5 waiting 2.25s: the connection broke: connection reset",
+         1.5 waiting 2.25s: the connection broke: connection reset
+         1.5 a: not connected after failure 2: the connection broke: connection reset",
     );
 }
 
@@ -66,10 +66,10 @@ fn cs_weak_3_a_stop_while_it_is_prepared_closes_the_connection() {
     town.expect(
         "0.0 shut 1
          0.0 drop 1
-         0.0 a: not connected: the client service is stopped
-         0.0 stop done
          0.0 closing
-         0.0 stopped",
+         0.0 stopped
+         0.0 a: not connected: the client service is stopped
+         0.0 stop done",
     );
 }
 
@@ -155,7 +155,7 @@ fn cs_weak_8_a_peer_that_does_not_hang_up_is_left_after_the_grace() {
     town.stop("second");
     town.server.peer(1).says("but I have so much to say");
     town.advance(60.0);
-    town.expect("0.0 shut 1\n 0.0 closing\n 3.0 drop 1\n 3.0 first done\n 3.0 second done\n 3.0 stopped");
+    town.expect("0.0 shut 1\n 0.0 closing\n 3.0 drop 1\n 3.0 stopped\n 3.0 first done\n 3.0 second done");
 }
 
 #[test]
@@ -191,8 +191,8 @@ fn cs_weak_10_old_mistakes_are_not_made_again() {
         "0.0 attempt 1
          0.0 connecting
          0.0 cancel 1
-         0.0 a: not connected: the client service is stopped
-         0.0 stopped",
+         0.0 stopped
+         0.0 a: not connected: the client service is stopped",
     );
     town.start();
     town.server.peer(1).is_stubborn();
@@ -226,9 +226,9 @@ fn a_failure_for_good_ends_the_retrying_until_the_next_start() {
          0.0 connecting
          0.0 waiting 1.5s: cannot connect: refused
          1.5 attempt 2
-         1.5 a: not connected, and given up: cannot connect: banned
          1.5 connecting
          1.5 given up: cannot connect: banned
+         1.5 a: not connected, and given up: cannot connect: banned
          100.0 b: not connected, and given up: cannot connect: banned",
     );
     town.start();
