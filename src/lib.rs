@@ -25,6 +25,8 @@
 //!   [`Pattern`] can find; and [`TestOutput`], for tests.
 //! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
 //!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
+//! * To stay connected to a server that comes and goes: [`ClientService`], with [`Tcp`], [`Unix`] or a connector of your own
+//!   ([`Connect`]), and a [`BackoffPolicy`] for how long to wait.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].

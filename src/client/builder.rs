@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
+use super::acts::{Acts, Step, Wait};
 use super::connect::Connect;
-use super::driver::{Acts, ClientDriver, Wait};
+use super::driver::ClientDriver;
 use super::job::Work;
 use super::link::Link;
 use super::message::Settings;
@@ -151,8 +152,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         (shared, driver)
     }
 }
-
-type Step<S> = Box<dyn Fn(Link<S>) -> Work<()> + Send>;
 
 /// A step on a connection. It is called when it is first polled, which is behind the fence.
 fn step<S, F, A, T, E>(step: F) -> Step<S>

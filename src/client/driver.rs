@@ -4,17 +4,15 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::job::{Job, Work};
+use super::acts::{Acts, record};
+use super::job::Job;
 use super::link::Link;
 use super::message::{Input, LinkId, News, Output, Refusal};
 use super::setback::{NotConnected, Setback};
 use super::shared::{Life, Shared};
-use crate::backoff::BackoffPolicy;
-use crate::fence::contain;
 use crate::host::Alarm;
 
 /// How many rounds one call of `poll` may take before others on the same executor get their turn.
@@ -35,22 +33,6 @@ pub struct ClientDriver<S> {
     ping: Job<()>,
     wire: Held<S>,
     alarm: Alarm,
-}
-
-/// What the user of the service has given it to do.
-pub(super) struct Acts<S> {
-    /// What is connected to, for the log.
-    pub(super) target: String,
-    pub(super) connect: Box<dyn Fn() -> Work<S> + Send>,
-    pub(super) prepare: Option<Box<dyn Fn(Link<S>) -> Work<()> + Send>>,
-    pub(super) ping: Option<Box<dyn Fn(Link<S>) -> Work<()> + Send>>,
-    pub(super) policy: Wait,
-}
-
-/// How long to wait after so many failures.
-pub(super) enum Wait {
-    Policy(BackoffPolicy),
-    Ask(Box<dyn Fn(u32) -> Duration + Send>),
 }
 
 /// The connection. There is one at most.
@@ -237,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
 
     /// Looks for the end of the connection. It is dropped when the machine says so: somebody may still have to be given it
     /// who asked for it in time.
-    fn poll_wire(&mut self, cx: &Context<'_>) -> bool {
+    fn poll_wire(&self, cx: &Context<'_>) -> bool {
         let (id, reason) = match &self.wire {
             Held::Nothing => return false,
             Held::Open(link) => match link.watch(cx.waker()) {
@@ -286,30 +268,6 @@ impl<S> ClientDriver<S> {
     }
 }
 
-impl Wait {
-    /// A policy that panics must not end the retrying (§9d, 5).
-    fn after(&self, failures: u32) -> Duration {
-        match self {
-            Self::Policy(policy) => policy.delay(failures),
-            Self::Ask(ask) => contain(|| ask(failures)).unwrap_or_else(|panic| {
-                let delay = BackoffPolicy::default().max_delay;
-                record(|| {
-                    log::error!(
-                        target: "childminder::client",
-                        "the retry policy has panicked, so the wait is {delay:?}: {panic}"
-                    );
-                });
-                delay
-            }),
-        }
-    }
-}
-
-/// The logger is not ours: if it panics there is nobody left to tell.
-fn record(log: impl FnOnce()) {
-    let _ = contain(log);
-}
-
 impl From<Refusal> for NotConnected {
     fn from(refusal: Refusal) -> Self {
         match refusal {
@@ -325,11 +283,5 @@ impl<S> Drop for ClientDriver<S> {
     fn drop(&mut self) {
         self.abort();
         self.shared.over();
-    }
-}
-
-impl<S> std::fmt::Debug for Acts<S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Acts").field("target", &self.target).finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@
 //! [link](Link). From the moment there is a stream it is watched, so a connection that ends while it is being prepared
 //! is a failed attempt, and one that ends while nobody uses it is noticed.
 
+mod acts;
 mod bell;
 mod builder;
 mod connect;

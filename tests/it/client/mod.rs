@@ -5,6 +5,7 @@ mod links;
 mod real;
 mod scripted;
 mod upstream;
+mod walk;
 mod weaknesses;
 
 use std::time::Duration;

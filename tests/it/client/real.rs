@@ -58,7 +58,7 @@ impl Echo {
                     connections.spawn(async move { copy(&mut reader, &mut writer).await }).detach();
                 }
             };
-            let killed = async { drop(killed.recv().await) };
+            let killed = async { killed.recv().await.unwrap_or_default() };
             block_on(or(connections.run(serve), killed));
         });
         Self { kill, thread: Some(thread) }

@@ -56,6 +56,11 @@ impl Server {
         self.desk.lock().unwrap().peers[n - 1].clone()
     }
 
+    /// How many connections there have been.
+    pub(super) fn peers(&self) -> usize {
+        self.desk.lock().unwrap().peers.len()
+    }
+
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
         let desk = self.desk.lock().unwrap();
