@@ -15,6 +15,7 @@
 
 mod baseline;
 mod census;
+mod client;
 mod clock;
 mod fairness;
 mod figures;
@@ -47,7 +48,7 @@ struct Bench {
 /// Measures something: a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 9] = [
+const BENCHES: [(&str, Measure); 10] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
@@ -56,6 +57,7 @@ const BENCHES: [(&str, Measure); 9] = [
     ("scale", scale::measure),
     ("ready", ready::measure),
     ("plan", plan::measure),
+    ("client", client::measure),
     ("machine", machine::measure),
 ];
 

@@ -27,6 +27,8 @@
 //!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
 //! * For a test of several processes that play together, of which none may end unless the script expects it: [`Plan`],
 //!   with its [`Journal`] and its picture.
+//! * To stay connected to a server that comes and goes: [`ClientService`], with [`Tcp`], [`Unix`] or a connector of your own
+//!   ([`Connect`]), and a [`BackoffPolicy`] for how long to wait.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
@@ -46,6 +48,7 @@
 
 mod background;
 mod backoff;
+mod client;
 mod fence;
 mod host;
 #[cfg_attr(
@@ -67,6 +70,11 @@ mod webdriver;
 
 // The public interface.
 pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
+pub use backoff::{BackoffError, BackoffPolicy, BackoffProblem};
+pub use client::{
+    ClientBuilder, ClientDriver, ClientService, ClientState, ClientStates, ClientTicket, Connect,
+    ConnectError, Link, NotConnected, Setback, Socket, Tcp, Unix, UnixPathError, WhenConnected,
+};
 pub use host::{
     Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
 };

@@ -3,6 +3,7 @@
 //! `System` is the real world; `Sim` is a scripted one with virtual
 //! time. Whatever implements [`Host`] can be supervised.
 
+mod alarm;
 mod check;
 mod descriptor;
 mod spec;
@@ -15,6 +16,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+pub(crate) use alarm::Alarm;
 pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
 pub use spec::{Spec, Stdin};

@@ -10,7 +10,7 @@ use super::live::Live;
 use super::shared::{Life, Shared};
 use super::ticket::Survivor;
 use super::wakeups::{Call, Source, Wakeups};
-use crate::host::{Sleep, Spec};
+use crate::host::{Alarm, Spec};
 use crate::machine::{Event, Name, News, Notice, Output, RunId, Signal};
 use crate::output::Relay;
 
@@ -35,7 +35,7 @@ pub struct Driver {
     wakeups: Arc<Wakeups>,
     live: HashMap<RunId, Live>,
     relay: Relay,
-    sleep: Alarm,
+    alarm: Alarm,
     /// Set when nothing but the last output is left.
     flush_until: Option<Instant>,
     /// Reused from round to round.
@@ -51,7 +51,7 @@ impl Driver {
             wakeups: Arc::default(),
             live: HashMap::new(),
             relay,
-            sleep: Alarm::default(),
+            alarm: Alarm::default(),
             flush_until: None,
             calls: Vec::new(),
             stalled: Vec::new(),
@@ -177,7 +177,7 @@ impl Driver {
     /// Does what has become due, and sleeps until the next deadline.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(at) = self.shared.lock().machine.poll_timeout() else {
-            self.sleep.clear();
+            self.alarm.clear();
             return false;
         };
         let now = self.shared.host.now();
@@ -185,7 +185,7 @@ impl Driver {
             self.shared.lock().machine.handle_timeout(now);
             return true;
         }
-        self.sleep.poll(at, &self.shared, cx).is_ready()
+        self.alarm.poll(at, &*self.shared.host, cx).is_ready()
     }
 
     /// Nothing to do for now. For ever?
@@ -199,7 +199,7 @@ impl Driver {
         if self.relay.poll_idle(cx).is_ready() {
             return Poll::Ready(());
         }
-        self.sleep.poll(until, &self.shared, cx)
+        self.alarm.poll(until, &*self.shared.host, cx)
     }
 
     fn bring(&self, event: Event) {
@@ -217,33 +217,5 @@ impl Drop for Driver {
         }
         self.live.clear();
         self.shared.over();
-    }
-}
-
-/// The one sleep of the driver. Made anew only when the deadline changes.
-#[derive(Default)]
-struct Alarm(Option<(Instant, Sleep)>);
-
-impl Alarm {
-    fn poll(&mut self, at: Instant, shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
-        let (_, sleep) = match &mut self.0 {
-            Some(set) if set.0 == at => set,
-            other => other.insert((at, shared.host.sleep_until(at))),
-        };
-        let poll = sleep.as_mut().poll(cx);
-        if poll.is_ready() {
-            self.clear();
-        }
-        poll
-    }
-
-    fn clear(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl std::fmt::Debug for Alarm {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Alarm").field(&self.0.as_ref().map(|(at, _)| at)).finish()
     }
 }

@@ -56,6 +56,7 @@ pub(crate) use self::end::Interrupts;
 #[cfg(test)]
 pub(crate) use self::end::alone;
 pub(crate) use self::end::at_exit;
+pub(crate) use self::probe::is_itself;
 
 use self::launch::{Launch, LowDescriptors};
 use self::platform::BackEnd;

@@ -113,7 +113,7 @@ async fn finish(under_way: TcpStream) -> io::Result<TcpStream> {
 /// Whether nobody listens, and the connection has found itself: the number that the system chose for our end is, now
 /// and then, the very port that we asked for. Such a connection is ended without a trace; an orderly end would keep the
 /// port from the server for a minute.
-fn is_itself(stream: &TcpStream) -> bool {
+pub(crate) fn is_itself(stream: &TcpStream) -> bool {
     let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else { return false };
     let is_itself = ours == theirs;
     if is_itself {

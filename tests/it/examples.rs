@@ -96,6 +96,15 @@ fn shared_service() {
 }
 
 #[test]
+fn reconnect() {
+    let text = run("reconnect");
+    assert_eq!(text.lines().filter(|line| line.starts_with("outage ")).count(), 20, "{text}");
+    let counts = text.lines().last().unwrap();
+    let numbers: Vec<u32> = counts.split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(numbers[0] >= 21 && numbers[1] >= 20 && numbers[2] == 0, "{text}");
+}
+
+#[test]
 fn log_format() {
     let text = run("log_format");
     for line in [

@@ -6,6 +6,7 @@
 )]
 
 mod background;
+mod client;
 mod examples;
 mod machine;
 mod monitor;

@@ -1,36 +1,39 @@
-//! Delays that grow: from a minimum, doubling, up to a maximum.
+//! The monitor's delays: from a minimum, doubling, up to a maximum.
 
 use std::time::Duration;
+
+use super::growth::grown;
 
 /// The wait before the next attempt, and how it grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
-    next: Duration,
+    /// How often it has grown since it was at its minimum.
+    growths: u32,
 }
 
 impl Backoff {
     /// Starts at `min`; never waits longer than `max`.
     pub(crate) fn new(min: Duration, max: Duration) -> Self {
-        Self { min, max, next: min.min(max) }
+        Self { min, max, growths: 0 }
     }
 
     /// The wait that the next [`grow`](Self::grow) will return.
     pub(crate) fn next(&self) -> Duration {
-        self.next
+        grown(self.min, 2.0, self.growths, self.max)
     }
 
     /// The wait for this attempt. The one after it is twice as long, capped.
     pub(crate) fn grow(&mut self) -> Duration {
-        let wait = self.next;
-        self.next = wait.saturating_mul(2).min(self.max);
+        let wait = self.next();
+        self.growths = self.growths.saturating_add(1);
         wait
     }
 
     /// Back to the minimum: the last attempt went well.
     pub(crate) fn reset(&mut self) {
-        self.next = self.min.min(self.max);
+        self.growths = 0;
     }
 }
 

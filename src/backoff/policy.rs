@@ -1,0 +1,247 @@
+//! How long to wait before the next attempt: a pure function of how many have failed.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::error::{BackoffError, BackoffProblem};
+use super::growth::grown;
+
+/// How long a [`ClientService`](crate::ClientService) waits between attempts.
+///
+/// After the `n`-th failure in a row, counted from 1, the wait is
+///
+/// ```text
+/// delay(n) = min(initial_delay × factor^min(100, n), max_delay) + jitter(n)
+/// ```
+///
+/// Two things are easily missed, and are as in Twisted, whose formula it is. The first wait is *not* `initial_delay` but
+/// `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after the cap: no wait is as long as
+/// 61 s by default, but it may be longer than 60 s. A power that overflows is `max_delay`.
+///
+/// It is a pure function: the same policy and the same `n` give the same delay, and what happens equals
+/// [`schedule`](Self::schedule).
+///
+/// ```
+/// use std::time::Duration;
+/// use childminder::BackoffPolicy;
+///
+/// let policy = BackoffPolicy { jitter: Duration::ZERO, ..BackoffPolicy::default() };
+/// let seconds: Vec<f64> = policy.schedule().map(|wait| wait.as_secs_f64()).take(5).collect();
+/// assert_eq!(seconds, [1.5, 2.25, 3.375, 5.0625, 7.59375]);
+/// assert_eq!(policy.delay(1_000_000), Duration::from_secs(60));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackoffPolicy {
+    /// What grows. Not zero. Default: 1 s.
+    pub initial_delay: Duration,
+    /// The cap of what grows, before jitter. Not below `initial_delay`. Default: 60 s.
+    pub max_delay: Duration,
+    /// How it grows, from one failure to the next. Not below 1. Default: 1.5.
+    pub factor: f64,
+    /// The end of the range that jitter is taken from, uniformly: zero is in it, this is not. Zero: there is none.
+    /// Default: 1 s.
+    pub jitter: Duration,
+    /// What jitter is drawn with: another seed, another jitter. Default: a random one for each `default()`, so that a
+    /// thousand clients of one server do not come back in step.
+    pub seed: u64,
+}
+
+impl Default for BackoffPolicy {
+    fn default() -> Self {
+        Self {
+            initial_delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            factor: 1.5,
+            jitter: Duration::from_secs(1),
+            seed: fastrand::u64(..),
+        }
+    }
+}
+
+impl BackoffPolicy {
+    /// The longest duration any field may have: a hundred years. So no deadline can overflow a clock (F-67).
+    pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+    /// Twisted's numbers, in seconds, in the order of its `backoffPolicy`, with a random seed.
+    ///
+    /// # Errors
+    ///
+    /// [`BackoffError`] naming the field that is not a number, negative or too large, or as for [`check`](Self::check).
+    ///
+    /// ```
+    /// use childminder::BackoffPolicy;
+    ///
+    /// let error = BackoffPolicy::from_secs(1.0, 60.0, 0.5, 1.0).unwrap_err();
+    /// assert_eq!(error.to_string(), "factor is 0.5, which is below 1, so delays would shrink");
+    /// ```
+    pub fn from_secs(
+        initial_delay: f64,
+        max_delay: f64,
+        factor: f64,
+        jitter: f64,
+    ) -> Result<Self, BackoffError> {
+        let policy = Self {
+            initial_delay: seconds("initial_delay", initial_delay)?,
+            max_delay: seconds("max_delay", max_delay)?,
+            factor,
+            jitter: seconds("jitter", jitter)?,
+            ..Self::default()
+        };
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// Tells whether the fields make sense together. Whoever is given a policy asks this.
+    ///
+    /// # Errors
+    ///
+    /// [`BackoffError`] naming the first field that does not.
+    pub fn check(&self) -> Result<(), BackoffError> {
+        let Self { initial_delay, max_delay, factor, jitter, seed: _ } = *self;
+        let wrong = |field, problem| Err(BackoffError { field, problem });
+        for (field, duration) in
+            [("initial_delay", initial_delay), ("max_delay", max_delay), ("jitter", jitter)]
+        {
+            if duration > Self::LONGEST {
+                return wrong(field, BackoffProblem::TooLong);
+            }
+        }
+        if initial_delay.is_zero() {
+            return wrong("initial_delay", BackoffProblem::Zero);
+        }
+        if max_delay < initial_delay {
+            let problem = BackoffProblem::BelowInitial { initial: initial_delay, max: max_delay };
+            return wrong("max_delay", problem);
+        }
+        if factor.is_nan() {
+            return wrong("factor", BackoffProblem::NotANumber);
+        }
+        if factor < 1.0 {
+            return wrong("factor", BackoffProblem::BelowOne(factor));
+        }
+        Ok(())
+    }
+
+    /// The wait after the `n`-th failure in a row, counted from 1.
+    pub fn delay(&self, n: u32) -> Duration {
+        grown(self.initial_delay, self.factor, n, self.max_delay).saturating_add(self.jitter(n))
+    }
+
+    /// All waits to come, if every attempt fails, first to last. What happens equals this list exactly.
+    pub fn schedule(&self) -> impl Iterator<Item = Duration> + use<> {
+        let policy = *self;
+        (1..=u32::MAX).map(move |n| policy.delay(n))
+    }
+
+    /// The first number of a generator of its own for each `n`, so that it does not matter who else has asked.
+    fn jitter(&self, n: u32) -> Duration {
+        let end = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
+        if end == 0 {
+            return Duration::ZERO;
+        }
+        // Through the generator once before `n` comes in, so that neighbouring seeds have nothing in common.
+        let seed = Rng::with_seed(self.seed).u64(..).wrapping_add(u64::from(n));
+        Duration::from_nanos(Rng::with_seed(seed).u64(..end))
+    }
+}
+
+/// A number of seconds as a duration, or why it is none.
+fn seconds(field: &'static str, seconds: f64) -> Result<Duration, BackoffError> {
+    let problem = if seconds.is_nan() {
+        BackoffProblem::NotANumber
+    } else if seconds < 0.0 {
+        BackoffProblem::Negative
+    } else if seconds > BackoffPolicy::LONGEST.as_secs_f64() {
+        BackoffProblem::TooLong
+    } else {
+        return Ok(Duration::from_secs_f64(seconds));
+    };
+    Err(BackoffError { field, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steady() -> BackoffPolicy {
+        BackoffPolicy { jitter: Duration::ZERO, ..BackoffPolicy::default() }
+    }
+
+    #[test]
+    fn cs_4_the_formula_is_the_originals_and_the_first_wait_is_initial_times_factor() {
+        let table = [
+            (1, 1.5),
+            (2, 2.25),
+            (3, 3.375),
+            (4, 5.0625),
+            (5, 7.59375),
+            (6, 11.390625),
+            (7, 17.085_937_5),
+            (8, 25.628_906_25),
+            (9, 38.443_359_375),
+            (10, 57.665_039_063),
+            (11, 60.0),
+            (12, 60.0),
+            (100, 60.0),
+            (1751, 60.0),
+            (1_000_000, 60.0),
+            (u32::MAX, 60.0),
+        ];
+        for (n, seconds) in table {
+            assert_eq!(steady().delay(n), Duration::from_secs_f64(seconds), "n = {n}");
+        }
+    }
+
+    #[test]
+    fn cs_weak_10_a_power_that_overflows_is_the_cap() {
+        for factor in [1e10, 1e300, f64::MAX, f64::INFINITY] {
+            let policy = BackoffPolicy { factor, ..steady() };
+            assert_eq!(policy.check(), Ok(()));
+            assert_eq!(policy.delay(2_000), policy.max_delay, "{factor}");
+        }
+        // The power ends at a hundred, the cap or not.
+        let slow = BackoffPolicy { factor: 1.01, max_delay: Duration::from_secs(3600), ..steady() };
+        assert_eq!(slow.delay(100), slow.delay(101));
+        assert!(slow.delay(99) < slow.delay(100) && slow.delay(100) < slow.max_delay);
+    }
+
+    #[test]
+    fn test_backoff_policy_jitter_comes_after_the_cap_and_stays_in_its_range() {
+        let policy = BackoffPolicy { seed: 7, ..BackoffPolicy::default() };
+        let extra: Vec<Duration> = (1..=10_000).map(|n| policy.delay(n) - steady().delay(n)).collect();
+        assert!(extra.iter().all(|jitter| *jitter < policy.jitter));
+        let mean = extra.iter().sum::<Duration>() / 10_000;
+        assert!(mean.abs_diff(policy.jitter / 2) < Duration::from_millis(20), "{mean:?}");
+        assert!(extra.iter().any(|jitter| *jitter > policy.jitter.mul_f64(0.99)));
+        assert!((11..100).any(|n| policy.delay(n) > policy.max_delay));
+    }
+
+    #[test]
+    fn the_schedule_is_what_happens_and_a_seed_of_its_own_is_another() {
+        let policy = BackoffPolicy { seed: 7, ..BackoffPolicy::default() };
+        let other = BackoffPolicy { seed: 8, ..policy };
+        // Asked in any order.
+        let mut backwards: Vec<_> = (1..=50).rev().map(|n| policy.delay(n)).collect();
+        backwards.reverse();
+        assert!(policy.schedule().take(50).eq(backwards.iter().copied()));
+        assert!(other.schedule().zip(&backwards).take(50).all(|(other, ours)| other != *ours));
+        assert_ne!(BackoffPolicy::default().seed, BackoffPolicy::default().seed);
+    }
+
+    #[test]
+    fn f_67_numbers_that_make_no_sense_name_their_field() {
+        let error = |i, m, f, j| BackoffPolicy::from_secs(i, m, f, j).unwrap_err().to_string();
+        assert_eq!(error(f64::NAN, 60.0, 1.5, 1.0), "initial_delay is not a number");
+        assert_eq!(error(-1.0, 60.0, 1.5, 1.0), "initial_delay is negative");
+        assert_eq!(error(0.0, 60.0, 1.5, 1.0), "initial_delay is zero, so failures would never be slowed");
+        assert_eq!(error(1.0, f64::INFINITY, 1.5, 1.0), "max_delay is longer than a hundred years");
+        assert_eq!(error(2.0, 1.0, 1.5, 1.0), "max_delay is 1s, which is below initial_delay, 2s");
+        assert_eq!(error(1.0, 60.0, f64::NAN, 1.0), "factor is not a number");
+        assert_eq!(error(1.0, 60.0, 0.99, 1.0), "factor is 0.99, which is below 1, so delays would shrink");
+        assert_eq!(error(1.0, 60.0, 1.5, -0.1), "jitter is negative");
+        let endless = BackoffPolicy { jitter: Duration::MAX, ..BackoffPolicy::default() };
+        assert_eq!(endless.check().unwrap_err().field, "jitter");
+        assert!(BackoffPolicy::from_secs(1.0, 1.0, 1.0, 0.0).is_ok());
+    }
+}

@@ -1,0 +1,137 @@
+//! Slots: a value that comes once, and whoever waits for it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::link::Link;
+use super::message::WaiterId;
+use super::setback::NotConnected;
+use super::shared::Shared;
+
+/// A value that comes once.
+#[derive(Debug)]
+pub(super) struct Slot<T>(Mutex<Content<T>>);
+
+#[derive(Debug)]
+enum Content<T> {
+    Empty(Option<Waker>),
+    Full(T),
+    Taken,
+}
+
+impl<T> Slot<T> {
+    pub(super) fn empty() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Content::Empty(None))))
+    }
+
+    pub(super) fn fill(&self, value: T) {
+        let before = std::mem::replace(&mut *self.lock(), Content::Full(value));
+        // Woken when nothing is locked: it is not our code that wakes up.
+        if let Content::Empty(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, cx: &Context<'_>) -> Poll<T> {
+        let mut content = self.lock();
+        match std::mem::replace(&mut *content, Content::Taken) {
+            Content::Full(value) => Poll::Ready(value),
+            Content::Empty(_) => {
+                *content = Content::Empty(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            Content::Taken => panic!("polled after it was ready"),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        matches!(*self.lock(), Content::Full(_))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of what was to be stopped: resolves when nothing is open or pending. That takes no longer than the grace for
+/// closing. It may be dropped: the stop goes on.
+#[derive(Debug)]
+pub struct ClientTicket(pub(super) Arc<Slot<()>>);
+
+impl ClientTicket {
+    /// Waits on this thread. Not for use on the thread that runs the driver: nobody would drive it.
+    pub fn wait(self) {
+        futures_lite::future::block_on(self);
+    }
+
+    /// Whether there is nothing more to wait for.
+    pub fn is_done(&self) -> bool {
+        self.0.is_full()
+    }
+}
+
+impl Future for ClientTicket {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.poll(cx)
+    }
+}
+
+/// What [`ClientService::when_connected`](super::ClientService::when_connected) returns: resolves with the connection.
+///
+/// Dropping it takes the question back; nobody else notices (CS-22).
+#[must_use = "nobody is told what nobody waits for"]
+pub struct WhenConnected<S> {
+    slot: Arc<Slot<Result<Link<S>, NotConnected>>>,
+    /// `None` once it has come.
+    asked: Option<(WaiterId, Arc<Shared<S>>)>,
+}
+
+impl<S> WhenConnected<S> {
+    pub(super) fn new(
+        slot: Arc<Slot<Result<Link<S>, NotConnected>>>,
+        id: WaiterId,
+        shared: Arc<Shared<S>>,
+    ) -> Self {
+        Self { slot, asked: Some((id, shared)) }
+    }
+
+    /// Waits on this thread. Not for use on the thread that runs the driver: nobody would drive it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotConnected`] with the reason.
+    pub fn wait(self) -> Result<Link<S>, NotConnected> {
+        futures_lite::future::block_on(self)
+    }
+}
+
+impl<S> Future for WhenConnected<S> {
+    type Output = Result<Link<S>, NotConnected>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let poll = self.slot.poll(cx);
+        if poll.is_ready() {
+            self.asked = None;
+        }
+        poll
+    }
+}
+
+impl<S> Drop for WhenConnected<S> {
+    fn drop(&mut self) {
+        if let Some((id, shared)) = self.asked.take() {
+            shared.forget(id);
+        }
+    }
+}
+
+impl<S> fmt::Debug for WhenConnected<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.asked.as_ref().map(|(id, _)| id);
+        f.debug_tuple("WhenConnected").field(&id).finish()
+    }
+}

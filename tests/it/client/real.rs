@@ -1,0 +1,305 @@
+//! Real sockets: a server that is killed and comes back, on every executor; and what is left when all is over.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_channel::Sender;
+use async_io::Async;
+use childminder::{
+    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Setback, Socket, System,
+    Tcp, Unix,
+};
+use futures_lite::future::{block_on, or};
+use futures_lite::io::{AsyncRead, AsyncWrite, copy, split};
+use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use rustix::net::sockopt;
+
+use crate::real::every_runtime;
+use crate::support::{Census, PATIENCE, alone};
+
+every_runtime!(
+    cs_3_5_8_a_tcp_server_is_killed_and_comes_back,
+    cs_3_5_8_a_unix_server_is_killed_and_comes_back,
+    cs_4_7_nobody_listens,
+    a_host_with_several_addresses_is_reached_at_the_one_that_answers,
+);
+
+/// Says everything back, on a thread of its own, until it is killed: then all it had open is closed at once.
+struct Echo {
+    kill: Sender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Echo {
+    fn tcp(listener: TcpListener) -> Self {
+        let listener = Async::new(listener).unwrap();
+        Self::start(async move || listener.accept().await.map(|(stream, _)| stream))
+    }
+
+    fn unix(path: &Path) -> Self {
+        let _ = std::fs::remove_file(path);
+        let listener = Async::new(UnixListener::bind(path).unwrap()).unwrap();
+        Self::start(async move || listener.accept().await.map(|(stream, _)| stream))
+    }
+
+    fn start<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        accept: impl AsyncFn() -> io::Result<S> + Send + 'static,
+    ) -> Self {
+        let (kill, killed) = async_channel::bounded(1);
+        let thread = thread::spawn(move || {
+            let connections = async_executor::LocalExecutor::new();
+            let serve = async {
+                loop {
+                    let (mut reader, mut writer) = split(accept().await.unwrap());
+                    connections.spawn(async move { copy(&mut reader, &mut writer).await }).detach();
+                }
+            };
+            let killed = async { killed.recv().await.unwrap_or_default() };
+            block_on(or(connections.run(serve), killed));
+        });
+        Self { kill, thread: Some(thread) }
+    }
+}
+
+/// Kills it.
+impl Drop for Echo {
+    fn drop(&mut self) {
+        let _ = self.kill.try_send(());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A listener at a port that nobody else has.
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Waits 15 ms, 22 ms, and soon 60 ms.
+fn hasty() -> BackoffPolicy {
+    BackoffPolicy {
+        initial_delay: Duration::from_millis(10),
+        max_delay: Duration::from_millis(60),
+        jitter: Duration::from_millis(5),
+        seed: 7,
+        ..BackoffPolicy::default()
+    }
+}
+
+/// Runs `body` beside the driver of a service that is started. Afterwards the driver must come to its end.
+async fn with_service<C: Connect, F: Future<Output = ()>>(
+    connector: C,
+    body: impl FnOnce(ClientService<C::Stream>) -> F,
+) {
+    let (service, driver) = ClientService::builder(connector).policy(hasty()).unwrap().build(System::new());
+    service.start_service();
+    let mut driver = std::pin::pin!(driver);
+    let early = async {
+        or(&mut driver, late("the body")).await;
+        panic!("the driver ended before its time")
+    };
+    or(early, body(service)).await;
+    or(driver, late("the end of the driver")).await;
+}
+
+async fn late(what: &str) {
+    async_io::Timer::after(PATIENCE).await;
+    panic!("{what} did not come within {PATIENCE:?}");
+}
+
+async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Link<S>) {
+    let mut answer = [0; 5];
+    link.write_all(b"hello").await.unwrap();
+    link.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"hello");
+}
+
+/// Kills the server again and again; the link of each connection sees its end, and there is a next one.
+async fn outages<S>(service: &ClientService<S>, mut restart: impl FnMut(Option<Echo>) -> Echo)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut states = service.states();
+    let mut echo = restart(None);
+    let mut last = None;
+    for _ in 0..3 {
+        let link = service.when_connected(None).await.unwrap();
+        assert!(last.is_none_or(|last: Link<S>| last != link && !last.is_up()));
+        echoes(&link).await;
+        // A look at it while it is idle, and at its end while it is read.
+        echo = restart(Some(echo));
+        match (&link).read(&mut [0]).await {
+            Ok(length) => assert_eq!(length, 0),
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
+        }
+        last = Some(link);
+    }
+    // It does not begin before it is due.
+    let mut due = None;
+    let mut outages = 0;
+    while outages < 3 {
+        match states.next().await.unwrap() {
+            ClientState::Waiting { since, until, reason } => {
+                assert!(until >= since + hasty().initial_delay);
+                assert!(
+                    matches!(reason, Setback::Ended | Setback::Broken(_) | Setback::Failed(_)),
+                    "{reason}"
+                );
+                due = Some(until);
+            }
+            ClientState::Connecting => {
+                if let Some(due) = due {
+                    assert!(service.now() >= due);
+                }
+            }
+            ClientState::Connected { since } => {
+                if let Some(due) = due.take() {
+                    assert!(since >= due);
+                    outages += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    service.stop_service().await;
+}
+
+async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
+    let (listener, address) = listen();
+    let mut first = Some(listener);
+    with_service(Tcp::new("127.0.0.1", address.port()), async |service| {
+        outages(&service, |echo| {
+            drop(echo);
+            Echo::tcp(first.take().unwrap_or_else(|| TcpListener::bind(address).unwrap()))
+        })
+        .await;
+    })
+    .await;
+}
+
+async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
+    let home = tempfile::tempdir().unwrap();
+    let path: PathBuf = home.path().join("socket");
+    with_service(Unix::new(&path).unwrap(), async |service| {
+        outages(&service, |echo| {
+            drop(echo);
+            Echo::unix(&path)
+        })
+        .await;
+    })
+    .await;
+}
+
+async fn cs_4_7_nobody_listens() {
+    let (listener, address) = listen();
+    drop(listener);
+    with_service(Tcp::new("127.0.0.1", address.port()), async |service| {
+        let error = service.when_connected(Some(3)).await.unwrap_err().to_string();
+        let reason = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        assert_eq!(error, format!("not connected after failure 3: cannot connect: {address}: {reason}"));
+    })
+    .await;
+}
+
+async fn a_host_with_several_addresses_is_reached_at_the_one_that_answers() {
+    let (listener, address) = listen();
+    let _echo = Echo::tcp(listener);
+    with_service(Tcp::new("localhost", address.port()), async |service| {
+        let link = service.when_connected(Some(1)).await.unwrap();
+        echoes(&link).await;
+    })
+    .await;
+}
+
+#[test]
+fn the_system_is_asked_to_look_after_a_tcp_connection() {
+    let (_listener, address) = listen();
+    let tcp = Tcp::new("127.0.0.1", address.port());
+    let plain = block_on(tcp.connect()).unwrap();
+    assert!(!sockopt::socket_keepalive(&plain).unwrap() && sockopt::tcp_nodelay(&plain).unwrap());
+    let kept = block_on(tcp.keep_alive(Duration::from_secs(7)).connect()).unwrap();
+    assert!(sockopt::socket_keepalive(&kept).unwrap());
+    assert_eq!(sockopt::tcp_keepidle(&kept).unwrap(), Duration::from_secs(7));
+    assert_eq!(sockopt::tcp_keepintvl(&kept).unwrap(), Duration::from_secs(7));
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_a_failed_attempt() {
+    let error = block_on(Tcp::new("no.such.host.invalid", 1).connect()).unwrap_err();
+    assert!(error.inner().is::<io::Error>() && !error.is_permanent(), "{error}");
+}
+
+/// A stop in the middle of everything, and a link that is kept: no descriptor and no thread is left.
+#[test]
+fn cs_8_9_10_nothing_is_left_open() {
+    alone("client::real::cs_8_9_10_nothing_is_left_open", || {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("socket");
+        let (listener, address) = listen();
+        drop(listener);
+        let system = System::new();
+        // The first time brings up what all others share.
+        round(&system, &path, address);
+        let before = Census::settled();
+        for _ in 0..10 {
+            round(&system, &path, address);
+        }
+        Census::settled().assert_unchanged_since(&before);
+    });
+}
+
+fn round(system: &System, path: &Path, address: SocketAddr) {
+    // Connected, and in use.
+    let echo = Echo::unix(path);
+    let service = ClientService::background(system.clone(), Unix::new(path).unwrap()).unwrap();
+    service.start_service();
+    let link = service.when_connected(None).wait().unwrap();
+    block_on(echoes(&link));
+    service.stop_service().wait();
+    assert!(!link.is_up());
+    drop(echo);
+
+    // Dropped with a connection, and with a waiter.
+    let echo = Echo::tcp(TcpListener::bind(address).unwrap());
+    let service = ClientService::background(system.clone(), Tcp::new("127.0.0.1", address.port())).unwrap();
+    service.start_service();
+    let kept = service.when_connected(None).wait().unwrap();
+    drop(service);
+    assert!(!kept.is_up());
+    drop(echo);
+
+    // While it connects, while it prepares, while it waits.
+    let connect = || std::future::pending::<io::Result<Async<TcpStream>>>();
+    let service = ClientService::background(system.clone(), connect).unwrap();
+    service.start_service();
+    let waiter = service.when_connected(None);
+    drop(service);
+    waiter.wait().unwrap_err();
+
+    let echo = Echo::unix(path);
+    let (entered, seen) = async_channel::bounded(1);
+    let service = ClientService::builder(Unix::new(path).unwrap())
+        .prepare(move |link: Link<Socket<UnixStream>>| {
+            let _ = entered.try_send(link);
+            std::future::pending::<Result<(), ConnectError>>()
+        })
+        .background(system.clone())
+        .unwrap();
+    service.start_service();
+    let link = seen.recv_blocking().unwrap();
+    service.stop_service().wait();
+    assert!(!link.is_up());
+    drop((service, echo));
+
+    let service = ClientService::background(system.clone(), Tcp::new("127.0.0.1", address.port())).unwrap();
+    service.start_service();
+    service.when_connected(Some(1)).wait().unwrap_err();
+    service.stop_service().wait();
+    assert!(matches!(service.state(), ClientState::Stopped));
+    assert!(service.now() <= system.now());
+}
