@@ -56,6 +56,7 @@ mod monitor;
 mod output;
 mod plan;
 mod ready;
+mod server;
 mod service;
 mod shutdown;
 mod sys;
@@ -81,10 +82,14 @@ pub use output::{
     Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
 };
 pub use plan::{
-    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory,
-    Planned, Recorded, Report, Running, StepFailure,
+    CrashPoint, Entry, Expected, Happened, Journal, Outcome, Plan, PlanError, PlanMistake, PlanProblem,
+    PlanStory, Planned, Recorded, Report, Running, StepFailure,
 };
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
+pub use server::{
+    Closing, Connecting, Endpoint, Leak, LeakCause, Leaked, TidyError, TidyPair, TidyServer,
+    TidyServerBuilder, TidyStream, line_echo,
+};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
     SharedError, SharedService, Starting, Story,
