@@ -26,6 +26,7 @@ mod plan;
 mod ready;
 mod restart;
 mod scale;
+mod server;
 mod table;
 
 use std::env;
@@ -47,7 +48,7 @@ struct Bench {
 /// Measures something: a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 9] = [
+const BENCHES: [(&str, Measure); 10] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
@@ -56,6 +57,7 @@ const BENCHES: [(&str, Measure); 9] = [
     ("scale", scale::measure),
     ("ready", ready::measure),
     ("plan", plan::measure),
+    ("server", server::measure),
     ("machine", machine::measure),
 ];
 

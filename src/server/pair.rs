@@ -43,10 +43,16 @@ impl TidyPair {
             let _ = give.try_send(stream);
             Ok(())
         });
-        let connecting = listening.as_ref().map(TidyServer::connect).ok();
+        // Not in a closure, which would be the line that is told.
+        let opened = match listening {
+            Ok(listening) => {
+                let connecting = listening.connect();
+                Ok((listening, connecting))
+            }
+            Err(error) => Err(error),
+        };
         async move {
-            let listening = listening?;
-            let connecting = connecting.expect("there is one for a server that listens");
+            let (listening, connecting) = opened?;
             let client = connecting.await?;
             loop {
                 let server: TidyStream = accepted.recv().await.map_err(|_| listening.shared.closed())?;

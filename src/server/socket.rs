@@ -175,3 +175,39 @@ pub(super) fn longest_path() -> usize {
     // One is for the NUL at the end, which some systems do without and some do not.
     size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures_lite::future::{block_on, poll_once, zip};
+
+    use super::*;
+
+    #[test]
+    fn clients_of_a_full_backlog_come_in_when_there_is_room() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: usize| directory.path().join(name.to_string());
+        let server = path(0);
+        let listener = Listener::unix(&server).unwrap();
+        let Listener::Unix(socket) = &listener else { unreachable!("it is one") };
+        rustix::net::listen(socket, 0).unwrap();
+        block_on(async {
+            // Linux lets one more in than it says.
+            let first = Socket::connect_unix(&server, &path(1)).await.unwrap();
+            let name = path(2);
+            let mut second = Box::pin(Socket::connect_unix(&server, &name));
+            assert!(poll_once(&mut second).await.is_none(), "there is no room");
+            let accept = async {
+                let first = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();
+                (first, poll_fn(|cx| listener.poll_accept(cx)).await.unwrap())
+            };
+            let (second, (one, two)) = zip(second, accept).await;
+            assert_eq!([one.1, two.1], [Endpoint::Unix(path(1)), Endpoint::Unix(path(2))]);
+            drop((first, second.unwrap()));
+        });
+        let files: Vec<_> =
+            fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        assert_eq!(files, [server]);
+    }
+}
