@@ -1,8 +1,10 @@
 //! Where a server is to listen, and how it is started.
 
 use std::env;
+use std::fs::Permissions;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -145,5 +147,6 @@ impl Place {
 
 /// A directory that nobody else may enter.
 fn private_directory(parent: &Path) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("childminder-").tempdir_in(parent)
+    let ours_alone = Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("childminder-").permissions(ours_alone).tempdir_in(parent)
 }

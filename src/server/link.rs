@@ -5,7 +5,8 @@
 //! call that does not block. The event loop knows who waits for the socket, but says nothing when the socket is taken
 //! away; so who waits is kept here as well.
 
-use std::io;
+use std::collections::VecDeque;
+use std::io::{self, Read};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -18,6 +19,9 @@ use super::socket::Socket;
 /// How many reads and writes may succeed in a row before others get their turn. Who is flooded never has to wait, and
 /// would keep the thread for itself.
 const TURN: u32 = 64;
+
+/// How much of what was not read is kept when a socket is closed by the server.
+const REST: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -55,8 +59,10 @@ enum State {
         asked: bool,
     },
     Closed {
-        /// Everything had been read, so that nobody misses anything.
-        at_end: bool,
+        /// What had come and was not read yet. Who was about to read it does not have to be faster than the close.
+        rest: VecDeque<u8>,
+        /// That was all.
+        is_all: bool,
     },
 }
 
@@ -133,7 +139,7 @@ impl Link {
         if wire.turn_is_over(cx) {
             return Poll::Pending;
         }
-        match &wire.state {
+        match &mut wire.state {
             State::Open { socket, asked } => match socket.poll_read(cx, buf) {
                 Poll::Pending if *asked && self.side == Side::Accepted => Poll::Ready(Ok(0)),
                 Poll::Pending => {
@@ -143,8 +149,10 @@ impl Link {
                 }
                 done => done,
             },
-            State::Closed { at_end: true } => Poll::Ready(Ok(0)),
-            State::Closed { at_end: false } => Poll::Ready(Err(self.lost())),
+            State::Closed { rest, is_all } => match rest.read(buf) {
+                Ok(0) if !*is_all && !buf.is_empty() => Poll::Ready(Err(self.lost())),
+                read => Poll::Ready(read),
+            },
         }
     }
 
@@ -214,8 +222,8 @@ impl Link {
     pub(super) fn close(&self) {
         let mut wire = self.wire();
         let State::Open { socket, .. } = &wire.state else { return };
-        let at_end = socket.is_at_end();
-        let before = mem::replace(&mut wire.state, State::Closed { at_end });
+        let (rest, is_all) = socket.drain(REST);
+        let before = mem::replace(&mut wire.state, State::Closed { rest: rest.into(), is_all });
         let wakers = [wire.reader.take(), wire.writer.take()];
         drop(wire);
         drop(before);
@@ -227,7 +235,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         // The socket first: in the book it is closed only when it is.
-        let closed = State::Closed { at_end: true };
+        let closed = State::Closed { rest: VecDeque::new(), is_all: true };
         drop(mem::replace(&mut self.wire.get_mut().unwrap_or_else(PoisonError::into_inner).state, closed));
         self.shared.ledger().closed(self.id);
     }

@@ -149,14 +149,16 @@ impl Socket {
             .or_else(|error| if error.kind() == io::ErrorKind::NotConnected { Ok(()) } else { Err(error) })
     }
 
-    /// Whether all has been read that will ever come. It may take a byte to find out: nobody reads after this.
-    pub(super) fn is_at_end(&self) -> bool {
-        let mut byte = [0];
+    /// What has come and was not read, up to `most` bytes; and whether that was all.
+    pub(super) fn drain(&self, most: u64) -> (Vec<u8>, bool) {
+        let mut rest = Vec::new();
         let read = match self {
-            Self::Tcp(stream) => (&mut stream.get_ref()).read(&mut byte),
-            Self::Unix(stream) => (&mut stream.get_ref()).read(&mut byte),
+            Self::Tcp(stream) => stream.get_ref().take(most).read_to_end(&mut rest),
+            Self::Unix(stream) => stream.get_ref().take(most).read_to_end(&mut rest),
         };
-        matches!(read, Ok(0))
+        // An error may come after some bytes: they count.
+        let is_all = read.is_ok_and(|count| (count as u64) < most);
+        (rest, is_all)
     }
 }
 

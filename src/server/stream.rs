@@ -22,8 +22,8 @@ use super::link::Link;
 /// until the end has nothing else to do. Whoever waits for something else waits for [`closing`](Self::closing) beside it.
 /// A client cannot write any more then, but reads what is still sent to it.
 ///
-/// When the server has closed it, reading says that the stream has ended, if everything had been read, and otherwise fails
-/// with [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), as does writing.
+/// When the server has closed it, what had come can still be read, up to a mebibyte. If that was all, the end of the stream
+/// follows; otherwise reading fails with [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), as does writing.
 ///
 /// Synchronous code wraps it: `futures_lite::io::BlockOn::new(stream)` is a [`Read`](io::Read) and a [`Write`](io::Write).
 #[derive(Clone)]

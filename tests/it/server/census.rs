@@ -6,7 +6,7 @@ use std::time::Duration;
 use childminder::{TidyPair, TidyServer, line_echo};
 use futures_lite::AsyncWriteExt;
 
-use super::{assert_closes, closed, exchange, hang, kinds, wait, wait_for_connections};
+use super::{assert_closes, closed, exchange, hang, kinds, rest, wait, wait_for_connections};
 use crate::support::{Census, Scratch, alone};
 
 /// What there is once everything that stays has been started: the thread of the event loop.
@@ -65,7 +65,8 @@ fn td_weak_7_nothing_is_left_when_anything_fails() {
             Census::take().assert_unchanged_since(&before);
             // Handlers that panic.
             let server = kind.clone().listen(async |_| panic!("oh")).unwrap();
-            let _client = wait(server.connect()).unwrap();
+            let client = wait(server.connect()).unwrap();
+            assert_eq!(wait(rest(&client)).unwrap(), "");
             assert!(closed(&server).0.is_err_and(|leak| leak.connections.len() == 1));
             Census::take().assert_unchanged_since(&before);
             // Servers that are forgotten, by the test or by its panic.

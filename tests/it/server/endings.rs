@@ -211,6 +211,7 @@ fn a_drop_without_close_closes_and_warns_with_the_line_that_made_the_server() {
         let (line, server) = (line!(), kind.grace(LONG).listen(listen_only).unwrap());
         let (address, path) = (server.address().clone(), server.path().map(ToOwned::to_owned));
         let client = wait(server.connect()).unwrap();
+        wait_for_connections(&server, 1);
         let begin = Instant::now();
         let log = recorded(|| drop(server));
         assert!(begin.elapsed() < PATIENCE);

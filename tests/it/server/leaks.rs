@@ -106,9 +106,11 @@ fn td_weak_6_a_peer_that_never_reads_does_not_hold_up_the_end() {
         let (answer, took) = closed(&server);
         assert!(took < PATIENCE, "{took:?}");
         assert_eq!(who(&answer.unwrap_err()), [(client.local().to_string(), LeakCause::Unfinished)]);
-        // Much was sent that nobody has read: the client is not told that it had everything.
-        let mut all = Vec::new();
-        assert!(wait(async { (&client).read_to_end(&mut all).await }).is_err());
+        // It may be too much to be kept. Whoever is told that it was everything has less.
+        let mut some = Vec::new();
+        let all = wait(async { (&client).read_to_end(&mut some).await });
+        assert!(!some.is_empty() && some.len() <= 1 << 20, "{}", some.len());
+        assert!(all.is_err() || some.len() < 1 << 20);
         // One that looks out for the end is not held up.
         let server = kind.grace(LONG).listen(async |mut stream| {
             let closing = stream.closing();

@@ -105,16 +105,34 @@ fn who_waits_for_a_stream_that_is_closed_is_told() {
 }
 
 #[test]
-fn what_was_not_read_before_the_close_is_said_to_be_lost() {
+fn what_came_before_the_close_can_be_read_after_it() {
     for kind in kinds() {
         let server = kind.listen(async |mut stream| stream.write_all(b"news").await).unwrap();
         let client = wait(server.connect()).unwrap();
         let mut first = [0];
         wait(async { (&client).read_exact(&mut first).await }).unwrap();
         assert_closes(&server);
-        let error = wait(rest(&client)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
-        assert!(error.to_string().ends_with(" is closed"), "{error}");
+        assert_eq!(&first, b"n");
+        assert_eq!(wait(rest(&client)).unwrap(), "ews");
+        assert_eq!(wait(rest(&client)).unwrap(), "");
+    }
+}
+
+#[test]
+fn what_may_have_been_lost_is_an_error_and_not_the_end() {
+    for kind in kinds() {
+        // Nobody reads what the client says, so that the end of the connection is a break.
+        let server = kind.grace(std::time::Duration::ZERO).listen(hang).unwrap();
+        let mut client = wait(server.connect()).unwrap();
+        wait_for_connections(&server, 1);
+        wait(client.write_all(b"unheard")).unwrap();
+        assert!(wait(server.close()).is_err());
+        for _ in 0..2 {
+            let error = wait(rest(&client)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+            assert!(error.to_string().ends_with(" is closed"), "{error}");
+        }
+        assert_eq!(wait(async { (&client).read(&mut []).await }).unwrap(), 0);
     }
 }
 
