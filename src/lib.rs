@@ -25,6 +25,8 @@
 //!   [`Pattern`] can find; and [`TestOutput`], for tests.
 //! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
 //!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
+//! * To have a socket server in a test that leaves nothing behind: [`TidyServer`], with an async function for its
+//!   connections, and [`TidyPair`] for both ends of one. A [`Leak`] names the connections that did not end.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
@@ -37,6 +39,8 @@
 //!
 //! A [`Service`] has a monitor of its own, in the background: two threads. For all services of a process there is one
 //! small guardian process more, which kills them if this process ends without stopping them.
+//!
+//! A [`TidyServer`] has one thread, which ends with it.
 //!
 //! # Panics
 //!

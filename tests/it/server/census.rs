@@ -1,13 +1,17 @@
 //! What is left of a server: nothing. Each test has a process of its own, which counts.
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use childminder::{TidyPair, TidyServer, line_echo};
 use futures_lite::AsyncWriteExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{assert_closes, closed, exchange, hang, kinds, rest, wait, wait_for_connections};
-use crate::support::{Census, Scratch, alone};
+use crate::support::{Census, PATIENCE, Scratch, alone};
 
 /// What there is once everything that stays has been started: the thread of the event loop.
 fn before() -> Census {
@@ -111,11 +115,32 @@ fn nothing_is_left_of_a_blocked_server_when_it_is_unblocked() {
 }
 
 #[test]
+fn a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one() {
+    alone("server::census::a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one", || {
+        let server = TidyServer::tcp().listen(line_echo).unwrap();
+        let few = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, few).unwrap();
+        let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        files.pop();
+        // The client takes the last one, and there is none for the server's end.
+        let mut client = TcpStream::connect(("127.0.0.1", server.port().unwrap())).unwrap();
+        assert!(File::open("/dev/null").is_err());
+        drop(files);
+        client.write_all(b"patience\n").unwrap();
+        let mut answer = [0; 9];
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"patience\n");
+        assert_closes(&server);
+    });
+}
+
+#[test]
 fn a_thousand_connections_are_closed_without_a_trace() {
     alone("server::census::a_thousand_connections_are_closed_without_a_trace", || {
         let before = before();
         // Where descriptors are scarce, fewer have to do.
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(4_096);
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(4_096);
         let count = usize::try_from(limit / 2).unwrap().saturating_sub(50).min(1_000);
         for kind in kinds() {
             let server = kind.listen(line_echo).unwrap();
