@@ -1,6 +1,7 @@
 //! How a server ends when everybody behaves, whatever has happened before.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Instant;
@@ -105,6 +106,15 @@ fn td_10_clients_that_are_held_are_closed_with_the_server() {
             assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
         }
     }
+}
+
+#[test]
+fn td_10_a_client_from_elsewhere_that_stays_does_not_hold_up_the_end() {
+    let server = TidyServer::tcp().grace(LONG).listen(line_echo).unwrap();
+    let mut client = TcpStream::connect(("127.0.0.1", server.port().unwrap())).unwrap();
+    wait_for_connections(&server, 1);
+    assert_closes(&server);
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]

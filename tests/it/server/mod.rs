@@ -38,7 +38,8 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
         async_io::Timer::after(PATIENCE).await;
         panic!("not done within {PATIENCE:?}")
     };
-    or(future, late).await
+    // The deadline first: else what should have woken up before, and did not, would do so now.
+    or(late, future).await
 }
 
 /// The same on this thread.

@@ -8,7 +8,7 @@ use futures_lite::future::{poll_once, zip};
 use futures_lite::io::BlockOn;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
-use super::{assert_closes, exchange, hang, kinds, rest, wait, wait_for_connections};
+use super::{LONG, assert_closes, exchange, hang, kinds, rest, wait, wait_for_connections};
 
 #[test]
 fn a_pair_has_both_ends_in_hand_and_closes_clean() {
@@ -101,6 +101,54 @@ fn who_waits_for_a_stream_that_is_closed_is_told() {
         let leak = wait(server.close()).unwrap_err();
         assert_eq!(leak.connections.len(), 1);
         assert_eq!(waits.join().unwrap().unwrap(), 0);
+    }
+}
+
+#[test]
+fn who_waits_for_room_to_write_is_told_as_well() {
+    for kind in kinds() {
+        let pair = wait(TidyPair::connect(kind)).unwrap();
+        let mut writer = pair.server.clone();
+        let (tell, told) = std::sync::mpsc::channel();
+        let waits = thread::spawn(move || {
+            let mut flood = std::pin::pin!(async {
+                loop {
+                    if let Err(error) = writer.write(&[0; 65_536]).await {
+                        return error;
+                    }
+                }
+            });
+            wait(async {
+                // At times it only gives others their turn. So often it cannot: there is no more room.
+                for _ in 0..1_000 {
+                    assert!(poll_once(&mut flood).await.is_none());
+                }
+                tell.send(()).unwrap();
+                flood.await
+            })
+        });
+        told.recv().unwrap();
+        assert_eq!(wait(pair.close()), Ok(()));
+        assert_eq!(waits.join().unwrap().kind(), ErrorKind::ConnectionAborted);
+    }
+}
+
+#[test]
+fn a_client_that_is_asked_to_end_cannot_write_but_reads_what_is_still_sent() {
+    for kind in kinds() {
+        let (open, gate) = async_channel::bounded::<()>(1);
+        let server = kind.grace(LONG).listen(async move |mut stream| {
+            let _ = gate.recv().await;
+            stream.write_all(b"last words").await
+        });
+        let server = server.unwrap();
+        let mut client = wait(server.connect()).unwrap();
+        wait_for_connections(&server, 1);
+        let closing = server.close();
+        assert_eq!(wait(client.write_all(b"but")).unwrap_err().kind(), ErrorKind::BrokenPipe);
+        drop(open);
+        assert_eq!(wait(rest(&client)).unwrap(), "last words");
+        assert_eq!(wait(closing), Ok(()));
     }
 }
 
