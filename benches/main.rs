@@ -27,6 +27,7 @@ mod plan;
 mod ready;
 mod restart;
 mod scale;
+mod server;
 mod table;
 
 use std::env;
@@ -48,7 +49,7 @@ struct Bench {
 /// Measures something: a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 10] = [
+const BENCHES: [(&str, Measure); 11] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
@@ -58,6 +59,7 @@ const BENCHES: [(&str, Measure); 10] = [
     ("ready", ready::measure),
     ("plan", plan::measure),
     ("client", client::measure),
+    ("server", server::measure),
     ("machine", machine::measure),
 ];
 

@@ -5,6 +5,8 @@
 use std::any::Any;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 /// Calls it; a panic is an error, with what it said.
 pub(crate) fn contain<T>(call: impl FnOnce() -> T) -> Result<T, String> {
@@ -22,6 +24,34 @@ pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
     // The logger is not ours either. If it panics as well there is nobody left to tell.
     let _ = contain(|| log::error!("{who} panicked and is not called any more: {reason}"));
     false
+}
+
+/// A future whose panics end here, and so do those of its destructor. The output is an error with the message then.
+pub(crate) struct Contained<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Contained<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
+
+impl<F: Future> Future for Contained<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut().expect("a future is not polled again after its end");
+        match contain(|| future.as_mut().poll(cx)) {
+            Ok(poll) => Poll::Ready(Ok(ready!(poll))),
+            Err(message) => Poll::Ready(Err(message)),
+        }
+    }
+}
+
+impl<F> Drop for Contained<F> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        let _ = contain(|| drop(future));
+    }
 }
 
 fn reason(panic: &(dyn Any + Send)) -> String {

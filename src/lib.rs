@@ -29,6 +29,8 @@
 //!   with its [`Journal`] and its picture.
 //! * To stay connected to a server that comes and goes: [`ClientService`], with [`Tcp`], [`Unix`] or a connector of your own
 //!   ([`Connect`]), and a [`BackoffPolicy`] for how long to wait.
+//! * To have a socket server in a test that leaves nothing behind: [`TidyServer`], with an async function for its
+//!   connections, and [`TidyPair`] for both ends of one. A [`Leak`] names the connections that did not end.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
@@ -41,6 +43,8 @@
 //!
 //! A [`Service`] has a monitor of its own, in the background: two threads. For all services of a process there is one
 //! small guardian process more, which kills them if this process ends without stopping them.
+//!
+//! A [`TidyServer`] has one thread, which ends with it.
 //!
 //! # Panics
 //!
@@ -61,6 +65,7 @@ mod monitor;
 mod output;
 mod plan;
 mod ready;
+mod server;
 mod service;
 mod shutdown;
 mod sys;
@@ -96,6 +101,10 @@ pub use plan::{
     StepFailure, Survived, VariableProblem,
 };
 pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
+pub use server::{
+    Closing, Connecting, Endpoint, Leak, LeakCause, Leaked, TidyError, TidyPair, TidyServer,
+    TidyServerBuilder, TidyStream, line_echo,
+};
 pub use service::{
     Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
     SharedError, SharedService, Starting, Story,

@@ -17,7 +17,8 @@ use async_channel::Sender;
 use futures_lite::future::or;
 
 use super::error::CallError;
-use super::work::{Contained, Job};
+use super::work::Job;
+use crate::fence::Contained;
 
 /// What the caller holds.
 pub(super) struct Call<T> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use async_channel::Receiver;
 use async_executor::LocalExecutor;
@@ -58,33 +58,5 @@ impl Drop for Jobs {
         while let Ok(job) = self.0.try_recv() {
             let _ = contain(|| drop(job));
         }
-    }
-}
-
-/// A future whose panics end here, and so do those of its destructor. The output is an error with the message then.
-pub(super) struct Contained<F>(Option<Pin<Box<F>>>);
-
-impl<F: Future> Contained<F> {
-    pub(super) fn new(future: F) -> Self {
-        Self(Some(Box::pin(future)))
-    }
-}
-
-impl<F: Future> Future for Contained<F> {
-    type Output = Result<F::Output, String>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let future = self.0.as_mut().expect("a future is not polled again after its end");
-        match contain(|| future.as_mut().poll(cx)) {
-            Ok(poll) => Poll::Ready(Ok(ready!(poll))),
-            Err(message) => Poll::Ready(Err(message)),
-        }
-    }
-}
-
-impl<F> Drop for Contained<F> {
-    fn drop(&mut self) {
-        let future = self.0.take();
-        let _ = contain(|| drop(future));
     }
 }

@@ -43,10 +43,13 @@ mod platform;
 #[path = "elsewhere.rs"]
 mod platform;
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
+use rustix::net::AddressFamily;
 
 use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
 use crate::machine::SpawnError;
@@ -136,4 +139,9 @@ impl Host for System {
     fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
         probe::attempt(target, owner)
     }
+}
+
+/// A socket that does not block, and that no child inherits.
+pub(crate) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    Ok(platform::stream_socket(family)?)
 }

@@ -117,6 +117,24 @@ fn log_format() {
     }
 }
 
+#[test]
+fn tidy_server() {
+    let text = run("tidy_server");
+    assert!(text.starts_with("hello, Ada\nhello, Grace\nthe server at port "), "{text}");
+    assert!(
+        text.contains(" is gone\nand back\nits directory is gone: true\na connection of the server at "),
+        "{text}"
+    );
+    assert!(text.contains(", connected at examples/tidy_server.rs:"), "{text}");
+    assert!(text.ends_with(": still open 50ms after it was asked to end\n"), "{text}");
+}
+
+#[test]
+fn remote_objects() {
+    let said = "  echo: is anybody there?\n  15 + 30 = 45\n  closed clean\n";
+    assert_eq!(run("remote_objects"), format!("over TCP:\n{said}over a Unix socket:\n{said}"));
+}
+
 #[cfg(feature = "webdriver")]
 #[test]
 fn browser() {

@@ -7,12 +7,25 @@
 
 mod background;
 mod client;
+#[rustfmt::skip]
+#[expect(
+    missing_debug_implementations,
+    unnameable_types,
+    unreachable_pub,
+    unused_qualifications,
+    clippy::needless_pass_by_ref_mut,
+    clippy::use_self,
+    reason = "it is generated"
+)]
+#[path = "../schema/calculator_capnp.rs"]
+mod calculator_capnp;
 mod examples;
 mod machine;
 mod monitor;
 mod output;
 mod plan;
 mod real;
+mod server;
 mod servers;
 mod service;
 mod support;

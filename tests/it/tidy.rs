@@ -18,6 +18,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("monitor", &["fence", "host", "machine", "output"]),
     ("shutdown", &["fence", "sys"]),
     ("background", &["fence", "shutdown", "sys"]),
+    ("server", &["fence", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
     ("plan", &["fence", "host", "machine", "monitor", "output", "ready", "sys"]),
     ("client", &["backoff", "fence", "host", "sys"]),
@@ -72,9 +73,9 @@ fn every_file_can_be_read_in_one_sitting() {
     let long: Vec<String> = ["src", "tests", "examples", "benches", "cli"]
         .into_iter()
         .flat_map(rust_files)
-        .map(|path| (fs::read_to_string(&path).unwrap().lines().count(), path))
-        .filter(|(lines, _)| *lines > LONGEST_FILE)
-        .map(|(lines, path)| format!("{}: {lines} lines", path.display()))
+        .map(|path| (fs::read_to_string(&path).unwrap(), path))
+        .filter(|(text, _)| text.lines().count() > LONGEST_FILE && !is_generated(text))
+        .map(|(text, path)| format!("{}: {} lines", path.display(), text.lines().count()))
         .collect();
     assert!(long.is_empty(), "over {LONGEST_FILE} lines:\n{}", long.join("\n"));
 }
@@ -125,6 +126,11 @@ fn the_documents_are_in_step_with_the_code() {
     for (room, _) in LAYERS {
         assert!(design.contains(&format!("`{room}`")), "DESIGN.md does not say what `{room}` is");
     }
+}
+
+/// Whether a program wrote it, and nobody is to read it: what it was made of is the text to read. It says so itself.
+fn is_generated(text: &str) -> bool {
+    text.starts_with("// @generated")
 }
 
 fn root() -> &'static Path {

@@ -1,0 +1,143 @@
+//! Where a server listens, and where it cannot.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+
+use childminder::{Endpoint, TidyError, TidyServer, line_echo};
+
+use super::{assert_closes, exchange, kinds, wait, wait_for_connections};
+use crate::support::Scratch;
+
+#[test]
+fn td_2_tcp_listens_on_loopback_at_a_port_that_the_system_chooses() {
+    let server = TidyServer::tcp().listen(line_echo).unwrap();
+    let port = server.port().unwrap();
+    assert!(port > 0);
+    assert_eq!(*server.address(), Endpoint::Tcp(([127, 0, 0, 1], port).into()));
+    assert_eq!(server.path(), None);
+    let client = wait(server.connect()).unwrap();
+    assert_eq!(client.peer(), server.address());
+    assert_eq!(wait(exchange(&client, "by address\n")).unwrap(), "by address\n");
+    assert_closes(&server);
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn td_2_who_comes_by_other_ways_is_served_alike() {
+    fn echo(stream: impl io::Read + Write) {
+        let mut stream = BufReader::new(stream);
+        stream.get_mut().write_all(b"a stranger\n").unwrap();
+        let mut line = String::new();
+        stream.read_line(&mut line).unwrap();
+        assert_eq!(line, "a stranger\n");
+    }
+    for kind in kinds() {
+        let server = kind.listen(line_echo).unwrap();
+        match server.address() {
+            Endpoint::Tcp(address) => echo(TcpStream::connect(address).unwrap()),
+            Endpoint::Unix(path) => echo(UnixStream::connect(path).unwrap()),
+            other => panic!("a server at {other}"),
+        }
+        assert_closes(&server);
+    }
+}
+
+#[test]
+fn td_3_the_directory_of_a_unix_socket_is_private_and_goes_with_the_server() {
+    let scratch = Scratch::new();
+    let server = TidyServer::unix_in(scratch.path()).listen(line_echo).unwrap();
+    let path = server.path().unwrap().to_owned();
+    assert_eq!(path.file_name().unwrap(), "tidy_unix_server");
+    assert_eq!(server.port(), None);
+    let directory = path.parent().unwrap();
+    assert_eq!(directory.parent().unwrap(), scratch.path());
+    assert_eq!(fs::metadata(directory).unwrap().permissions().mode() & 0o777, 0o700);
+    let client = wait(server.connect()).unwrap();
+    assert_eq!(wait(exchange(&client, "by path\n")).unwrap(), "by path\n");
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(files.collect::<Vec<_>>(), [&*path], "a client leaves no file");
+    assert_closes(&server);
+    scratch.assert_empty();
+}
+
+#[test]
+fn td_3_a_path_that_is_too_long_is_refused_by_the_name_of_its_directory() {
+    let scratch = Scratch::new();
+    let deep = scratch.path().join("d".repeat(120));
+    fs::create_dir(&deep).unwrap();
+    let error = TidyServer::unix_in(&deep).listen(line_echo).unwrap_err();
+    let TidyError::PathTooLong { path, longest } = &error else { panic!("{error:?}") };
+    assert!(path.starts_with(&deep) && *longest >= 90 && *longest < 120, "{error:?}");
+    let told = error.to_string();
+    assert!(told.starts_with("directory too deep: ") && told.contains(&longest.to_string()), "{told}");
+    assert_eq!(fs::read_dir(&deep).unwrap().count(), 0, "nothing is left of the attempt");
+    // The longest that fits: the limit is the system's, not a guess of ours.
+    let name = "/childminder-123456/tidy_unix_server".len();
+    let (fits, too_long) = (longest - name, longest - name + 1);
+    for (length, works) in [(fits, true), (too_long, false)] {
+        let directory = scratch.path().join("x".repeat(length - scratch.path().as_os_str().len() - 1));
+        fs::create_dir(&directory).unwrap();
+        let server = TidyServer::unix_in(&directory).listen(line_echo);
+        assert_eq!(server.is_ok(), works, "{length}: {server:?}");
+        if let Ok(server) = server {
+            let client = wait(server.connect()).unwrap();
+            assert_eq!(wait(exchange(&client, "just fits\n")).unwrap(), "just fits\n");
+            assert_closes(&server);
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_refused_by_its_number() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = TidyServer::tcp_at(address).listen(line_echo).unwrap_err();
+    assert!(matches!(error, TidyError::PortInUse { address: told } if told == address), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        format!("port {} is in use: somebody listens on {address}", address.port())
+    );
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::AddrInUse);
+}
+
+#[test]
+fn an_address_that_is_not_of_this_machine_is_refused() {
+    // It is reserved for documents.
+    let error = TidyServer::tcp_at(([192, 0, 2, 1], 0)).listen(line_echo).unwrap_err();
+    assert!(matches!(error, TidyError::Address { .. }), "{error:?}");
+    assert!(error.to_string().starts_with("cannot listen on the address 192.0.2.1:0: "), "{error}");
+    assert!(error.source().is_some());
+}
+
+#[test]
+fn a_directory_that_is_missing_is_refused() {
+    let scratch = Scratch::new();
+    let missing = scratch.path().join("missing");
+    let error = TidyServer::unix_in(&missing).listen(line_echo).unwrap_err();
+    let TidyError::Directory { path, source } = &error else { panic!("{error:?}") };
+    assert_eq!((path, source.kind()), (&missing, io::ErrorKind::NotFound));
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot have a socket in the directory {}: ", missing.display()))
+    );
+}
+
+#[test]
+fn a_fixed_port_can_be_had_again_at_once() {
+    let port = childminder::Port::reserve().unwrap();
+    port.release();
+    for round in 0..3 {
+        let server = TidyServer::tcp_at(([127, 0, 0, 1], port.number())).listen(line_echo).unwrap();
+        assert_eq!(server.port(), Some(port.number()));
+        let client = wait(server.connect()).unwrap();
+        // The server hangs up first, so that its port has an old connection to remember.
+        assert_eq!(wait(exchange(&client, "again\n")).unwrap(), "again\n", "round {round}");
+        wait_for_connections(&server, 1);
+        assert_closes(&server);
+    }
+}
