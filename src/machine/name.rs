@@ -123,17 +123,15 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match self.problem {
-            Problem::Empty => write!(f, "the process name is empty"),
-            Problem::First(first) => write!(f, "the process name {name:?} starts with {first:?}"),
+            Problem::Empty => write!(f, "the name is empty"),
+            Problem::First(first) => write!(f, "the name {name:?} starts with {first:?}"),
             Problem::Character(c) => write!(
                 f,
-                "the process name {name:?} has {c:?} in it; letters, digits and any of . _ @ : - are allowed"
+                "the name {name:?} has {c:?} in it; letters, digits and any of . _ @ : - are allowed"
             ),
-            Problem::TooLong(length) => write!(
-                f,
-                "the process name {name:?} is {length} characters long; at most {} are allowed",
-                Name::MAX
-            ),
+            Problem::TooLong(length) => {
+                write!(f, "the name {name:?} is {length} characters long; at most {} are allowed", Name::MAX)
+            }
         }
     }
 }
@@ -151,7 +149,7 @@ mod tests {
             ["", ".", "..", ".x", "-x", "a/b", "../x", "a b", "con\n", "a\0", "[x]", "ä", "\u{1b}[31m", &long]
         {
             let error = Name::new(bad).expect_err(bad).to_string();
-            assert!(error.starts_with("the process name"), "{error}");
+            assert!(error.starts_with("the name"), "{error}");
             assert!(!error.contains(['\n', '\0', '\u{1b}']), "{error:?}");
         }
         for good in ["a", "web-1", "db.main", "user@host:80", "_", &long[..64]] {

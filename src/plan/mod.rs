@@ -237,8 +237,8 @@ impl Plan {
         self.ending(Op::Wait(ends))
     }
 
-    /// Asks a process to end, by TERM to its whole group, and waits until it has ended as expected: by the signal,
-    /// `Signal::TERM`, or with `0`, if it handles that (PL-12). After the kill time, which is 5 s unless the spec has a
+    /// Asks a process to end, by TERM to its whole group or by the [stop signal](Spec::stop_signal) of its spec, and waits
+    /// until it has ended as expected: by the signal, `Signal::TERM`, or with `0`, if it handles that (PL-12). After the kill time, which is 5 s unless the spec has a
     /// [`Policy`](crate::Policy) of its own, it gets KILL, and that is another end than expected (PL-14). A process that has ended
     /// before is an unexpected exit (PL-11).
     ///
@@ -250,7 +250,10 @@ impl Plan {
         process: Planned,
         expected: impl Into<Expected>,
     ) -> Result<Recorded<'_>, PlanError> {
-        self.kill_with(process, Signal::TERM, expected)
+        let ours = process.plan() == self.id;
+        let role = self.script.cast.get(process.index()).filter(|_| ours);
+        let signal = role.map_or(Signal::TERM, |role| role.spec.get_stop_signal());
+        self.kill_with(process, signal, expected)
     }
 
     /// The same with another signal.

@@ -265,6 +265,9 @@ impl Run {
                 drop(asked.expect("it is one of the monitor's"));
             }
             Output::Crash(process) => {
+                // Whatever the step has asked of it will be asked of its successor.
+                let about = |step: &usize| self.script.steps[*step].op.is_about(process);
+                self.work.take_if(|(step, _)| about(step));
                 let name = self.script.name(process);
                 self.recorder.record().note(Happened::Crashed { process: name.clone() }, now);
                 let crashed = self.monitor.signal_process(name, Signal::KILL);

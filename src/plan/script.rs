@@ -180,6 +180,17 @@ impl Op {
         }
     }
 
+    /// Whether the step asks something of this process besides its end.
+    pub(super) fn is_about(&self, process: Planned) -> bool {
+        match self {
+            Self::WaitForOutput { process: who, .. }
+            | Self::WaitUntil { process: who, .. }
+            | Self::Send { process: who, .. }
+            | Self::CloseInput { process: who } => *who == process,
+            Self::Spawn(_) | Self::Wait(_) | Self::Kill { .. } | Self::Call { .. } => false,
+        }
+    }
+
     /// How this process is to end in this step; `None` if it may not.
     pub(super) fn expects(&self, process: Planned) -> Option<Expected> {
         match self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::clock::Key;
 use super::script::Script;
 use super::sim::Sim;
-use crate::host::{Process, Spec, Target};
+use crate::host::{Process, Spec, Stdin, Target};
 use crate::machine::{Exit, Signal, Stream};
 
 /// One run of a program, from its start until it is reaped.
@@ -35,6 +35,8 @@ pub(super) struct Run {
     pub(super) dropped: bool,
     /// Who waits for the exit.
     pub(super) waiter: Option<Waker>,
+    /// What it reads from, though it never reads: whoever writes to it finds a reader as long as it lives.
+    pub(super) stdin: Stdin,
     /// In the order of [`Stream::BOTH`].
     pipes: [Pipe; 2],
 }
@@ -79,6 +81,7 @@ impl Run {
             leak: None,
             dropped: false,
             waiter: None,
+            stdin: spec.get_stdin().clone(),
             pipes: Default::default(),
         }
     }

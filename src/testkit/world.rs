@@ -14,7 +14,7 @@ use super::answer::answer;
 use super::clock::{Clock, Due, Seconds};
 use super::process::{Deed, Run};
 use super::script::Script;
-use crate::host::{Holder, ProbeError, Spec, Target};
+use crate::host::{Holder, ProbeError, Spec, Stdin, Target};
 use crate::machine::{Exit, Signal, SpawnError, Step};
 
 /// Why a run is there when it is asked for: all that knows its number ends with it, the agenda too.
@@ -205,6 +205,7 @@ impl World {
     pub(super) fn end(&mut self, number: u64, exit: Exit) {
         let run = self.runs.get_mut(&number).expect(UNREAPED);
         run.exit = Some(exit);
+        run.stdin = Stdin::Null;
         for key in run.plans.drain(..) {
             self.clock.cancel(key);
         }

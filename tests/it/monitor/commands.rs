@@ -10,10 +10,10 @@ use super::{expect, monitor, monitor_of, secs};
 fn bad_input_is_refused_at_once_and_by_name() {
     let (sim, monitor) = monitor();
     let error = |name: &str, spec: Spec| monitor.add_process(name, spec).unwrap_err().to_string();
-    assert_eq!(error("", Spec::new("x")), "the process name is empty");
+    assert_eq!(error("", Spec::new("x")), "the name is empty");
     assert_eq!(
         error("a b", Spec::new("x")),
-        "the process name \"a b\" has ' ' in it; letters, digits and any of . _ @ : - are allowed"
+        "the name \"a b\" has ' ' in it; letters, digits and any of . _ @ : - are allowed"
     );
     assert_eq!(error("a", Spec::new("")), "program is empty");
     assert_eq!(error("a", Spec::new("x").env("A=", "")), "env has a name with '=' in it: \"A=\"");

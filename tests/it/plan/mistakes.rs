@@ -229,7 +229,7 @@ fn a_name_that_is_none_or_is_taken() {
     let (mut plan, ..) = plan();
     refused(
         plan.spawn_as("a/b", "a"),
-        "plan test cannot work at step 2: the process name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed
+        "plan test cannot work at step 2: the name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed
      1  spawn all: a: a; b: b
   >  2  spawn a/b: a",
     );
@@ -244,9 +244,9 @@ fn a_name_that_is_none_or_is_taken() {
 #[test]
 fn pl_6_a_name_of_a_plan_with_a_slash() {
     for (name, problem) in [
-        ("a/b", "the process name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed"),
-        ("..", "the process name \"..\" starts with '.'"),
-        ("", "the process name is empty"),
+        ("a/b", "the name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed"),
+        ("..", "the name \"..\" starts with '.'"),
+        ("", "the name is empty"),
     ] {
         let error = Plan::on(Sim::new(), name).unwrap_err();
         assert_eq!(error.to_string(), format!("plan {name} cannot work: {problem}"));

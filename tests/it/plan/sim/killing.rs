@@ -112,3 +112,24 @@ fn pl_12_what_it_leaves_behind_has_its_time_and_the_kill_went_well() {
          5.002 reap deaf#1",
     );
 }
+
+#[test]
+fn a_kill_uses_the_stop_signal_of_the_spec() -> Result<(), PlanError> {
+    let sim = Sim::new();
+    sim.script("a", Script::new().ignores_term().exits_on_term(Exit::Code(0)));
+    let mut plan = plan(&sim);
+    let a = plan.spawn(Spec::new("a").stop_signal(Signal::QUIT))?;
+    let _ = plan.kill(a, Signal::KILL)?;
+    assert_eq!(plan.ops()[1], "kill a with QUIT: signal KILL");
+    passes(
+        &sim,
+        &plan,
+        "0.0 spawn a#1
+         0.0 signal a#1 QUIT
+         0.0 signal a#1 CONT
+         5.0 signal a#1 KILL
+         5.0 exit a#1 signal KILL
+         5.0 reap a#1",
+    );
+    Ok(())
+}

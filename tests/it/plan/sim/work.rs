@@ -154,3 +154,16 @@ fn pl_14_each_step_has_a_time_of_its_own() -> Result<(), PlanError> {
     );
     Ok(())
 }
+
+#[test]
+fn who_is_alive_takes_what_is_sent_though_it_never_reads() -> Result<(), PlanError> {
+    let sim = Sim::new();
+    sim.script("a", lives(1.0, 0));
+    let mut plan = plan(&sim);
+    let a = plan.spawn("a")?;
+    let _ = plan.send_input(a, "hello")?;
+    let _ = plan.close_input(a)?;
+    let _ = plan.wait(a, 0)?;
+    passes(&sim, &plan, "0.0 spawn a#1\n1.0 exit a#1 code 0\n1.0 reap a#1");
+    Ok(())
+}
