@@ -1,6 +1,7 @@
 //! Plans.
 
 mod calls;
+mod chatter;
 mod files;
 mod groups;
 mod input;
