@@ -2,6 +2,7 @@
 
 mod building;
 mod calls;
+mod chatter;
 mod crash;
 mod crash_real;
 mod files;
