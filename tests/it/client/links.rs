@@ -188,7 +188,14 @@ fn a_ping_that_is_not_answered_ends_a_connection_that_looks_alive() {
     town.expect("0.0 attempt 1\n 0.0 open 1\n 0.0 connecting\n 0.0 connected");
     assert_eq!(town.server.peer(1).heard(), "pingping");
     town.advance(10.0);
-    town.expect("30.0 drop 1\n 30.0 waiting 1.5s: no answer to a ping within 10s\n 31.5 attempt 2\n 31.5 open 2\n 31.5 connecting\n 31.5 connected");
+    town.expect(
+        "30.0 drop 1
+         30.0 waiting 1.5s: no answer to a ping within 10s
+         31.5 attempt 2
+         31.5 open 2
+         31.5 connecting
+         31.5 connected",
+    );
 }
 
 #[test]
