@@ -75,10 +75,9 @@ impl Plan {
     /// Looks the command up, and adds the process to the cast.
     pub(super) fn cast(&mut self, name: Name, spec: Spec, step: &str) -> Result<Planned, PlanError> {
         spec.check().map_err(|error| self.mistake(Some(step.to_owned()), PlanMistake::Spec(error)))?;
-        let program = self
-            .host
-            .locate(&spec)
-            .map_err(|error| self.refuse(Some(step.to_owned()), PlanProblem::CommandNotFound { error }))?;
+        let program = self.host.locate(&spec).map_err(|error| {
+            self.refuse(Some(step.to_owned()), PlanProblem::CommandNotFound { error })
+        })?;
         self.script.cast.push(Role {
             name,
             spec: spec.with_program(program).die_with_parent(true),

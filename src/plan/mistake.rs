@@ -53,9 +53,7 @@ impl fmt::Display for PlanMistake {
             Self::NameTaken(name) => write!(f, "another process of the plan is called {name}"),
             Self::Spec(error) => error.fmt(f),
             Self::Condition(error) => error.fmt(f),
-            Self::Timeout(Duration::ZERO) => {
-                write!(f, "the time-out is zero: nothing is ever done in no time")
-            }
+            Self::Timeout(Duration::ZERO) => write!(f, "the time-out is zero: nothing is ever done in no time"),
             Self::Timeout(_) => write!(f, "the time-out is longer than a hundred years"),
             Self::AnotherPlan => write!(f, "the process is of another plan, and this one never starts it"),
             Self::EndedBefore { process, step } => {

@@ -113,8 +113,11 @@ impl Plan {
     ///
     /// As [`new`](Self::new).
     pub fn on(host: impl Host, name: &str) -> Result<Self, PlanError> {
-        let plan =
-            Self { id: PlanId::new(), host: Arc::new(host), script: Script::new(name.to_owned(), TIMEOUT) };
+        let plan = Self {
+            id: PlanId::new(),
+            host: Arc::new(host),
+            script: Script::new(name.to_owned(), TIMEOUT),
+        };
         match Name::new(name) {
             Ok(_) => Ok(plan),
             Err(error) => Err(plan.mistake(None, PlanMistake::Name(error))),
@@ -266,9 +269,7 @@ impl Plan {
         wanted: impl Into<Printed>,
     ) -> Result<Recorded<'_>, PlanError> {
         let wanted = wanted.into();
-        let check = self
-            .check(process)
-            .and_then(|()| Condition::from(wanted.clone()).check().map_err(PlanMistake::Condition));
+        let check = self.check(process).and_then(|()| Condition::from(wanted.clone()).check().map_err(PlanMistake::Condition));
         check.map_err(|mistake| self.mistake(Some(format!("wait for {wanted}")), mistake))?;
         let role = &mut self.script.cast[process.index()];
         role.wanted.push(wanted);

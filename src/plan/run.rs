@@ -308,9 +308,7 @@ impl Run {
             Err(failure) => failure,
         };
         // What it was waiting for is still there: nothing has ended the step.
-        if let (PlanProblem::TimedOut { progress, .. }, Some((_, Work::Until(wait)))) =
-            (&mut problem, &self.work)
-        {
+        if let (PlanProblem::TimedOut { progress, .. }, Some((_, Work::Until(wait)))) = (&mut problem, &self.work) {
             *progress = wait.progress();
         }
         let about = problem.processes();

@@ -394,12 +394,7 @@ impl Vm {
                     let role = script.role(process);
                     let killed_after = killed.then(|| role.kill_time());
                     let process = role.name.clone();
-                    return self.fail(PlanProblem::UnexpectedStatus {
-                        process,
-                        expected,
-                        exit,
-                        killed_after,
-                    });
+                    return self.fail(PlanProblem::UnexpectedStatus { process, expected, exit, killed_after });
                 }
                 None if self.may_have_last_words(op, process) => {}
                 None => return self.unexpected_exit(process, exit),
@@ -439,8 +434,7 @@ impl Vm {
         let Phase::At { step, .. } = self.phase else { return };
         let failure = Failure { step, problem };
         // What was to be done for the script is not done any more.
-        self.outputs
-            .retain(|output| !matches!(output, Output::Spawn(_) | Output::Kill(_) | Output::Begin(_)));
+        self.outputs.retain(|output| !matches!(output, Output::Spawn(_) | Output::Kill(_) | Output::Begin(_)));
         self.outputs.push_back(Output::Failed(failure.clone()));
         self.outputs.push_back(Output::KillAll);
         self.phase = Phase::Clearing(failure);
@@ -458,8 +452,9 @@ impl Vm {
             | Op::CloseInput { process } => vec![*process],
             Op::Call { .. } => Vec::new(),
         };
-        let is_over =
-            |process: &Planned| matches!(self.actors[process.index()].life, Life::Gone | Life::StaysDead);
+        let is_over = |process: &Planned| {
+            matches!(self.actors[process.index()].life, Life::Gone | Life::StaysDead)
+        };
         awaited.iter().filter(|it| !is_over(it)).map(|it| self.script.name(*it).clone()).collect()
     }
 
