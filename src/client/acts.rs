@@ -28,7 +28,7 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    /// A policy that panics must not end the retrying (§9d, 5).
+    /// A policy that panics must not end the retrying (CS, weakness 5).
     pub(super) fn after(&self, failures: u32) -> Duration {
         match self {
             Self::Policy(policy) => policy.delay(failures),

@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     }
 
     /// Sets how long to wait after `n` failures in a row, counted from 1, by a function of your own. If it panics, which
-    /// is logged, the wait is 60 s (§9d, 5). It may call the service.
+    /// is logged, the wait is 60 s (CS, weakness 5). It may call the service.
     pub fn policy_fn(mut self, policy: impl Fn(u32) -> Duration + Send + 'static) -> Self {
         self.acts.policy = Wait::Ask(Box::new(policy));
         self
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     }
 
     /// Sets how long a connection must have been up to have been a success: one that was lost earlier is one more
-    /// failure in the row, so that the wait goes on growing. For servers that accept, and then hang up (§9d, 9).
+    /// failure in the row, so that the wait goes on growing. For servers that accept, and then hang up (CS, weakness 9).
     /// Default: zero, so every connection is a success, as in Twisted.
     pub fn stable_after(mut self, uptime: Duration) -> Self {
         self.settings.stable_after = uptime;
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         self
     }
 
-    /// Sets how long the peer has to end the connection after we did. Then it is dropped (§9d, 8). Zero: at once.
+    /// Sets how long the peer has to end the connection after we did. Then it is dropped (CS, weakness 8). Zero: at once.
     /// Default: 5 s.
     pub fn close_grace(mut self, grace: Duration) -> Self {
         self.settings.close_grace = grace;

@@ -6,7 +6,7 @@
 //!
 //! * **Each attempt has a number, and the connection that comes of it has the same.** News carries it. One number at most
 //!   is alive, and news of any other is dropped, in one place. So the late end of a connection that was rejected is
-//!   never taken for the end of the one that is up (§9d, 2).
+//!   never taken for the end of the one that is up (CS, weakness 2).
 //! * **What is abandoned is closed first.** Before an attempt begins, [`Output::Abort`] has been said of whatever was
 //!   there. So there is one open connection at most.
 //! * **What is handed out is alive.** Whoever has just read the end of a connection and asks for the next one must not be
@@ -349,7 +349,7 @@ impl Fsm {
         self.settings.keep_alive.map_or(Pulse::Off, |every| Pulse::Rests(later(now, every)))
     }
 
-    /// A connection that has lived long enough wipes out the failures before it (§9d, 9).
+    /// A connection that has lived long enough wipes out the failures before it (CS, weakness 9).
     fn forgive(&mut self, since: Instant, now: Instant) {
         if now.saturating_duration_since(since) >= self.settings.stable_after {
             self.failures = 0;

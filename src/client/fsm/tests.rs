@@ -153,7 +153,7 @@ const STATES: [(&str, fn(&mut Bench)); 11] = [
     }),
 ];
 
-/// The table of states and commands, written down (§9b). What is not in it is fine and changes nothing.
+/// The table of states and commands, written down. What is not in it is fine and changes nothing.
 #[test]
 fn cs_1_2_8_to_17_every_command_in_every_state() {
     let commands: [(&str, Input); 4] = [

@@ -1,4 +1,4 @@
-//! Calls from inside whatever the service calls: connector, preparation, policy, ping, waker (§9d, 4).
+//! Calls from inside whatever the service calls: connector, preparation, policy, ping, waker (CS, weakness 4).
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};

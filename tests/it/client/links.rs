@@ -34,6 +34,23 @@ fn the_end_of_a_connection_that_nobody_uses_is_noticed_at_once() {
     assert_eq!(write(&town, &link), Err(io::ErrorKind::BrokenPipe));
 }
 
+/// Not the old one once more, though the service may not have seen yet that it is gone.
+#[test]
+fn who_has_just_read_the_end_of_a_connection_is_given_the_next() {
+    let (town, mut link) = connected();
+    let (service, sim) = (town.service.clone(), town.sim.clone());
+    town.sim.spawn(async move {
+        let length = link.read(&mut [0]).await.unwrap();
+        let next = service.when_connected(None).await.unwrap();
+        sim.note(format_args!("reads {length} and gets {}", next.number()));
+    });
+    town.sim.run_until_idle();
+    town.server.peer(1).hangs_up();
+    town.advance(1.5);
+    let trace = town.sim.trace();
+    assert!(trace.ends_with("1.5 reads 0 and gets 2\n"), "{trace}");
+}
+
 #[test]
 fn what_came_before_the_end_is_read_though_the_connection_is_gone() {
     let (town, link) = connected();
@@ -171,7 +188,14 @@ fn a_ping_that_is_not_answered_ends_a_connection_that_looks_alive() {
     town.expect("0.0 attempt 1\n 0.0 open 1\n 0.0 connecting\n 0.0 connected");
     assert_eq!(town.server.peer(1).heard(), "pingping");
     town.advance(10.0);
-    town.expect("30.0 drop 1\n 30.0 waiting 1.5s: no answer to a ping within 10s\n 31.5 attempt 2\n 31.5 open 2\n 31.5 connecting\n 31.5 connected");
+    town.expect(
+        "30.0 drop 1
+         30.0 waiting 1.5s: no answer to a ping within 10s
+         31.5 attempt 2
+         31.5 open 2
+         31.5 connecting
+         31.5 connected",
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The ten weaknesses of the original (§9d), mended.
+//! The ten weaknesses of the original, mended.
 
 use std::time::Duration;
 
