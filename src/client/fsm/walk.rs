@@ -224,7 +224,7 @@ impl Walk {
             self.wants(&output);
             self.queue.push_back(output);
         }
-        if std::mem::take(&mut self.patience_ends) {
+        if mem::take(&mut self.patience_ends) {
             let lost =
                 |(_, patience, seen): &&(_, Option<u32>, u32)| patience.is_some_and(|p| p.max(1) <= *seen);
             assert_eq!(self.waiting.iter().find(lost), None, "has waited too long");
