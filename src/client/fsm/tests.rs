@@ -110,8 +110,11 @@ impl fmt::Display for Words<'_> {
     }
 }
 
+/// What it takes to get there.
+type WayInto = fn(&mut Bench);
+
 /// The states, each with the way there. The number that is alive, if any, is 1.
-const STATES: [(&str, fn(&mut Bench)); 11] = [
+const STATES: [(&str, WayInto); 11] = [
     ("new", |_| {}),
     ("stopped", |bench| drop(bench.stop(0))),
     ("given up", |bench| {
