@@ -87,10 +87,10 @@ impl Link {
                 (socket, local)
             }
             Endpoint::Unix(path) => {
-                let name = shared.new_name(path);
-                let local = Endpoint::Unix(name.clone());
+                let (socket, name) = shared.named_socket(path)?;
+                let local = Endpoint::Unix(name);
                 shared.ledger().announce(local.clone(), line);
-                let connected = Socket::connect_unix(path, &name).await;
+                let connected = Socket::connect_unix(socket, path).await;
                 (connected.inspect_err(|_| shared.ledger().renounce(&local))?, local)
             }
             Endpoint::Unnamed => unreachable!("a server has an address"),

@@ -9,6 +9,8 @@
 //!
 //! The thread does all of that. When something blocks it, whoever waits for the end does it instead.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -73,17 +75,23 @@ impl Shared {
     }
 
     /// The next client. Pending for ever when the door is shut.
-    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<std::io::Result<(Socket, Endpoint)>> {
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, Endpoint)>> {
         match &*lock(&self.door) {
             Some(door) => door.listener.poll_accept(cx),
             None => Poll::Pending,
         }
     }
 
-    /// A path for the socket of a client, beside that of the server. No two are the same.
-    pub(super) fn new_name(&self, server: &Path) -> PathBuf {
+    /// A socket for a client, and its name, beside that of the server. The door is held meanwhile: a directory that somebody
+    /// puts something into just then cannot be removed.
+    pub(super) fn named_socket(&self, server: &Path) -> io::Result<(OwnedFd, PathBuf)> {
+        let door = lock(&self.door);
+        if door.is_none() {
+            return Err(self.closed().into());
+        }
         let number = self.names.fetch_add(1, Ordering::Relaxed);
-        server.with_file_name(format!("client-{number}"))
+        let name = server.with_file_name(format!("client-{number}"));
+        Ok((Socket::named_unix(&name)?, name))
     }
 
     /// The handler of `id` has ended.

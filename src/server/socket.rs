@@ -1,13 +1,14 @@
 //! Sockets, TCP and Unix, as one.
 //!
-//! A Unix client is bound before it connects, in the directory of the server, and the file is unlinked as soon as it is
-//! connected. So it has a name, which the server sees, and both ends of a connection can be told to belong together, as
-//! with TCP. What is left of the name is in the two sockets; on disk there is nothing.
+//! A Unix client is bound before it connects, in the directory of the server, and the file is unlinked at once. So it has a
+//! name, which the server sees, and both ends of a connection can be told to belong together, as with TCP. What is left of
+//! the name is in the two sockets; on disk there is nothing.
 
 use std::fs;
 use std::io::{self, Read};
 use std::mem::offset_of;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::pin::Pin;
@@ -102,11 +103,16 @@ impl Socket {
         Ok((Self::tcp(stream)?, Endpoint::Tcp(local)))
     }
 
-    /// Connects to the Unix socket at `server`, as `name`.
-    pub(super) async fn connect_unix(server: &Path, name: &Path) -> io::Result<Self> {
+    /// A Unix socket for a client, called `name`. There is no such file when this returns.
+    pub(super) fn named_unix(name: &Path) -> io::Result<OwnedFd> {
         let socket = sys::stream_socket(AddressFamily::UNIX)?;
         rustix::net::bind(&socket, &SocketAddrUnix::new(name)?)?;
-        let _file = Unlinked(name);
+        fs::remove_file(name)?;
+        Ok(socket)
+    }
+
+    /// Connects it to the Unix socket at `server`.
+    pub(super) async fn connect_unix(socket: OwnedFd, server: &Path) -> io::Result<Self> {
         let server = SocketAddrUnix::new(server)?;
         loop {
             match rustix::net::connect(&socket, &server) {
@@ -162,16 +168,6 @@ impl Socket {
     }
 }
 
-/// The file of a client, which is needed only until it is connected.
-struct Unlinked<'a>(&'a Path);
-
-impl Drop for Unlinked<'_> {
-    fn drop(&mut self) {
-        // The directory may have gone meanwhile, and the file with it.
-        let _ = fs::remove_file(self.0);
-    }
-}
-
 /// How many bytes the path of a Unix socket may have.
 pub(super) fn longest_path() -> usize {
     // One is for the NUL at the end, which some systems do without and some do not.
@@ -196,9 +192,9 @@ mod tests {
         rustix::net::listen(socket, 0).unwrap();
         block_on(async {
             // Linux lets one more in than it says.
-            let first = Socket::connect_unix(&server, &path(1)).await.unwrap();
-            let name = path(2);
-            let mut second = Box::pin(Socket::connect_unix(&server, &name));
+            let client = |name| Socket::connect_unix(Socket::named_unix(&path(name)).unwrap(), &server);
+            let first = client(1).await.unwrap();
+            let mut second = Box::pin(client(2));
             assert!(poll_once(&mut second).await.is_none(), "there is no room");
             let accept = async {
                 let first = poll_fn(|cx| listener.poll_accept(cx)).await.unwrap();

@@ -72,6 +72,10 @@ fn td_weak_5_who_comes_in_during_the_close_is_waited_for_or_turned_away() {
                 assert_closes(&server);
             });
             assert_eq!(server.connections(), 0);
+            assert!(
+                server.path().is_none_or(|path| !path.parent().unwrap().exists()),
+                "its directory is there"
+            );
         }
     }
 }
