@@ -44,7 +44,9 @@
 //! A [`Service`] has a monitor of its own, in the background: two threads. For all services of a process there is one
 //! small guardian process more, which kills them if this process ends without stopping them.
 //!
-//! A [`TidyServer`] has one thread, which ends with it.
+//! A [`Plan`] runs on the thread, or the executor, that runs it; only what it [calls](Plan::call) has a thread of its own. A
+//! [`ClientService`] is built as the monitor is: a driver of yours, or a thread. A [`TidyServer`] has one thread, which ends
+//! with it.
 //!
 //! # Panics
 //!

@@ -121,7 +121,7 @@ impl Plan {
     }
 
     /// `None`: it is of another plan, or of a clone of this one that has gone its own way.
-    fn known(&self, process: Planned) -> Option<&Role> {
+    pub(super) fn known(&self, process: Planned) -> Option<&Role> {
         self.script.cast.get(process.index()).filter(|_| process.plan() == self.id)
     }
 

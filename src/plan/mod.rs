@@ -250,9 +250,7 @@ impl Plan {
         process: Planned,
         expected: impl Into<Expected>,
     ) -> Result<Recorded<'_>, PlanError> {
-        let ours = process.plan() == self.id;
-        let role = self.script.cast.get(process.index()).filter(|_| ours);
-        let signal = role.map_or(Signal::TERM, |role| role.spec.get_stop_signal());
+        let signal = self.known(process).map_or(Signal::TERM, |role| role.spec.get_stop_signal());
         self.kill_with(process, signal, expected)
     }
 
