@@ -27,15 +27,21 @@ pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
 }
 
 /// A future whose panics end here, and so do those of its destructor. The output is an error with the message then.
-pub(crate) struct Contained<F>(Option<Pin<Box<F>>>);
+pub(crate) struct Contained<F: ?Sized>(Option<Pin<Box<F>>>);
 
 impl<F: Future> Contained<F> {
     pub(crate) fn new(future: F) -> Self {
-        Self(Some(Box::pin(future)))
+        Box::pin(future).into()
     }
 }
 
-impl<F: Future> Future for Contained<F> {
+impl<F: ?Sized> From<Pin<Box<F>>> for Contained<F> {
+    fn from(future: Pin<Box<F>>) -> Self {
+        Self(Some(future))
+    }
+}
+
+impl<F: Future + ?Sized> Future for Contained<F> {
     type Output = Result<F::Output, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -47,7 +53,7 @@ impl<F: Future> Future for Contained<F> {
     }
 }
 
-impl<F> Drop for Contained<F> {
+impl<F: ?Sized> Drop for Contained<F> {
     fn drop(&mut self) {
         let future = self.0.take();
         let _ = contain(|| drop(future));

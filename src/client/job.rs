@@ -6,13 +6,15 @@ use std::task::{Context, Poll};
 
 use super::message::LinkId;
 use super::setback::{ConnectError, Panicked};
-use crate::fence::contain;
+use crate::fence::Contained;
+
+type Task<T> = dyn Future<Output = Result<T, ConnectError>> + Send;
 
 /// A future that is not ours.
-pub(super) type Work<T> = Pin<Box<dyn Future<Output = Result<T, ConnectError>> + Send>>;
+pub(super) type Work<T> = Pin<Box<Task<T>>>;
 
 /// One job at most, for one connection.
-pub(super) struct Job<T>(Option<(LinkId, Work<T>)>);
+pub(super) struct Job<T>(Option<(LinkId, Contained<Task<T>>)>);
 
 impl<T> Job<T> {
     pub(super) fn none() -> Self {
@@ -22,17 +24,17 @@ impl<T> Job<T> {
     /// Begins another; the one before is dropped.
     pub(super) fn begin(&mut self, id: LinkId, work: Work<T>) {
         self.end();
-        self.0 = Some((id, work));
+        self.0 = Some((id, work.into()));
     }
 
     /// What has come of it, if it is done. A panic is a failure like any other.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<(LinkId, Result<T, ConnectError>)> {
         let (id, work) = self.0.as_mut()?;
         let id = *id;
-        let result = match contain(|| work.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(result)) => result,
-            Err(panic) => Err(ConnectError::new(Panicked(panic))),
+        let result = match Pin::new(work).poll(cx) {
+            Poll::Pending => return None,
+            Poll::Ready(Ok(result)) => result,
+            Poll::Ready(Err(panic)) => Err(ConnectError::new(Panicked(panic))),
         };
         self.end();
         Some((id, result))
@@ -40,8 +42,7 @@ impl<T> Job<T> {
 
     /// Drops it, whether or not it is done.
     pub(super) fn end(&mut self) {
-        let work = self.0.take();
-        let _ = contain(|| drop(work));
+        self.0 = None;
     }
 }
 

@@ -9,6 +9,7 @@ use async_io::Async;
 use super::connect::Connect;
 use super::setback::ConnectError;
 use super::socket::Socket;
+use crate::host::LONGEST_SOCKET_PATH;
 
 /// Connects to a Unix socket.
 #[derive(Clone, Debug)]
@@ -52,7 +53,12 @@ pub struct UnixPathError {
 impl fmt::Display for UnixPathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let length = self.path.as_os_str().len();
-        write!(f, "path {} cannot be that of a socket: {length} bytes, or a NUL byte", self.path.display())
+        write!(f, "path {} cannot be that of a socket: ", self.path.display())?;
+        if length > LONGEST_SOCKET_PATH {
+            write!(f, "it has {length} bytes, and {LONGEST_SOCKET_PATH} are possible")
+        } else {
+            write!(f, "it has a NUL byte in it")
+        }
     }
 }
 
@@ -64,10 +70,13 @@ mod tests {
 
     #[test]
     fn a_path_that_is_too_long_or_has_a_nul_byte_is_an_error_with_the_path() {
-        for path in ["x".repeat(108), "a\0b".to_owned()] {
-            assert_eq!(Unix::new(&path).unwrap_err().path, PathBuf::from(&path));
+        for path in ["x".repeat(LONGEST_SOCKET_PATH + 1), "a\0b".to_owned()] {
+            let error = Unix::new(&path).unwrap_err();
+            assert_eq!(error.path, PathBuf::from(&path));
+            let has_nul = error.to_string().ends_with("it has a NUL byte in it");
+            assert_eq!(has_nul, path.len() <= LONGEST_SOCKET_PATH, "{error}");
         }
-        let longest = "x".repeat(107);
+        let longest = "x".repeat(LONGEST_SOCKET_PATH);
         assert_eq!(Unix::new(&longest).unwrap().target(), format!("unix:{longest}"));
     }
 }

@@ -20,6 +20,7 @@ pub(crate) use alarm::Alarm;
 pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
 pub use spec::{Spec, Stdin};
+pub(crate) use target::LONGEST_SOCKET_PATH;
 pub use target::{Holder, Probe, ProbeError, Target};
 
 use crate::machine::{Exit, Signal, SpawnError, Stream};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::mem::offset_of;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,6 +25,10 @@ pub enum Target {
         status: u16,
     },
 }
+
+/// How many bytes the path of a Unix socket may have. One more is for the NUL at its end, which some systems do without.
+pub(crate) const LONGEST_SOCKET_PATH: usize =
+    size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
 /// One attempt: ends with who answered, or with why there was no answer. Dropping it closes whatever it has open.
 pub type Probe = Pin<Box<dyn Future<Output = Result<Holder, ProbeError>> + Send>>;

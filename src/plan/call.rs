@@ -5,13 +5,10 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread;
 
-use futures_lite::future::poll_fn;
-
 use super::error::StepFailure;
-use crate::fence::contain;
+use crate::fence::{Contained, contain};
 
 /// What a [`call`](super::Plan::call) may return: nothing, or whether it went well.
 pub trait Outcome {
@@ -85,15 +82,13 @@ impl Call {
                 Box::pin(async { returned })
             }
             Self::Future(call) => {
-                let mut task = contain(|| call());
-                Box::pin(poll_fn(move |cx| match &mut task {
-                    Err(words) => Poll::Ready(Err(StepFailure::Panicked(std::mem::take(words)))),
-                    Ok(task) => match contain(|| task.as_mut().poll(cx)) {
-                        Ok(Poll::Pending) => Poll::Pending,
-                        Ok(Poll::Ready(returned)) => Poll::Ready(told(Ok(returned))),
-                        Err(words) => Poll::Ready(told(Err(words))),
-                    },
-                }))
+                let task = contain(|| call()).map(Contained::from);
+                Box::pin(async move {
+                    told(match task {
+                        Ok(task) => task.await,
+                        Err(words) => Err(words),
+                    })
+                })
             }
         })
     }

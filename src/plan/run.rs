@@ -19,7 +19,7 @@ use super::recorder::{Recorder, Start};
 use super::report::Report;
 use super::script::{Op, Script};
 use super::vm::{Event, Failure, Output, Vm};
-use crate::host::{Host, Sleep};
+use crate::host::{Alarm, Host};
 use crate::machine::{Policy, Signal};
 use crate::monitor::{Driver, ProcessMonitor, StopError, Ticket};
 use crate::ready::{Progress, UntilReady, Watch};
@@ -126,7 +126,7 @@ struct Run {
     /// How far the step that failed had come, if it waited until a process is ready.
     progress: Vec<Progress>,
     clearing: Option<Ticket>,
-    alarm: Option<(Instant, Sleep)>,
+    alarm: Alarm,
 }
 
 type Verdict = Result<(), (Failure, Option<StopError>)>;
@@ -158,7 +158,7 @@ impl Run {
             work: None,
             progress: Vec::new(),
             clearing: None,
-            alarm: None,
+            alarm: Alarm::default(),
         };
         run.vm.begin(now);
         Ok(run)
@@ -233,18 +233,13 @@ impl Run {
     }
 
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.vm.poll_timeout() else { return false };
-        let now = self.recorder.now();
-        if at > now {
-            let (_, sleep) = match &mut self.alarm {
-                Some(set) if set.0 == at => set,
-                other => other.insert((at, self.recorder.sleep_until(at))),
-            };
-            if sleep.as_mut().poll(cx).is_pending() {
-                return false;
-            }
+        let Some(at) = self.vm.poll_timeout() else {
+            self.alarm.clear();
+            return false;
+        };
+        if at > self.recorder.now() && self.alarm.poll(at, &self.recorder, cx).is_pending() {
+            return false;
         }
-        self.alarm = None;
         self.vm.handle_timeout(self.recorder.now());
         true
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
-use crate::host::{Spec, SpecError, Target};
+use crate::host::{LONGEST_SOCKET_PATH, Spec, SpecError, Target};
 use crate::machine::Stream;
 
 /// What must be so before a process counts as ready. Conditions combine with [`all`](Self::all) and [`any`](Self::any).
@@ -187,9 +187,6 @@ impl Leaf {
         }
     }
 }
-
-/// The longest path that a socket address can hold, on the strictest of the systems.
-const LONGEST_SOCKET_PATH: usize = 103;
 
 /// Something printed: what, where, and how often.
 ///

@@ -17,8 +17,9 @@ use super::TidyServer;
 use super::error::TidyError;
 use super::keeper::keep;
 use super::shared::{Door, Shared};
-use super::socket::{Listener, longest_path};
+use super::socket::Listener;
 use super::stream::TidyStream;
+use crate::host::LONGEST_SOCKET_PATH;
 
 /// Settings of a [`TidyServer`] that does not listen yet. Clones are for servers of the same kind: each
 /// [`listen`](Self::listen) makes a server of its own.
@@ -134,9 +135,8 @@ impl Place {
                 let unusable = |source| TidyError::Directory { path: parent.clone(), source };
                 let directory = private_directory(&parent).map_err(unusable)?;
                 let path = directory.path().join("tidy_unix_server");
-                let longest = longest_path();
-                if path.as_os_str().len() > longest {
-                    return Err(TidyError::PathTooLong { path, longest });
+                if path.as_os_str().len() > LONGEST_SOCKET_PATH {
+                    return Err(TidyError::PathTooLong { path, longest: LONGEST_SOCKET_PATH });
                 }
                 let listener = Listener::unix(&path).map_err(unusable)?;
                 Ok(Door { listener, _directory: Some(directory) })

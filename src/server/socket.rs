@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::mem::offset_of;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -166,12 +165,6 @@ impl Socket {
         let is_all = read.is_ok_and(|count| (count as u64) < most);
         (rest, is_all)
     }
-}
-
-/// How many bytes the path of a Unix socket may have.
-pub(super) fn longest_path() -> usize {
-    // One is for the NUL at the end, which some systems do without and some do not.
-    size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1
 }
 
 #[cfg(test)]

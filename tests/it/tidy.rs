@@ -18,7 +18,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("monitor", &["fence", "host", "machine", "output"]),
     ("shutdown", &["fence", "sys"]),
     ("background", &["fence", "shutdown", "sys"]),
-    ("server", &["fence", "sys"]),
+    ("server", &["fence", "host", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "shutdown", "sys"]),
     ("plan", &["fence", "host", "machine", "monitor", "output", "ready", "sys"]),
     ("client", &["backoff", "fence", "host", "sys"]),

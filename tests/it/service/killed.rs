@@ -3,12 +3,12 @@
 
 use std::io;
 use std::process::{self, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use childminder::{Condition, RunningService, Service};
 use rustix::process::Signal;
 
-use crate::support::{PATIENCE, Victim};
+use crate::support::Victim;
 
 /// A leader, a member of its group, and a daemon: a session of its own, and parents that are gone. It is the daemon that
 /// says when all are there.
@@ -31,11 +31,8 @@ fn with_family(name: &str, end: fn(RunningService)) -> Victim {
         end(service);
     });
     assert_eq!(victim.line(), "all are there");
-    // The shell, the two that sleep, and the guardian. One that becomes another program has no environment for a moment.
-    let begin = Instant::now();
-    while victim.left().len() < 4 {
-        assert!(begin.elapsed() < PATIENCE, "somebody is missing: {:#?}", victim.left());
-    }
+    let family = victim.family(4);
+    assert_eq!(family.len(), 4, "the shell, the two that sleep, and the guardian: {family:#?}");
     victim
 }
 

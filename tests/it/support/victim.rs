@@ -126,8 +126,22 @@ impl Victim {
         }
     }
 
+    /// Waits until as many of all that it started as these are alive, and returns them. Who is just becoming another program
+    /// has no environment for a moment, and is not seen.
+    pub(crate) fn family(&self, count: usize) -> Vec<String> {
+        let begin = Instant::now();
+        loop {
+            let left = self.left();
+            if left.len() >= count {
+                return left;
+            }
+            assert!(begin.elapsed() < PATIENCE, "these are not {count}: {left:#?}");
+            block_on(Timer::after(Duration::from_millis(2)));
+        }
+    }
+
     /// Who of all that it started is alive.
-    pub(crate) fn left(&self) -> Vec<String> {
+    fn left(&self) -> Vec<String> {
         let variable = format!("{}={}", Self::MARK, self.mark);
         let marker = format!("{}-", self.process.id());
         let mut left = Vec::new();
