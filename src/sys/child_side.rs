@@ -6,7 +6,7 @@
 //!
 //! The order matters. Signals have been blocked since before the fork, so that no handler of the parent's runs in the
 //! child; they are let through again when their dispositions are the default ones. The guardian is told of the group as
-//! soon as there is one, and has until the end to say that it has heard. All descriptors are marked to be closed by
+//! soon as there is one. All descriptors are marked to be closed by
 //! `exec`, and then those for the program are put in place, which takes the mark off them; whatever else is needed after
 //! that is out of their way. Groups go before the group id, and that before the user id, for after that step the others
 //! are forbidden (F-76).
@@ -127,9 +127,6 @@ impl Launch {
             platform::switch_user(uid).map_err(|errno| Refusal { step: Step::Setuid, errno })?;
         }
         default_signals();
-        if let Some(guardian) = self.guardian() {
-            guardian.hear()?;
-        }
         Ok(())
     }
 }

@@ -4,6 +4,8 @@
 # the marker in their environment, for a daemon belongs to nobody's group or family.
 marker=$1
 trap '' HUP INT QUIT PIPE TERM
+# The one thing that is ever said: from now on somebody listens.
+echo
 
 # Whether somebody is on the list is a variable for each: a shell takes very long to find something in a long text. The
 # names of those variables are kept in `entries`, and those that are not set any more are cleared out now and then.
@@ -18,7 +20,6 @@ while read -r sign target; do
         +)
             eval "$entry=\$target"
             entries="$entries $entry"
-            printf '+ %-11s\n' "$target"
             ;;
         -)
             unset "$entry"

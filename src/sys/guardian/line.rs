@@ -1,5 +1,4 @@
-//! What is said to the guardian: lines of equal length, so that whoever reads what another did not wait for is never in
-//! the middle of one.
+//! What is said to the guardian: lines, each of them sent at once, so that many may send at the same time.
 //!
 //! All of it may be called between fork and exec: it allocates nothing and takes no lock.
 
@@ -15,8 +14,8 @@ use super::super::platform;
 
 const LENGTH: usize = 14;
 
-/// How long the guardian may take to read or to answer. It does nothing else, so one that takes longer is stopped, or
-/// never will.
+/// How long the guardian may take to begin to listen, or to read. It does nothing else, so one that takes longer is stopped,
+/// or never will.
 const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// A sign and a target, which is a process, or with a minus sign a group.
@@ -24,7 +23,7 @@ const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 pub(super) struct Line([u8; LENGTH]);
 
 impl Line {
-    /// The target may not outlive us. The guardian says the same when it has heard.
+    /// The target may not outlive us.
     pub(super) fn on(target: c_int) -> Self {
         Self::new('+', target)
     }
@@ -56,20 +55,14 @@ impl Line {
         let flags = SendFlags::DONTWAIT | platform::WITHOUT_SIGPIPE;
         retry_on_intr(|| send(socket, &self.0, flags)).map(|_| ())
     }
+}
 
-    /// Waits until the guardian says the same. What it said to those who died before they could hear it is skipped.
-    pub(super) fn hear(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        loop {
-            wait(socket, PollFlags::IN)?;
-            let mut heard = [0; LENGTH];
-            match retry_on_intr(|| recv(socket, &mut heard, RecvFlags::DONTWAIT)).map(|(count, _)| count) {
-                Ok(LENGTH) if heard == self.0 => return Ok(()),
-                Ok(LENGTH) | Err(Errno::AGAIN) => {}
-                Ok(0) => return Err(Errno::PIPE),
-                Ok(_) => return Err(Errno::PROTO),
-                Err(errno) => return Err(errno),
-            }
-        }
+/// Waits until the guardian says something: it does so once, when it begins to listen.
+pub(super) fn wait_for_a_word(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    wait(socket, PollFlags::IN)?;
+    match retry_on_intr(|| recv(socket, &mut [0], RecvFlags::DONTWAIT))? {
+        (0, _) => Err(Errno::PIPE),
+        _ => Ok(()),
     }
 }
 

@@ -9,17 +9,16 @@
 //! where there is none, only groups are killed.
 //!
 //! **Nobody runs unregistered.** A list that the parent keeps up to date is too late for whoever was started a moment
-//! before its death. So the child registers itself, between fork and exec: it sends a line, and becomes the program when
-//! the guardian has said the same (F-47). Until then it holds our end of the socket as well, so there is no end of the
-//! input before its line was read. Acknowledgements come one after the other, hence
-//! [`one_at_a_time`]: only one child waits for one.
+//! before its death. So the child registers itself: between fork and exec it sends a line (F-47). Until its `exec` it holds
+//! our end of the socket as well, so whatever happens to us, the line comes before the end of the input. Nothing has to be
+//! waited for: a guardian that has once said that it listens will read the line, unless it dies.
 //!
 //! **The list is short.** A child is taken off when its group is gone and it is reaped, since its number may be given to
 //! a stranger then. Numbers are handed out in turn, so the moment between the two is no danger.
 //!
 //! **The guardian can die, too**: somebody kills it, or it is out of memory. The next child to register notices, and
 //! refuses to run; a new guardian is started, is told of all who are alive, and the start is tried once more. Until then
-//! nobody guards them.
+//! nobody guards them. So that none is missing whom only the dead one has heard of, there is [`one_at_a_time`].
 //!
 //! The kernel's own means for this, the parent-death signal, is not used. It follows the thread that forked, not the
 //! process: on an executor with many threads it kills children of a parent that is well (F-46). It does not reach
@@ -96,14 +95,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// In the child: registers it.
+    /// In the child: registers it. After this it may run.
     pub(super) fn sign_on(&self) -> Result<(), Refusal> {
-        Line::on(self.own_target()).send(self.socket.as_fd()).map_err(refusal)
-    }
-
-    /// In the child: waits until the guardian has heard. After this it may run.
-    pub(super) fn hear(&self) -> Result<(), Refusal> {
-        Line::on(self.own_target()).hear(self.socket.as_fd()).map_err(refusal)
+        let sent = Line::on(self.own_target()).send(self.socket.as_fd());
+        sent.map_err(|errno| Refusal { step: Step::Guard, errno: errno.raw_os_error() })
     }
 
     /// In the child, which is about to exit for another reason.
@@ -115,10 +110,6 @@ impl Connection {
     fn own_target(&self) -> c_int {
         target(getpid(), self.own_group)
     }
-}
-
-fn refusal(errno: Errno) -> Refusal {
-    Refusal { step: Step::Guard, errno: errno.raw_os_error() }
 }
 
 /// A child that is registered, until this is dropped: when its group is gone and it is reaped.
@@ -171,7 +162,6 @@ impl Watch {
                 let guardian = Guardian::start()?;
                 for line in self.targets.iter().copied().map(Line::on) {
                     line.send(guardian.socket.as_fd())?;
-                    line.hear(guardian.socket.as_fd())?;
                 }
                 guardian
             }
@@ -188,6 +178,7 @@ struct Guardian {
 }
 
 impl Guardian {
+    /// One that listens.
     fn start() -> io::Result<Self> {
         // Its environment is empty but for this: no marker of anybody's is in it. So it is not killed by the guardian of
         // whoever started us, and does its own work when that one has killed us.
@@ -205,10 +196,12 @@ impl Guardian {
             Ok((OwnedFd::from(ours), [theirs.try_clone().map_err(failed)?, theirs, null]))
         })
         .map_err(as_cause)?;
-        match platform::create(&launch) {
-            Ok(id) => Ok(Self { socket, id }),
-            Err(refusal) => Err(as_cause(launch.refused(refusal))),
-        }
+        let id = platform::create(&launch).map_err(|refusal| as_cause(launch.refused(refusal)))?;
+        // Our copy of its end is one that would stay open when it dies.
+        drop(launch);
+        let guardian = Self { socket, id };
+        line::wait_for_a_word(guardian.socket.as_fd())?;
+        Ok(guardian)
     }
 }
 
@@ -260,10 +253,7 @@ mod tests {
         let (mut guardian, ours) = guardian();
         // Beyond what Linux has for process ids.
         let groups = (0..2000).map(|number| -2_000_000_000 - number);
-        for group in groups.clone() {
-            Line::on(group).send(ours.as_fd()).expect("it reads");
-            Line::on(group).hear(ours.as_fd()).expect("it answers");
-        }
+        groups.clone().for_each(|group| Line::on(group).send(ours.as_fd()).expect("it reads"));
         // Those who came last are the first to go, far from where a search would begin.
         groups.rev().for_each(|group| Line::off(group).send(ours.as_fd()).expect("it reads"));
         drop(ours);
@@ -274,16 +264,10 @@ mod tests {
     fn f_45_who_was_taken_off_the_list_is_spared() {
         let (mut guardian, ours) = guardian();
         let [mut one, mut two, mut three] = [(); 3].map(|()| sleeper());
-        let (say, hear) = (
-            |line: Line| line.send(ours.as_fd()).expect("it reads"),
-            |line: Line| line.hear(ours.as_fd()).expect("it answers"),
-        );
+        let say = |line: Line| line.send(ours.as_fd()).expect("it reads");
         let id = |child: &Child| Pid::from_child(child).as_raw_nonzero().get();
         let [first, second, third] = [&one, &two, &three].map(|child| Line::on(id(child)));
         [first, second, third, first].into_iter().for_each(say);
-        // What the others were told is skipped.
-        hear(third);
-        hear(first);
         say(Line::off(id(&two)));
         drop(ours);
         assert!(guardian.wait().expect("wait").success());
