@@ -106,10 +106,19 @@ impl Vm {
     /// The answer to a step that is over: the successor is up, if that is what was asked.
     pub(super) fn came_back(&mut self, step: usize) {
         if let Some(Crash { process, .. }) = self.crash
+            && self.is_to_end(process)
             && self.comeback.take_if(|first| *first == step).is_some()
         {
             self.outputs.push_back(Output::Kill(process));
         }
+    }
+
+    /// Whether it is alive, and the current step is its kill.
+    fn is_to_end(&self, process: Planned) -> bool {
+        let Phase::At { step, .. } = self.phase else { return false };
+        let op = self.script.steps.get(step).map(|step| &step.op);
+        let is_killed = matches!(op, Some(Op::Kill { process: who, .. }) if *who == process);
+        is_killed && self.actors[process.index()].life == Life::Up
     }
 
     /// Whether this step was asked of one that crashes: that it fails is no wonder.

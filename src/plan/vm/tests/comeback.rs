@@ -72,6 +72,44 @@ fn a_successor_is_asked_to_end_when_it_meets_what_was_waited_for_first() {
     );
 }
 
+/// Found by a random walk.
+#[test]
+fn a_stale_answer_ends_no_successor() {
+    // It is not its turn …
+    play_crash(
+        &killing(),
+        CrashPoint::Step(4),
+        After::Restart,
+        "begin        -> begins 1, spawn a
+         a up         -> ends 1, begins 2, do 2
+         done 2       -> ends 2, begins 3, do 3
+         done 3       -> ends 3, begins 4, crash a, do 4
+         a exits KILL ->
+         a gone       -> spawn a
+         a up         ->
+         done 2       ->
+         done 4       -> ends 4, begins 5, do 2
+         done 2       -> kill a",
+    );
+    // … or it has ended by itself.
+    play_crash(
+        &killing(),
+        CrashPoint::Step(5),
+        After::Restart,
+        "begin        -> begins 1, spawn a
+         a up         -> ends 1, begins 2, do 2
+         done 2       -> ends 2, begins 3, do 3
+         done 3       -> ends 3, begins 4, do 4
+         done 4       -> ends 4, begins 5, crash a
+         a exits KILL ->
+         a gone       -> spawn a
+         a up         -> do 2
+         a exits TERM ->
+         done 2       ->
+         a gone       -> ends 5, over",
+    );
+}
+
 #[test]
 fn a_successor_that_does_not_come_up_is_a_time_out_of_the_kill() {
     play_crash(
