@@ -105,6 +105,8 @@ pub enum Happened {
     Failed {
         /// At which step; the last one if it failed behind that.
         step: usize,
+        /// Whose fault it is, or who was waited for in vain.
+        processes: Vec<Name>,
         /// Why, in one line.
         reason: String,
     },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Entry, Happened, Journal};
-use crate::machine::Exit;
+use crate::machine::{Exit, Name};
 
 impl Journal {
     /// The journal as JSON lines: first an object with the `plan`, its `steps` and its `processes`, then one for each
@@ -25,11 +25,10 @@ impl Journal {
     /// [`Happened`] in snake case; the other fields have the names of its fields. An end is a `code`, or a `signal` with whether there
     /// was a `core`, or `"lost":true`. A failed start has the `error` as text, and the `os_error` if the system refused.
     pub fn to_jsonl(&self) -> String {
-        let processes: Vec<&str> = self.processes().iter().map(|name| &**name).collect();
         let mut lines = String::new();
         Object::new("plan", self.plan())
             .with("steps", self.steps())
-            .with("processes", processes)
+            .with("processes", names(self.processes()))
             .end(&mut lines);
         for entry in self.entries() {
             object(entry).end(&mut lines);
@@ -75,10 +74,15 @@ fn object(Entry { at, happened }: &Entry) -> Object {
         }
         Happened::Gone { process } => event("gone").with("process", &**process),
         Happened::Crashed { process } => event("crashed").with("process", &**process),
-        Happened::Failed { step, reason } => {
-            event("failed").with("step", *step).with("reason", reason.as_str())
-        }
+        Happened::Failed { step, processes, reason } => event("failed")
+            .with("step", *step)
+            .with("processes", names(processes))
+            .with("reason", reason.as_str()),
     }
+}
+
+fn names(processes: &[Name]) -> Vec<&str> {
+    processes.iter().map(|name| &**name).collect()
 }
 
 /// An object whose fields stay in the order in which they are given; a map of `serde_json` would sort them.
@@ -110,7 +114,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::machine::{Name, Signal, SpawnError, Step, Stream};
+    use crate::machine::{Signal, SpawnError, Step, Stream};
 
     fn journal(plan: &str, steps: &[&str]) -> (Journal, Name) {
         let process: Name = "server".parse().unwrap();
@@ -147,8 +151,9 @@ mod tests {
             happens(Happened::Exited { process: process.clone(), exit });
         }
         happens(Happened::Gone { process: process.clone() });
-        happens(Happened::Crashed { process });
-        happens(Happened::Failed { step: 2, reason: "server exited with code 3".to_owned() });
+        happens(Happened::Crashed { process: process.clone() });
+        let reason = "server exited with code 3".to_owned();
+        happens(Happened::Failed { step: 2, processes: vec![process], reason });
 
         let expected = r#"{"plan":"round trip","steps":["spawn server","wait for server"],"processes":["server"]}
 {"at_us":0,"event":"step_began","step":1}
@@ -164,7 +169,7 @@ mod tests {
 {"at_us":5006,"event":"exited","process":"server","lost":true}
 {"at_us":5506,"event":"gone","process":"server"}
 {"at_us":6007,"event":"crashed","process":"server"}
-{"at_us":6507,"event":"failed","step":2,"reason":"server exited with code 3"}
+{"at_us":6507,"event":"failed","step":2,"processes":["server"],"reason":"server exited with code 3"}
 "#;
         assert_eq!(journal.to_jsonl(), expected);
     }
@@ -173,7 +178,8 @@ mod tests {
     fn whatever_a_text_has_in_it_each_line_is_one_object_and_the_text_survives() {
         let nasty = "say \"hi\"\nto C:\\tmp\t\u{0}\u{1b}[31m\u{7f}\u{85}\u{2028} ä \u{1f980}";
         let (mut journal, _) = journal(nasty, &[nasty, ""]);
-        journal.push(Duration::MAX, Happened::Failed { step: 1, reason: nasty.to_owned() });
+        let failed = Happened::Failed { step: 1, processes: Vec::new(), reason: nasty.to_owned() };
+        journal.push(Duration::MAX, failed);
 
         let text = journal.to_jsonl();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
@@ -181,7 +187,7 @@ mod tests {
             lines,
             [
                 json!({ "plan": nasty, "steps": [nasty, ""], "processes": ["server"] }),
-                json!({ "at_us": u64::MAX, "event": "failed", "step": 1, "reason": nasty }),
+                json!({ "at_us": u64::MAX, "event": "failed", "step": 1, "processes": [], "reason": nasty }),
             ]
         );
     }

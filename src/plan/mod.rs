@@ -332,7 +332,9 @@ impl Plan {
     }
 
     /// Writes to the standard input of a process, which is a pipe then and stays open until it is
-    /// [closed](Self::close_input) or the plan ends. The step is done when all of it is in the pipe.
+    /// [closed](Self::close_input) or the plan ends. The step is done when all of it is in the pipe, or when the process has
+    /// ended: it is no matter of luck then whether it has read what it never wanted, and the step that follows judges its end.
+    /// A process that closes its input and lives on fails the step.
     ///
     /// # Errors
     ///

@@ -118,7 +118,7 @@ impl Record {
             }
         }
         let reason = "given up: nobody waits for the run any more".to_owned();
-        self.note(Happened::Failed { step, reason }, now);
+        self.note(Happened::Failed { step, processes: Vec::new(), reason }, now);
     }
 
     /// How long after the beginning.

@@ -283,7 +283,9 @@ impl Run {
                 }
                 // In one line, whatever is in it.
                 let reason = failure.problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-                self.recorder.record().note(Happened::Failed { step: failure.step + 1, reason }, now);
+                let processes = failure.problem.processes();
+                let failed = Happened::Failed { step: failure.step + 1, processes, reason };
+                self.recorder.record().note(failed, now);
             }
             Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
             Output::Over(_) => unreachable!("the end is taken before"),

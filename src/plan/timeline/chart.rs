@@ -32,6 +32,8 @@ pub(super) struct Lane<'j> {
     pub(super) runs: Vec<Run>,
     pub(super) bursts: Vec<Burst>,
     pub(super) marks: Vec<Mark<'j>>,
+    /// The plan failed because of it.
+    pub(super) has_failed: bool,
 }
 
 /// From a start to the end.
@@ -129,8 +131,11 @@ impl<'j> Chart<'j> {
                     None => lane.runs.push(Run { gone: Some(at), ..Run::new(at, None) }),
                 }
             }
-            Happened::Failed { step, reason } => {
-                self.failure.get_or_insert(Failure { at, step: *step, reason });
+            Happened::Failed { step, processes, reason } => {
+                if self.failure.is_none() {
+                    self.failure = Some(Failure { at, step: *step, reason });
+                    processes.iter().for_each(|process| self.lane(process).has_failed = true);
+                }
             }
         }
     }
@@ -155,7 +160,7 @@ impl<'j> Chart<'j> {
 
 impl<'j> Lane<'j> {
     fn new(name: &'j Name) -> Self {
-        Self { name, runs: Vec::new(), bursts: Vec::new(), marks: Vec::new() }
+        Self { name, runs: Vec::new(), bursts: Vec::new(), marks: Vec::new(), has_failed: false }
     }
 
     /// The run that is on at `at`, when the process exits.

@@ -53,7 +53,8 @@ pub(super) fn draw(lane: &Lane<'_>, measure: &Measure, scale: &Scale, top: f64, 
     let name = text::cut_middle(lane.name, measure.name, scale.left - LEFT - 12.0);
     let sketch = Sketch { lane, measure, scale, top, bar: top + measure.strip };
     let baseline = sketch.middle() + 0.35 * measure.name;
-    let name = Shape::text("ink", LEFT, baseline, measure.name, &name);
+    let look = if lane.has_failed { "red bold" } else { "ink" };
+    let name = Shape::text(look, LEFT, baseline, measure.name, &name);
     shapes.push(Shape::group("name", &**lane.name, vec![name]));
     sketch.runs(shapes);
     output::draw(&sketch, shapes);

@@ -88,6 +88,9 @@ fn a_failure_is_told_in_full() {
     let svg = journal.timeline_svg();
     assert!(svg.contains("&amp; nobody &lt;expected&gt; it:"));
     assert!(svg.contains(&"a very long text ".repeat(30)), "the title of a step has its whole text");
+    let is_red =
+        |name: &str| texts(&journal).iter().any(|text| text.text == name && text.class == "red bold");
+    assert_eq!(["server", "client", "another"].map(is_red), [false, true, false], "whose fault it is");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! The rule that everything is here for: *no process may end unless the current step expects it*. An exit is judged the
 //! moment it is told. There are two respites, so that a verdict does not depend on luck:
 //!
-//! * A step that takes no time judges nobody; the step that follows does.
+//! * A step that takes no time judges nobody; the step that follows does. Whoever ends while it is written to reads no more,
+//!   and so that step is over.
 //! * A process whose output is waited for is judged when that has come to its end: its last words may be what was waited
 //!   for, and are read after its exit is seen. If they are, it is the step that follows which judges, however early the
 //!   process has ended.
@@ -307,6 +308,7 @@ impl Vm {
             // The same.
             Op::Send { process, .. } | Op::CloseInput { process } | Op::WaitUntil { process, .. }
                 if self.is_away(*process) => {}
+            Op::Send { process, .. } if self.reads_no_more(*process) => {}
             Op::Send { .. } | Op::CloseInput { .. } | Op::WaitUntil { .. } | Op::Call { .. } => {
                 self.outputs.push_back(Output::Begin(step));
             }
@@ -324,13 +326,19 @@ impl Vm {
             Op::Kill { process, .. } => is_over(process),
             Op::WaitForOutput { process, wanted } => self.actors[process.index()].found >= *wanted,
             Op::WaitUntil { .. } | Op::Call { .. } => done,
-            // Nobody is there to read it.
-            Op::Send { process, .. } | Op::CloseInput { process } => done || life(process) == Life::StaysDead,
+            Op::Send { process, .. } => done || self.reads_no_more(*process),
+            // There is nothing to close.
+            Op::CloseInput { process } => done || life(process) == Life::StaysDead,
         }
     }
 
     fn has_started(&self, process: Planned) -> bool {
         !matches!(self.actors[process.index()].life, Life::Absent | Life::Starting)
+    }
+
+    /// Whether it has ended, for good.
+    fn reads_no_more(&self, process: Planned) -> bool {
+        matches!(self.actors[process.index()].life, Life::Exited | Life::Gone | Life::StaysDead)
     }
 
     /// The script is at its end, and nobody has ended who should not.
@@ -355,7 +363,7 @@ impl Vm {
         let script = Arc::clone(&self.script);
         let op = script.steps.get(step).map(|step| &step.op);
         if op.is_some_and(Op::is_instant) {
-            return self.judge_reader(op);
+            return;
         }
         for (process, exit) in self.unjudged.clone() {
             match op.and_then(|op| op.expects(process)) {
@@ -382,15 +390,6 @@ impl Vm {
         {
             let process = script.name(*process).clone();
             self.fail(PlanProblem::StepFailed(StepFailure::StaysDead { process }));
-        }
-    }
-
-    /// Whoever is written to and has ended will never read it. (When all is written, the step is over.)
-    fn judge_reader(&mut self, op: Option<&Op>) {
-        if let Some(Op::Send { process: reader, .. }) = op
-            && let Some((process, exit)) = self.unjudged.iter().find(|(who, _)| who == reader).copied()
-        {
-            self.unexpected_exit(process, exit);
         }
     }
 

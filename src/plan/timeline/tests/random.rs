@@ -81,7 +81,8 @@ fn happened() -> impl Strategy<Value = Happened> {
         4 => (process(), exit).prop_map(|(process, exit)| Happened::Exited { process, exit }),
         3 => process().prop_map(|process| Happened::Gone { process }),
         1 => process().prop_map(|process| Happened::Crashed { process }),
-        1 => (0..16_usize, text()).prop_map(|(step, reason)| Happened::Failed { step, reason }),
+        1 => (0..16_usize, prop::collection::vec(process(), 0..3), text())
+            .prop_map(|(step, processes, reason)| Happened::Failed { step, processes, reason }),
     ]
 }
 

@@ -80,8 +80,9 @@ impl Story {
         self.push(Happened::NotStarted { process: name(process), error })
     }
 
-    pub(super) fn fails(&mut self, reason: &str) -> &mut Self {
-        self.push(Happened::Failed { step: self.step, reason: reason.to_owned() })
+    pub(super) fn fails(&mut self, processes: &[&str], reason: &str) -> &mut Self {
+        let processes = processes.iter().copied().map(name).collect();
+        self.push(Happened::Failed { step: self.step, processes, reason: reason.to_owned() })
     }
 
     pub(super) fn told(&self) -> Journal {
@@ -113,7 +114,7 @@ pub(super) fn small() -> Journal {
     story.is_given("server", 12).after(5_000).prints("client", Stream::Stdout, 4_000, 60).after(40_000);
     story.exits("client", Exit::Code(3)).after(200).is_gone("client");
     story
-        .fails("client ended with code 3 where code 0 was expected")
+        .fails(&["client"], "client ended with code 3 where code 0 was expected")
         .is_sent("server", Signal::KILL)
         .after(2_000);
     story.is_killed("server").after(10_000).is_gone("server").told()
@@ -189,7 +190,7 @@ pub(super) fn ten() -> Journal {
         .after(3_000)
         .exits("worker-3", Exit::Code(3))
         .after(900);
-    story.fails("worker-3 ended with code 3, and this step does not expect it to end");
+    story.fails(&["worker-3"], "worker-3 ended with code 3, and this step does not expect it to end");
     let left = ["redis-server", "manager", "worker", "worker-1", "worker-4", "tail", "client-1"];
     for process in left {
         story.after(300).is_sent(process, Signal::KILL);
@@ -335,7 +336,7 @@ pub(super) fn early() -> Journal {
     story.step().after(3_000).exits("client", Exit::Code(-1)).is_gone("client");
     let reason = "client ended with code -1, & nobody <expected> it:\n".to_owned()
         + &"the whole story of it ".repeat(30);
-    story.fails(&(reason + &"x".repeat(400)));
+    story.fails(&["client"], &(reason + &"x".repeat(400)));
     story.is_sent("server", Signal::TERM).is_sent("another", Signal::TERM).after(5_000_000);
     story.is_sent("server", Signal::KILL).is_sent("another", Signal::KILL).after(3_000);
     story.is_killed("server").is_gone("server").is_killed("another").is_gone("another").told()
@@ -350,7 +351,7 @@ pub(super) fn many() -> Journal {
     for i in 2..=120 {
         story.step().after(900 + 40 * (i % 7)).prints("server", Stream::Stdout, 300, 4);
     }
-    story.fails("it returned an error").is_sent("server", Signal::TERM).after(9_000);
+    story.fails(&[], "it returned an error").is_sent("server", Signal::TERM).after(9_000);
     story.exits("server", Exit::Code(0)).is_gone("server").told()
 }
 
@@ -373,7 +374,11 @@ pub(super) fn foreign() -> Journal {
         .after(50_000)
         .step()
         .after(50_000);
-    story.fails("服务器已退出，代码为三。 ".repeat(12).as_str()).is_killed("server").is_gone("server").told()
+    story
+        .fails(&["server"], "服务器已退出，代码为三。 ".repeat(12).as_str())
+        .is_killed("server")
+        .is_gone("server")
+        .told()
 }
 
 /// Cut off in the middle: no end of anything.

@@ -117,10 +117,17 @@ impl Past<'_> {
             Some(Op::Wait(ends)) => ends.iter().all(|(it, _)| self.has(Fact::Gone(it.index()))),
             Some(Op::Kill { process, .. }) => self.has(Fact::Gone(process.index())),
             Some(Op::WaitForOutput { process, wanted }) => self.has_found(process.index(), *wanted),
-            Some(Op::WaitUntil { .. } | Op::Call { .. } | Op::Send { .. } | Op::CloseInput { .. }) => {
+            Some(Op::WaitUntil { .. } | Op::Call { .. } | Op::CloseInput { .. }) => {
                 self.has(Fact::Answered(self.step, true))
             }
+            Some(Op::Send { process, .. }) => {
+                self.has(Fact::Answered(self.step, true)) || self.has_ended(process.index())
+            }
         }
+    }
+
+    fn has_ended(&self, who: usize) -> bool {
+        self.exits(self.facts).any(|(it, _)| it == who)
     }
 
     fn failure(&self) -> Option<(Why, Vec<usize>)> {
@@ -133,12 +140,7 @@ impl Past<'_> {
                 Some((who, exit)) => (Why::UnexpectedExit(*exit), vec![*who]),
                 None => (Why::TimedOut, self.awaited()),
             }),
-            (_, Some(Op::Spawn(_) | Op::CloseInput { .. })) => None,
-            (_, Some(Op::Send { process, .. })) => {
-                let reader = unexpected.iter().find(|(who, _)| *who == process.index());
-                let (who, exit) = reader.filter(|_| !self.is_complete())?;
-                Some((Why::UnexpectedExit(*exit), vec![*who]))
-            }
+            (_, Some(Op::Spawn(_) | Op::Send { .. } | Op::CloseInput { .. })) => None,
             (_, Some(Op::WaitForOutput { process, wanted })) => {
                 let who = process.index();
                 let speaks = self.has_found(who, *wanted) || !self.has(Fact::Gone(who));

@@ -73,20 +73,26 @@ fn writing() -> Plan {
 }
 
 #[test]
-fn pl_10_one_that_is_written_to_and_ends_will_never_read_it() {
+fn pl_10_one_that_ends_while_it_is_written_to_is_judged_by_the_next_step() {
     play(
         &writing(),
         "begin     -> begins 1, spawn a, spawn b
          a up      ->
          b up      -> ends 1, begins 2, do 2
-         a exits 0 -> fails at 2: a ended with code 0, and this step does not expect it to end, kill all",
+         a exits 0 -> ends 2, begins 3, do 3
+         failed 2  ->
+         done 3    -> ends 3, begins 4
+         a gone    ->
+         b exits 0 ->
+         b gone    -> ends 4, over",
     );
     play(
         &writing(),
         "begin     -> begins 1, spawn a, spawn b
          a up      ->
          a exits 3 ->
-         b up      -> ends 1, begins 2, fails at 2: a ended with code 3, and this step does not expect it to end, kill all",
+         b up      -> ends 1, begins 2, ends 2, begins 3, do 3
+         done 3    -> ends 3, begins 4, fails at 4: a ended with code 3 instead of code 0, kill all",
     );
 }
 
