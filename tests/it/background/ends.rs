@@ -295,24 +295,27 @@ fn rx_10_the_last_owner_may_be_a_future_on_the_thread() {
 
 #[test]
 fn rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works() {
-    let background = Background::start().unwrap();
-    let (here, address) = mpsc::channel();
-    let server = async move {
-        let server = TcpListener::bind("127.0.0.1:0").unwrap();
-        here.send(server.local_addr().unwrap()).unwrap();
-        async_io::Timer::after(PATIENCE).await;
-        drop(server);
-    };
-    thread::scope(|scope| {
-        let call = scope.spawn(|| background.call(PATIENCE, server));
-        let address = address.recv().unwrap();
-        TcpStream::connect(address).unwrap();
-        background.stop().unwrap();
-        TcpStream::connect(address).expect_err("the server went with the thread");
-        assert_eq!(call.join().unwrap(), Err(CallError::Stopped));
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("background::ends::rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works", || {
+        let background = Background::start().unwrap();
+        let (here, address) = mpsc::channel();
+        let server = async move {
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            here.send(server.local_addr().unwrap()).unwrap();
+            async_io::Timer::after(PATIENCE).await;
+            drop(server);
+        };
+        thread::scope(|scope| {
+            let call = scope.spawn(|| background.call(PATIENCE, server));
+            let address = address.recv().unwrap();
+            TcpStream::connect(address).unwrap();
+            background.stop().unwrap();
+            TcpStream::connect(address).expect_err("the server went with the thread");
+            assert_eq!(call.join().unwrap(), Err(CallError::Stopped));
+        });
+        background.reset().unwrap();
+        assert_eq!(background.call(PATIENCE, async { 1 }), Ok(1));
+        let another = Background::start().unwrap();
+        assert_eq!(another.call(PATIENCE, async { 2 }), Ok(2));
     });
-    background.reset().unwrap();
-    assert_eq!(background.call(PATIENCE, async { 1 }), Ok(1));
-    let another = Background::start().unwrap();
-    assert_eq!(another.call(PATIENCE, async { 2 }), Ok(2));
 }

@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use async_io::Async;
 use childminder::{
-    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Setback, Socket, System,
-    Tcp, Unix,
+    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Port, Setback, Socket,
+    System, Tcp, Unix,
 };
 use futures_lite::future::{block_on, or};
 use futures_lite::io::{AsyncRead, AsyncWrite, copy, split};
@@ -170,16 +170,27 @@ where
 }
 
 async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
-    let (listener, address) = listen();
-    let mut first = Some(listener);
-    with_service(Tcp::new("127.0.0.1", address.port()), async |service| {
+    let port = Port::reserve().unwrap();
+    with_service(Tcp::new("127.0.0.1", port.number()), async |service| {
         outages(&service, |echo| {
             drop(echo);
-            Echo::tcp(first.take().unwrap_or_else(|| TcpListener::bind(address).unwrap()))
+            Echo::tcp(listen_again(&port))
         })
         .await;
     })
     .await;
+}
+
+/// As soon as nobody listens there. A child of another test has a copy of the last listener between its fork and its exec.
+fn listen_again(port: &Port) -> TcpListener {
+    let begin = Instant::now();
+    loop {
+        match port.listen() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && begin.elapsed() < PATIENCE => {}
+            bound => return bound.unwrap(),
+        }
+        thread::yield_now();
+    }
 }
 
 async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
@@ -196,12 +207,12 @@ async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
 }
 
 async fn cs_4_7_nobody_listens() {
-    let (listener, address) = listen();
-    drop(listener);
-    with_service(Tcp::new("127.0.0.1", address.port()), async |service| {
+    let port = Port::reserve().unwrap();
+    with_service(Tcp::new("127.0.0.1", port.number()), async |service| {
         let error = service.when_connected(Some(3)).await.unwrap_err().to_string();
         let reason = io::Error::from_raw_os_error(libc::ECONNREFUSED);
-        assert_eq!(error, format!("not connected after failure 3: cannot connect: {address}: {reason}"));
+        let refused = format!("cannot connect: 127.0.0.1:{port}: {reason}");
+        assert_eq!(error, format!("not connected after failure 3: {refused}"));
     })
     .await;
 }

@@ -10,20 +10,23 @@ use std::os::unix::net::UnixStream;
 use childminder::{Endpoint, TidyError, TidyServer, line_echo};
 
 use super::{assert_closes, exchange, kinds, wait, wait_for_connections};
-use crate::support::Scratch;
+use crate::support::{Scratch, alone};
 
 #[test]
 fn td_2_tcp_listens_on_loopback_at_a_port_that_the_system_chooses() {
-    let server = TidyServer::tcp().listen(line_echo).unwrap();
-    let port = server.port().unwrap();
-    assert!(port > 0);
-    assert_eq!(*server.address(), Endpoint::Tcp(([127, 0, 0, 1], port).into()));
-    assert_eq!(server.path(), None);
-    let client = wait(server.connect()).unwrap();
-    assert_eq!(client.peer(), server.address());
-    assert_eq!(wait(exchange(&client, "by address\n")).unwrap(), "by address\n");
-    assert_closes(&server);
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("server::places::td_2_tcp_listens_on_loopback_at_a_port_that_the_system_chooses", || {
+        let server = TidyServer::tcp().listen(line_echo).unwrap();
+        let port = server.port().unwrap();
+        assert!(port > 0);
+        assert_eq!(*server.address(), Endpoint::Tcp(([127, 0, 0, 1], port).into()));
+        assert_eq!(server.path(), None);
+        let client = wait(server.connect()).unwrap();
+        assert_eq!(client.peer(), server.address());
+        assert_eq!(wait(exchange(&client, "by address\n")).unwrap(), "by address\n");
+        assert_closes(&server);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
+    });
 }
 
 #[test]
@@ -129,15 +132,18 @@ fn a_directory_that_is_missing_is_refused() {
 
 #[test]
 fn a_fixed_port_can_be_had_again_at_once() {
-    let port = childminder::Port::reserve().unwrap();
-    port.release();
-    for round in 0..3 {
-        let server = TidyServer::tcp_at(([127, 0, 0, 1], port.number())).listen(line_echo).unwrap();
-        assert_eq!(server.port(), Some(port.number()));
-        let client = wait(server.connect()).unwrap();
-        // The server hangs up first, so that its port has an old connection to remember.
-        assert_eq!(wait(exchange(&client, "again\n")).unwrap(), "again\n", "round {round}");
-        wait_for_connections(&server, 1);
-        assert_closes(&server);
-    }
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("server::places::a_fixed_port_can_be_had_again_at_once", || {
+        let port = childminder::Port::reserve().unwrap();
+        port.release();
+        for round in 0..3 {
+            let server = TidyServer::tcp_at(([127, 0, 0, 1], port.number())).listen(line_echo).unwrap();
+            assert_eq!(server.port(), Some(port.number()));
+            let client = wait(server.connect()).unwrap();
+            // The server hangs up first, so that its port has an old connection to remember.
+            assert_eq!(wait(exchange(&client, "again\n")).unwrap(), "again\n", "round {round}");
+            wait_for_connections(&server, 1);
+            assert_closes(&server);
+        }
+    });
 }

@@ -120,22 +120,25 @@ fn sv_12_whoever_takes_any_port_never_gets_a_reserved_one() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_server_of_std_can_have_it_once_at_a_time() {
-    let port = Port::reserve().unwrap();
-    TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).expect_err("nobody listens yet");
-    for _ in 0..2 {
-        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, u16::from(&port))).unwrap();
-        port.listen().expect_err("there is a server");
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
-        let (mut served, _) = server.accept().unwrap();
-        // The server closes first, so it is its port that would have to rest.
-        served.write_all(b"hello").unwrap();
-        drop(served);
-        let mut heard = String::new();
-        (&client).read_to_string(&mut heard).unwrap();
-        assert_eq!(heard, "hello");
-    }
-    let server = port.listen().unwrap();
-    assert_eq!(server.local_addr().unwrap(), (Ipv4Addr::LOCALHOST, port.number()).into());
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("service::port::a_server_of_std_can_have_it_once_at_a_time", || {
+        let port = Port::reserve().unwrap();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).expect_err("nobody listens yet");
+        for _ in 0..2 {
+            let server = TcpListener::bind((Ipv4Addr::LOCALHOST, u16::from(&port))).unwrap();
+            port.listen().expect_err("there is a server");
+            let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
+            let (mut served, _) = server.accept().unwrap();
+            // The server closes first, so it is its port that would have to rest.
+            served.write_all(b"hello").unwrap();
+            drop(served);
+            let mut heard = String::new();
+            (&client).read_to_string(&mut heard).unwrap();
+            assert_eq!(heard, "hello");
+        }
+        let server = port.listen().unwrap();
+        assert_eq!(server.local_addr().unwrap(), (Ipv4Addr::LOCALHOST, port.number()).into());
+    });
 }
 
 #[test]

@@ -180,21 +180,24 @@ fn f_82_a_listener_that_was_handed_down_is_its_own() {
 
 #[test]
 fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
-    if !has_ipv6() {
-        return skip("sys::probe::sv_16_f_82_ipv4_is_tried_first_and_then_ipv6", "there is no IPv6");
-    }
-    for kind in ["dual", "v6"] {
-        let (server, port) = start(&[], kind);
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect(kind), Holder::Own);
-    }
-    // A stranger on one address, the server on the other: half of its clients would get the wrong one.
-    let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
-    let port = port_of(&stranger);
-    let (server, same) = start(&[], &format!("v6 {port}"));
-    assert_eq!(same, port);
-    assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), ourselves());
-    drop(stranger);
-    assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), Holder::Own);
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("sys::probe::sv_16_f_82_ipv4_is_tried_first_and_then_ipv6", || {
+        if !has_ipv6() {
+            return skip("sys::probe::sv_16_f_82_ipv4_is_tried_first_and_then_ipv6", "there is no IPv6");
+        }
+        for kind in ["dual", "v6"] {
+            let (server, port) = start(&[], kind);
+            assert_eq!(probe(&Target::Port(port), Some(server.id())).expect(kind), Holder::Own);
+        }
+        // A stranger on one address, the server on the other: half of its clients would get the wrong one.
+        let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let port = port_of(&stranger);
+        let (server, same) = start(&[], &format!("v6 {port}"));
+        assert_eq!(same, port);
+        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), ourselves());
+        drop(stranger);
+        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), Holder::Own);
+    });
 }
 
 #[test]
@@ -212,25 +215,28 @@ fn f_82_a_twin_of_somebody_else_makes_it_a_strangers() {
 
 #[test]
 fn sv_17_an_attempt_says_why_and_the_next_one_starts_afresh() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("socket");
-    let target = Target::Unix(path.clone());
-    assert_eq!(error_of(&target), ErrorKind::NotFound);
-    drop(UnixListener::bind(&path).expect("bind"));
-    assert_eq!(error_of(&target), ErrorKind::ConnectionRefused);
-    fs::remove_file(&path).expect("remove");
-    let _listener = UnixListener::bind(&path).expect("bind");
-    assert_eq!(probe(&target, None).expect("it answers"), ourselves());
+    // A child of another test has a copy of the listening socket between its fork and its exec.
+    alone("sys::probe::sv_17_an_attempt_says_why_and_the_next_one_starts_afresh", || {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("socket");
+        let target = Target::Unix(path.clone());
+        assert_eq!(error_of(&target), ErrorKind::NotFound);
+        drop(UnixListener::bind(&path).expect("bind"));
+        assert_eq!(error_of(&target), ErrorKind::ConnectionRefused);
+        fs::remove_file(&path).expect("remove");
+        let _listener = UnixListener::bind(&path).expect("bind");
+        assert_eq!(probe(&target, None).expect("it answers"), ourselves());
 
-    // A port that was just free, and is bound but does not listen, so that nobody else gets it.
-    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
-    let listener = TcpListener::from(fd);
-    let port = port_of(&listener);
-    assert_eq!(error_of(&Target::Port(port)), ErrorKind::ConnectionRefused);
-    assert_eq!(error_of(&http(port, "/")), ErrorKind::ConnectionRefused);
-    listen(&listener, 16).expect("listen");
-    assert_eq!(probe(&Target::Port(port), None).expect("it answers"), ourselves());
+        // A port that was just free, and is bound but does not listen, so that nobody else gets it.
+        let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+        bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
+        let listener = TcpListener::from(fd);
+        let port = port_of(&listener);
+        assert_eq!(error_of(&Target::Port(port)), ErrorKind::ConnectionRefused);
+        assert_eq!(error_of(&http(port, "/")), ErrorKind::ConnectionRefused);
+        listen(&listener, 16).expect("listen");
+        assert_eq!(probe(&Target::Port(port), None).expect("it answers"), ourselves());
+    });
 }
 
 #[test]
