@@ -12,7 +12,8 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::super::platform;
 
-const LENGTH: usize = 14;
+/// The longest: the longest number has eleven characters.
+const LONGEST: usize = 14;
 
 /// How long the guardian may take to begin to listen, or to read. It does nothing else, so one that takes longer is stopped,
 /// or never will.
@@ -20,7 +21,10 @@ const PATIENCE: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// A sign and a target, which is a process, or with a minus sign a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Line([u8; LENGTH]);
+pub(super) struct Line {
+    text: [u8; LONGEST],
+    length: usize,
+}
 
 impl Line {
     /// The target may not outlive us.
@@ -34,10 +38,16 @@ impl Line {
     }
 
     fn new(sign: char, target: c_int) -> Self {
-        let mut text = [0; LENGTH];
-        // It fits: the longest number has eleven characters.
-        let _ = writeln!(&mut text[..], "{sign} {target:<11}");
-        Self(text)
+        let mut text = [0; LONGEST];
+        let mut rest = &mut text[..];
+        // It fits.
+        let _ = writeln!(rest, "{sign} {target}");
+        let length = LONGEST - rest.len();
+        Self { text, length }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.length]
     }
 
     /// Sends it. It arrives whole and in its place also if others send at the same time.
@@ -53,7 +63,7 @@ impl Line {
     /// Sends it if there is room.
     pub(super) fn send_now(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
         let flags = SendFlags::DONTWAIT | platform::WITHOUT_SIGPIPE;
-        retry_on_intr(|| send(socket, &self.0, flags)).map(|_| ())
+        retry_on_intr(|| send(socket, self.as_bytes(), flags)).map(|_| ())
     }
 }
 
@@ -79,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_line_has_the_same_length() {
-        assert_eq!(&Line::on(7).0, b"+ 7          \n");
-        assert_eq!(&Line::off(c_int::MIN).0, b"- -2147483648\n");
+    fn a_line_is_a_sign_and_a_target() {
+        assert_eq!(Line::on(7).as_bytes(), b"+ 7\n");
+        assert_eq!(Line::off(c_int::MIN).as_bytes(), b"- -2147483648\n");
     }
 }

@@ -119,6 +119,9 @@ fn nothing_is_left_of_a_blocked_server_when_it_is_unblocked() {
 fn a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one() {
     alone("server::census::a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one", || {
         let server = TidyServer::tcp().listen(line_echo).unwrap();
+        // Whatever else the server and its event loop open, they have opened when somebody is served.
+        let first = wait(server.connect()).unwrap();
+        assert_eq!(wait(exchange(&first, "up\n")).unwrap(), "up\n");
         let few = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
         setrlimit(Resource::Nofile, few).unwrap();
         let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
