@@ -175,6 +175,11 @@ impl Leaf {
             Self::Answers { target: Target::Unix(path), .. } if path.as_os_str().is_empty() => {
                 Err(ConditionError::EmptyPath)
             }
+            Self::Answers { target: Target::Unix(path), .. }
+                if path.as_os_str().as_encoded_bytes().contains(&0) =>
+            {
+                Err(ConditionError::NulInPath(path.clone()))
+            }
             Self::Answers { target: Target::Http { path, .. }, .. }
                 if !path.starts_with('/') || path.contains(|c: char| c.is_ascii_control() || c == ' ') =>
             {
@@ -354,6 +359,8 @@ pub enum ConditionError {
     EmptyPath,
     /// The path is longer than the address of a socket can be.
     PathTooLong(PathBuf),
+    /// No file has a NUL byte in its path.
+    NulInPath(PathBuf),
     /// What is asked for by HTTP does not begin with a slash, or has a space or a control character in it.
     NotAPath(String),
     /// The command cannot work.
@@ -378,6 +385,7 @@ impl fmt::Display for ConditionError {
                 path.as_os_str().len(),
                 path.display()
             ),
+            Self::NulInPath(path) => write!(f, "the path of the socket has a NUL byte in it: {path:?}"),
             Self::NotAPath(path) => write!(
                 f,
                 "the path of the HTTP request does not begin with '/', or has a space in it: {path:?}"

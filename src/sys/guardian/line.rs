@@ -86,11 +86,24 @@ fn wait(socket: BorrowedFd<'_>, what: PollFlags) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     #[test]
     fn a_line_is_a_sign_and_a_target() {
         assert_eq!(Line::on(7).as_bytes(), b"+ 7\n");
         assert_eq!(Line::off(c_int::MIN).as_bytes(), b"- -2147483648\n");
+    }
+
+    #[test]
+    fn f_45_a_guardian_that_dies_before_it_listens_is_none() {
+        let (ours, mut theirs) = UnixStream::pair().expect("a socket");
+        theirs.write_all(b"\n").expect("there is room");
+        assert_eq!(wait_for_a_word(ours.as_fd()), Ok(()));
+        drop(theirs);
+        assert_eq!(wait_for_a_word(ours.as_fd()), Err(Errno::PIPE));
+        assert_eq!(Line::on(7).send(ours.as_fd()), Err(Errno::PIPE));
     }
 }

@@ -28,6 +28,14 @@ fn bad_input_is_named_by_its_field_sv_18_30() {
         refused(&service().expect(Condition::any([]))),
         "expectation: any of no conditions is never met"
     );
+    assert_eq!(
+        refused(&service().expect(Condition::unix("a\0"))),
+        "expectation: the path of the socket has a NUL byte in it: \"a\\0\""
+    );
+    assert!(
+        refused(&service().expect(Condition::unix("x".repeat(200))))
+            .starts_with("expectation: the path of the socket has 200 bytes, and 10")
+    );
     assert!(
         refused(&service().expect(Printed::regex("a(")))
             .starts_with("expectation: the expected output is no regular")
