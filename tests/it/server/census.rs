@@ -16,8 +16,7 @@ use crate::support::{Census, PATIENCE, Scratch, alone};
 /// What there is once everything that stays has been started: the thread of the event loop.
 fn before() -> Census {
     assert_closes(&TidyServer::tcp().listen(line_echo).unwrap());
-    // A thread that was joined is in the list for a moment still.
-    Census::settled()
+    Census::take()
 }
 
 #[test]
@@ -34,12 +33,12 @@ fn td_3_no_socket_no_thread_and_no_file_is_left() {
                 assert!(Census::take().descriptors() > before.descriptors());
                 assert_closes(&server);
                 // The handles are still there; what they stood for is gone.
-                Census::settled().assert_unchanged_since(&before);
+                Census::take().assert_unchanged_since(&before);
                 drop((server, clients));
             }
             let pair = wait(TidyPair::connect(kind)).unwrap();
             assert_eq!(wait(pair.close()), Ok(()));
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
         }
     });
 }
@@ -58,7 +57,7 @@ fn td_weak_7_nothing_is_left_when_anything_fails() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(TidyServer::tcp_at(taken.local_addr().unwrap()).listen(line_echo).is_err());
         drop(taken);
-        Census::settled().assert_unchanged_since(&before);
+        Census::take().assert_unchanged_since(&before);
         for kind in kinds() {
             let kind = kind.grace(Duration::from_millis(10));
             // Handlers that hang, and clients that never read.
@@ -67,25 +66,25 @@ fn td_weak_7_nothing_is_left_when_anything_fails() {
             wait_for_connections(&server, 1);
             wait(client.write_all(b"nobody reads this")).unwrap();
             assert_eq!(closed(&server).0.unwrap_err().connections.len(), 1);
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
             // Handlers that panic.
             let server = kind.clone().listen(async |_| panic!("oh")).unwrap();
             let client = wait(server.connect()).unwrap();
             assert_eq!(wait(rest(&client)).unwrap(), "");
             assert!(closed(&server).0.is_err_and(|leak| leak.connections.len() == 1));
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
             // Servers that are forgotten, by the test or by its panic.
             let server = kind.clone().listen(line_echo).unwrap();
             let _client = wait(server.connect()).unwrap();
             drop(server);
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
             let panicked = std::panic::catch_unwind(|| {
                 let server = kind.listen(line_echo).unwrap();
                 let _client = wait(server.connect()).unwrap();
                 panic!("a test fails");
             });
             assert!(panicked.is_err());
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
         }
     });
 }
@@ -151,7 +150,7 @@ fn a_thousand_connections_are_closed_without_a_trace() {
             let clients: Vec<_> = (0..count).map(|_| wait(server.connect()).unwrap()).collect();
             wait_for_connections(&server, count);
             assert_closes(&server);
-            Census::settled().assert_unchanged_since(&before);
+            Census::take().assert_unchanged_since(&before);
             drop(clients);
         }
     });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
@@ -26,9 +27,7 @@ impl Census {
             // The directory that is being read is open, too.
             (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
         });
-        let tasks: Vec<_> = paths("/proc/self/task").collect();
-        let names = tasks.iter().filter_map(|task| fs::read_to_string(task.join("comm")).ok());
-        let mut threads: Vec<_> = names.map(|name| name.trim().to_owned()).collect();
+        let mut threads: Vec<String> = paths("/proc/self/task").filter_map(|task| name_of(&task)).collect();
         threads.sort();
         Self { descriptors: descriptors.collect(), threads, children: other_children() }
     }
@@ -74,6 +73,16 @@ impl Census {
     pub(crate) fn threads(&self) -> usize {
         self.threads.len()
     }
+}
+
+/// The name of a thread, but for one that is exiting: it is in the list for a moment after it was joined.
+fn name_of(task: &Path) -> Option<String> {
+    const PF_EXITING: u64 = 0x4;
+    let stat = fs::read_to_string(task.join("stat")).ok()?;
+    let (before, after) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let flags: u64 = after.split_whitespace().nth(6)?.parse().ok()?;
+    (flags & PF_EXITING == 0).then(|| name.to_owned())
 }
 
 /// The children of this process but for the guardian.

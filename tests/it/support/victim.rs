@@ -23,6 +23,9 @@ const GUARDIAN: &str = "childminder-guardian";
 /// How long anybody may outlive a victim.
 const MERCY: Duration = Duration::from_secs(1);
 
+/// Each look reads all of `/proc`, and must not take the time of those who are to do something.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 pub(crate) struct Victim {
     mark: String,
     /// The end of its input is the end of the victim, should this process come to its own too early.
@@ -122,7 +125,7 @@ impl Victim {
             let only_the_guardian = left.iter().all(|who| who.contains(GUARDIAN));
             let mercy = if only_the_guardian { PATIENCE } else { MERCY };
             assert!(after < mercy, "{after:?} after its end there are {left:#?}");
-            block_on(Timer::after(Duration::from_millis(2)));
+            block_on(Timer::after(BETWEEN_LOOKS));
         }
     }
 
@@ -136,13 +139,13 @@ impl Victim {
                 return left;
             }
             assert!(begin.elapsed() < PATIENCE, "these are not {count}: {left:#?}");
-            block_on(Timer::after(Duration::from_millis(2)));
+            block_on(Timer::after(BETWEEN_LOOKS));
         }
     }
 
     /// Who of all that it started is alive.
     fn left(&self) -> Vec<String> {
-        let variable = format!("{}={}", Self::MARK, self.mark);
+        let variable = format!("{}={}", Self::MARK, self.mark).into_bytes();
         let marker = format!("{}-", self.process.id());
         let mut left = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc") {
@@ -151,18 +154,13 @@ impl Victim {
             if pid == self.process.id() || !is_alive(pid) {
                 continue;
             }
-            let words = |file: &str| {
-                let words = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                words
-                    .split(|b| *b == 0)
-                    .map(|word| String::from_utf8_lossy(word).into())
-                    .collect::<Vec<String>>()
-            };
-            let command = words("cmdline");
-            let is_its_guardian = command.iter().any(|word| word == GUARDIAN)
-                && command.iter().any(|word| word.starts_with(&marker));
-            if is_its_guardian || words("environ").contains(&variable) {
-                left.push(format!("{pid} {}", command.join(" ")));
+            let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let (command, environment) = (read("cmdline"), read("environ"));
+            let has_word = |is_it: &dyn Fn(&[u8]) -> bool| command.split(|b| *b == 0).any(is_it);
+            let is_its_guardian = has_word(&|word| word == GUARDIAN.as_bytes())
+                && has_word(&|word| word.starts_with(marker.as_bytes()));
+            if is_its_guardian || environment.split(|b| *b == 0).any(|word| word == variable) {
+                left.push(format!("{pid} {}", String::from_utf8_lossy(&command).replace('\0', " ")));
             }
         }
         left
