@@ -21,9 +21,13 @@ pub(crate) fn contain<T>(call: impl FnOnce() -> T) -> Result<T, String> {
 /// Calls it; false when it panicked, which is logged.
 pub(crate) fn survives(who: &str, call: impl FnOnce()) -> bool {
     let Err(reason) = contain(call) else { return true };
-    // The logger is not ours either. If it panics as well there is nobody left to tell.
-    let _ = contain(|| log::error!("{who} panicked and is not called any more: {reason}"));
+    record(|| log::error!("{who} panicked and is not called any more: {reason}"));
     false
+}
+
+/// Writes to the log. The logger is not ours either: if it panics there is nobody left to tell.
+pub(crate) fn record(log: impl FnOnce()) {
+    let _ = contain(log);
 }
 
 /// A future whose panics end here, and so do those of its destructor. The output is an error with the message then.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::job::Work;
 use super::link::Link;
 use crate::backoff::BackoffPolicy;
-use crate::fence::contain;
+use crate::fence::{contain, record};
 
 /// What the user of the service has given it to do.
 pub(super) struct Acts<S> {
@@ -50,9 +50,4 @@ impl<S> fmt::Debug for Acts<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acts").field("target", &self.target).finish_non_exhaustive()
     }
-}
-
-/// The logger is not ours: if it panics there is nobody left to tell.
-pub(super) fn record(log: impl FnOnce()) {
-    let _ = contain(log);
 }

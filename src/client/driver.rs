@@ -7,12 +7,13 @@ use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::acts::{Acts, record};
+use super::acts::Acts;
 use super::job::Job;
 use super::link::Link;
 use super::message::{Input, LinkId, News, Output, Refusal};
 use super::setback::{NotConnected, Setback};
 use super::shared::{Life, Shared};
+use crate::fence::record;
 use crate::host::Alarm;
 
 /// How many rounds one call of `poll` may take before others on the same executor get their turn.

@@ -17,7 +17,7 @@ use super::leak::LeakCause;
 use super::link::Link;
 use super::shared::Shared;
 use super::stream::TidyStream;
-use crate::fence::{Contained, contain};
+use crate::fence::{Contained, contain, record};
 
 /// How long nobody is accepted after that has failed, most likely because descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -86,7 +86,7 @@ where
     let panic = match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) if is_hang_up(&error) => {
-            let _ = contain(|| log::debug!(target: "childminder::server", "{peer} hung up: {error}"));
+            record(|| log::debug!(target: "childminder::server", "{peer} hung up: {error}"));
             None
         }
         Ok(Err(error)) => {
@@ -113,7 +113,6 @@ fn is_hang_up(error: &io::Error) -> bool {
     )
 }
 
-/// The logger is not ours: if it panics, there is nobody left to tell.
 pub(super) fn warn(message: std::fmt::Arguments<'_>) {
-    let _ = contain(|| log::warn!(target: "childminder::server", "{message}"));
+    record(|| log::warn!(target: "childminder::server", "{message}"));
 }
