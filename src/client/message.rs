@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::setback::Setback;
 use super::state::ClientState;
+use crate::backoff::BackoffPolicy;
 
 /// One attempt, and the connection that comes of it. Never used twice in a service, so news of an old connection cannot
 /// be taken for news of its successor.
@@ -115,10 +116,7 @@ pub(super) struct Settings {
     pub(super) keep_alive: Option<Duration>,
 }
 
-/// The longest time the machine reckons with: a hundred years, so that no deadline overflows a clock (F-67).
-pub(super) const LONGEST: Duration = crate::backoff::BackoffPolicy::LONGEST;
-
-/// `now` and so much time, as far as the machine reckons.
+/// `now` and so much time; a hundred years at most, so that no deadline overflows a clock (F-67).
 pub(super) fn later(now: Instant, time: Duration) -> Instant {
-    now + time.min(LONGEST)
+    now + time.min(BackoffPolicy::LONGEST)
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, BackoffPolicy};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
@@ -49,7 +49,7 @@ impl Default for Policy {
 
 impl Policy {
     /// The longest duration any field may have: a hundred years. So no deadline can overflow a clock (F-67).
-    pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    pub const LONGEST: Duration = BackoffPolicy::LONGEST;
 
     /// Twisted's four numbers, in seconds, with the default `leak_timeout`.
     ///

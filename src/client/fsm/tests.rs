@@ -441,8 +441,8 @@ fn f_67_no_time_is_too_long_for_the_clock() {
     bench.start();
     bench.news(1, failed());
     bench.news(1, News::Delay(Duration::MAX));
-    assert_eq!(bench.fsm.poll_timeout(), Some(bench.now + super::super::message::LONGEST));
-    bench.tick_after(super::super::message::LONGEST);
+    assert_eq!(bench.fsm.poll_timeout(), Some(bench.now + crate::backoff::BackoffPolicy::LONGEST));
+    bench.tick_after(crate::backoff::BackoffPolicy::LONGEST);
     bench.connect(2);
     assert_eq!(bench.stop(1), "Closing, close #2");
 }
