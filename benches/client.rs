@@ -6,7 +6,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use async_io::Async;
-use childminder::{BackoffPolicy, ClientService, ClientState, ConnectError, Host, System};
+use childminder::backoff::BackoffPolicy;
+use childminder::client::{ClientState, ConnectError};
+use childminder::{ClientService, Host, System};
 
 use super::figures::median;
 use super::table::{Row, Target, Unit};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use childminder::{Batch, ProcessMonitor, Sink, Spec, System};
+use childminder::output::Batch;
+use childminder::{ProcessMonitor, Sink, Spec, System};
 
 use super::figures::median;
 use super::table::{Row, Target, Unit};

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use childminder::{Definition, Event, Exit, Machine, Name, Output, Policy};
+use childminder::machine::{Definition, Event, Machine, Output};
+use childminder::{Exit, Name, Policy};
 
 use super::figures::median;
 use super::table::{Row, Target, Unit};

@@ -8,7 +8,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use childminder::{Heard, LogSink, News, Notice, ProcessMonitor, Spec, System};
+use childminder::machine::NoticeKind;
+use childminder::monitor::Heard;
+use childminder::{LogSink, Notice, ProcessMonitor, Spec, System};
 use log::{LevelFilter, Log, Metadata, Record};
 use tempfile::TempDir;
 
@@ -98,7 +100,7 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     loop {
         match notices.wait() {
             // Comes after the last line.
-            Some(Heard::Notice(Notice { news: News::Exited { .. }, .. })) => break,
+            Some(Heard::Notice(Notice { kind: NoticeKind::Exited { .. }, .. })) => break,
             Some(Heard::Notice(_) | Heard::Missed(_)) => {}
             None => return Err("the monitor is gone".into()),
         }

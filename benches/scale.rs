@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use childminder::{Heard, News, Notice, ProcessMonitor, Spec, System};
+use childminder::machine::NoticeKind;
+use childminder::monitor::Heard;
+use childminder::{Notice, ProcessMonitor, Spec, System};
 
 use super::census::Census;
 use super::figures::{median, pairs, take_turns};
@@ -121,7 +123,7 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     let mut started = 0;
     while started < count {
         match notices.wait() {
-            Some(Heard::Notice(Notice { news: News::Started { .. }, .. })) => started += 1,
+            Some(Heard::Notice(Notice { kind: NoticeKind::Started { .. }, .. })) => started += 1,
             other => return Err(format!("a start was expected, not {other:?}").into()),
         }
     }

@@ -9,7 +9,8 @@ use std::thread;
 
 use async_executor::LocalExecutor;
 use async_io::Async;
-use childminder::{Endpoint, TidyServer, TidyStream, line_echo};
+use childminder::TidyServer;
+use childminder::server::{Endpoint, TidyStream, line_echo};
 use futures_lite::future::block_on;
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use childminder::{Heard, Policy, ProcessMonitor, Spec, System};
+use childminder::monitor::Heard;
+use childminder::{Policy, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 
 #[async_std::main]
@@ -29,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut restarts = 0;
     while restarts < 3 {
         let Some(Heard::Notice(notice)) = notices.next().await else { break };
-        if let childminder::News::Restarting { delay, .. } = notice.news {
+        if let childminder::machine::NoticeKind::Restarting { delay, .. } = notice.kind {
             restarts += 1;
             println!("restart {restarts} of {} in {delay:?}", notice.name);
         }

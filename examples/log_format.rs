@@ -4,7 +4,10 @@
 //! The program here is a shell that prints what a server in Helsinki might. The logger prints what it is given, so that
 //! there is something to see; the loggers that people use take it apart in the same way.
 
-use childminder::{Heard, News, Pattern, ProcessMonitor, Records, Spec, System, Zone};
+use childminder::machine::NoticeKind;
+use childminder::monitor::Heard;
+use childminder::output::log_format::{LogFormat, LogFormatSink, UtcOffset};
+use childminder::{ProcessMonitor, Spec, System};
 use log::kv::Key;
 
 const LINES: &str = "\
@@ -19,8 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // A format is a regular expression with placeholders. A mistake is found here, not when the first line comes.
     let format = r"{Y}-{m}-{d} {H}:{M}:{S},{msecs} {levelname} \[{name}\] {message}";
-    println!("{}\n", Pattern::new("{levelname} {nmae}: {message}").expect_err("a typing error"));
-    let records = Records::new(Pattern::new(format)?.zone(Zone::hours(2)));
+    println!("{}\n", LogFormat::new("{levelname} {nmae}: {message}").expect_err("a typing error"));
+    let records = LogFormatSink::new(LogFormat::new(format)?.zone(UtcOffset::hours(2)));
 
     let monitor = ProcessMonitor::builder().sink(records).background(System::new())?;
     monitor.add_process("server", Spec::new("sh").args(["-c", "echo \"$0\"; exit 139", LINES]))?;
@@ -29,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The end of a process is told after its last line.
     while let Some(heard) = notices.wait() {
-        if matches!(heard, Heard::Notice(notice) if matches!(notice.news, News::Exited { .. })) {
+        if matches!(heard, Heard::Notice(notice) if matches!(notice.kind, NoticeKind::Exited { .. })) {
             break;
         }
     }

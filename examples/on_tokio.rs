@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use childminder::{Callback, ProcessMonitor, Spec, System};
+use childminder::output::CallbackSink;
+use childminder::{ProcessMonitor, Spec, System};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Each line as it comes, instead of the `log` crate.
-    let lines = Callback::new(|batch: &childminder::Batch<'_>, line: childminder::Line<'_>| {
-        println!("{} said: {}", batch.name(), line.text());
-    });
+    let lines =
+        CallbackSink::new(|batch: &childminder::output::Batch<'_>, line: childminder::output::Line<'_>| {
+            println!("{} said: {}", batch.name(), line.text());
+        });
     let (monitor, driver) = ProcessMonitor::builder().sink(lines).build(System::new());
     let driver = tokio::spawn(driver);
 

@@ -10,7 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use childminder::{Definition, Event, Exit, Machine, Output, Policy, RunId, Signal, SpawnError, Step};
+use childminder::machine::{Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::{Exit, Policy, Signal, SpawnError};
 
 /// What starting a process takes is up to the driver; here it is a line for the shell.
 type Line = &'static str;
@@ -72,7 +73,7 @@ impl Loop {
                         self.wait_for(run, child);
                     }
                     Err(error) => {
-                        let error = SpawnError::new(Step::Exec, "sh", error);
+                        let error = SpawnError::new(SpawnStep::Exec, "sh", error);
                         self.machine.handle_event(Event::SpawnFailed { run, error }, now());
                     }
                 }

@@ -16,7 +16,8 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-use childminder::{CrashError, CrashPoints, Exit, Plan, Spec};
+use childminder::plan::{CrashError, CrashPoints};
+use childminder::{Exit, Plan, Spec};
 
 /// There is no total while the disk, which is slow, has not got the new one.
 const IN_TWO: &str = r#"
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
 
     match counting(directory.path(), IN_TWO)?.run() {
-        Err(CrashError::NotSurvived(story)) => {
+        Err(CrashError::CrashFailure(story)) => {
             println!("{story}\n");
             // Whoever looks for the cause looks there; an example tidies up.
             fs::remove_dir_all(story.error.directory.as_ref().ok_or("the logs are kept")?)?;

@@ -18,10 +18,9 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use childminder::{
-    BackoffPolicy, ClientService, ClientState, ClientStates, Link, Policy, Port, ProcessMonitor, Signal,
-    Spec, System, Tcp,
-};
+use childminder::backoff::BackoffPolicy;
+use childminder::client::{ClientState, ClientStates, Connection, TcpConnector};
+use childminder::{ClientService, Policy, Port, ProcessMonitor, Signal, Spec, System};
 use futures_lite::future::{block_on, or};
 use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -51,7 +50,7 @@ fn survive() -> Result<(), Box<dyn Error>> {
         jitter: Duration::from_millis(2),
         ..BackoffPolicy::default()
     };
-    let client = ClientService::builder(Tcp::new("127.0.0.1", port.number()))
+    let client = ClientService::builder(TcpConnector::new("127.0.0.1", port.number()))
         .policy(brisk)?
         .background(System::new())?;
     client.start_service();
@@ -85,7 +84,7 @@ fn survive() -> Result<(), Box<dyn Error>> {
 }
 
 /// Says a word and awaits it back.
-async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Link<S>) -> io::Result<()> {
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) -> io::Result<()> {
     let exchange = async {
         link.write_all(b"hello\n").await?;
         let mut answer = [0; 6];

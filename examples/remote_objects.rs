@@ -8,7 +8,8 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
-use childminder::{TidyServer, TidyServerBuilder, TidyStream};
+use childminder::TidyServer;
+use childminder::server::{TidyServerBuilder, TidyStream};
 use futures_lite::future::{block_on, or};
 
 use crate::calculator_capnp::{adder, calculator, echoer, root};

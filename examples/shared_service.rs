@@ -5,7 +5,8 @@
 
 use std::thread;
 
-use childminder::{Service, SharedError, SharedService, Signal};
+use childminder::service::SharedError;
+use childminder::{Service, SharedService, Signal};
 
 /// It is made when it is first asked for, and again after it has died. A server that listens takes a `Port` in here.
 static SERVER: SharedService = SharedService::new(|| {

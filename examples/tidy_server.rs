@@ -5,7 +5,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use childminder::{TidyServer, TidyStream, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyStream, line_echo};
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, io::BufReader};
 
 /// A handler is an async function. It reads the end of its stream when the server is closed, so it needs no other sign.

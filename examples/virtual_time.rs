@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What the server does in its first, second and third life, and in every life after that.
     sim.script("server", Script::new().lives(Duration::from_secs(3600)).exits(Exit::Code(1)));
     sim.script("server", Script::new().lives(Duration::from_millis(300)).exits(Exit::Code(1)));
-    sim.script("server", Script::fails(childminder::Step::Fork, libc::EAGAIN));
+    sim.script("server", Script::fails(childminder::machine::SpawnStep::Fork, libc::EAGAIN));
     sim.script("server", Script::new().ignores_term());
 
     let policy = Policy { kill_time: Duration::from_secs(10), ..Policy::default() };

@@ -21,23 +21,23 @@
 //!   and how long to wait. [`Status`] and [`Notices`] tell what goes on; [`Ticket`]s wait for the end of what was
 //!   asked for.
 //! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
-//!   [`WriterSink`], [`Callback`] and [`Tail`]; [`Records`], for programs whose lines have a level and a date that a
-//!   [`Pattern`] can find; and [`TestOutput`], for tests.
+//!   [`WriterSink`], [`CallbackSink`] and [`TailSink`]; [`LogFormatSink`], for programs whose lines have a level and a date that a
+//!   [`LogFormat`] can find; and [`TestOutputSink`], for tests.
 //! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
 //!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
 //! * For a test of several processes that play together, of which none may end unless the script expects it: [`Plan`],
 //!   with its [`Journal`] and its picture.
-//! * To stay connected to a server that comes and goes: [`ClientService`], with [`Tcp`], [`Unix`] or a connector of your own
-//!   ([`Connect`]), and a [`BackoffPolicy`] for how long to wait.
+//! * To stay connected to a server that comes and goes: [`ClientService`], with [`TcpConnector`], [`UnixConnector`] or a connector of your own
+//!   ([`Connector`]), and a [`BackoffPolicy`] for how long to wait.
 //! * To have a socket server in a test that leaves nothing behind: [`TidyServer`], with an async function for its
-//!   connections, and [`TidyPair`] for both ends of one. A [`Leak`] names the connections that did not end.
+//!   connections, and [`TidyPair`] for both ends of one. A [`LeakError`] names the connections that did not end.
 //! * To call asynchronous code from a synchronous test: [`Background`].
 //! * To test your supervision in virtual time: [`testkit`].
 //! * To drive the decisions from an event loop of your own: [`Machine`].
 //!
 //! # Threads
 //!
-//! The [`Driver`] is one future and runs wherever you run it; [`ProcessMonitor::background`] gives it a thread. Besides
+//! The [`MonitorDriver`] is one future and runs wherever you run it; [`ProcessMonitor::background`] gives it a thread. Besides
 //! it there are at most three helpers, whatever the number of children: the event loop of `async-io`, the clock of
 //! `futures-timer`, and one for sinks, started when there is first something to tell, so that a slow sink holds up nothing but output.
 //!
@@ -52,68 +52,78 @@
 //!
 //! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
 
-mod background;
-mod backoff;
-mod client;
+#[cfg(feature = "background")]
+pub mod background;
+pub mod backoff;
+#[cfg(feature = "client")]
+pub mod client;
 mod fence;
-mod host;
+pub mod host;
 #[cfg_attr(
     not(any(test, feature = "webdriver")),
-    expect(dead_code, reason = "a whole answer is for `webdriver`")
+    expect(dead_code, reason = "only `webdriver` reads whole responses")
 )]
 mod http;
-mod machine;
-mod monitor;
-mod output;
-mod plan;
-mod ready;
-mod server;
-mod service;
+pub mod machine;
+pub mod monitor;
+pub mod output;
+#[cfg(feature = "plan")]
+pub mod plan;
+#[cfg(any(feature = "service", feature = "plan"))]
+pub mod ready;
+#[cfg(feature = "server")]
+pub mod server;
+#[cfg(feature = "service")]
+pub mod service;
+#[cfg(any(feature = "service", feature = "background"))]
 mod shutdown;
 mod sys;
 pub mod testkit;
 #[cfg(feature = "webdriver")]
-mod webdriver;
+pub mod webdriver;
 
-// The public interface.
-pub use background::{Background, BackgroundBuilder, BackgroundError, CallError, Work};
-pub use backoff::{BackoffError, BackoffPolicy, BackoffProblem};
-pub use client::{
-    ClientBuilder, ClientDriver, ClientService, ClientState, ClientStates, ClientTicket, Connect,
-    ConnectError, Link, NotConnected, Setback, Socket, Tcp, Unix, UnixPathError, WhenConnected,
-};
-pub use host::{
-    Descriptor, Holder, Host, Probe, ProbeError, Process, Sleep, Spec, SpecError, SpecProblem, Stdin, Target,
-};
-pub use machine::{
-    Definition, DuplicateName, Event, Exit, KILL_GRACE, Last, Machine, Name, NameError, News, Notice, Output,
-    Phase, Policy, PolicyError, PolicyProblem, RunId, Signal, SignalError, SpawnError, Status, Step, Stream,
-    UnknownName, seconds,
-};
-pub use monitor::{
-    AddError, Builder, CommandError, Driver, Heard, Notices, ProcessMonitor, StopError, Survivor, Ticket,
-};
-pub use output::{
-    Batch, Callback, Line, LogSink, LoggingProtocol, Pattern, PatternError, PatternProblem, Record, Records,
-    Sink, Tail, TestOutput, WriterHealth, WriterSink, Zone,
-};
-pub use plan::{
-    CrashError, CrashPoint, CrashPointError, CrashPoints, Entry, Expected, Happened, Journal, NotSurvived,
-    Outcome, Plan, PlanError, PlanMistake, PlanProblem, PlanStory, Planned, Recorded, Report, Running,
-    StepFailure, Survived, VariableProblem,
-};
-pub use ready::{Condition, ConditionError, Printed, Progress, Standing, Taken};
-pub use server::{
-    Closing, Connecting, Endpoint, Leak, LeakCause, Leaked, TidyError, TidyPair, TidyServer,
-    TidyServerBuilder, TidyStream, line_echo,
-};
-pub use service::{
-    Cause, Died, Ended, LogLine, LogLines, NotReady, Port, RunningService, Service, ServiceError,
-    SharedError, SharedService, Starting, Story,
-};
+// The main types. Everything else is public in its module, under one path.
+#[cfg(feature = "background")]
+pub use background::handle::Background;
+#[cfg(feature = "client")]
+pub use client::handle::ClientService;
+pub use host::spec::{Spec, Stdin};
+pub use host::traits::Host;
+pub use machine::failure::SpawnError;
+pub use machine::message::Exit;
+pub use machine::name::Name;
+pub use machine::notice::Notice;
+pub use machine::policy::Policy;
+pub use machine::signal::Signal;
+pub use machine::status::{Phase, Status};
+pub use monitor::builder::MonitorBuilder;
+pub use monitor::driver::MonitorDriver;
+pub use monitor::handle::ProcessMonitor;
+pub use monitor::notices::Notices;
+pub use monitor::ticket::{StopError, Ticket};
+pub use output::logger::LogSink;
+pub use output::sink::Sink;
+#[cfg(feature = "plan")]
+pub use plan::builder::Plan;
+#[cfg(feature = "plan")]
+pub use plan::error::PlanError;
+#[cfg(any(feature = "service", feature = "plan"))]
+pub use ready::condition::Condition;
+#[cfg(feature = "server")]
+pub use server::handle::TidyServer;
+#[cfg(feature = "service")]
+pub use service::builder::Service;
+#[cfg(feature = "service")]
+pub use service::not_ready::NotReady;
+#[cfg(feature = "service")]
+pub use service::port::Port;
+#[cfg(feature = "service")]
+pub use service::running::RunningService;
+#[cfg(feature = "service")]
+pub use service::shared::SharedService;
 pub use sys::System;
 #[cfg(feature = "webdriver")]
-pub use webdriver::{Browser, CommandProblem, Element, Locator, Method, Session, WebDriver, WebDriverError};
+pub use webdriver::program::WebDriver;
 
 /// The documents of the repository, whose code is compiled with the tests.
 pub mod _documentation {

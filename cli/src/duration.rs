@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use childminder::{Policy, PolicyError, seconds};
+use childminder::Policy;
+use childminder::machine::PolicyError;
 use jiff::SignedDuration;
 
 /// Reads `5`, `0.5`, `500ms` or `1m 30s`. PMT-6: what is no length of time is refused.
@@ -13,7 +14,7 @@ use jiff::SignedDuration;
 /// [`DurationError`], which says what is wrong but not with which text: whoever asked knows that.
 pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     if let Ok(number) = text.parse::<f64>() {
-        return seconds("duration", number).map_err(DurationError::Number);
+        return Policy::parse_seconds("duration", number).map_err(DurationError::Number);
     }
     let Ok(signed) = text.parse::<SignedDuration>() else { return Err(DurationError::NotADuration) };
     match Duration::try_from(signed) {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use childminder::{Host, Name, Policy, PolicyError, PolicyProblem, SpawnError, Spec, SpecError, System};
+use childminder::host::SpecError;
+use childminder::machine::{PolicyError, PolicyProblem};
+use childminder::{Host, Name, Policy, SpawnError, Spec, System};
 
 use crate::account::{Account, AccountError};
 use crate::args::Run;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, IsTerminal};
 
 use async_io::block_on;
-use childminder::{Driver, ProcessMonitor, StopError, WriterSink};
+use childminder::output::WriterSink;
+use childminder::{MonitorDriver, ProcessMonitor, StopError};
 use futures_lite::future::{or, pending};
 
 use crate::order::Order;
@@ -14,7 +15,7 @@ use crate::stdout::Stdout;
 /// Minds the process until a signal asks for the end, and returns when it is gone with all that it started (PMT-9).
 ///
 /// The first signal stops it in order, within its kill time; a second one kills it at once. More change nothing: the
-/// end is near by then, at most [`KILL_GRACE`](childminder::KILL_GRACE) away.
+/// end is near by then, at most [`Policy::KILL_GRACE`](childminder::Policy::KILL_GRACE) away.
 ///
 /// # Errors
 ///
@@ -37,7 +38,7 @@ pub(crate) fn run(Order { name, spec, system }: Order) -> Result<(), RunError> {
 /// Drives the monitor to its end. This is all that the program does, so one thread and a plain `block_on` are enough.
 async fn mind(
     monitor: ProcessMonitor,
-    mut driver: Driver,
+    mut driver: MonitorDriver,
     signals: &mut StopSignals,
 ) -> Result<(), StopError> {
     let driven = async {

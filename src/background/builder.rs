@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::Background;
-use super::work::Work;
+use super::work::WorkFuture;
 use super::worker::Worker;
 
 /// Drives the work of one thread to its end, on that thread.
-pub(super) type Drive = Arc<dyn Fn(Work) + Send + Sync>;
+pub(super) type Drive = Arc<dyn Fn(WorkFuture) + Send + Sync>;
 
 /// Settings of a [`Background`]; see [`Background::builder`].
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl BackgroundBuilder {
     }
 
     /// Sets the executor, as [`Background::with`]. Default: the one of `async-executor`, on the event loop of `async-io`.
-    pub fn drive(mut self, drive: impl Fn(Work) + Send + Sync + 'static) -> Self {
+    pub fn drive(mut self, drive: impl Fn(WorkFuture) + Send + Sync + 'static) -> Self {
         self.drive = Arc::new(drive);
         self
     }

@@ -73,12 +73,12 @@ impl<T: Send + 'static> Call<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::background::work::Work;
+    use crate::background::work::WorkFuture;
 
     #[test]
     fn rx_7_a_call_that_nobody_has_looked_at_ends_with_the_work() {
         let (jobs, queue) = async_channel::unbounded();
-        let work = Work::new(queue);
+        let work = WorkFuture::new(queue);
         let (call, job) = Call::new(|| async {});
         assert!(jobs.try_send(job).is_ok());
         drop(work);

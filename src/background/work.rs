@@ -17,9 +17,9 @@ pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
 /// Whoever drives it (see [`Background::with`](super::Background::with)) drives every future that is called, on the same
 /// thread. Dropping it before it is done drops them all, and their calls fail; it never panics.
 #[must_use = "it is to be driven to its end"]
-pub struct Work(Pin<Box<dyn Future<Output = ()>>>);
+pub struct WorkFuture(Pin<Box<dyn Future<Output = ()>>>);
 
-impl Work {
+impl WorkFuture {
     pub(super) fn new(jobs: Receiver<Job>) -> Self {
         let jobs = Jobs(jobs);
         Self(Box::pin(async move {
@@ -34,7 +34,7 @@ impl Work {
     }
 }
 
-impl Future for Work {
+impl Future for WorkFuture {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -42,7 +42,7 @@ impl Future for Work {
     }
 }
 
-impl fmt::Debug for Work {
+impl fmt::Debug for WorkFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Work").finish_non_exhaustive()
     }

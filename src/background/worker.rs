@@ -12,7 +12,7 @@ use super::builder::BackgroundBuilder;
 use super::call::Call;
 use super::error::{BackgroundError, CallError};
 use super::watch::Watch;
-use super::work::{Job, Work};
+use super::work::{Job, WorkFuture};
 
 /// A thread that works, or did.
 pub(super) struct Worker {
@@ -32,7 +32,7 @@ impl Worker {
         let drive = Arc::clone(&settings.drive);
         let body = move || {
             let _at_work = at_work;
-            drive(Work::new(queue));
+            drive(WorkFuture::new(queue));
         };
         let thread = thread::Builder::new().name("childminder-background".to_owned()).spawn(body);
         let thread = thread.map_err(BackgroundError::Start)?;

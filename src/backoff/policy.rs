@@ -24,7 +24,7 @@ use super::growth::grown;
 ///
 /// ```
 /// use std::time::Duration;
-/// use childminder::BackoffPolicy;
+/// use childminder::backoff::BackoffPolicy;
 ///
 /// let policy = BackoffPolicy { jitter: Duration::ZERO, ..BackoffPolicy::default() };
 /// let seconds: Vec<f64> = policy.schedule().map(|wait| wait.as_secs_f64()).take(5).collect();
@@ -70,7 +70,7 @@ impl BackoffPolicy {
     /// [`BackoffError`] naming the field that is not a number, negative or too large, or as for [`check`](Self::check).
     ///
     /// ```
-    /// use childminder::BackoffPolicy;
+    /// use childminder::backoff::BackoffPolicy;
     ///
     /// let error = BackoffPolicy::from_secs(1.0, 60.0, 0.5, 1.0).unwrap_err();
     /// assert_eq!(error.to_string(), "factor is 0.5, which is below 1, so delays would shrink");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::job::Work;
-use super::link::Link;
+use super::link::Connection;
 use crate::backoff::BackoffPolicy;
 use crate::fence::{contain, record};
 
@@ -19,7 +19,7 @@ pub(super) struct Acts<S> {
 }
 
 /// Something that is done with a connection.
-pub(super) type Step<S> = Box<dyn Fn(Link<S>) -> Work<()> + Send>;
+pub(super) type Step<S> = Box<dyn Fn(Connection<S>) -> Work<()> + Send>;
 
 /// How long to wait after so many failures.
 pub(super) enum Wait {

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
+use super::ClientService;
 use super::acts::{Acts, Step, Wait};
-use super::connect::Connect;
+use super::connect::Connector;
 use super::driver::ClientDriver;
+use super::handle::Guard;
 use super::job::Work;
-use super::link::Link;
+use super::link::Connection;
 use super::message::Settings;
 use super::setback::ConnectError;
 use super::shared::Shared;
-use super::{ClientService, Guard};
 use crate::backoff::{BackoffError, BackoffPolicy};
 use crate::host::Host;
 
@@ -28,7 +29,7 @@ pub struct ClientBuilder<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
-    pub(super) fn new(connector: impl Connect<Stream = S>) -> Self {
+    pub(super) fn new(connector: impl Connector<Stream = S>) -> Self {
         let target = connector.target();
         let connector = Arc::new(connector);
         let connect = move || -> Work<S> {
@@ -52,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         }
     }
 
-    /// Sets what is connected to, as the log calls it. Default: what the [connector](Connect::target) says.
+    /// Sets what is connected to, as the log calls it. Default: what the [connector](Connector::target) says.
     pub fn target(mut self, target: impl Into<String>) -> Self {
         self.acts.target = target.into();
         self
@@ -82,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     /// attempt. The connection is closed then. What a success returns is ignored. Default: none.
     pub fn prepare<F, A, T, E>(mut self, prepare: F) -> Self
     where
-        F: Fn(Link<S>) -> A + Send + Sync + 'static,
+        F: Fn(Connection<S>) -> A + Send + Sync + 'static,
         A: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<ConnectError>,
     {
@@ -108,10 +109,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     /// panics, or takes as long as `every`, the connection is dropped, as a lost one. So a peer is noticed that has gone
     /// without a word. Zero: off. Default: off.
     ///
-    /// Where the system can do that by itself, [`Tcp::keep_alive`](super::Tcp::keep_alive) is less work.
+    /// Where the system can do that by itself, [`TcpConnector::keep_alive`](super::TcpConnector::keep_alive) is less work.
     pub fn keep_alive<F, A, T, E>(mut self, every: Duration, ping: F) -> Self
     where
-        F: Fn(Link<S>) -> A + Send + Sync + 'static,
+        F: Fn(Connection<S>) -> A + Send + Sync + 'static,
         A: Future<Output = Result<T, E>> + Send + 'static,
         E: Into<ConnectError>,
     {
@@ -157,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
 fn step<S, F, A, T, E>(step: F) -> Step<S>
 where
     S: Send + 'static,
-    F: Fn(Link<S>) -> A + Send + Sync + 'static,
+    F: Fn(Connection<S>) -> A + Send + Sync + 'static,
     A: Future<Output = Result<T, E>> + Send + 'static,
     E: Into<ConnectError>,
 {

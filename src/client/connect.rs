@@ -6,14 +6,15 @@ use super::setback::ConnectError;
 
 /// Something that connects: once each time it is asked, and nothing is retried.
 ///
-/// [`Tcp`](super::Tcp) and [`Unix`](super::Unix) are ready-made. Any closure that returns a future is one as well, so a
+/// [`TcpConnector`](super::TcpConnector) and [`UnixConnector`](super::UnixConnector) are ready-made. Any closure that returns a future is one as well, so a
 /// TLS or WebSocket handshake fits without further ado:
 ///
 /// ```no_run
 /// use std::net::TcpStream;
 ///
 /// use async_io::Async;
-/// use childminder::{ClientService, Socket, System};
+/// use childminder::client::Socket;
+/// use childminder::{ClientService, System};
 ///
 /// let connect = || async {
 ///     let stream = Async::<TcpStream>::connect(([127, 0, 0, 1], 6379)).await?;
@@ -23,7 +24,7 @@ use super::setback::ConnectError;
 /// let service = ClientService::background(System::new(), connect)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Connect: Send + Sync + 'static {
+pub trait Connector: Send + Sync + 'static {
     /// What a connection is read and written through. Its [`poll_close`](AsyncWrite::poll_close) should tell the peer that
     /// the connection is to end, or a stop takes all of its grace; see [`Socket`](super::Socket).
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
@@ -38,7 +39,7 @@ pub trait Connect: Send + Sync + 'static {
     }
 }
 
-impl<F, A, S, E> Connect for F
+impl<F, A, S, E> Connector for F
 where
     F: Fn() -> A + Send + Sync + 'static,
     A: Future<Output = Result<S, E>> + Send,

@@ -9,9 +9,9 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::acts::Acts;
 use super::job::Job;
-use super::link::Link;
+use super::link::Connection;
 use super::message::{Input, LinkId, News, Output, Refusal};
-use super::setback::{NotConnected, Setback};
+use super::setback::{ConnectWaitError, DisconnectReason};
 use super::shared::{Life, Shared};
 use crate::fence::record;
 use crate::host::Alarm;
@@ -41,9 +41,9 @@ pub struct ClientDriver<S> {
 enum Held<S> {
     Nothing,
     /// Its users have it.
-    Open(Link<S>),
+    Open(Connection<S>),
     /// It was asked to end in good order.
-    Closing(Link<S>),
+    Closing(Connection<S>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                         answer.fill(match &self.wire {
                             Held::Open(link) | Held::Closing(link) => Ok(link.clone()),
                             // It was answered when there was one, and nothing comes in between.
-                            Held::Nothing => Err(NotConnected::Stopped),
+                            Held::Nothing => Err(ConnectWaitError::Stopped),
                         });
                     }
                 }
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                 link.begin_close();
                 self.wire = Held::Closing(link);
             }
-            Held::Nothing => self.bring(id, News::Lost(Setback::Ended)),
+            Held::Nothing => self.bring(id, News::Lost(DisconnectReason::Ended)),
         }
     }
 
@@ -189,10 +189,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
         let Some((id, result)) = self.attempt.poll(cx) else { return false };
         let news = match result {
             Ok(stream) => {
-                self.wire = Held::Open(Link::new(id, stream));
+                self.wire = Held::Open(Connection::new(id, stream));
                 News::Connected
             }
-            Err(error) => News::Failed(Setback::Failed(error)),
+            Err(error) => News::Failed(DisconnectReason::Failed(error)),
         };
         self.bring(id, news);
         true
@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
         let Some((id, result)) = self.preparation.poll(cx) else { return false };
         let news = match result {
             Ok(()) => News::Prepared,
-            Err(error) => News::Rejected(Setback::Rejected(error)),
+            Err(error) => News::Rejected(DisconnectReason::Rejected(error)),
         };
         self.bring(id, news);
         true
@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
         let Some((id, result)) = self.ping.poll(cx) else { return false };
         let news = match result {
             Ok(()) => News::Ponged,
-            Err(error) => News::Mute(Setback::Mute(error)),
+            Err(error) => News::Mute(DisconnectReason::Mute(error)),
         };
         self.bring(id, news);
         true
@@ -228,7 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
                 None => return false,
             },
             Held::Closing(link) => match link.poll_close(cx.waker()) {
-                Poll::Ready(()) => (link.id(), Setback::Ended),
+                Poll::Ready(()) => (link.id(), DisconnectReason::Ended),
                 Poll::Pending => return false,
             },
         };
@@ -269,7 +269,7 @@ impl<S> ClientDriver<S> {
     }
 }
 
-impl From<Refusal> for NotConnected {
+impl From<Refusal> for ConnectWaitError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Stopped => Self::Stopped,

@@ -1,6 +1,6 @@
 //! The machine that decides when to connect, to wait and to close: pure, and total.
 //!
-//! It is driven as [`Machine`](crate::Machine) is: something goes in, with the time it is; what to do comes out, in
+//! It is driven as [`Machine`](crate::machine::Machine) is: something goes in, with the time it is; what to do comes out, in
 //! order; and it says when to come back. One `match` has every state and every input, so there is no call and no news
 //! that it does not know what to do with.
 //!
@@ -21,7 +21,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::message::{Input, LinkId, News, Output, Refusal, Settings, StopId, WaiterId, later};
-use super::setback::Setback;
+use super::setback::DisconnectReason;
 use super::state::ClientState;
 
 /// Decides for one service.
@@ -56,9 +56,9 @@ enum State {
     /// There is a connection.
     Connected { id: LinkId, since: Instant, pulse: Pulse },
     /// There is none, and the policy has been asked how long to wait.
-    Asking { id: LinkId, since: Instant, reason: Setback },
+    Asking { id: LinkId, since: Instant, reason: DisconnectReason },
     /// There is none until then.
-    Waiting { since: Instant, until: Instant, reason: Setback },
+    Waiting { since: Instant, until: Instant, reason: DisconnectReason },
     /// It was asked to end in good order. `again`: another is wanted after that.
     Closing { id: LinkId, abort_at: Instant, again: bool },
 }
@@ -71,7 +71,7 @@ enum Rest {
     /// It was stopped.
     Stopped,
     /// No other attempt would help.
-    GivenUp(Setback),
+    GivenUp(DisconnectReason),
 }
 
 /// Whether the peer is asked if it is alive.
@@ -258,7 +258,7 @@ impl Fsm {
                 if now < deadline {
                     return state;
                 }
-                self.abandon(id, Setback::TimedOut(self.settings.attempt_timeout), now)
+                self.abandon(id, DisconnectReason::TimedOut(self.settings.attempt_timeout), now)
             }
 
             // A connection.
@@ -275,7 +275,7 @@ impl Fsm {
             }
             (State::Connected { id, since, pulse: Pulse::Beats(at) }, Input::Tick) if at <= now => {
                 let every = self.settings.keep_alive.unwrap_or_default();
-                self.lose(id, since, Setback::Silent(every), now)
+                self.lose(id, since, DisconnectReason::Silent(every), now)
             }
             (state @ State::Connected { .. }, Input::News(_, News::Alive)) => {
                 self.out.extend(self.waiters.drain(..).map(|waiter| Output::Succeed(waiter.id)));
@@ -357,27 +357,27 @@ impl Fsm {
     }
 
     /// The end of a connection that was up. Waiters do not count it (CS-7).
-    fn lose(&mut self, id: LinkId, since: Instant, reason: Setback, now: Instant) -> State {
+    fn lose(&mut self, id: LinkId, since: Instant, reason: DisconnectReason, now: Instant) -> State {
         self.forgive(since, now);
         self.out.push_back(Output::Abort);
         self.set_back(id, reason, now)
     }
 
     /// The end of an attempt that has got somewhere, or nowhere in time.
-    fn abandon(&mut self, id: LinkId, reason: Setback, now: Instant) -> State {
+    fn abandon(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
         self.out.push_back(Output::Abort);
         self.fail(id, reason, now)
     }
 
     /// The end of an attempt of which nothing is left.
-    fn fail(&mut self, id: LinkId, reason: Setback, now: Instant) -> State {
+    fn fail(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
         for patience in self.waiters.iter_mut().filter_map(|waiter| waiter.patience.as_mut()) {
             *patience = patience.saturating_sub(1);
         }
         self.set_back(id, reason, now)
     }
 
-    fn set_back(&mut self, id: LinkId, reason: Setback, now: Instant) -> State {
+    fn set_back(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
         self.failures = self.failures.saturating_add(1);
         if !reason.is_permanent() {
             self.out.push_back(Output::AskDelay(id, self.failures));
@@ -391,7 +391,7 @@ impl Fsm {
     }
 
     /// Settles when the next attempt is; then those are told who have waited long enough (CS-4).
-    fn put_off(&mut self, since: Instant, until: Instant, reason: Setback, now: Instant) -> State {
+    fn put_off(&mut self, since: Instant, until: Instant, reason: DisconnectReason, now: Instant) -> State {
         let failures = self.failures;
         let delay = until.saturating_duration_since(now);
         self.out.push_back(Output::Retry { failures, delay, reason: reason.clone() });

@@ -19,7 +19,7 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::bell::Bell;
 use super::message::LinkId;
-use super::setback::Setback;
+use super::setback::DisconnectReason;
 use super::wire::{End, Wire};
 use crate::fence::contain;
 
@@ -31,7 +31,7 @@ use crate::fence::contain;
 /// When the connection is lost, reads give what had come, and then the end of the stream or the error; writes fail. When
 /// the service stops, or the link was [given up](Self::abort), both fail with
 /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted). The next connection has links of its own.
-pub struct Link<S>(Arc<Line<S>>);
+pub struct Connection<S>(Arc<Line<S>>);
 
 struct Line<S> {
     id: LinkId,
@@ -42,7 +42,7 @@ struct Line<S> {
     wire: Mutex<Wire<S>>,
 }
 
-impl<S> Link<S> {
+impl<S> Connection<S> {
     /// Counts the attempts of the service, from 1; no two connections have the same.
     pub fn number(&self) -> u64 {
         self.0.id.0
@@ -78,7 +78,7 @@ impl<S> Link<S> {
 }
 
 /// For the driver.
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(id: LinkId, stream: S) -> Self {
         let bell = Arc::new(Bell::default());
         // It is watched from the beginning.
@@ -88,13 +88,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Looks whether the connection is still there, if anything has happened since; says why it is not.
-    pub(super) fn watch(&self, driver: &Waker) -> Option<Setback> {
+    pub(super) fn watch(&self, driver: &Waker) -> Option<DisconnectReason> {
         self.0.bell.register(driver);
         if self.0.bell.has_rung() { self.look() } else { None }
     }
 
     /// Looks whether the connection is still there; says why it is not.
-    pub(super) fn look(&self) -> Option<Setback> {
+    pub(super) fn look(&self) -> Option<DisconnectReason> {
         let mut wire = self.wire();
         let read = contain(|| wire.watch(&mut Context::from_waker(&self.0.waker)));
         if let Err(panic) = &read {
@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 }
 
 /// For users.
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll<T>(
         &self,
         cx: &Context<'_>,
@@ -154,13 +154,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for &Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for &Connection<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll(cx, |wire, cx| wire.poll_read(cx, buf))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for &Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for &Connection<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.poll(cx, |wire, cx| wire.poll_out(cx, |stream, cx| stream.poll_write(cx, buf)))
     }
@@ -182,13 +182,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for &Link<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_read(cx, buf)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_write(cx, buf)
     }
@@ -210,21 +210,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Link<S> {
     }
 }
 
-impl<S> Clone for Link<S> {
+impl<S> Clone for Connection<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<S> PartialEq for Link<S> {
+impl<S> PartialEq for Connection<S> {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
-impl<S> Eq for Link<S> {}
+impl<S> Eq for Connection<S> {}
 
-impl<S> fmt::Debug for Link<S> {
+impl<S> fmt::Debug for Connection<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Link").field(&self.number()).finish()
     }

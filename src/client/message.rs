@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::setback::Setback;
+use super::setback::DisconnectReason;
 use super::state::ClientState;
 use crate::backoff::BackoffPolicy;
 
@@ -42,19 +42,19 @@ pub(super) enum News {
     /// The attempt has led to a connection.
     Connected,
     /// It has not.
-    Failed(Setback),
+    Failed(DisconnectReason),
     /// The connection is prepared.
     Prepared,
     /// It could not be.
-    Rejected(Setback),
+    Rejected(DisconnectReason),
     /// The connection was lost, or has come to the end that was asked for. It is still to be dropped.
-    Lost(Setback),
+    Lost(DisconnectReason),
     /// The answer to [`Output::Ping`].
     Ponged,
     /// The answer to [`Output::Look`], if it is up.
     Alive,
     /// The ping has failed.
-    Mute(Setback),
+    Mute(DisconnectReason),
     /// The answer to [`Output::AskDelay`].
     Delay(Duration),
 }
@@ -77,7 +77,7 @@ pub(super) enum Output {
     /// How long is the wait after this many failures? The answer is [`News::Delay`].
     AskDelay(LinkId, u32),
     /// The next attempt is due after this long.
-    Retry { failures: u32, delay: Duration, reason: Setback },
+    Retry { failures: u32, delay: Duration, reason: DisconnectReason },
     /// This waiter is given the connection that there is.
     Succeed(WaiterId),
     /// This one will not get any.
@@ -87,7 +87,7 @@ pub(super) enum Output {
     /// The state has changed.
     Tell(ClientState),
     /// There will be no further attempt.
-    GiveUp { failures: u32, reason: Setback },
+    GiveUp { failures: u32, reason: DisconnectReason },
     /// A start of what is started.
     Duplicate,
 }
@@ -98,9 +98,9 @@ pub(super) enum Refusal {
     /// The service was stopped.
     Stopped,
     /// As many attempts have failed as the waiter would stand.
-    Failed { failures: u32, reason: Setback },
+    Failed { failures: u32, reason: DisconnectReason },
     /// Another attempt would not help.
-    GivenUp(Setback),
+    GivenUp(DisconnectReason),
 }
 
 /// What the machine goes by.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Why there is no connection: the attempt failed, or the connection was lost.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Setback {
+pub enum DisconnectReason {
     /// The connector has failed.
     Failed(ConnectError),
     /// The connection was there, and the preparation has failed. It was closed.
@@ -24,11 +24,11 @@ pub enum Setback {
     Mute(ConnectError),
     /// A ping was not answered in this time.
     Silent(Duration),
-    /// A user of the connection has [given it up](super::Link::abort).
+    /// A user of the connection has [given it up](super::Connection::abort).
     Aborted,
 }
 
-impl Setback {
+impl DisconnectReason {
     /// Whether another attempt would not help: the [`ConnectError`] says so.
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -38,7 +38,7 @@ impl Setback {
     }
 }
 
-impl fmt::Display for Setback {
+impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "cannot connect: {error}"),
@@ -53,7 +53,7 @@ impl fmt::Display for Setback {
     }
 }
 
-impl Error for Setback {
+impl Error for DisconnectReason {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed(error) | Self::Rejected(error) | Self::Mute(error) => Some(error),
@@ -136,7 +136,7 @@ impl Error for Panicked {}
 /// Why somebody who waited for a connection was not given one.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum NotConnected {
+pub enum ConnectWaitError {
     /// The service was stopped (CS-13), or its last handle has gone.
     Stopped,
     /// As many attempts have failed as were to be waited for (CS-7). The service goes on trying.
@@ -144,15 +144,15 @@ pub enum NotConnected {
         /// So many failures in a row, those included that were before.
         failures: u32,
         /// Why the last one failed.
-        reason: Setback,
+        reason: DisconnectReason,
     },
     /// The service has given up, for no other attempt would help.
-    GivenUp(Setback),
+    GivenUp(DisconnectReason),
     /// The service's driver has been dropped.
     Closed,
 }
 
-impl fmt::Display for NotConnected {
+impl fmt::Display for ConnectWaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stopped => f.write_str("not connected: the client service is stopped"),
@@ -165,7 +165,7 @@ impl fmt::Display for NotConnected {
     }
 }
 
-impl Error for NotConnected {
+impl Error for ConnectWaitError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Failed { reason, .. } | Self::GivenUp(reason) => Some(reason),

@@ -8,9 +8,9 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::fsm::Fsm;
-use super::link::Link;
+use super::link::Connection;
 use super::message::{Input, Settings, StopId, WaiterId};
-use super::setback::NotConnected;
+use super::setback::ConnectWaitError;
 use super::slot::{ClientTicket, Slot, WhenConnected};
 use super::state::Audience;
 use crate::host::Host;
@@ -34,7 +34,7 @@ pub(super) struct Core<S> {
     driver: Option<Waker>,
 }
 
-type Answer<S> = Arc<Slot<Result<Link<S>, NotConnected>>>;
+type Answer<S> = Arc<Slot<Result<Connection<S>, ConnectWaitError>>>;
 
 /// How far a service has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl<S> Shared<S> {
             (id, core.life == Life::Over)
         });
         if over {
-            slot.fill(Err(NotConnected::Closed));
+            slot.fill(Err(ConnectWaitError::Closed));
         }
         WhenConnected::new(slot, id, self.clone())
     }
@@ -132,7 +132,7 @@ impl<S> Shared<S> {
             core.fsm.handle(Input::Stop(id), now);
             (mem::take(&mut core.waiters), mem::take(&mut core.stops))
         });
-        waiters.into_values().for_each(|answer| answer.fill(Err(NotConnected::Closed)));
+        waiters.into_values().for_each(|answer| answer.fill(Err(ConnectWaitError::Closed)));
         stops.into_values().for_each(|stop| stop.fill(()));
         self.audience.close();
     }

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::link::Link;
+use super::link::Connection;
 use super::message::WaiterId;
-use super::setback::NotConnected;
+use super::setback::ConnectWaitError;
 use super::shared::Shared;
 
 /// A value that comes once.
@@ -85,14 +85,14 @@ impl Future for ClientTicket {
 /// Dropping it takes the question back; nobody else notices (CS-22).
 #[must_use = "nobody is told what nobody waits for"]
 pub struct WhenConnected<S> {
-    slot: Arc<Slot<Result<Link<S>, NotConnected>>>,
+    slot: Arc<Slot<Result<Connection<S>, ConnectWaitError>>>,
     /// `None` once it has come.
     asked: Option<(WaiterId, Arc<Shared<S>>)>,
 }
 
 impl<S> WhenConnected<S> {
     pub(super) fn new(
-        slot: Arc<Slot<Result<Link<S>, NotConnected>>>,
+        slot: Arc<Slot<Result<Connection<S>, ConnectWaitError>>>,
         id: WaiterId,
         shared: Arc<Shared<S>>,
     ) -> Self {
@@ -103,14 +103,14 @@ impl<S> WhenConnected<S> {
     ///
     /// # Errors
     ///
-    /// [`NotConnected`] with the reason.
-    pub fn wait(self) -> Result<Link<S>, NotConnected> {
+    /// [`ConnectWaitError`] with the reason.
+    pub fn wait(self) -> Result<Connection<S>, ConnectWaitError> {
         futures_lite::future::block_on(self)
     }
 }
 
 impl<S> Future for WhenConnected<S> {
-    type Output = Result<Link<S>, NotConnected>;
+    type Output = Result<Connection<S>, ConnectWaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let poll = self.slot.poll(cx);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use async_channel::{Receiver, Sender};
 use futures_lite::Stream;
 
-use super::setback::Setback;
+use super::setback::DisconnectReason;
 
 /// How a [`ClientService`](super::ClientService) is. Times are those of its host's clock.
 #[derive(Clone, Debug)]
@@ -30,14 +30,14 @@ pub enum ClientState {
         /// When the next attempt begins.
         until: Instant,
         /// What was wrong.
-        reason: Setback,
+        reason: DisconnectReason,
     },
     /// It was stopped, and the connection has not come to its end yet.
     Closing,
     /// It has failed in a way that no other attempt would mend. As stopped otherwise.
     GivenUp {
         /// What was wrong.
-        reason: Setback,
+        reason: DisconnectReason,
     },
 }
 

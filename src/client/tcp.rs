@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_io::{Async, Timer};
 use rustix::net::sockopt;
 
-use super::connect::Connect;
+use super::connect::Connector;
 use super::setback::ConnectError;
 use super::socket::Socket;
 use crate::sys::is_itself;
@@ -28,13 +28,13 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// A name is looked up anew for each attempt, on a thread that may outlive an attempt that was ended: the system's look-up
 /// cannot be interrupted.
 #[derive(Clone, Debug)]
-pub struct Tcp {
+pub struct TcpConnector {
     host: String,
     port: u16,
     keep_alive: Option<Duration>,
 }
 
-impl Tcp {
+impl TcpConnector {
     /// `host` is a name or an address.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
         Self { host: host.into(), port, keep_alive: None }
@@ -60,7 +60,7 @@ impl Tcp {
     }
 }
 
-impl Connect for Tcp {
+impl Connector for TcpConnector {
     type Stream = Socket<TcpStream>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 
 use async_io::Async;
 
-use super::connect::Connect;
+use super::connect::Connector;
 use super::setback::ConnectError;
 use super::socket::Socket;
 use crate::host::LONGEST_SOCKET_PATH;
 
 /// Connects to a Unix socket.
 #[derive(Clone, Debug)]
-pub struct Unix(PathBuf);
+pub struct UnixConnector(PathBuf);
 
-impl Unix {
+impl UnixConnector {
     /// The socket at `path`. That it is not there is no error: the server may still make it.
     ///
     /// # Errors
@@ -30,7 +30,7 @@ impl Unix {
     }
 }
 
-impl Connect for Unix {
+impl Connector for UnixConnector {
     type Stream = Socket<UnixStream>;
 
     async fn connect(&self) -> Result<Self::Stream, ConnectError> {
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn a_path_that_is_too_long_or_has_a_nul_byte_is_an_error_with_the_path() {
         for path in ["x".repeat(LONGEST_SOCKET_PATH + 1), "a\0b".to_owned()] {
-            let error = Unix::new(&path).unwrap_err();
+            let error = UnixConnector::new(&path).unwrap_err();
             assert_eq!(error.path, PathBuf::from(&path));
             let has_nul = error.to_string().ends_with("it has a NUL byte in it");
             assert_eq!(has_nul, path.len() <= LONGEST_SOCKET_PATH, "{error}");
         }
         let longest = "x".repeat(LONGEST_SOCKET_PATH);
-        assert_eq!(Unix::new(&longest).unwrap().target(), format!("unix:{longest}"));
+        assert_eq!(UnixConnector::new(&longest).unwrap().target(), format!("unix:{longest}"));
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::setback::Setback;
+use super::setback::DisconnectReason;
 
 /// So much is read ahead when nobody reads: enough to notice the end of a connection that is idle.
 const AHEAD: usize = 4096;
@@ -211,11 +211,11 @@ impl End {
     }
 
     /// The same, as the reason for what follows.
-    pub(super) fn setback(&self) -> Setback {
+    pub(super) fn setback(&self) -> DisconnectReason {
         match self {
-            Self::Eof | Self::Closed => Setback::Ended,
-            Self::Broken(error) => Setback::Broken(error.clone()),
-            Self::Aborted => Setback::Aborted,
+            Self::Eof | Self::Closed => DisconnectReason::Ended,
+            Self::Broken(error) => DisconnectReason::Broken(error.clone()),
+            Self::Aborted => DisconnectReason::Aborted,
         }
     }
 }

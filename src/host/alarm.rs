@@ -4,11 +4,11 @@ use std::fmt;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{Host, Sleep};
+use super::{Host, SleepFuture};
 
 /// A sleep until the next deadline. Made anew only when the deadline changes.
 #[derive(Default)]
-pub(crate) struct Alarm(Option<(Instant, Sleep)>);
+pub(crate) struct Alarm(Option<(Instant, SleepFuture)>);
 
 impl Alarm {
     /// Ready when `at` has come.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A place on this machine where a server answers, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Target {
+pub enum ProbeTarget {
     /// A TCP port, on 127.0.0.1 or on ::1.
     Port(u16),
     /// A stream socket in the file system.
@@ -31,12 +31,12 @@ pub(crate) const LONGEST_SOCKET_PATH: usize =
     size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
 /// One attempt: ends with who answered, or with why there was no answer. Dropping it closes whatever it has open.
-pub type Probe = Pin<Box<dyn Future<Output = Result<Holder, ProbeError>> + Send>>;
+pub type ProbeFuture = Pin<Box<dyn Future<Output = Result<ProbeOwner, ProbeError>> + Send>>;
 
 /// Whose the socket is that answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Holder {
+pub enum ProbeOwner {
     /// That of the process that was asked for, of one of its group, or of a descendant.
     Own,
     /// Somebody else's: who it is, as far as that can be found out.
@@ -57,7 +57,7 @@ pub enum ProbeError {
     NotHttp,
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for ProbeTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Port(port) => write!(f, "port {port}"),
@@ -69,7 +69,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for ProbeOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Own => f.write_str("the process itself"),

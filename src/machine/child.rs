@@ -4,9 +4,9 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::run::{Death, Ending, Look, Run};
-use super::status::{Last, Phase, Status};
+use super::status::{LastRun, Phase, Status};
 use super::turn::Turn;
-use super::{Definition, Event, Name, News, Output, RunId, Signal, SpawnError};
+use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SpawnError};
 use crate::backoff::Backoff;
 
 /// A process of the machine: its definition, and the run it is in.
@@ -22,7 +22,7 @@ pub(super) struct Child<S> {
     /// Runs begun since it was added.
     starts: u64,
     /// How the last of them ended.
-    last: Option<Last>,
+    last: Option<LastRun>,
 }
 
 /// What is wanted, once no run is under way.
@@ -78,7 +78,7 @@ pub(super) enum Input {
     /// The time may have come for something.
     Tick,
     /// News of its run.
-    News(Event),
+    NoticeKind(Event),
 }
 
 impl<S: Clone> Child<S> {
@@ -180,42 +180,42 @@ impl<S: Clone> Child<S> {
                 run.again = false;
                 State::Starting { run, unwanted: Some(Haste::Kill) }
             }
-            (State::Starting { mut run, unwanted }, Input::News(Event::Started { pid, .. })) => {
+            (State::Starting { mut run, unwanted }, Input::NoticeKind(Event::Started { pid, .. })) => {
                 run.pid = Some(pid);
                 run.since = turn.now;
-                self.tell(&run, News::Started { pid }, turn);
+                self.tell(&run, NoticeKind::Started { pid }, turn);
                 match unwanted {
                     None => State::Up(run),
                     Some(Haste::Ask) => self.ask(run, turn),
                     Some(Haste::Kill) => self.kill(run, None, turn),
                 }
             }
-            (State::Starting { run, .. }, Input::News(Event::SpawnFailed { error, .. })) => {
+            (State::Starting { run, .. }, Input::NoticeKind(Event::SpawnFailed { error, .. })) => {
                 self.failed(run, error, turn)
             }
-            (state @ State::Starting { .. }, Input::Wake | Input::Tick | Input::News(_)) => state,
+            (state @ State::Starting { .. }, Input::Wake | Input::Tick | Input::NoticeKind(_)) => state,
 
             // It runs. Starting it once more does nothing (PM-15).
             (State::Up(run), Input::Start | Input::Wake | Input::Tick) => State::Up(run),
             (State::Up(run), Input::Stop | Input::Cancel) => self.ask(run, turn),
             (State::Up(run), Input::Kill) => self.kill(run, None, turn),
-            (State::Up(mut run), Input::News(Event::Closed { .. })) => {
+            (State::Up(mut run), Input::NoticeKind(Event::Closed { .. })) => {
                 run.closed = true;
                 State::Up(run)
             }
-            (State::Up(run), Input::News(Event::Exited { exit, left, .. })) => {
+            (State::Up(run), Input::NoticeKind(Event::Exited { exit, left, .. })) => {
                 let death = Death { exit, at: turn.now };
                 if left.is_empty() {
                     self.emptied(run, death, turn)
                 } else {
                     // Its group goes with it, while the dead leader still keeps the number from being used again.
                     turn.push(Output::Signal { run: run.id, signal: Signal::KILL });
-                    self.tell(&run, News::LeftBehind { pids: left.clone() }, turn);
+                    self.tell(&run, NoticeKind::LeftBehind { pids: left.clone() }, turn);
                     let orphans = Some((death, Look::soon(left, turn.now)));
                     self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)
                 }
             }
-            (state @ State::Up(_), Input::News(_)) => state,
+            (state @ State::Up(_), Input::NoticeKind(_)) => state,
 
             // Asked to end. Asking twice changes nothing: the deadline stays (PM-37).
             (State::Stopping { mut run, kill_at, orphans }, Input::Start) => {
@@ -239,13 +239,13 @@ impl<S: Clone> Child<S> {
                 }
                 State::Stopping { run, kill_at, orphans }
             }
-            (State::Stopping { mut run, kill_at, orphans }, Input::News(Event::Closed { .. })) => {
+            (State::Stopping { mut run, kill_at, orphans }, Input::NoticeKind(Event::Closed { .. })) => {
                 run.closed = true;
                 State::Stopping { run, kill_at, orphans }
             }
             (
                 State::Stopping { run, kill_at, orphans: None },
-                Input::News(Event::Exited { exit, left, .. }),
+                Input::NoticeKind(Event::Exited { exit, left, .. }),
             ) => {
                 let death = Death { exit, at: turn.now };
                 if left.is_empty() {
@@ -258,7 +258,7 @@ impl<S: Clone> Child<S> {
             }
             (
                 State::Stopping { run, kill_at, orphans: Some((death, mut look)) },
-                Input::News(Event::Group { left, .. }),
+                Input::NoticeKind(Event::Group { left, .. }),
             ) => {
                 if left.is_empty() {
                     self.emptied(run, death, turn)
@@ -267,7 +267,7 @@ impl<S: Clone> Child<S> {
                     State::Stopping { run, kill_at, orphans: Some((death, look)) }
                 }
             }
-            (state @ State::Stopping { .. }, Input::Wake | Input::News(_)) => state,
+            (state @ State::Stopping { .. }, Input::Wake | Input::NoticeKind(_)) => state,
 
             // Dead or killed.
             (State::Ending(mut ending), Input::Start) => {
@@ -280,15 +280,15 @@ impl<S: Clone> Child<S> {
             }
             (State::Ending(mut ending), Input::Tick) => {
                 if let Some(pids) = ending.tick(turn) {
-                    self.tell(&ending.run, News::Survived { pids }, turn);
+                    self.tell(&ending.run, NoticeKind::Survived { pids }, turn);
                 }
                 self.ending(ending, turn)
             }
-            (State::Ending(mut ending), Input::News(Event::Closed { .. })) => {
+            (State::Ending(mut ending), Input::NoticeKind(Event::Closed { .. })) => {
                 ending.run.closed = true;
                 self.ending(ending, turn)
             }
-            (State::Ending(mut ending), Input::News(Event::Exited { exit, left, .. }))
+            (State::Ending(mut ending), Input::NoticeKind(Event::Exited { exit, left, .. }))
                 if ending.death.is_none() =>
             {
                 ending.death = Some(Death { exit, at: turn.now });
@@ -296,7 +296,7 @@ impl<S: Clone> Child<S> {
                 ending.look = (!left.is_empty()).then(|| Look::soon(left, turn.now));
                 self.ending(ending, turn)
             }
-            (State::Ending(mut ending), Input::News(Event::Group { left, .. })) => {
+            (State::Ending(mut ending), Input::NoticeKind(Event::Group { left, .. })) => {
                 if left.is_empty() {
                     ending.look = None;
                 } else if let Some(look) = &mut ending.look {
@@ -306,10 +306,10 @@ impl<S: Clone> Child<S> {
                 }
                 self.ending(ending, turn)
             }
-            (state @ State::Ending(_), Input::Wake | Input::News(_)) => state,
+            (state @ State::Ending(_), Input::Wake | Input::NoticeKind(_)) => state,
 
             // News of a run, and no run: the machine has sorted these out before.
-            (state @ (State::Down | State::Waiting { .. }), Input::News(_)) => state,
+            (state @ (State::Down | State::Waiting { .. }), Input::NoticeKind(_)) => state,
         };
     }
 
@@ -351,8 +351,8 @@ impl<S: Clone> Child<S> {
         self.definition.policy.leak_timeout
     }
 
-    fn tell(&self, run: &Run, news: News, turn: &mut Turn<'_, S>) {
-        turn.tell(self.name.clone(), run.id, news);
+    fn tell(&self, run: &Run, kind: NoticeKind, turn: &mut Turn<'_, S>) {
+        turn.tell(self.name.clone(), run.id, kind);
     }
 
     fn spawn(&mut self, turn: &mut Turn<'_, S>) -> State {
@@ -368,7 +368,7 @@ impl<S: Clone> Child<S> {
         run.asked = true;
         turn.push(Output::Signal { run: run.id, signal });
         turn.push(Output::Signal { run: run.id, signal: Signal::CONT });
-        self.tell(&run, News::Stopping { signal, kill_time: policy.kill_time }, turn);
+        self.tell(&run, NoticeKind::Stopping { signal, kill_time: policy.kill_time }, turn);
         State::Stopping { run, kill_at: turn.now + policy.kill_time, orphans: None }
     }
 
@@ -376,7 +376,7 @@ impl<S: Clone> Child<S> {
     fn kill(&mut self, mut run: Run, orphans: Option<(Death, Look)>, turn: &mut Turn<'_, S>) -> State {
         run.asked = true;
         turn.push(Output::Signal { run: run.id, signal: Signal::KILL });
-        self.tell(&run, News::Killed, turn);
+        self.tell(&run, NoticeKind::Killed, turn);
         let orphans = orphans.map(|(death, look)| (death, Look::soon(look.left, turn.now)));
         self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)
     }
@@ -396,21 +396,21 @@ impl<S: Clone> Child<S> {
         let instant = lived < self.definition.policy.threshold;
         if !run.closed {
             let daemonized = death.exit.is_success() && instant && !run.asked;
-            self.tell(&run, News::Leaked { daemonized }, turn);
+            self.tell(&run, NoticeKind::Leaked { daemonized }, turn);
         }
         turn.push(Output::Reap { run: run.id });
-        self.tell(&run, News::Exited { exit: death.exit, lived, asked: run.asked }, turn);
+        self.tell(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked }, turn);
         if !run.disowned {
-            self.last = Some(Last::Exited(death.exit));
+            self.last = Some(LastRun::Exited(death.exit));
         }
         self.settle(&run, instant, death.at, turn)
     }
 
     /// A start that failed counts as an instant death (PM-19).
     fn failed(&mut self, run: Run, error: SpawnError, turn: &mut Turn<'_, S>) -> State {
-        self.tell(&run, News::SpawnFailed { error: error.clone() }, turn);
+        self.tell(&run, NoticeKind::SpawnFailed { error: error.clone() }, turn);
         if !run.disowned {
-            self.last = Some(Last::SpawnFailed(error));
+            self.last = Some(LastRun::SpawnFailed(error));
         }
         self.settle(&run, true, turn.now, turn)
     }
@@ -433,7 +433,7 @@ impl<S: Clone> Child<S> {
             return State::Down;
         }
         let until = at + delay;
-        self.tell(run, News::Restarting { delay, at: until }, turn);
+        self.tell(run, NoticeKind::Restarting { delay, at: until }, turn);
         State::Waiting { until }
     }
 }

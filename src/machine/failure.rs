@@ -7,19 +7,19 @@ use std::sync::Arc;
 /// Why a process could not be started. Nothing of it is left when this is returned: no process, no descriptor.
 #[derive(Clone, Debug)]
 pub struct SpawnError {
-    step: Step,
+    step: SpawnStep,
     subject: String,
     source: Arc<io::Error>,
 }
 
 impl SpawnError {
     /// A failure at `step` on `subject`: the path, name or number that the step was about.
-    pub fn new(step: Step, subject: impl Into<String>, source: io::Error) -> Self {
+    pub fn new(step: SpawnStep, subject: impl Into<String>, source: io::Error) -> Self {
         Self { step, subject: subject.into(), source: Arc::new(source) }
     }
 
     /// The step of the start that failed.
-    pub fn step(&self) -> Step {
+    pub fn step(&self) -> SpawnStep {
         self.step
     }
 
@@ -46,19 +46,19 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, subject, source } = self;
         match step {
-            Step::Find => write!(f, "cannot find the program {subject}"),
-            Step::Chdir => write!(f, "cannot enter the working directory {subject}"),
-            Step::Stdin => write!(f, "cannot open {subject} for the standard input"),
-            Step::Pipe => write!(f, "cannot make the pipes for its output"),
-            Step::Fork => write!(f, "cannot create a process for {subject}"),
-            Step::Descriptor => write!(f, "cannot give it descriptor {subject}"),
-            Step::Guard => write!(f, "cannot register {subject} with the guardian"),
-            Step::Group => write!(f, "cannot give it a process group of its own"),
-            Step::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
-            Step::Setgid => write!(f, "cannot switch to group {subject}"),
-            Step::Setuid => write!(f, "cannot switch to user {subject}"),
-            Step::Exec => write!(f, "cannot execute {subject}"),
-            Step::Watch => write!(f, "cannot watch the new process {subject}"),
+            SpawnStep::Find => write!(f, "cannot find the program {subject}"),
+            SpawnStep::Chdir => write!(f, "cannot enter the working directory {subject}"),
+            SpawnStep::Stdin => write!(f, "cannot open {subject} for the standard input"),
+            SpawnStep::Pipe => write!(f, "cannot make the pipes for its output"),
+            SpawnStep::Fork => write!(f, "cannot create a process for {subject}"),
+            SpawnStep::Descriptor => write!(f, "cannot give it descriptor {subject}"),
+            SpawnStep::Guard => write!(f, "cannot register {subject} with the guardian"),
+            SpawnStep::Group => write!(f, "cannot give it a process group of its own"),
+            SpawnStep::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
+            SpawnStep::Setgid => write!(f, "cannot switch to group {subject}"),
+            SpawnStep::Setuid => write!(f, "cannot switch to user {subject}"),
+            SpawnStep::Exec => write!(f, "cannot execute {subject}"),
+            SpawnStep::Watch => write!(f, "cannot watch the new process {subject}"),
         }?;
         write!(f, ": {source}")
     }
@@ -73,7 +73,7 @@ impl std::error::Error for SpawnError {
 /// The steps of a start, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Step {
+pub enum SpawnStep {
     /// Look the program up, in PATH if its name has no slash.
     Find,
     /// Open the working directory.

@@ -20,7 +20,7 @@ impl RunId {
         Self { number, slot }
     }
 
-    /// A run that no monitor started: for a [`LoggingProtocol`](crate::LoggingProtocol) of your own, or to test a
+    /// A run that no monitor started: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your own, or to test a
     /// [`Sink`](crate::Sink). No monitor knows it.
     pub fn unmanaged(number: u64) -> Self {
         Self { number, slot: u32::MAX }

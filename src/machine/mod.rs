@@ -6,24 +6,30 @@
 //! changes nothing.
 
 mod child;
-mod failure;
-mod message;
-mod name;
-mod notice;
-mod policy;
+pub(crate) mod failure;
+pub(crate) mod message;
+pub(crate) mod name;
+pub(crate) mod notice;
+pub(crate) mod policy;
 mod run;
 mod set;
-mod signal;
-mod status;
+pub(crate) mod signal;
+pub(crate) mod status;
 mod turn;
 
-pub use failure::{SpawnError, Step};
-pub use message::{Event, Exit, Output, RunId, Stream};
-pub use name::{Name, NameError};
+pub(crate) use failure::SpawnError;
+pub use failure::SpawnStep;
+pub(crate) use message::Exit;
+pub use message::{Event, Output, RunId, Stream};
+pub(crate) use name::Name;
+pub use name::NameError;
+pub(crate) use notice::Notice;
+pub use notice::NoticeKind;
 pub(crate) use notice::Pids;
-pub use notice::{News, Notice};
-pub use policy::{Policy, PolicyError, PolicyProblem, seconds};
-pub use run::KILL_GRACE;
+pub(crate) use policy::Policy;
+pub use policy::{PolicyError, PolicyProblem};
 pub use set::{Definition, DuplicateName, Machine, UnknownName};
-pub use signal::{Signal, SignalError};
-pub use status::{Last, Phase, Status};
+pub(crate) use signal::Signal;
+pub use signal::SignalError;
+pub use status::LastRun;
+pub(crate) use status::{Phase, Status};

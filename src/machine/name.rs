@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// let name: Name = "web-1".parse()?;
 /// assert_eq!(&*name, "web-1");
 /// assert!("web 1".parse::<Name>().is_err());
-/// # Ok::<(), childminder::NameError>(())
+/// # Ok::<(), childminder::machine::NameError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);

@@ -17,13 +17,13 @@ pub struct Notice {
     /// In which run of it.
     pub run: RunId,
     /// What.
-    pub news: News,
+    pub kind: NoticeKind,
 }
 
 /// What happened to a run (PM-31).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum News {
+pub enum NoticeKind {
     /// The program runs.
     Started {
         /// Its process id.
@@ -87,12 +87,12 @@ pub enum News {
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at: _, name, run, news } = self;
-        write!(f, "{name}{run} {news}")
+        let Self { at: _, name, run, kind } = self;
+        write!(f, "{name}{run} {kind}")
     }
 }
 
-impl fmt::Display for News {
+impl fmt::Display for NoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Started { pid } => write!(f, "started, pid {pid}"),

@@ -51,6 +51,9 @@ impl Policy {
     /// The longest duration any field may have: a hundred years. So no deadline can overflow a clock (F-67).
     pub const LONGEST: Duration = BackoffPolicy::LONGEST;
 
+    /// How long a process may outlive KILL before the stop is reported as failed: 2 s.
+    pub const KILL_GRACE: Duration = Duration::from_secs(2);
+
     /// Twisted's four numbers, in seconds, with the default `leak_timeout`.
     ///
     /// # Errors
@@ -71,14 +74,32 @@ impl Policy {
         max_restart_delay: f64,
     ) -> Result<Self, PolicyError> {
         let policy = Self {
-            threshold: seconds("threshold", threshold)?,
-            kill_time: seconds("kill_time", kill_time)?,
-            min_restart_delay: seconds("min_restart_delay", min_restart_delay)?,
-            max_restart_delay: seconds("max_restart_delay", max_restart_delay)?,
+            threshold: Self::parse_seconds("threshold", threshold)?,
+            kill_time: Self::parse_seconds("kill_time", kill_time)?,
+            min_restart_delay: Self::parse_seconds("min_restart_delay", min_restart_delay)?,
+            max_restart_delay: Self::parse_seconds("max_restart_delay", max_restart_delay)?,
             ..Self::default()
         };
         policy.check()?;
         Ok(policy)
+    }
+
+    /// Converts a number of seconds to a duration.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] that names `field` if the number is NaN, negative, or above [`Policy::LONGEST`].
+    pub fn parse_seconds(field: &'static str, seconds: f64) -> Result<Duration, PolicyError> {
+        let problem = if seconds.is_nan() {
+            PolicyProblem::NotANumber
+        } else if seconds < 0.0 {
+            PolicyProblem::Negative
+        } else if seconds > Self::LONGEST.as_secs_f64() {
+            PolicyProblem::TooLong
+        } else {
+            return Ok(Duration::from_secs_f64(seconds));
+        };
+        Err(PolicyError { field, problem })
     }
 
     /// Tells whether the fields make sense together. Every `add_process` asks this.
@@ -126,24 +147,6 @@ impl Policy {
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::new(self.min_restart_delay, self.max_restart_delay)
     }
-}
-
-/// A number of seconds as a duration, or why it is none.
-///
-/// # Errors
-///
-/// [`PolicyError`] with `field` in it when the number is NaN, negative, or beyond [`Policy::LONGEST`].
-pub fn seconds(field: &'static str, seconds: f64) -> Result<Duration, PolicyError> {
-    let problem = if seconds.is_nan() {
-        PolicyProblem::NotANumber
-    } else if seconds < 0.0 {
-        PolicyProblem::Negative
-    } else if seconds > Policy::LONGEST.as_secs_f64() {
-        PolicyProblem::TooLong
-    } else {
-        return Ok(Duration::from_secs_f64(seconds));
-    };
-    Err(PolicyError { field, problem })
 }
 
 /// Why a [`Policy`] is not valid.

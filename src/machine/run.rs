@@ -3,11 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::turn::Turn;
-use super::{Exit, Output, RunId};
-
-/// How long KILL may take before the survivors are named: two seconds. Nothing but a process that is stuck in the
-/// kernel needs it.
-pub const KILL_GRACE: Duration = Duration::from_secs(2);
+use super::{Exit, Output, Policy, RunId};
 
 /// A run, from the order to start it to its end.
 #[derive(Debug)]
@@ -89,7 +85,7 @@ impl Ending {
     ) -> Self {
         let (death, look) = orphans.unzip();
         let close_at = death.map(|_| now + leak_timeout);
-        Self { run, death, look, close_at, give_up_at: Some(now + KILL_GRACE) }
+        Self { run, death, look, close_at, give_up_at: Some(now + Policy::KILL_GRACE) }
     }
 
     /// The process is dead and its group empty.
@@ -102,7 +98,7 @@ impl Ending {
         self.death.is_none() || self.look.is_some()
     }
 
-    /// Whether they have outlived KILL for longer than [`KILL_GRACE`].
+    /// Whether they have outlived KILL for longer than [`Policy::KILL_GRACE`].
     pub(super) fn is_unkillable(&self) -> bool {
         self.has_survivors() && self.give_up_at.is_none()
     }

@@ -42,7 +42,7 @@ impl<S> Definition<S> {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use childminder::{Definition, Event, Machine, Output};
+/// use childminder::machine::{Definition, Event, Machine, Output};
 ///
 /// let mut now = Instant::now(); // the only clock is yours
 /// let mut machine = Machine::new();
@@ -235,7 +235,7 @@ impl<S: Clone> Machine<S> {
         let run = event.run();
         let child = self.children.get(run.slot()).and_then(Option::as_ref);
         if child.and_then(Child::run) == Some(run) {
-            self.drive(run.slot(), Input::News(event), now);
+            self.drive(run.slot(), Input::NoticeKind(event), now);
         }
     }
 

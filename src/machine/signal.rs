@@ -10,7 +10,7 @@ use std::str::FromStr;
 ///
 /// assert_eq!(Signal::TERM.to_string(), "TERM");
 /// assert_eq!("SIGUSR1".parse::<Signal>()?, Signal::USR1);
-/// # Ok::<(), childminder::SignalError>(())
+/// # Ok::<(), childminder::machine::SignalError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(i32);

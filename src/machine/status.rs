@@ -24,7 +24,7 @@ pub struct Status {
     /// How often it has been started again since it was added.
     pub restarts: u64,
     /// How its last run ended.
-    pub last: Option<Last>,
+    pub last: Option<LastRun>,
     /// How long it will wait after the next instant death.
     pub delay: Duration,
     /// When it will be started, if it is waiting for that.
@@ -71,14 +71,14 @@ impl fmt::Display for Phase {
 /// How a run ended.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Last {
+pub enum LastRun {
     /// The process ran, and ended like this.
     Exited(Exit),
     /// It never ran.
     SpawnFailed(SpawnError),
 }
 
-impl fmt::Display for Last {
+impl fmt::Display for LastRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(exit) => write!(f, "exited with {exit}"),

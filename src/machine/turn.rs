@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Name, News, Notice, Output, RunId};
+use super::{Name, Notice, NoticeKind, Output, RunId};
 
 /// What a process needs to know of the machine it is in while something happens to it.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl<S> Turn<'_, S> {
         self.out.push_back(output);
     }
 
-    pub(super) fn tell(&mut self, name: Name, run: RunId, news: News) {
-        self.push(Output::Notice(Notice { at: self.now, name, run, news }));
+    pub(super) fn tell(&mut self, name: Name, run: RunId, kind: NoticeKind) {
+        self.push(Output::Notice(Notice { at: self.now, name, run, kind }));
     }
 }

@@ -5,31 +5,32 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use super::driver::Driver;
+use super::ProcessMonitor;
+use super::driver::MonitorDriver;
+use super::handle::Guard;
 use super::shared::Shared;
-use super::{Guard, ProcessMonitor};
 use crate::fence::survives;
 use crate::host::Host;
-use crate::machine::{News, Notice, Policy, PolicyError};
-use crate::output::{LogSink, MAX_LINE, Relay, Sink, Tail, TestOutput};
+use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
+use crate::output::{LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]
-pub struct Builder {
+pub struct MonitorBuilder {
     policy: Policy,
     sinks: Vec<Box<dyn Sink>>,
-    tail: Option<Tail>,
+    tail: Option<TailSink>,
     max_line: usize,
     inline: bool,
 }
 
-impl Default for Builder {
+impl Default for MonitorBuilder {
     fn default() -> Self {
         Self { policy: Policy::default(), sinks: Vec::new(), tail: None, max_line: MAX_LINE, inline: false }
     }
 }
 
-impl Builder {
+impl MonitorBuilder {
     /// Sets the policy for all processes that bring none of their own. Default: [`Policy::default`].
     ///
     /// # Errors
@@ -49,7 +50,7 @@ impl Builder {
 
     /// Keeps the last `lines` lines of each process in memory, for [`ProcessMonitor::tail`]. Default: none.
     pub fn tail(mut self, lines: usize) -> Self {
-        self.tail = Some(Tail::new(lines));
+        self.tail = Some(TailSink::new(lines));
         self
     }
 
@@ -61,7 +62,7 @@ impl Builder {
 
     /// Calls the sinks and the logger on the driver's thread instead of one of their own. That saves the way to another
     /// thread, some 50 µs for a line that comes alone; in return whatever blocks them blocks restarts and kills, too. For
-    /// those who know that nothing does: a [`Tail`], a regular file. Default: no.
+    /// those who know that nothing does: a [`TailSink`], a regular file. Default: no.
     pub fn inline(mut self) -> Self {
         self.inline = true;
         self
@@ -69,11 +70,11 @@ impl Builder {
 
     /// Adds the sink for whatever runs in a test: the logger if there is one, else the output of the test.
     pub(crate) fn for_tests(self) -> Self {
-        if log::max_level() == log::LevelFilter::Off { self.sink(TestOutput) } else { self.sink(LogSink) }
+        if log::max_level() == log::LevelFilter::Off { self.sink(TestOutputSink) } else { self.sink(LogSink) }
     }
 
     /// A handle, and the driver that does the work: run it on an executor of your choice.
-    pub fn build(self, host: impl Host) -> (ProcessMonitor, Driver) {
+    pub fn build(self, host: impl Host) -> (ProcessMonitor, MonitorDriver) {
         let (shared, driver) = self.parts(Arc::new(host));
         (ProcessMonitor(Arc::new(Guard { shared, thread: None })), driver)
     }
@@ -91,7 +92,7 @@ impl Builder {
         Ok(ProcessMonitor(Arc::new(Guard { shared, thread: Some(thread) })))
     }
 
-    fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, Driver) {
+    fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, MonitorDriver) {
         if self.sinks.is_empty() {
             self.sinks.push(Box::new(LogSink));
         }
@@ -111,12 +112,12 @@ impl Builder {
             }
         };
         let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);
-        let driver = Driver::new(shared.clone(), relay);
+        let driver = MonitorDriver::new(shared.clone(), relay);
         (shared, driver)
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for MonitorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("policy", &self.policy)
@@ -130,12 +131,16 @@ impl fmt::Debug for Builder {
 
 /// A notice as a log record (PM-31).
 fn record(notice: &Notice) {
-    let level = match notice.news {
-        News::Started { .. } | News::Stopping { .. } | News::Restarting { .. } => log::Level::Info,
-        News::Exited { asked: true, .. } => log::Level::Info,
-        News::Exited { asked: false, .. } | News::Killed => log::Level::Warn,
-        News::LeftBehind { .. } | News::Leaked { .. } => log::Level::Warn,
-        News::SpawnFailed { .. } | News::SignalFailed { .. } | News::Survived { .. } => log::Level::Error,
+    let level = match notice.kind {
+        NoticeKind::Started { .. } | NoticeKind::Stopping { .. } | NoticeKind::Restarting { .. } => {
+            log::Level::Info
+        }
+        NoticeKind::Exited { asked: true, .. } => log::Level::Info,
+        NoticeKind::Exited { asked: false, .. } | NoticeKind::Killed => log::Level::Warn,
+        NoticeKind::LeftBehind { .. } | NoticeKind::Leaked { .. } => log::Level::Warn,
+        NoticeKind::SpawnFailed { .. } | NoticeKind::SignalFailed { .. } | NoticeKind::Survived { .. } => {
+            log::Level::Error
+        }
     };
     log::log!(
         target: "childminder::monitor", level, name = &*notice.name, run = notice.run.number(); "{notice}"

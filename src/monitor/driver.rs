@@ -11,7 +11,7 @@ use super::shared::{Life, Shared};
 use super::ticket::Survivor;
 use super::wakeups::{Call, Source, Wakeups};
 use crate::host::{Alarm, Spec};
-use crate::machine::{Event, Name, News, Notice, Output, RunId, Signal};
+use crate::machine::{Event, Name, Notice, NoticeKind, Output, RunId, Signal};
 use crate::output::Relay;
 
 /// How many processes one round may start. Starts are the slowest thing a driver does; a kill must not wait for a
@@ -30,7 +30,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(1);
 /// It ends when the last handle is gone and every process is stopped. Dropping it earlier kills them all.
 #[must_use = "nothing is started before the driver is run"]
 #[derive(Debug)]
-pub struct Driver {
+pub struct MonitorDriver {
     shared: Arc<Shared>,
     wakeups: Arc<Wakeups>,
     live: HashMap<RunId, Live>,
@@ -44,7 +44,7 @@ pub struct Driver {
     stalled: Vec<Arc<Call>>,
 }
 
-impl Driver {
+impl MonitorDriver {
     pub(super) fn new(shared: Arc<Shared>, relay: Relay) -> Self {
         Self {
             shared,
@@ -59,7 +59,7 @@ impl Driver {
     }
 }
 
-impl Future for Driver {
+impl Future for MonitorDriver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -79,7 +79,7 @@ impl Future for Driver {
     }
 }
 
-impl Driver {
+impl MonitorDriver {
     /// Does what the machine wants done.
     fn carry_out(&mut self) -> bool {
         let mut busy = false;
@@ -132,13 +132,13 @@ impl Driver {
         if let Some(live) = self.live.get_mut(&run)
             && let Err(error) = live.process.signal(signal)
         {
-            let news = News::SignalFailed { signal, error: Arc::new(error) };
-            self.relay.tell(Notice { at: self.shared.host.now(), name: live.name.clone(), run, news });
+            let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
+            self.relay.tell(Notice { at: self.shared.host.now(), name: live.name.clone(), run, kind });
         }
     }
 
     fn tell(&mut self, notice: Notice) {
-        if let News::Survived { pids } = &notice.news {
+        if let NoticeKind::Survived { pids } = &notice.kind {
             let survivor = Survivor { name: notice.name.clone(), run: notice.run, pids: pids.clone() };
             self.shared.lock().tickets.survived(&survivor);
         }
@@ -208,7 +208,7 @@ impl Driver {
     }
 }
 
-impl Drop for Driver {
+impl Drop for MonitorDriver {
     /// Kills and reaps whatever is left, which is nothing if the driver came to its end.
     fn drop(&mut self) {
         for live in self.live.values_mut() {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::notices::Ears;
 use super::ticket::Tickets;
 use crate::host::{Host, Spec};
-use crate::machine::{Machine, News, Notice, Policy};
-use crate::output::Tail;
+use crate::machine::{Machine, Notice, NoticeKind, Policy};
+use crate::output::TailSink;
 
 /// Shared by all handles of a monitor and its driver.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     /// For processes that bring none.
     pub(super) policy: Policy,
     pub(super) ears: Ears,
-    pub(super) tail: Option<Tail>,
+    pub(super) tail: Option<TailSink>,
     core: Mutex<Core>,
 }
 
@@ -42,7 +42,7 @@ pub(super) enum Life {
 }
 
 impl Shared {
-    pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<Tail>) -> Self {
+    pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<TailSink>) -> Self {
         let core =
             Core { machine: Machine::new(), tickets: Tickets::default(), life: Life::Open, driver: None };
         Self { host, policy, ears: Ears::new(), tail, core: Mutex::new(core) }
@@ -77,7 +77,7 @@ impl Shared {
 
     /// The last lines of a process go with it when it was removed. Called with each notice, behind the run's output.
     pub(super) fn forget_tail(&self, notice: &Notice) {
-        if let (News::Exited { .. }, Some(tail)) = (&notice.news, &self.tail)
+        if let (NoticeKind::Exited { .. }, Some(tail)) = (&notice.kind, &self.tail)
             && self.lock().machine.status(&notice.name).is_none()
         {
             tail.forget(&notice.name);

@@ -13,7 +13,7 @@ use crate::machine::{Name, Pids, RunId};
 ///
 /// A ticket may be dropped: what was asked for goes on. Several tickets for the same run are fine.
 ///
-/// It resolves within the kill time and [`KILL_GRACE`](crate::KILL_GRACE) (and the leak timeout), however
+/// It resolves within the kill time and [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE) (and the leak timeout), however
 /// stubborn the processes are. Synchronous code calls [`wait`](Self::wait).
 #[derive(Debug)]
 pub struct Ticket(Arc<Mutex<Wait>>);
@@ -36,7 +36,7 @@ pub struct Survivor {
     pub pids: Vec<u32>,
 }
 
-/// A stop that could not be completed: KILL did not end these within [`KILL_GRACE`](crate::KILL_GRACE). They are still
+/// A stop that could not be completed: KILL did not end these within [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE). They are still
 /// minded, and have no successor before they are gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopError {

@@ -70,7 +70,7 @@ impl<'a> Batch<'a> {
 /// One line, or one piece of a line that was too long.
 ///
 /// ```
-/// use childminder::Line;
+/// use childminder::output::Line;
 ///
 /// let line = |bytes| Line { bytes, continued: false };
 /// assert_eq!(line("grüße\t1".as_bytes()).text(), "grüße\t1");

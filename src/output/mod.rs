@@ -10,7 +10,7 @@
 //! sink gets all lines of a read at once, so that it can write them at once. Only the beginning of a line whose end
 //! has not come yet is copied and kept. A silent child costs nothing here.
 //!
-//! Lines that say when, how urgent and by whom are taken apart by a [`Pattern`]; [`Records`] hands what it finds to the
+//! Lines that say when, how urgent and by whom are taken apart by a [`LogFormat`]; [`LogFormatSink`] hands what it finds to the
 //! `log` crate.
 //!
 //! Three rules hold whatever a child prints and whatever a sink does.
@@ -24,34 +24,27 @@
 
 mod batch;
 mod callback;
-mod date;
-mod format;
-mod level;
 mod lines;
-mod logger;
+#[cfg(feature = "log-format")]
+pub mod log_format;
+pub(crate) mod logger;
 mod outlet;
-mod pattern;
 mod protocol;
 mod queue;
-mod records;
 mod relay;
-mod sink;
+pub(crate) mod sink;
 mod tail;
 mod test_output;
 mod text;
 mod writer;
 
 pub use batch::{Batch, Line};
-pub use callback::Callback;
-pub use date::Zone;
-pub use format::{PatternError, PatternProblem};
+pub use callback::CallbackSink;
 pub(crate) use lines::MAX_LINE;
-pub use logger::LogSink;
-pub use pattern::{Pattern, Record};
+pub(crate) use logger::LogSink;
 pub use protocol::LoggingProtocol;
-pub use records::Records;
 pub(crate) use relay::Relay;
-pub use sink::Sink;
-pub use tail::Tail;
-pub use test_output::TestOutput;
+pub(crate) use sink::Sink;
+pub use tail::TailSink;
+pub use test_output::TestOutputSink;
 pub use writer::{WriterHealth, WriterSink};

@@ -11,7 +11,8 @@ use crate::machine::{Name, RunId, Stream};
 /// LP-9).
 ///
 /// ```
-/// use childminder::{LoggingProtocol, RunId, Stream, WriterSink};
+/// use childminder::machine::{RunId, Stream};
+/// use childminder::output::{LoggingProtocol, WriterSink};
 ///
 /// let mut sink = WriterSink::new(Vec::new());
 /// let mut protocol = LoggingProtocol::new("web".parse()?, RunId::unmanaged(1));
@@ -20,7 +21,7 @@ use crate::machine::{Name, RunId, Stream};
 /// protocol.data_received(Stream::Stdout, b"80\nbye", &mut sink);
 /// protocol.process_ended(&mut sink);
 /// assert_eq!(sink.into_inner(), b"[web] no certificate\n[web] listening on 8080\n[web] bye\n");
-/// # Ok::<(), childminder::NameError>(())
+/// # Ok::<(), childminder::machine::NameError>(())
 /// ```
 #[derive(Debug)]
 pub struct LoggingProtocol {

@@ -9,7 +9,9 @@ use super::Batch;
 /// dropped and never called again; the others go on (F-48).
 ///
 /// ```
-/// use childminder::{Batch, Sink, Stream};
+/// use childminder::Sink;
+/// use childminder::machine::Stream;
+/// use childminder::output::Batch;
 ///
 /// /// Counts the lines on the error stream.
 /// struct Complaints(usize);

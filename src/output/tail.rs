@@ -12,16 +12,17 @@ use crate::machine::Name;
 /// go into one tail.
 ///
 /// ```
-/// use childminder::{LoggingProtocol, RunId, Stream, Tail};
+/// use childminder::machine::{RunId, Stream};
+/// use childminder::output::{LoggingProtocol, TailSink};
 ///
-/// let tail = Tail::new(2);
+/// let tail = TailSink::new(2);
 /// let mut protocol = LoggingProtocol::new("web".parse()?, RunId::unmanaged(1));
 /// protocol.data_received(Stream::Stdout, b"one\ntwo\nthree\n", &mut tail.clone());
 /// assert_eq!(tail.last("web", 10), ["two", "three"]);
-/// # Ok::<(), childminder::NameError>(())
+/// # Ok::<(), childminder::machine::NameError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Tail {
+pub struct TailSink {
     most_lines: usize,
     most_bytes: usize,
     tails: Arc<Mutex<HashMap<Name, Lines>>>,
@@ -33,7 +34,7 @@ struct Lines {
     bytes: usize,
 }
 
-impl Tail {
+impl TailSink {
     /// Keeps at most so many lines of each process, and at most 64 KiB of them.
     pub fn new(lines: usize) -> Self {
         Self { most_lines: lines, most_bytes: 64 * 1024, tails: Arc::default() }
@@ -67,7 +68,7 @@ impl Tail {
     }
 }
 
-impl Sink for Tail {
+impl Sink for TailSink {
     fn lines(&mut self, batch: &Batch<'_>) {
         // Of a large batch only the end will be kept: do not make text of the rest.
         let passed = batch.lines().count().saturating_sub(self.most_lines);

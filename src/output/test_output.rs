@@ -15,15 +15,16 @@ use super::{Batch, Sink};
 /// every one that panics, and goes on.
 ///
 /// ```
-/// use childminder::{ProcessMonitor, System, TestOutput};
+/// use childminder::output::TestOutputSink;
+/// use childminder::{ProcessMonitor, System};
 ///
-/// let monitor = ProcessMonitor::builder().sink(TestOutput).background(System::new())?;
+/// let monitor = ProcessMonitor::builder().sink(TestOutputSink).background(System::new())?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TestOutput;
+pub struct TestOutputSink;
 
-impl Sink for TestOutput {
+impl Sink for TestOutputSink {
     fn lines(&mut self, batch: &Batch<'_>) {
         let mut lines = Vec::new();
         batch.render(&mut lines);

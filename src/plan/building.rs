@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
+use super::builder::{Plan, StepMut};
 use super::error::{PlanError, PlanProblem, PlanStory};
 use super::mistake::PlanMistake;
-use super::planned::Planned;
+use super::planned::ProcessRef;
 use super::script::{Op, Role, Step};
-use super::{Plan, Recorded};
 use crate::host::{Spec, Stdin};
 use crate::machine::{Name, Policy};
 
 impl Plan {
-    pub(super) fn record(&mut self, op: Op) -> Recorded<'_> {
+    pub(super) fn record(&mut self, op: Op) -> StepMut<'_> {
         self.script.steps.push(Step { op, timeout: None });
-        Recorded { plan: self }
+        StepMut { plan: self }
     }
 
     /// A step that expects the ends of processes.
-    pub(super) fn ending(&mut self, op: Op) -> Result<Recorded<'_>, PlanError> {
-        let ends: Vec<Planned> = match &op {
+    pub(super) fn ending(&mut self, op: Op) -> Result<StepMut<'_>, PlanError> {
+        let ends: Vec<ProcessRef> = match &op {
             Op::Wait(ends) => ends.iter().map(|(process, _)| *process).collect(),
             Op::Kill { process, .. } => vec![*process],
             _ => unreachable!("no other step ends a process"),
         };
-        let twice = |(i, process): (usize, &Planned)| ends[..i].contains(process).then_some(*process);
+        let twice = |(i, process): (usize, &ProcessRef)| ends[..i].contains(process).then_some(*process);
         let mut check = ends.iter().try_for_each(|process| self.check(*process));
         if check.is_ok() {
             check = match (ends.is_empty(), ends.iter().enumerate().find_map(twice)) {
@@ -46,7 +46,7 @@ impl Plan {
     }
 
     /// Whether something can still be done with the process.
-    pub(super) fn check(&self, process: Planned) -> Result<(), PlanMistake> {
+    pub(super) fn check(&self, process: ProcessRef) -> Result<(), PlanMistake> {
         let role = self.known(process).ok_or(PlanMistake::AnotherPlan)?;
         match role.ended_by {
             Some(step) => Err(PlanMistake::EndedBefore { process: role.name.clone(), step: step + 1 }),
@@ -55,7 +55,7 @@ impl Plan {
     }
 
     /// A step about the standard input of a process, which is a pipe from now on.
-    pub(super) fn use_input(&mut self, process: Planned, text: String) -> Result<(), PlanError> {
+    pub(super) fn use_input(&mut self, process: ProcessRef, text: String) -> Result<(), PlanError> {
         let check = self.check(process).and_then(|()| {
             let role = self.script.role(process);
             let process = role.name.clone();
@@ -71,7 +71,7 @@ impl Plan {
     }
 
     /// Looks the command up, and adds the process to the cast.
-    pub(super) fn cast(&mut self, name: Name, spec: Spec, step: &str) -> Result<Planned, PlanError> {
+    pub(super) fn cast(&mut self, name: Name, spec: Spec, step: &str) -> Result<ProcessRef, PlanError> {
         spec.check().map_err(|error| self.mistake(Some(step.to_owned()), PlanMistake::Spec(error)))?;
         let program = self
             .host
@@ -85,7 +85,7 @@ impl Plan {
             closed_by: None,
             ended_by: None,
         });
-        Ok(Planned::new(self.id, self.script.cast.len() - 1))
+        Ok(ProcessRef::new(self.id, self.script.cast.len() - 1))
     }
 
     pub(super) fn is_taken(&self, name: &Name) -> bool {
@@ -107,12 +107,12 @@ impl Plan {
     }
 
     /// What it is called in the text of a step, also if nobody here knows its name.
-    pub(super) fn called(&self, process: Planned) -> &str {
+    pub(super) fn called(&self, process: ProcessRef) -> &str {
         self.known(process).map_or("a process of another plan", |role| &role.name)
     }
 
     /// The text of a step that expects the ends of these.
-    fn text(&self, step: &Step, ends: &[Planned]) -> String {
+    fn text(&self, step: &Step, ends: &[ProcessRef]) -> String {
         match (&step.op, ends.iter().all(|process| self.known(*process).is_some())) {
             (_, true) => self.script.text(step),
             (Op::Kill { .. }, false) => "kill a process of another plan".to_owned(),
@@ -121,7 +121,7 @@ impl Plan {
     }
 
     /// `None`: it is of another plan, or of a clone of this one that has gone its own way.
-    pub(super) fn known(&self, process: Planned) -> Option<&Role> {
+    pub(super) fn known(&self, process: ProcessRef) -> Option<&Role> {
         self.script.cast.get(process.index()).filter(|_| process.plan() == self.id)
     }
 

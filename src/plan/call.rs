@@ -11,7 +11,7 @@ use super::error::StepFailure;
 use crate::fence::{Contained, contain};
 
 /// What a [`call`](super::Plan::call) may return: nothing, or whether it went well.
-pub trait Outcome {
+pub trait IntoStepResult {
     /// The error, if it is one.
     ///
     /// # Errors
@@ -20,13 +20,13 @@ pub trait Outcome {
     fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
-impl Outcome for () {
+impl IntoStepResult for () {
     fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         Ok(())
     }
 }
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> Outcome for Result<(), E> {
+impl<E: Into<Box<dyn Error + Send + Sync>>> IntoStepResult for Result<(), E> {
     fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>> {
         self.map_err(Into::into)
     }
@@ -48,11 +48,11 @@ pub(super) enum Call {
 pub(super) type Calling = Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>;
 
 impl Call {
-    pub(super) fn blocking<R: Outcome>(call: impl Fn() -> R + Send + Sync + 'static) -> Self {
+    pub(super) fn blocking<R: IntoStepResult>(call: impl Fn() -> R + Send + Sync + 'static) -> Self {
         Self::Blocking(Arc::new(move || call().into_result()))
     }
 
-    pub(super) fn future<R: Outcome, F: Future<Output = R> + Send + 'static>(
+    pub(super) fn future<R: IntoStepResult, F: Future<Output = R> + Send + 'static>(
         call: impl Fn() -> F + Send + Sync + 'static,
     ) -> Self {
         Self::Future(Arc::new(move || {

@@ -19,14 +19,14 @@ use std::sync::Arc;
 use super::Plan;
 use super::error::{PlanError, PlanProblem, PlanStory};
 use super::mistake::PlanMistake;
-use super::not_survived::{CrashError, NotSurvived, VariableProblem};
-use super::planned::Planned;
+use super::not_survived::{CrashError, CrashFailure, VariableProblem};
+use super::planned::ProcessRef;
 use super::point::{After, Crash, CrashPoint};
 use super::report::Report;
 use super::reproduction::{Place, this_command};
-use super::run::Running;
+use super::run::RunFuture;
 use super::script::Script;
-use super::survived::Survived;
+use super::survived::CrashReport;
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::output::Line;
@@ -86,7 +86,7 @@ pub struct CrashPoints {
     host: Arc<dyn Host>,
     script: Script,
     /// `None`: it is of another plan.
-    process: Option<Planned>,
+    process: Option<ProcessRef>,
     after: After,
     only: Option<Only>,
 }
@@ -97,7 +97,7 @@ type Only = Box<dyn Fn(CrashPoint) -> bool + Send + Sync>;
 impl Plan {
     /// Runs the plan again and again, and has this process crash at each point at which it can: when a step begins, and
     /// when it has printed a line. See [`CrashPoints`].
-    pub fn crash_points(&self, process: Planned) -> CrashPoints {
+    pub fn crash_points(&self, process: ProcessRef) -> CrashPoints {
         CrashPoints {
             host: self.host.clone(),
             script: self.script.clone(),
@@ -128,7 +128,7 @@ impl CrashPoints {
     /// # Errors
     ///
     /// [`CrashError`]: the plan has failed after a crash, or without one; or there is no point.
-    pub fn run(self) -> Result<Survived, CrashError> {
+    pub fn run(self) -> Result<CrashReport, CrashError> {
         futures_lite::future::block_on(self.run_async())
     }
 
@@ -138,7 +138,7 @@ impl CrashPoints {
     /// # Errors
     ///
     /// As [`run`](Self::run).
-    pub fn run_async(self) -> impl Future<Output = Result<Survived, CrashError>> + Send {
+    pub fn run_async(self) -> impl Future<Output = Result<CrashReport, CrashError>> + Send {
         // The executor may poll it on a thread of its own, and that has another name.
         let (wanted, command) = (Place::wanted(), this_command());
         async move { Search::new(self, command)?.run(wanted).await }
@@ -159,7 +159,7 @@ impl fmt::Debug for CrashPoints {
 struct Search {
     host: Arc<dyn Host>,
     script: Script,
-    process: Planned,
+    process: ProcessRef,
     name: Name,
     after: After,
     only: Option<Only>,
@@ -169,7 +169,7 @@ struct Search {
 
 /// A run with a crash that did not fail.
 enum Trial {
-    Survived,
+    CrashReport,
     /// The process has not crashed.
     NotReached(Report),
 }
@@ -186,7 +186,7 @@ impl Search {
     }
 
     /// Runs what the variable asks for; everything, if it is not set.
-    async fn run(&self, wanted: Option<Result<Place, String>>) -> Result<Survived, CrashError> {
+    async fn run(&self, wanted: Option<Result<Place, String>>) -> Result<CrashReport, CrashError> {
         let place = match wanted {
             None => return self.all().await,
             Some(Ok(place)) => place,
@@ -208,7 +208,7 @@ impl Search {
         Ok(self.survived([]))
     }
 
-    async fn all(&self) -> Result<Survived, CrashError> {
+    async fn all(&self) -> Result<CrashReport, CrashError> {
         let report = self.running(None).await?;
         let mut points = CrashPoint::all_in(report.journal(), &self.name);
         points.retain(|point| self.only.as_ref().is_none_or(|wanted| wanted(*point)));
@@ -220,12 +220,12 @@ impl Search {
             let (number, all) = (i + 1, points.len());
             log::info!(target: TARGET, "crash point {number} of {all}: {}", self.place(*point));
             match self.try_often(*point).await {
-                Ok(Trial::Survived) => survived.points.push(*point),
+                Ok(Trial::CrashReport) => survived.points.push(*point),
                 Ok(Trial::NotReached(_)) => survived.not_reached.push(*point),
-                Err(CrashError::NotSurvived(story)) => {
+                Err(CrashError::CrashFailure(story)) => {
                     let (position, not_reached) = (Some((number, all)), survived.not_reached);
-                    let story = NotSurvived { position, not_reached, ..*story };
-                    return Err(CrashError::NotSurvived(Box::new(story)));
+                    let story = CrashFailure { position, not_reached, ..*story };
+                    return Err(CrashError::CrashFailure(Box::new(story)));
                 }
                 Err(error) => return Err(error),
             }
@@ -234,10 +234,10 @@ impl Search {
     }
 
     /// The one point that the variable asks for. Whether there is such a point is known when it was not reached.
-    async fn one(&self, place: &Place) -> Result<Survived, CrashError> {
+    async fn one(&self, place: &Place) -> Result<CrashReport, CrashError> {
         log::info!(target: TARGET, "this crash point only: {place}");
         let there_is = match self.try_often(place.point).await? {
-            Trial::Survived => return Ok(self.survived([place.point])),
+            Trial::CrashReport => return Ok(self.survived([place.point])),
             Trial::NotReached(report) => CrashPoint::all_in(report.journal(), &self.name),
         };
         let problem = if there_is.contains(&place.point) {
@@ -248,8 +248,8 @@ impl Search {
         Err(CrashError::Variable { value: place.to_string(), problem })
     }
 
-    fn survived<const N: usize>(&self, points: [CrashPoint; N]) -> Survived {
-        Survived {
+    fn survived<const N: usize>(&self, points: [CrashPoint; N]) -> CrashReport {
+        CrashReport {
             plan: self.script.name.clone(),
             process: self.name.clone(),
             points: points.into(),
@@ -264,7 +264,7 @@ impl Search {
         let mut trial = self.try_once(point).await?;
         for _ in 1..TRIES {
             match trial {
-                Trial::Survived => break,
+                Trial::CrashReport => break,
                 Trial::NotReached(_) => trial = self.try_once(point).await?,
             }
         }
@@ -273,14 +273,14 @@ impl Search {
 
     async fn try_once(&self, point: CrashPoint) -> Result<Trial, CrashError> {
         let error = match self.running(Some(point)).await {
-            Ok(report) if Crash::has_come(report.journal(), &self.name) => return Ok(Trial::Survived),
+            Ok(report) if Crash::has_come(report.journal(), &self.name) => return Ok(Trial::CrashReport),
             Ok(report) => return Ok(Trial::NotReached(report)),
             Err(error) => error,
         };
         if !Crash::has_come(&error.journal, &self.name) {
             return Err(CrashError::Unsteady { point, error });
         }
-        Err(CrashError::NotSurvived(Box::new(NotSurvived {
+        Err(CrashError::CrashFailure(Box::new(CrashFailure {
             plan: self.script.name.clone(),
             process: self.name.clone(),
             point,
@@ -293,9 +293,9 @@ impl Search {
         })))
     }
 
-    fn running(&self, point: Option<CrashPoint>) -> Running {
+    fn running(&self, point: Option<CrashPoint>) -> RunFuture {
         let crash = point.map(|point| Crash { process: self.process, point, after: self.after });
-        Running::new(self.host.clone(), self.script.clone(), crash)
+        RunFuture::new(self.host.clone(), self.script.clone(), crash)
     }
 
     fn place(&self, point: CrashPoint) -> Place {

@@ -13,7 +13,7 @@ use super::journal::Journal;
 use super::mistake::PlanMistake;
 use crate::machine::{Exit, Name, SpawnError, Stream};
 use crate::monitor::StopError;
-use crate::ready::Progress;
+use crate::ready::ConditionStatus;
 
 /// A plan that failed, or that could not be made. Nothing of it is left, unless
 /// [`survivors`](PlanStory::survivors) says so.
@@ -88,7 +88,7 @@ pub enum PlanProblem {
         /// The processes that it waited for.
         waiting_for: Vec<Name>,
         /// How far a [`wait_until`](super::Plan::wait_until) had come.
-        progress: Vec<Progress>,
+        progress: Vec<ConditionStatus>,
     },
     /// A step could not be carried out.
     StepFailed(StepFailure),

@@ -9,7 +9,8 @@ use crate::machine::{Exit, Signal};
 /// Exit codes, signals and what a process really ended with can be said as they are:
 ///
 /// ```
-/// use childminder::{Exit, Expected, Signal};
+/// use childminder::plan::Expected;
+/// use childminder::{Exit, Signal};
 ///
 /// assert_eq!(Expected::from(0), Expected::from(Exit::success()));
 /// assert!(Expected::from(Signal::TERM).is_met_by(Exit::Signal { signal: Signal::TERM, core: false }));

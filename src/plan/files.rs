@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::error::PlanProblem;
 use super::journal::Journal;
-use super::planned::Planned;
+use super::planned::ProcessRef;
 use crate::machine::{Name, Stream};
 use crate::output::Line;
 
@@ -58,7 +58,7 @@ impl Files {
     /// Appends to the log of a stream.
     pub(super) fn write(
         &mut self,
-        process: Planned,
+        process: ProcessRef,
         stream: Stream,
         bytes: &[u8],
     ) -> Result<(), PlanProblem> {

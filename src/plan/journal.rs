@@ -16,23 +16,23 @@ pub struct Journal {
     plan: String,
     steps: Vec<String>,
     processes: Vec<Name>,
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
 }
 
 /// One thing that happened, and when.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct JournalEntry {
     /// How long after the beginning of the run.
     pub at: Duration,
     /// What.
-    pub happened: Happened,
+    pub happened: JournalEvent,
 }
 
 /// What can happen in a run. Steps are counted from 1.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Happened {
+pub enum JournalEvent {
     /// A step began.
     StepBegan {
         /// Which one.
@@ -65,7 +65,7 @@ pub enum Happened {
         signal: Signal,
     },
     /// A process has printed something: all that came in one burst.
-    Printed {
+    OutputMatch {
         /// Which process.
         process: Name,
         /// On which of its streams.
@@ -133,19 +133,20 @@ impl Journal {
     }
 
     /// What happened, in order.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[JournalEntry] {
         &self.entries
     }
 
-    pub(super) fn push(&mut self, at: Duration, happened: Happened) {
-        self.entries.push(Entry { at, happened });
+    pub(super) fn push(&mut self, at: Duration, happened: JournalEvent) {
+        self.entries.push(JournalEntry { at, happened });
     }
 
     /// Output goes on in the burst before it, if nothing came in between: so a process that never stops printing does
     /// not fill the memory.
     pub(super) fn printed(&mut self, at: Duration, process: &Name, stream: Stream, bytes: u64, lines: u64) {
-        if let Some(Entry {
-            happened: Happened::Printed { process: last, stream: same, bytes: all, lines: count, until },
+        if let Some(JournalEntry {
+            happened:
+                JournalEvent::OutputMatch { process: last, stream: same, bytes: all, lines: count, until },
             ..
         }) = self.entries.last_mut()
             && last == process
@@ -158,6 +159,6 @@ impl Journal {
             return;
         }
         let process = process.clone();
-        self.push(at, Happened::Printed { process, stream, bytes, lines, until: at });
+        self.push(at, JournalEvent::OutputMatch { process, stream, bytes, lines, until: at });
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Entry, Happened, Journal};
+use super::{Journal, JournalEntry, JournalEvent};
 use crate::machine::{Exit, Name};
 
 impl Journal {
@@ -22,7 +22,7 @@ impl Journal {
     /// ```
     ///
     /// Each has `at_us`, the microseconds since the beginning of the run, and `event`, the kind of
-    /// [`Happened`] in snake case; the other fields have the names of its fields. An end is a `code`, or a `signal` with whether there
+    /// [`JournalEvent`] in snake case; the other fields have the names of its fields. An end is a `code`, or a `signal` with whether there
     /// was a `core`, or `"lost":true`. A failed start has the `error` as text, and the `os_error` if the system refused.
     pub fn to_jsonl(&self) -> String {
         let mut lines = String::new();
@@ -37,32 +37,34 @@ impl Journal {
     }
 }
 
-fn object(Entry { at, happened }: &Entry) -> Object {
+fn object(JournalEntry { at, happened }: &JournalEntry) -> Object {
     let event = |kind| Object::new("at_us", micros(*at)).with("event", kind);
     match happened {
-        Happened::StepBegan { step } => event("step_began").with("step", *step),
-        Happened::StepEnded { step } => event("step_ended").with("step", *step),
-        Happened::Started { process, pid } => event("started").with("process", &**process).with("pid", *pid),
-        Happened::NotStarted { process, error } => {
+        JournalEvent::StepBegan { step } => event("step_began").with("step", *step),
+        JournalEvent::StepEnded { step } => event("step_ended").with("step", *step),
+        JournalEvent::Started { process, pid } => {
+            event("started").with("process", &**process).with("pid", *pid)
+        }
+        JournalEvent::NotStarted { process, error } => {
             let object = event("not_started").with("process", &**process).with("error", error.to_string());
             match error.raw_os_error() {
                 Some(code) => object.with("os_error", code),
                 None => object,
             }
         }
-        Happened::Signalled { process, signal } => {
+        JournalEvent::Signalled { process, signal } => {
             event("signalled").with("process", &**process).with("signal", signal.to_string())
         }
-        Happened::Printed { process, stream, bytes, lines, until } => event("printed")
+        JournalEvent::OutputMatch { process, stream, bytes, lines, until } => event("printed")
             .with("process", &**process)
             .with("stream", stream.to_string())
             .with("bytes", *bytes)
             .with("lines", *lines)
             .with("until_us", micros(*until)),
-        Happened::Given { process, bytes } => {
+        JournalEvent::Given { process, bytes } => {
             event("given").with("process", &**process).with("bytes", *bytes)
         }
-        Happened::Exited { process, exit } => {
+        JournalEvent::Exited { process, exit } => {
             let object = event("exited").with("process", &**process);
             match exit {
                 Exit::Code(code) => object.with("code", *code),
@@ -72,9 +74,9 @@ fn object(Entry { at, happened }: &Entry) -> Object {
                 Exit::Lost => object.with("lost", true),
             }
         }
-        Happened::Gone { process } => event("gone").with("process", &**process),
-        Happened::Crashed { process } => event("crashed").with("process", &**process),
-        Happened::Failed { step, processes, reason } => event("failed")
+        JournalEvent::Gone { process } => event("gone").with("process", &**process),
+        JournalEvent::Crashed { process } => event("crashed").with("process", &**process),
+        JournalEvent::Failed { step, processes, reason } => event("failed")
             .with("step", *step)
             .with("processes", names(processes))
             .with("reason", reason.as_str()),
@@ -114,7 +116,7 @@ mod tests {
     use std::io;
 
     use super::*;
-    use crate::machine::{Signal, SpawnError, Step, Stream};
+    use crate::machine::{Signal, SpawnError, SpawnStep, Stream};
 
     fn journal(plan: &str, steps: &[&str]) -> (Journal, Name) {
         let process: Name = "server".parse().unwrap();
@@ -125,35 +127,36 @@ mod tests {
     #[test]
     fn every_kind_of_entry_has_its_line() {
         let (mut journal, process) = journal("round trip", &["spawn server", "wait for server"]);
-        let error = SpawnError::new(Step::Exec, "/bin/server", io::Error::from_raw_os_error(libc::EACCES));
-        let unknown = SpawnError::new(Step::Find, "server", io::Error::other("no such program"));
+        let error =
+            SpawnError::new(SpawnStep::Exec, "/bin/server", io::Error::from_raw_os_error(libc::EACCES));
+        let unknown = SpawnError::new(SpawnStep::Find, "server", io::Error::other("no such program"));
         let exits = [Exit::Code(3), Exit::Signal { signal: Signal::KILL, core: false }, Exit::Lost];
         let mut at = 0;
         let mut happens = |happened| {
             journal.push(Duration::from_nanos(at), happened);
             at += 500_600;
         };
-        happens(Happened::StepBegan { step: 1 });
-        happens(Happened::Started { process: process.clone(), pid: 4711 });
-        happens(Happened::StepEnded { step: 1 });
-        happens(Happened::NotStarted { process: process.clone(), error });
-        happens(Happened::NotStarted { process: process.clone(), error: unknown });
-        happens(Happened::Signalled { process: process.clone(), signal: Signal::TERM });
-        happens(Happened::Printed {
+        happens(JournalEvent::StepBegan { step: 1 });
+        happens(JournalEvent::Started { process: process.clone(), pid: 4711 });
+        happens(JournalEvent::StepEnded { step: 1 });
+        happens(JournalEvent::NotStarted { process: process.clone(), error });
+        happens(JournalEvent::NotStarted { process: process.clone(), error: unknown });
+        happens(JournalEvent::Signalled { process: process.clone(), signal: Signal::TERM });
+        happens(JournalEvent::OutputMatch {
             process: process.clone(),
             stream: Stream::Stderr,
             bytes: 120,
             lines: 2,
             until: Duration::from_millis(4),
         });
-        happens(Happened::Given { process: process.clone(), bytes: 5 });
+        happens(JournalEvent::Given { process: process.clone(), bytes: 5 });
         for exit in exits {
-            happens(Happened::Exited { process: process.clone(), exit });
+            happens(JournalEvent::Exited { process: process.clone(), exit });
         }
-        happens(Happened::Gone { process: process.clone() });
-        happens(Happened::Crashed { process: process.clone() });
+        happens(JournalEvent::Gone { process: process.clone() });
+        happens(JournalEvent::Crashed { process: process.clone() });
         let reason = "server exited with code 3".to_owned();
-        happens(Happened::Failed { step: 2, processes: vec![process], reason });
+        happens(JournalEvent::Failed { step: 2, processes: vec![process], reason });
 
         let expected = r#"{"plan":"round trip","steps":["spawn server","wait for server"],"processes":["server"]}
 {"at_us":0,"event":"step_began","step":1}
@@ -178,7 +181,7 @@ mod tests {
     fn whatever_a_text_has_in_it_each_line_is_one_object_and_the_text_survives() {
         let nasty = "say \"hi\"\nto C:\\tmp\t\u{0}\u{1b}[31m\u{7f}\u{85}\u{2028} ä \u{1f980}";
         let (mut journal, _) = journal(nasty, &[nasty, ""]);
-        let failed = Happened::Failed { step: 1, processes: Vec::new(), reason: nasty.to_owned() };
+        let failed = JournalEvent::Failed { step: 1, processes: Vec::new(), reason: nasty.to_owned() };
         journal.push(Duration::MAX, failed);
 
         let text = journal.to_jsonl();

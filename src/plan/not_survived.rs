@@ -17,7 +17,7 @@ pub enum CrashError {
     /// The plan has failed by itself, before anybody was to crash; or it could not be run.
     Plan(PlanError),
     /// The plan has failed after a crash.
-    NotSurvived(Box<NotSurvived>),
+    CrashFailure(Box<CrashFailure>),
     /// The plan has failed by itself, though it had passed before: in this run nobody had crashed.
     Unsteady {
         /// The point that was not reached.
@@ -45,7 +45,7 @@ pub enum CrashError {
 /// A crash that a plan did not survive.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct NotSurvived {
+pub struct CrashFailure {
     /// The name of the plan.
     pub plan: String,
     /// Who has crashed.
@@ -91,7 +91,7 @@ impl fmt::Display for CrashError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plan(error) => error.fmt(f),
-            Self::NotSurvived(story) => story.fmt(f),
+            Self::CrashFailure(story) => story.fmt(f),
             Self::Unsteady { point, error } => {
                 write!(
                     f,
@@ -121,7 +121,7 @@ impl Error for CrashError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Plan(error) => error.source(),
-            Self::NotSurvived(story) => Some(&story.error),
+            Self::CrashFailure(story) => Some(&story.error),
             Self::Unsteady { point: _, error } => Some(error),
             Self::NoPoints { .. } | Self::Variable { .. } => None,
         }
@@ -139,7 +139,7 @@ impl Error for CrashError {
 /// plan shop failed at step 3 after 1.2s: server ended with code 3, and this step does not expect it to end
 ///      1  …
 /// ```
-impl fmt::Display for NotSurvived {
+impl fmt::Display for CrashFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, process, point, moment, restarted, position, not_reached, reproduction, error } =
             self;

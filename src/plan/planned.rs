@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// It is a number, free to copy. A plan refuses those of another plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Planned {
+pub struct ProcessRef {
     plan: PlanId,
     index: usize,
 }
@@ -23,7 +23,7 @@ impl PlanId {
     }
 }
 
-impl Planned {
+impl ProcessRef {
     pub(super) fn new(plan: PlanId, index: usize) -> Self {
         Self { plan, index }
     }

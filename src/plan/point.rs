@@ -4,14 +4,15 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use super::journal::{Happened, Journal};
-use super::planned::Planned;
+use super::journal::{Journal, JournalEvent};
+use super::planned::ProcessRef;
 use crate::machine::{Exit, Name, Signal, Stream};
 
 /// Where in a run a process crashes.
 ///
 /// ```
-/// use childminder::{CrashPoint, Stream};
+/// use childminder::machine::Stream;
+/// use childminder::plan::CrashPoint;
 ///
 /// assert_eq!("step:4".parse(), Ok(CrashPoint::Step(4)));
 /// assert_eq!(CrashPoint::Line { stream: Stream::Stdout, line: 3 }.to_string(), "stdout:3");
@@ -32,14 +33,14 @@ pub enum CrashPoint {
 
 /// What is no [`CrashPoint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CrashPointError {
+pub struct ParseCrashPointError {
     text: String,
 }
 
 /// Who crashes, where, and what then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Crash {
-    pub(super) process: Planned,
+    pub(super) process: ProcessRef,
     pub(super) point: CrashPoint,
     pub(super) after: After,
 }
@@ -61,27 +62,29 @@ impl CrashPoint {
         let mut lines = [0; 2];
         for entry in journal.entries() {
             match &entry.happened {
-                Happened::Started { process: who, .. } if who == process => is_up = true,
-                Happened::Exited { process: who, .. } if who == process => is_up = false,
-                Happened::StepBegan { step } if is_up => points.push(Self::Step(*step)),
-                Happened::Printed { process: who, stream, lines: more, .. } if who == process && is_up => {
+                JournalEvent::Started { process: who, .. } if who == process => is_up = true,
+                JournalEvent::Exited { process: who, .. } if who == process => is_up = false,
+                JournalEvent::StepBegan { step } if is_up => points.push(Self::Step(*step)),
+                JournalEvent::OutputMatch { process: who, stream, lines: more, .. }
+                    if who == process && is_up =>
+                {
                     let before = lines[*stream as usize];
                     lines[*stream as usize] += more;
                     points.extend(
                         (before + 1..=before + more).map(|line| Self::Line { stream: *stream, line }),
                     );
                 }
-                Happened::StepBegan { .. }
-                | Happened::StepEnded { .. }
-                | Happened::Started { .. }
-                | Happened::NotStarted { .. }
-                | Happened::Signalled { .. }
-                | Happened::Printed { .. }
-                | Happened::Given { .. }
-                | Happened::Exited { .. }
-                | Happened::Gone { .. }
-                | Happened::Crashed { .. }
-                | Happened::Failed { .. } => {}
+                JournalEvent::StepBegan { .. }
+                | JournalEvent::StepEnded { .. }
+                | JournalEvent::Started { .. }
+                | JournalEvent::NotStarted { .. }
+                | JournalEvent::Signalled { .. }
+                | JournalEvent::OutputMatch { .. }
+                | JournalEvent::Given { .. }
+                | JournalEvent::Exited { .. }
+                | JournalEvent::Gone { .. }
+                | JournalEvent::Crashed { .. }
+                | JournalEvent::Failed { .. } => {}
             }
         }
         points
@@ -100,19 +103,18 @@ impl Crash {
 
     /// Whether this process has crashed in a run: it got KILL at the point, and that is what it has died of.
     pub(super) fn has_come(journal: &Journal, process: &Name) -> bool {
-        let of_crash =
-            |happened: &Happened| matches!(happened, Happened::Crashed { process: who } if who == process);
+        let of_crash = |happened: &JournalEvent| matches!(happened, JournalEvent::Crashed { process: who } if who == process);
         let mut later = journal.entries().iter().map(|entry| &entry.happened).skip_while(|it| !of_crash(it));
         let has_begun = later.next().is_some();
         let end = later.find_map(|happened| match happened {
-            Happened::Exited { process: who, exit } if who == process => Some(*exit),
+            JournalEvent::Exited { process: who, exit } if who == process => Some(*exit),
             _ => None,
         });
         has_begun && end.is_none_or(Self::is_end)
     }
 }
 
-/// As it stands in a [reproduction](super::NotSurvived::reproduction): `step:4`, `stdout:3`.
+/// As it stands in a [reproduction](super::CrashFailure::reproduction): `step:4`, `stdout:3`.
 impl fmt::Display for CrashPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -123,9 +125,9 @@ impl fmt::Display for CrashPoint {
 }
 
 impl FromStr for CrashPoint {
-    type Err = CrashPointError;
+    type Err = ParseCrashPointError;
 
-    fn from_str(text: &str) -> Result<Self, CrashPointError> {
+    fn from_str(text: &str) -> Result<Self, ParseCrashPointError> {
         let point = text.split_once(':').and_then(|(what, number)| {
             let number = number.parse().ok().filter(|number| *number > 0)?;
             let line = |stream| Self::Line { stream, line: number };
@@ -134,17 +136,17 @@ impl FromStr for CrashPoint {
                 what => Stream::BOTH.into_iter().find(|stream| stream.to_string() == what).map(line),
             }
         });
-        point.ok_or_else(|| CrashPointError { text: text.to_owned() })
+        point.ok_or_else(|| ParseCrashPointError { text: text.to_owned() })
     }
 }
 
-impl fmt::Display for CrashPointError {
+impl fmt::Display for ParseCrashPointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is no point of a run, such as step:4, stdout:3 or stderr:1", self.text.escape_debug())
     }
 }
 
-impl Error for CrashPointError {}
+impl Error for ParseCrashPointError {}
 
 #[cfg(test)]
 mod tests {
@@ -168,7 +170,7 @@ mod tests {
         }
     }
 
-    fn journal(happened: impl IntoIterator<Item = Happened>) -> Journal {
+    fn journal(happened: impl IntoIterator<Item = JournalEvent>) -> Journal {
         let mut journal = Journal::new("plan".to_owned(), Vec::new(), Vec::new());
         happened.into_iter().for_each(|happened| journal.push(Duration::ZERO, happened));
         journal
@@ -178,16 +180,16 @@ mod tests {
         Name::new(name).expect("a name")
     }
 
-    fn started(who: &str) -> Happened {
-        Happened::Started { process: name(who), pid: 1 }
+    fn started(who: &str) -> JournalEvent {
+        JournalEvent::Started { process: name(who), pid: 1 }
     }
 
-    fn printed(who: &str, stream: Stream, lines: u64) -> Happened {
-        Happened::Printed { process: name(who), stream, bytes: 7, lines, until: Duration::ZERO }
+    fn printed(who: &str, stream: Stream, lines: u64) -> JournalEvent {
+        JournalEvent::OutputMatch { process: name(who), stream, bytes: 7, lines, until: Duration::ZERO }
     }
 
-    fn exited(who: &str, exit: Exit) -> Happened {
-        Happened::Exited { process: name(who), exit }
+    fn exited(who: &str, exit: Exit) -> JournalEvent {
+        JournalEvent::Exited { process: name(who), exit }
     }
 
     const KILLED: Exit = Exit::Signal { signal: Signal::KILL, core: false };
@@ -195,23 +197,23 @@ mod tests {
     #[test]
     fn the_points_are_what_happened_while_it_was_up() {
         let journal = journal([
-            Happened::StepBegan { step: 1 },
+            JournalEvent::StepBegan { step: 1 },
             started("client"),
             started("server"),
-            Happened::StepBegan { step: 2 },
+            JournalEvent::StepBegan { step: 2 },
             printed("server", Stream::Stdout, 2),
             printed("client", Stream::Stdout, 5),
             printed("server", Stream::Stderr, 1),
             printed("server", Stream::Stdout, 0),
             printed("server", Stream::Stdout, 1),
-            Happened::StepEnded { step: 2 },
-            Happened::StepBegan { step: 3 },
+            JournalEvent::StepEnded { step: 2 },
+            JournalEvent::StepBegan { step: 3 },
             exited("client", Exit::Code(0)),
-            Happened::Signalled { process: name("server"), signal: Signal::TERM },
+            JournalEvent::Signalled { process: name("server"), signal: Signal::TERM },
             printed("server", Stream::Stderr, 1),
             exited("server", Exit::Code(0)),
             printed("server", Stream::Stderr, 1),
-            Happened::StepBegan { step: 4 },
+            JournalEvent::StepBegan { step: 4 },
         ]);
         let points: Vec<String> =
             CrashPoint::all_in(&journal, &name("server")).iter().map(CrashPoint::to_string).collect();
@@ -222,8 +224,8 @@ mod tests {
     #[test]
     fn who_was_faster_than_its_crash_has_not_crashed() {
         let server = name("server");
-        let crashed = || Happened::Crashed { process: server.clone() };
-        let has_come = |happened: &[Happened]| Crash::has_come(&journal(happened.to_vec()), &server);
+        let crashed = || JournalEvent::Crashed { process: server.clone() };
+        let has_come = |happened: &[JournalEvent]| Crash::has_come(&journal(happened.to_vec()), &server);
         assert!(!has_come(&[started("server"), exited("server", KILLED)]), "it was not to crash");
         assert!(has_come(&[started("server"), crashed()]), "the run has ended before it has");
         assert!(has_come(&[crashed(), exited("client", Exit::Code(0)), exited("server", KILLED)]));

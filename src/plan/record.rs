@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use memchr::memchr_iter;
 
 use super::files::Files;
-use super::journal::{Happened, Journal};
-use super::planned::Planned;
+use super::journal::{Journal, JournalEvent};
+use super::planned::ProcessRef;
 use super::script::Script;
 use super::vm::Event;
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
@@ -51,28 +51,28 @@ impl Record {
         std::mem::take(&mut self.news)
     }
 
-    pub(super) fn note(&mut self, happened: Happened, now: Instant) {
+    pub(super) fn note(&mut self, happened: JournalEvent, now: Instant) {
         self.journal.push(self.since(now), happened);
     }
 
-    pub(super) fn started(&mut self, process: Planned, pid: u32, now: Instant) {
-        self.note(Happened::Started { process: self.name(process), pid }, now);
+    pub(super) fn started(&mut self, process: ProcessRef, pid: u32, now: Instant) {
+        self.note(JournalEvent::Started { process: self.name(process), pid }, now);
         self.news.push((Event::Started(process), now));
     }
 
-    pub(super) fn not_started(&mut self, process: Planned, error: SpawnError, now: Instant) {
-        self.note(Happened::NotStarted { process: self.name(process), error: error.clone() }, now);
+    pub(super) fn not_started(&mut self, process: ProcessRef, error: SpawnError, now: Instant) {
+        self.note(JournalEvent::NotStarted { process: self.name(process), error: error.clone() }, now);
         self.news.push((Event::NotStarted(process, error), now));
     }
 
-    pub(super) fn signalled(&mut self, process: Planned, signal: Signal, now: Instant) {
-        self.note(Happened::Signalled { process: self.name(process), signal }, now);
+    pub(super) fn signalled(&mut self, process: ProcessRef, signal: Signal, now: Instant) {
+        self.note(JournalEvent::Signalled { process: self.name(process), signal }, now);
         if signal == Signal::KILL {
             self.news.push((Event::Killed(process), now));
         }
     }
 
-    pub(super) fn printed(&mut self, process: Planned, stream: Stream, bytes: &[u8], now: Instant) {
+    pub(super) fn printed(&mut self, process: ProcessRef, stream: Stream, bytes: &[u8], now: Instant) {
         let at = self.since(now);
         let take = &mut self.takes[process.index()];
         let lines = memchr_iter(b'\n', bytes).count() as u64;
@@ -96,13 +96,13 @@ impl Record {
         }
     }
 
-    pub(super) fn exited(&mut self, process: Planned, exit: Exit, now: Instant) {
-        self.note(Happened::Exited { process: self.name(process), exit }, now);
+    pub(super) fn exited(&mut self, process: ProcessRef, exit: Exit, now: Instant) {
+        self.note(JournalEvent::Exited { process: self.name(process), exit }, now);
         self.news.push((Event::Exited(process, exit), now));
     }
 
-    pub(super) fn gone(&mut self, process: Planned, now: Instant) {
-        self.note(Happened::Gone { process: self.name(process) }, now);
+    pub(super) fn gone(&mut self, process: ProcessRef, now: Instant) {
+        self.note(JournalEvent::Gone { process: self.name(process) }, now);
         self.news.push((Event::Gone(process), now));
     }
 
@@ -111,14 +111,14 @@ impl Record {
         let mut step = 1;
         for entry in self.journal.entries() {
             match entry.happened {
-                Happened::StepBegan { step: begun } => step = begun,
+                JournalEvent::StepBegan { step: begun } => step = begun,
                 // What follows is only the cleaning up.
-                Happened::Failed { .. } => return,
+                JournalEvent::Failed { .. } => return,
                 _ => {}
             }
         }
         let reason = "given up: nobody waits for the run any more".to_owned();
-        self.note(Happened::Failed { step, processes: Vec::new(), reason }, now);
+        self.note(JournalEvent::Failed { step, processes: Vec::new(), reason }, now);
     }
 
     /// How long after the beginning.
@@ -126,7 +126,7 @@ impl Record {
         now.saturating_duration_since(self.began)
     }
 
-    fn name(&self, process: Planned) -> Name {
+    fn name(&self, process: ProcessRef) -> Name {
         self.takes[process.index()].name.clone()
     }
 }

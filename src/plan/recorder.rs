@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::planned::Planned;
+use super::planned::ProcessRef;
 use super::record::Record;
-use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::{Exit, Signal, SpawnError, Stream};
 
 /// A host that records what its processes do.
@@ -28,7 +28,7 @@ struct Shared {
 
 /// A start that is to come.
 pub(super) struct Start {
-    pub(super) process: Planned,
+    pub(super) process: ProcessRef,
     pub(super) spec: Spec,
     /// Who starts it: the host itself, or watches in front of it.
     pub(super) host: Arc<dyn Host>,
@@ -63,7 +63,7 @@ impl Host for Recorder {
         self.0.host.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.0.host.sleep_until(at)
     }
 
@@ -86,7 +86,7 @@ impl Host for Recorder {
         self.0.host.locate(spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.0.host.probe(target, owner)
     }
 
@@ -103,7 +103,7 @@ impl fmt::Debug for Recorder {
 
 /// A process that is recorded, for the monitor.
 struct RecordedProcess {
-    process: Planned,
+    process: ProcessRef,
     /// Until it is dropped.
     body: Option<Box<dyn Process>>,
     has_exited: bool,

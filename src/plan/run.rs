@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use super::error::{PlanError, PlanProblem, PlanStory, StepFailure};
 use super::files::Files;
 use super::input::Input;
-use super::journal::Happened;
-use super::planned::Planned;
+use super::journal::JournalEvent;
+use super::planned::ProcessRef;
 use super::point::Crash;
 use super::record::Record;
 use super::recorder::{Recorder, Start};
@@ -21,8 +21,8 @@ use super::script::{Op, Script};
 use super::vm::{Event, Failure, Output, Vm};
 use crate::host::{Alarm, Host};
 use crate::machine::{Policy, Signal};
-use crate::monitor::{Driver, ProcessMonitor, StopError, Ticket};
-use crate::ready::{Progress, UntilReady, Watch};
+use crate::monitor::{MonitorDriver, ProcessMonitor, StopError, Ticket};
+use crate::ready::{ConditionStatus, UntilReady, Watch};
 
 /// How many of its last lines of each stream an error shows.
 const LAST_LINES: usize = 20;
@@ -39,7 +39,7 @@ const DYING: Duration = Duration::from_millis(200);
 ///
 /// Dropping it kills everything that was started, with all groups, and keeps the directory.
 #[must_use = "nothing runs before this is awaited"]
-pub struct Running(State);
+pub struct RunFuture(State);
 
 enum State {
     New {
@@ -49,17 +49,17 @@ enum State {
     },
     Under(Box<Run>),
     /// The verdict is there, and the last output is on its way to the test, which would not show it later.
-    Flushing(Box<Driver>, Box<Result<Report, PlanError>>),
+    Flushing(Box<MonitorDriver>, Box<Result<Report, PlanError>>),
     Over,
 }
 
-impl Running {
+impl RunFuture {
     pub(super) fn new(host: Arc<dyn Host>, script: Script, crash: Option<Crash>) -> Self {
         Self(State::New { host, script, crash })
     }
 }
 
-impl Future for Running {
+impl Future for RunFuture {
     type Output = Result<Report, PlanError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -96,7 +96,7 @@ impl Future for Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunFuture {
     fn drop(&mut self) {
         if let State::Under(run) = mem::replace(&mut self.0, State::Over) {
             run.give_up();
@@ -104,7 +104,7 @@ impl Drop for Running {
     }
 }
 
-impl fmt::Debug for Running {
+impl fmt::Debug for RunFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").finish_non_exhaustive()
     }
@@ -116,7 +116,7 @@ struct Run {
     vm: Vm,
     recorder: Recorder,
     monitor: ProcessMonitor,
-    driver: Driver,
+    driver: MonitorDriver,
     /// Our ends of the standard inputs that are open, by the index of the process.
     inputs: HashMap<usize, Arc<Input>>,
     /// For each step that waits until a process is ready: the wait, since its start.
@@ -124,7 +124,7 @@ struct Run {
     /// What the current step waits for besides the processes.
     work: Option<(usize, Work)>,
     /// How far the step that failed had come, if it waited until a process is ready.
-    progress: Vec<Progress>,
+    progress: Vec<ConditionStatus>,
     clearing: Option<Ticket>,
     alarm: Alarm,
 }
@@ -264,17 +264,17 @@ impl Run {
                 let about = |step: &usize| self.script.steps[*step].op.is_about(process);
                 self.work.take_if(|(step, _)| about(step));
                 let name = self.script.name(process);
-                self.recorder.record().note(Happened::Crashed { process: name.clone() }, now);
+                self.recorder.record().note(JournalEvent::Crashed { process: name.clone() }, now);
                 let crashed = self.monitor.signal_process(name, Signal::KILL);
                 crashed.expect("it is one of the monitor's");
             }
             Output::Begin(step) => self.begin_step(step, now),
             Output::StepBegan(step) => {
-                self.recorder.record().note(Happened::StepBegan { step: step + 1 }, now);
+                self.recorder.record().note(JournalEvent::StepBegan { step: step + 1 }, now);
             }
             Output::StepEnded(step) => {
                 self.work = None;
-                self.recorder.record().note(Happened::StepEnded { step: step + 1 }, now);
+                self.recorder.record().note(JournalEvent::StepEnded { step: step + 1 }, now);
             }
             Output::Failed(failure) => {
                 // What is called is given up. The wait for a process that is killed now would forget how far it was.
@@ -284,7 +284,7 @@ impl Run {
                 // In one line, whatever is in it.
                 let reason = failure.problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 let processes = failure.problem.processes();
-                let failed = Happened::Failed { step: failure.step + 1, processes, reason };
+                let failed = JournalEvent::Failed { step: failure.step + 1, processes, reason };
                 self.recorder.record().note(failed, now);
             }
             Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
@@ -293,7 +293,7 @@ impl Run {
     }
 
     /// Starts a process with what it needs for this one start: an input, the means to notify, and those who watch it.
-    fn spawn(&mut self, process: Planned) -> Result<(), PlanProblem> {
+    fn spawn(&mut self, process: ProcessRef) -> Result<(), PlanProblem> {
         let role = self.script.role(process);
         let refused = |what: &str| {
             let what = format!("cannot make {what} for {}", role.name);
@@ -336,7 +336,7 @@ impl Run {
             Op::Send { process, input } => {
                 let pipe = self.inputs.get(&process.index()).expect("open until it is closed").clone();
                 let (input, process) = (input.clone(), self.script.name(*process).clone());
-                let given = Happened::Given { process: process.clone(), bytes: input.len() };
+                let given = JournalEvent::Given { process: process.clone(), bytes: input.len() };
                 self.recorder.record().note(given, now);
                 let host = self.recorder.inner();
                 Work::Other(Box::pin(async move {
@@ -361,7 +361,7 @@ impl Run {
 /// The end.
 impl Run {
     /// The outcome, and the driver, which ends when all that it has to tell was told.
-    fn end(self, verdict: Verdict) -> (Driver, Result<Report, PlanError>) {
+    fn end(self, verdict: Verdict) -> (MonitorDriver, Result<Report, PlanError>) {
         let Self { script, recorder, driver, progress, .. } = self;
         let now = recorder.now();
         let record = recorder.record();

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::call::Call;
 use super::expected::Expected;
-use super::planned::Planned;
+use super::planned::ProcessRef;
 use crate::host::Spec;
 use crate::machine::{Name, Signal};
-use crate::ready::{Condition, Printed};
+use crate::ready::{Condition, OutputMatch};
 
 /// A plan as it was recorded. It says what is to happen, and knows nothing of a run.
 #[derive(Clone)]
@@ -28,7 +28,7 @@ pub(super) struct Role {
     pub(super) name: Name,
     pub(super) spec: Spec,
     /// What is waited for in its output, one after the other.
-    pub(super) wanted: Vec<Printed>,
+    pub(super) wanted: Vec<OutputMatch>,
     /// Whether it is given anything on its standard input.
     pub(super) has_input: bool,
     /// The step that closes its input, by its index.
@@ -55,21 +55,21 @@ pub(super) struct Step {
 #[derive(Clone)]
 pub(super) enum Op {
     /// Starts these, one right after the other.
-    Spawn(Vec<Planned>),
+    Spawn(Vec<ProcessRef>),
     /// Waits until all of these have ended, each as expected.
-    Wait(Vec<(Planned, Expected)>),
+    Wait(Vec<(ProcessRef, Expected)>),
     /// Asks a process to end, and waits until it has ended as expected.
-    Kill { process: Planned, signal: Signal, expected: Expected },
+    Kill { process: ProcessRef, signal: Signal, expected: Expected },
     /// Waits until so many of what is [wanted](Role::wanted) from a process have been found.
-    WaitForOutput { process: Planned, wanted: usize },
+    WaitForOutput { process: ProcessRef, wanted: usize },
     /// Waits until this holds for a process.
-    WaitUntil { process: Planned, condition: Condition },
+    WaitUntil { process: ProcessRef, condition: Condition },
     /// Calls something.
     Call { what: String, call: Call },
     /// Writes this to the standard input of a process.
-    Send { process: Planned, input: Arc<[u8]> },
+    Send { process: ProcessRef, input: Arc<[u8]> },
     /// Closes the standard input of a process.
-    CloseInput { process: Planned },
+    CloseInput { process: ProcessRef },
 }
 
 impl Script {
@@ -77,16 +77,16 @@ impl Script {
         Self { name, steps: Vec::new(), cast: Vec::new(), timeout }
     }
 
-    pub(super) fn role(&self, process: Planned) -> &Role {
+    pub(super) fn role(&self, process: ProcessRef) -> &Role {
         &self.cast[process.index()]
     }
 
-    pub(super) fn name(&self, process: Planned) -> &Name {
+    pub(super) fn name(&self, process: ProcessRef) -> &Name {
         &self.role(process).name
     }
 
     /// The steps that wait until this process is ready, by their index.
-    pub(super) fn conditions_of(&self, process: Planned) -> impl Iterator<Item = (usize, Condition)> {
+    pub(super) fn conditions_of(&self, process: ProcessRef) -> impl Iterator<Item = (usize, Condition)> {
         self.steps.iter().enumerate().filter_map(move |(i, step)| match &step.op {
             Op::WaitUntil { process: who, condition } if *who == process => Some((i, condition.clone())),
             _ => None,
@@ -99,7 +99,7 @@ impl Script {
     }
 
     /// The first step that waits for a sign of this process, by its index: by that sign it is known to be up.
-    pub(super) fn first_wait(&self, process: Planned) -> Option<usize> {
+    pub(super) fn first_wait(&self, process: ProcessRef) -> Option<usize> {
         self.steps.iter().position(|step| match &step.op {
             Op::WaitUntil { process: who, .. } | Op::WaitForOutput { process: who, .. } => *who == process,
             Op::Spawn(_)
@@ -112,7 +112,7 @@ impl Script {
     }
 
     /// The same with that sign, if it is something printed.
-    pub(super) fn first_words(&self, process: Planned) -> Option<(usize, Condition)> {
+    pub(super) fn first_words(&self, process: ProcessRef) -> Option<(usize, Condition)> {
         let step = self.first_wait(process)?;
         let Op::WaitForOutput { wanted, .. } = &self.steps[step].op else { return None };
         Some((step, self.role(process).wanted[wanted - 1].clone().into()))
@@ -130,8 +130,8 @@ impl Script {
 
     /// The text of a step, also of one that is not recorded yet.
     pub(super) fn text(&self, step: &Step) -> String {
-        let name = |process: &Planned| self.name(*process);
-        let end = |(process, expected): &(Planned, Expected)| format!("{}: {expected}", name(process));
+        let name = |process: &ProcessRef| self.name(*process);
+        let end = |(process, expected): &(ProcessRef, Expected)| format!("{}: {expected}", name(process));
         let mut text = match &step.op {
             Op::Spawn(processes) => match &processes[..] {
                 [process] => format!("spawn {}: {}", name(process), self.role(*process).spec),
@@ -181,7 +181,7 @@ impl Op {
     }
 
     /// Whether the step asks something of this process besides its end.
-    pub(super) fn is_about(&self, process: Planned) -> bool {
+    pub(super) fn is_about(&self, process: ProcessRef) -> bool {
         match self {
             Self::WaitForOutput { process: who, .. }
             | Self::WaitUntil { process: who, .. }
@@ -192,7 +192,7 @@ impl Op {
     }
 
     /// How this process is to end in this step; `None` if it may not.
-    pub(super) fn expects(&self, process: Planned) -> Option<Expected> {
+    pub(super) fn expects(&self, process: ProcessRef) -> Option<Expected> {
         match self {
             Self::Wait(ends) => ends.iter().find(|(who, _)| *who == process).map(|(_, expected)| *expected),
             Self::Kill { process: who, signal: _, expected } => (*who == process).then_some(*expected),

@@ -20,7 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::error::{PlanProblem, PlanStory};
-use super::journal::{Happened, Journal};
+use super::journal::{Journal, JournalEvent};
 use crate::machine::{Name, Signal};
 
 /// How much of the text of a step is shown, in characters.
@@ -100,40 +100,42 @@ fn write_processes(f: &mut fmt::Formatter<'_>, story: &PlanStory) -> fmt::Result
 /// What happened to a process up to the failure: `, pid 4711: started at 3.8ms, TERM at 1.20s, still running`. `None` if it
 /// was not started.
 fn life(journal: &Journal, who: &Name) -> Option<String> {
-    let is_failure = |happened: &Happened| matches!(happened, Happened::Failed { .. });
+    let is_failure = |happened: &JournalEvent| matches!(happened, JournalEvent::Failed { .. });
     let mut last_pid = None;
     let mut events = Vec::new();
     let mut is_up = false;
     for entry in journal.entries().iter().take_while(|entry| !is_failure(&entry.happened)) {
         let at = Span(entry.at);
         match &entry.happened {
-            Happened::Started { process, pid } if process == who => {
+            JournalEvent::Started { process, pid } if process == who => {
                 last_pid = Some(*pid);
                 is_up = true;
                 events.push(format!("started at {at}"));
             }
             // CONT comes with every stop, and would explain nothing.
-            Happened::Signalled { process, signal } if process == who && is_up && *signal != Signal::CONT => {
+            JournalEvent::Signalled { process, signal }
+                if process == who && is_up && *signal != Signal::CONT =>
+            {
                 events.push(format!("{signal} at {at}"));
             }
-            Happened::Crashed { process } if process == who => {
+            JournalEvent::Crashed { process } if process == who => {
                 events.push(format!("killed on purpose at {at}"))
             }
-            Happened::Exited { process, exit } if process == who => {
+            JournalEvent::Exited { process, exit } if process == who => {
                 is_up = false;
                 events.push(format!("ended with {exit} at {at}"));
             }
-            Happened::Started { .. }
-            | Happened::Signalled { .. }
-            | Happened::Crashed { .. }
-            | Happened::Exited { .. }
-            | Happened::StepBegan { .. }
-            | Happened::StepEnded { .. }
-            | Happened::NotStarted { .. }
-            | Happened::Printed { .. }
-            | Happened::Given { .. }
-            | Happened::Gone { .. }
-            | Happened::Failed { .. } => {}
+            JournalEvent::Started { .. }
+            | JournalEvent::Signalled { .. }
+            | JournalEvent::Crashed { .. }
+            | JournalEvent::Exited { .. }
+            | JournalEvent::StepBegan { .. }
+            | JournalEvent::StepEnded { .. }
+            | JournalEvent::NotStarted { .. }
+            | JournalEvent::OutputMatch { .. }
+            | JournalEvent::Given { .. }
+            | JournalEvent::Gone { .. }
+            | JournalEvent::Failed { .. } => {}
         }
     }
     if is_up {
@@ -143,7 +145,8 @@ fn life(journal: &Journal, who: &Name) -> Option<String> {
 }
 
 fn failed_after(journal: &Journal) -> Option<Duration> {
-    let failure = journal.entries().iter().find(|entry| matches!(entry.happened, Happened::Failed { .. }));
+    let failure =
+        journal.entries().iter().find(|entry| matches!(entry.happened, JournalEvent::Failed { .. }));
     failure.map(|entry| entry.at)
 }
 
@@ -153,20 +156,22 @@ fn times(journal: &Journal, steps: usize) -> Vec<Option<Duration>> {
     let mut took = vec![None; steps];
     for entry in journal.entries() {
         match entry.happened {
-            Happened::StepBegan { step } => began[step - 1] = Some(entry.at),
-            Happened::StepEnded { step } => took[step - 1] = began[step - 1].map(|began| entry.at - began),
-            Happened::Failed { step, .. } if step <= steps => {
+            JournalEvent::StepBegan { step } => began[step - 1] = Some(entry.at),
+            JournalEvent::StepEnded { step } => {
+                took[step - 1] = began[step - 1].map(|began| entry.at - began)
+            }
+            JournalEvent::Failed { step, .. } if step <= steps => {
                 took[step - 1] = began[step - 1].map(|began| entry.at - began);
             }
-            Happened::Failed { .. }
-            | Happened::Started { .. }
-            | Happened::NotStarted { .. }
-            | Happened::Signalled { .. }
-            | Happened::Printed { .. }
-            | Happened::Given { .. }
-            | Happened::Exited { .. }
-            | Happened::Gone { .. }
-            | Happened::Crashed { .. } => {}
+            JournalEvent::Failed { .. }
+            | JournalEvent::Started { .. }
+            | JournalEvent::NotStarted { .. }
+            | JournalEvent::Signalled { .. }
+            | JournalEvent::OutputMatch { .. }
+            | JournalEvent::Given { .. }
+            | JournalEvent::Exited { .. }
+            | JournalEvent::Gone { .. }
+            | JournalEvent::Crashed { .. } => {}
         }
     }
     took

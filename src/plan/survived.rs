@@ -8,7 +8,7 @@ use crate::machine::Name;
 /// The crashes that a plan has survived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Survived {
+pub struct CrashReport {
     /// The name of the plan.
     pub plan: String,
     /// Who has crashed.
@@ -22,7 +22,7 @@ pub struct Survived {
 }
 
 /// In one line.
-impl fmt::Display for Survived {
+impl fmt::Display for CrashReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, process, points, not_reached } = self;
         match (&points[..], &not_reached[..]) {
@@ -50,7 +50,7 @@ mod tests {
             let process = Name::new("server").expect("a name");
             let steps = |steps: &[usize]| steps.iter().copied().map(CrashPoint::Step).collect();
             let (points, not_reached) = (steps(points), steps(not_reached));
-            Survived { plan: "shop".to_owned(), process, points, not_reached }.to_string()
+            CrashReport { plan: "shop".to_owned(), process, points, not_reached }.to_string()
         };
         assert_eq!(survived(&[], &[]), "plan shop passes; server was not to crash");
         assert_eq!(survived(&[4], &[]), "plan shop survives that server crashes at step:4");

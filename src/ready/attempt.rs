@@ -18,13 +18,13 @@ pub(super) fn begin(leaf: &Leaf, host: &Arc<dyn Host>, pid: u32) -> Option<Attem
     match leaf {
         Leaf::Answers { target, anybody: _ } => {
             let probe = host.probe(target, Some(pid));
-            Some(Box::pin(async { Answer::Probe(probe.await) }))
+            Some(Box::pin(async { Answer::ProbeFuture(probe.await) }))
         }
         Leaf::Command(spec) => {
             let (host, spec) = (host.clone(), spec.clone());
             Some(Box::pin(async move { Answer::Command(run(&*host, &spec).await) }))
         }
-        Leaf::Uptime(_) | Leaf::Printed(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
+        Leaf::Uptime(_) | Leaf::OutputMatch(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
     }
 }
 

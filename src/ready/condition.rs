@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
-use crate::host::{LONGEST_SOCKET_PATH, Spec, SpecError, Target};
+use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError};
 use crate::machine::Stream;
 
 /// What must be so before a process counts as ready. Conditions combine with [`all`](Self::all) and [`any`](Self::any).
@@ -16,12 +16,14 @@ use crate::machine::Stream;
 /// begins when everything that is merely waited for has come (SV-16).
 ///
 /// ```
-/// use childminder::{Condition, Printed, Stream};
+/// use childminder::Condition;
+/// use childminder::machine::Stream;
+/// use childminder::ready::OutputMatch;
 ///
 /// let ready = Condition::all([
 ///     Condition::output("database system is ready"),
 ///     Condition::any([Condition::port(5432), Condition::unix("/tmp/.s.PGSQL.5432")]),
-///     Printed::regex(r"pool of \d+ workers").on(Stream::Stderr).times(2).into(),
+///     OutputMatch::regex(r"pool of \d+ workers").on(Stream::Stderr).times(2).into(),
 /// ]);
 /// assert!(ready.check().is_ok());
 /// assert_eq!(Condition::port(0).check().unwrap_err().to_string(), "port is 0");
@@ -43,10 +45,10 @@ pub(super) enum Leaf {
     /// It has lived this long.
     Uptime(Duration),
     /// It has printed this.
-    Printed(Printed),
+    OutputMatch(OutputMatch),
     /// It answers there.
     Answers {
-        target: Target,
+        target: ProbeTarget,
         /// Whether an answer counts that is not its own.
         anybody: bool,
     },
@@ -64,20 +66,20 @@ impl Condition {
         Self(Node::Leaf(Leaf::Uptime(uptime)))
     }
 
-    /// It has printed this text, on either stream; [`Printed`] says it more precisely (SV-14).
+    /// It has printed this text, on either stream; [`OutputMatch`] says it more precisely (SV-14).
     pub fn output(text: impl Into<String>) -> Self {
-        Printed::text(text).into()
+        OutputMatch::text(text).into()
     }
 
     /// It accepts connections on this TCP port of this machine, 127.0.0.1 or ::1. That of another process is not ready:
     /// on Linux the socket is looked up, elsewhere the answer is *unverified* and counts (F-82).
     pub fn port(port: u16) -> Self {
-        Self::answers(Target::Port(port))
+        Self::answers(ProbeTarget::Port(port))
     }
 
     /// It accepts connections on this socket in the file system.
     pub fn unix(path: impl AsRef<Path>) -> Self {
-        Self::answers(Target::Unix(path.as_ref().to_owned()))
+        Self::answers(ProbeTarget::Unix(path.as_ref().to_owned()))
     }
 
     /// It answers a GET of `path` on this port with status 200.
@@ -87,7 +89,7 @@ impl Condition {
 
     /// It answers a GET of `path` on this port with this status.
     pub fn http_status(port: u16, path: impl Into<String>, status: u16) -> Self {
-        Self::answers(Target::Http { port, path: path.into(), status })
+        Self::answers(ProbeTarget::Http { port, path: path.into(), status })
     }
 
     /// This command exits with code 0. It is run again and again, one at a time, each for at most as long as the whole
@@ -126,7 +128,7 @@ impl Condition {
         self
     }
 
-    fn answers(target: Target) -> Self {
+    fn answers(target: ProbeTarget) -> Self {
         Self(Node::Leaf(Leaf::Answers { target, anybody: false }))
     }
 
@@ -163,29 +165,32 @@ impl Leaf {
     fn check(&self) -> Result<(), ConditionError> {
         match self {
             Self::Uptime(_) | Self::SdNotify => Ok(()),
-            Self::Printed(printed) => printed.check(),
-            Self::Answers { target: Target::Port(0) | Target::Http { port: 0, .. }, .. } => {
+            Self::OutputMatch(printed) => printed.check(),
+            Self::Answers { target: ProbeTarget::Port(0) | ProbeTarget::Http { port: 0, .. }, .. } => {
                 Err(ConditionError::PortZero)
             }
-            Self::Answers { target: Target::Unix(path), .. }
+            Self::Answers { target: ProbeTarget::Unix(path), .. }
                 if path.as_os_str().len() > LONGEST_SOCKET_PATH =>
             {
                 Err(ConditionError::PathTooLong(path.clone()))
             }
-            Self::Answers { target: Target::Unix(path), .. } if path.as_os_str().is_empty() => {
+            Self::Answers { target: ProbeTarget::Unix(path), .. } if path.as_os_str().is_empty() => {
                 Err(ConditionError::EmptyPath)
             }
-            Self::Answers { target: Target::Unix(path), .. }
+            Self::Answers { target: ProbeTarget::Unix(path), .. }
                 if path.as_os_str().as_encoded_bytes().contains(&0) =>
             {
                 Err(ConditionError::NulInPath(path.clone()))
             }
-            Self::Answers { target: Target::Http { path, .. }, .. }
+            Self::Answers { target: ProbeTarget::Http { path, .. }, .. }
                 if !path.starts_with('/') || path.contains(|c: char| c.is_ascii_control() || c == ' ') =>
             {
                 Err(ConditionError::NotAPath(path.clone()))
             }
-            Self::Answers { target: Target::Port(_) | Target::Unix(_) | Target::Http { .. }, .. } => Ok(()),
+            Self::Answers {
+                target: ProbeTarget::Port(_) | ProbeTarget::Unix(_) | ProbeTarget::Http { .. },
+                ..
+            } => Ok(()),
             Self::Command(spec) => spec.check().map_err(ConditionError::Command),
             Self::Notify(number) if (3..=255).contains(number) => Ok(()),
             Self::Notify(number) => Err(ConditionError::Descriptor(*number)),
@@ -198,7 +203,7 @@ impl Leaf {
 /// What is looked for is found wherever it lies in the output: in a line without an end, split over several reads, in a
 /// line that is longer than a log line may be. The two streams are looked at apart (SV-25, F-83).
 #[derive(Clone, Debug)]
-pub struct Printed {
+pub struct OutputMatch {
     pub(super) wanted: Wanted,
     pub(super) stream: Option<Stream>,
     pub(super) times: u32,
@@ -214,7 +219,7 @@ pub(super) enum Wanted {
     Broken(regex::Error),
 }
 
-impl Printed {
+impl OutputMatch {
     /// This text, as it stands.
     pub fn text(text: impl Into<String>) -> Self {
         Self::new(Wanted::Text(text.into()))
@@ -269,15 +274,15 @@ impl Printed {
 }
 
 /// This text, once, in either stream.
-impl From<&str> for Printed {
+impl From<&str> for OutputMatch {
     fn from(text: &str) -> Self {
         Self::text(text)
     }
 }
 
-impl From<Printed> for Condition {
-    fn from(printed: Printed) -> Self {
-        Self(Node::Leaf(Leaf::Printed(printed)))
+impl From<OutputMatch> for Condition {
+    fn from(printed: OutputMatch) -> Self {
+        Self(Node::Leaf(Leaf::OutputMatch(printed)))
     }
 }
 
@@ -312,7 +317,7 @@ impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uptime(uptime) => write!(f, "uptime of {uptime:?}"),
-            Self::Printed(printed) => printed.fmt(f),
+            Self::OutputMatch(printed) => printed.fmt(f),
             Self::Answers { target, anybody: _ } => target.fmt(f),
             Self::Command(spec) => write!(f, "command {spec}"),
             Self::Notify(number) => write!(f, "notification on descriptor {number}"),
@@ -321,7 +326,7 @@ impl fmt::Display for Leaf {
     }
 }
 
-impl fmt::Display for Printed {
+impl fmt::Display for OutputMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.wanted {
             Wanted::Text(text) => write!(f, "output {text:?}")?,

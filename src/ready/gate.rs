@@ -1,6 +1,6 @@
 //! The machine that decides whether a start is ready: one gate for one run.
 //!
-//! It is driven as [`Machine`](crate::Machine) is: something goes in, with the time it is; what to do comes out; and it
+//! It is driven as [`Machine`](crate::machine::Machine) is: something goes in, with the time it is; what to do comes out; and it
 //! says when to come back. What it decides, and in which order:
 //!
 //! 1. A death decides at once, whatever was met before (SV-19, F-84).
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::condition::{Condition, Leaf};
-use super::progress::Progress;
+use super::progress::ConditionStatus;
 use super::tally::{Tally, Word};
 use super::tree::Tree;
 use super::verdict::Cause;
@@ -55,7 +55,7 @@ pub(super) enum Event {
     /// News of a leaf.
     Leaf(usize, Word),
     /// It has printed something, whatever it was.
-    Printed,
+    OutputMatch,
     /// The answer to [`Output::Look`], if it is.
     Alive,
     /// The process has died.
@@ -103,7 +103,7 @@ impl Gate {
                 self.tallies[leaf].hear(word, started, now);
                 self.advance(now);
             }
-            (Event::Printed, State::Waiting(_)) => {
+            (Event::OutputMatch, State::Waiting(_)) => {
                 self.tallies.iter_mut().for_each(Tally::stir);
                 self.advance(now);
             }
@@ -114,7 +114,7 @@ impl Gate {
                 | Event::SpawnFailed(_)
                 | Event::Abandoned
                 | Event::Leaf(..)
-                | Event::Printed
+                | Event::OutputMatch
                 | Event::Alive
                 | Event::Exited(_),
                 _,
@@ -152,7 +152,7 @@ impl Gate {
     }
 
     /// How far each leaf has come, in the order they were written.
-    pub(super) fn report(&self, now: Instant) -> Vec<Progress> {
+    pub(super) fn report(&self, now: Instant) -> Vec<ConditionStatus> {
         self.tallies.iter().map(|tally| tally.report(self.started, now)).collect()
     }
 

@@ -8,7 +8,7 @@ use memchr::memmem;
 use regex::bytes::Regex;
 
 use super::Message;
-use super::condition::{Printed, Wanted};
+use super::condition::{OutputMatch, Wanted};
 use super::line::{GrowingLine, WholeLine};
 use super::seam::Seam;
 use crate::machine::Stream;
@@ -51,7 +51,7 @@ enum Way {
 
 impl Matcher {
     /// Looks for all of these, each with the number of its leaf. `message` finds the message in a line.
-    pub(super) fn new<'a>(wanted: impl Iterator<Item = (usize, &'a Printed)>, message: Message) -> Self {
+    pub(super) fn new<'a>(wanted: impl Iterator<Item = (usize, &'a OutputMatch)>, message: Message) -> Self {
         Self { searches: wanted.map(|(leaf, printed)| Search::new(leaf, printed)).collect(), message }
     }
 
@@ -73,7 +73,7 @@ impl Matcher {
 }
 
 impl Search {
-    fn new(leaf: usize, printed: &Printed) -> Self {
+    fn new(leaf: usize, printed: &OutputMatch) -> Self {
         let counters = Stream::BOTH.map(|stream| {
             printed.is_on(stream).then(|| Way::to(printed)).flatten().map(|way| Counter { way, count: 0 })
         });
@@ -122,7 +122,7 @@ impl Way {
     /// [`Condition::check`] before.
     ///
     /// [`Condition::check`]: super::Condition::check
-    fn to(printed: &Printed) -> Option<Self> {
+    fn to(printed: &OutputMatch) -> Option<Self> {
         Some(match (&printed.wanted, printed.in_message) {
             (Wanted::Text(text), _) if text.is_empty() => return None,
             (Wanted::Text(text), false) => Self::Text(Box::new(Seam::new(text))),

@@ -11,7 +11,7 @@
 //! Beside it, `sequence` finds what is printed one after the other, from `place` to `place`, for a plan.
 
 mod attempt;
-mod condition;
+pub(crate) mod condition;
 mod gate;
 mod line;
 mod matcher;
@@ -29,9 +29,10 @@ mod vacancy;
 mod verdict;
 mod watch;
 
-pub use condition::{Condition, ConditionError, Printed};
-pub use progress::{Progress, Standing};
-pub use vacancy::Taken;
+pub(crate) use condition::Condition;
+pub use condition::{ConditionError, OutputMatch};
+pub use progress::{ConditionState, ConditionStatus};
+pub use vacancy::AddressInUse;
 pub(crate) use {sequence::Sequence, until::UntilReady};
 pub(crate) use {
     verdict::{Cause, Failure, Ready},

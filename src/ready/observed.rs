@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::gate::Event;
 use super::session::Session;
-use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::{Exit, Signal, SpawnError, Stream};
 
 /// A host of which the [`Watch`](super::Watch) sees the first start after it was armed.
@@ -53,7 +53,7 @@ impl Host for Observed {
         self.host.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.host.sleep_until(at)
     }
 
@@ -76,7 +76,7 @@ impl Host for Observed {
         self.host.locate(spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.host.probe(target, owner)
     }
 

@@ -8,18 +8,18 @@ use std::time::Duration;
 /// Its text is one line: `port 5432: missing after 15s (Connection refused (os error 111))`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Progress {
+pub struct ConditionStatus {
     /// What is waited for, such as `port 5432` or `output "ready"`.
     pub what: String,
     /// Whether it has come.
-    pub state: Standing,
+    pub state: ConditionState,
     /// What else is known: why the last attempt failed, how often the text was seen, what the server says of itself.
     pub remark: Option<String>,
 }
 
 /// Whether something that is waited for has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ConditionState {
     /// It came this long after the start.
     Met {
         /// How long after.
@@ -32,14 +32,14 @@ pub enum Standing {
     },
 }
 
-impl Progress {
+impl ConditionStatus {
     /// Whether it has come.
     pub fn is_met(&self) -> bool {
-        matches!(self.state, Standing::Met { .. })
+        matches!(self.state, ConditionState::Met { .. })
     }
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for ConditionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.state)?;
         match &self.remark {
@@ -49,7 +49,7 @@ impl fmt::Display for Progress {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for ConditionState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Met { after } => write!(f, "met after {after:.1?}"),

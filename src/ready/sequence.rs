@@ -6,7 +6,7 @@
 //! cannot be known, only in which order they were read, and that is a matter of luck.
 //!
 //! **What depends on how the reads cut a stream.** Nothing, for texts and for what is looked for in whole lines
-//! ([`Printed::in_message`]). Another regular expression is tried on the line as far as it has come, for the line may
+//! ([`OutputMatch::in_message`]). Another regular expression is tried on the line as far as it has come, for the line may
 //! never have an end. What it matches then is the match, and the next one begins behind that, though a longer or a
 //! different one would have come with the rest of the line. So `\d+` may stop within a number and `$` at the end of a
 //! read, and `port \d+\b` finds a port of which half has come; an expression of which a match can neither grow nor vanish
@@ -17,7 +17,7 @@ use std::fmt;
 use memchr::memmem;
 use regex::bytes::Regex;
 
-use super::condition::{Printed, Wanted};
+use super::condition::{OutputMatch, Wanted};
 use super::line::{GrowingLine, KEPT, WholeLine, matches};
 use super::place::Place;
 use super::seam::Seam;
@@ -33,7 +33,7 @@ const BEHIND: usize = 2 * KEPT;
 /// and for what is looked for in whole lines there are only the first 64 KiB behind the match before. Of a stream in which
 /// something is to be looked for later, the last 128 KiB behind its cursor.
 pub(crate) struct Sequence {
-    wanted: Vec<Printed>,
+    wanted: Vec<OutputMatch>,
     /// How many of them have been found; this one is looked for.
     found: usize,
     /// How often it is still to be found.
@@ -72,7 +72,7 @@ enum Search {
 impl Sequence {
     /// Looks for all of these, in this order. Whoever calls this has [checked](super::Condition::check) them: an empty
     /// text, or what is no regular expression, is never found.
-    pub(crate) fn new(wanted: impl IntoIterator<Item = Printed>) -> Self {
+    pub(crate) fn new(wanted: impl IntoIterator<Item = OutputMatch>) -> Self {
         let mut sequence = Self {
             wanted: wanted.into_iter().collect(),
             found: 0,
@@ -180,7 +180,7 @@ impl Cursor {
 }
 
 impl Search {
-    fn behind(place: Place, printed: &Printed) -> Option<Self> {
+    fn behind(place: Place, printed: &OutputMatch) -> Option<Self> {
         Some(match (&printed.wanted, printed.in_message) {
             (Wanted::Text(text), _) if text.is_empty() => return None,
             (Wanted::Text(text), false) => {

@@ -66,8 +66,8 @@ impl Session {
             let seen = matcher.feed(stream, bytes).into_iter();
             queue.extend(seen.map(|Seen { leaf, count }| (Event::Leaf(leaf, Word::Seen(count)), at)));
             // One is as good as many, and the end of a stream is none.
-            if !bytes.is_empty() && !matches!(queue.back(), Some((Event::Printed, _))) {
-                queue.push_back((Event::Printed, at));
+            if !bytes.is_empty() && !matches!(queue.back(), Some((Event::OutputMatch, _))) {
+                queue.push_back((Event::OutputMatch, at));
             }
         });
     }

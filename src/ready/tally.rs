@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::condition::Leaf;
-use super::progress::{Progress, Standing};
-use crate::host::{Holder, ProbeError};
+use super::progress::{ConditionState, ConditionStatus};
+use crate::host::{ProbeError, ProbeOwner};
 
 /// Who is asked again and again is noticed late by at most this part of the time it has taken so far.
 const PART: u32 = 20;
@@ -70,7 +70,7 @@ pub(super) enum Word {
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
     /// Of a probe.
-    Probe(Result<Holder, ProbeError>),
+    ProbeFuture(Result<ProbeOwner, ProbeError>),
     /// Of a command: how it failed, in words.
     Command(Result<(), String>),
 }
@@ -98,7 +98,7 @@ impl Tally {
         match self.leaf {
             Leaf::Answers { .. } => Some(Pause { shortest: SHORTEST, hastened: HASTENED }),
             Leaf::Command(_) => Some(Pause { shortest: LONGEST, hastened: LONGEST }),
-            Leaf::Uptime(_) | Leaf::Printed(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
+            Leaf::Uptime(_) | Leaf::OutputMatch(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
         }
     }
 
@@ -107,7 +107,7 @@ impl Tally {
         match self.leaf {
             Leaf::Uptime(uptime) if self.met.is_none() => Some(uptime),
             Leaf::Uptime(_)
-            | Leaf::Printed(_)
+            | Leaf::OutputMatch(_)
             | Leaf::Answers { .. }
             | Leaf::Command(_)
             | Leaf::Notify(_)
@@ -138,7 +138,7 @@ impl Tally {
     }
 
     fn see(&mut self, count: u32, after: Duration) {
-        let Leaf::Printed(printed) = &self.leaf else { return };
+        let Leaf::OutputMatch(printed) = &self.leaf else { return };
         if count >= printed.times {
             self.meet(after);
             self.remark = None;
@@ -150,10 +150,12 @@ impl Tally {
     fn judge(&mut self, answer: Answer, after: Duration) {
         let anybody = matches!(self.leaf, Leaf::Answers { anybody: true, .. });
         let (met, remark) = match answer {
-            Answer::Probe(Ok(Holder::Own)) | Answer::Command(Ok(())) => (true, None),
-            Answer::Probe(Ok(holder @ Holder::Stranger(_))) => (anybody, Some(format!("held by {holder}"))),
-            Answer::Probe(Ok(holder @ Holder::Unverified(_))) => (true, Some(holder.to_string())),
-            Answer::Probe(Err(error)) => (false, Some(error.to_string())),
+            Answer::ProbeFuture(Ok(ProbeOwner::Own)) | Answer::Command(Ok(())) => (true, None),
+            Answer::ProbeFuture(Ok(holder @ ProbeOwner::Stranger(_))) => {
+                (anybody, Some(format!("held by {holder}")))
+            }
+            Answer::ProbeFuture(Ok(holder @ ProbeOwner::Unverified(_))) => (true, Some(holder.to_string())),
+            Answer::ProbeFuture(Err(error)) => (false, Some(error.to_string())),
             Answer::Command(Err(failure)) => (false, Some(failure)),
         };
         self.remark = remark;
@@ -205,11 +207,11 @@ impl Tally {
     }
 
     /// As it stands `after` this long.
-    pub(super) fn report(&self, started: Option<Instant>, now: Instant) -> Progress {
+    pub(super) fn report(&self, started: Option<Instant>, now: Instant) -> ConditionStatus {
         let after = started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
-        let state = self.met.map_or(Standing::Missing { after }, |after| Standing::Met { after });
+        let state = self.met.map_or(ConditionState::Missing { after }, |after| ConditionState::Met { after });
         let remark = self.remark.clone().or_else(|| self.excuse(now));
-        Progress { what: self.leaf.to_string(), state, remark }
+        ConditionStatus { what: self.leaf.to_string(), state, remark }
     }
 
     /// Why there is nothing to tell.

@@ -10,11 +10,11 @@ use std::time::Instant;
 use super::attempt::{Attempt, begin};
 use super::gate::{Event, Gate, Output};
 use super::notify::Bell;
-use super::progress::Progress;
+use super::progress::ConditionStatus;
 use super::session::Session;
 use super::tally::Word;
 use super::verdict::{Failure, Ready};
-use crate::host::{Host, Sleep};
+use crate::host::{Host, SleepFuture};
 
 /// Ends when the start is ready, or will not be. Dropping it ends the wait: no timer, no probe, no descriptor is left,
 /// and the process is left alone (SV-21).
@@ -27,7 +27,7 @@ pub(crate) struct UntilReady {
     pid: Option<u32>,
     attempts: Vec<Pending>,
     bells: Vec<Hung>,
-    alarm: Option<(Instant, Sleep)>,
+    alarm: Option<(Instant, SleepFuture)>,
 }
 
 /// An attempt on its way.
@@ -50,7 +50,7 @@ impl UntilReady {
 
     /// How far each part has come by now, for somebody whose patience ends before the time-out. News counts when this was
     /// polled after it.
-    pub(crate) fn progress(&self) -> Vec<Progress> {
+    pub(crate) fn progress(&self) -> Vec<ConditionStatus> {
         self.gate.report(self.host.now())
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::progress::Progress;
+use super::progress::ConditionStatus;
 use super::session::Session;
 use crate::machine::{Exit, Signal, SpawnError};
 
@@ -11,7 +11,7 @@ use crate::machine::{Exit, Signal, SpawnError};
 #[derive(Clone, Debug)]
 pub(crate) struct Ready {
     /// What was asked for, each with the time it came.
-    pub(crate) progress: Vec<Progress>,
+    pub(crate) progress: Vec<ConditionStatus>,
     /// How long after the start.
     pub(crate) took: Duration,
     pub(super) session: Arc<Session>,
@@ -29,7 +29,7 @@ impl Ready {
 pub(crate) struct Failure {
     pub(crate) cause: Cause,
     /// What had come and what had not.
-    pub(crate) progress: Vec<Progress>,
+    pub(crate) progress: Vec<ConditionStatus>,
     /// How long after the start; zero if there was none.
     pub(crate) took: Duration,
 }

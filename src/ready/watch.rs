@@ -24,10 +24,10 @@ use super::observed::{Armed, Observed};
 use super::session::Session;
 use super::tree::Tree;
 use super::until::{Hung, UntilReady};
-use super::vacancy::{self, Taken};
+use super::vacancy::{self, AddressInUse};
 use crate::host::{Host, Spec};
 
-/// Finds the message in a line, for [`Printed::in_message`](super::Printed::in_message). Without one the line is the
+/// Finds the message in a line, for [`OutputMatch::in_message`](super::OutputMatch::in_message). Without one the line is the
 /// message.
 pub(crate) type Message = Option<Arc<dyn Fn(&[u8]) -> &[u8] + Send + Sync>>;
 
@@ -88,7 +88,7 @@ impl Watch {
                     (bell, spec) = Bell::socket(spec)?;
                     socket = Some(Hung { leaves: vec![number], bell });
                 }
-                Leaf::Uptime(_) | Leaf::Printed(_) | Leaf::Answers { .. } | Leaf::Command(_) => {}
+                Leaf::Uptime(_) | Leaf::OutputMatch(_) | Leaf::Answers { .. } | Leaf::Command(_) => {}
             }
         }
         *self.bells() = pipes.into_iter().map(|(_, hung)| hung).chain(socket).collect();
@@ -99,7 +99,7 @@ impl Watch {
     pub(crate) fn arm(&self) -> UntilReady {
         let leaves = self.leaves();
         let printed = leaves.iter().enumerate().filter_map(|(number, leaf)| match leaf {
-            Leaf::Printed(printed) => Some((number, printed)),
+            Leaf::OutputMatch(printed) => Some((number, printed)),
             Leaf::Uptime(_) | Leaf::Answers { .. } | Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => {
                 None
             }
@@ -115,13 +115,16 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// [`Taken`]: where, and who it is.
-    pub(crate) fn check_free(&self, spec: &Spec) -> impl Future<Output = Result<(), Taken>> + Send + use<> {
+    /// [`AddressInUse`]: where, and who it is.
+    pub(crate) fn check_free(
+        &self,
+        spec: &Spec,
+    ) -> impl Future<Output = Result<(), AddressInUse>> + Send + use<> {
         let targets = self.leaves().into_iter().filter_map(|leaf| match leaf {
             Leaf::Answers { target, anybody: false } => Some(target),
             Leaf::Answers { anybody: true, .. }
             | Leaf::Uptime(_)
-            | Leaf::Printed(_)
+            | Leaf::OutputMatch(_)
             | Leaf::Command(_)
             | Leaf::Notify(_)
             | Leaf::SdNotify => None,

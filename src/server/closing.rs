@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_io::Timer;
 use futures_lite::future::{block_on, or};
 
-use super::leak::{Leak, LeakCause};
+use super::leak::{LeakCause, LeakError};
 use super::shared::Shared;
 
 /// How long after the grace a thread may take to react. One that takes longer is blocked.
@@ -21,9 +21,9 @@ const REACTION: Duration = Duration::from_secs(5);
 /// It may be dropped: the server ends all the same. It resolves when the last handler has ended, at the latest when the
 /// [grace](super::TidyServerBuilder::grace) is over; if a handler blocks its thread, five seconds after that. Synchronous
 /// code calls [`wait`](Self::wait).
-pub struct Closing(Pin<Box<dyn Future<Output = Result<(), Leak>> + Send + Sync>>);
+pub struct CloseFuture(Pin<Box<dyn Future<Output = Result<(), LeakError>> + Send + Sync>>);
 
-impl Closing {
+impl CloseFuture {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self(Box::pin(async move {
             let done = async {
@@ -45,21 +45,21 @@ impl Closing {
     ///
     /// # Errors
     ///
-    /// [`Leak`], naming the connections that did not end as they should.
-    pub fn wait(self) -> Result<(), Leak> {
+    /// [`LeakError`], naming the connections that did not end as they should.
+    pub fn wait(self) -> Result<(), LeakError> {
         block_on(self)
     }
 }
 
-impl Future for Closing {
-    type Output = Result<(), Leak>;
+impl Future for CloseFuture {
+    type Output = Result<(), LeakError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)
     }
 }
 
-impl fmt::Debug for Closing {
+impl fmt::Debug for CloseFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").finish_non_exhaustive()
     }

@@ -16,9 +16,9 @@ use super::stream::TidyStream;
 /// A client on its way to a [`TidyServer`](super::TidyServer). It resolves when it is connected; the server may not have
 /// accepted it yet (TD-7). Synchronous code calls [`wait`](Self::wait).
 #[must_use = "nobody connects before this is awaited"]
-pub struct Connecting(Pin<Box<dyn Future<Output = io::Result<TidyStream>> + Send>>);
+pub struct ConnectFuture(Pin<Box<dyn Future<Output = io::Result<TidyStream>> + Send>>);
 
-impl Connecting {
+impl ConnectFuture {
     pub(super) fn new(shared: Arc<Shared>, line: Line) -> Self {
         Self(Box::pin(async move {
             // A server that ends meanwhile accepts nobody: there is nothing to wait for.
@@ -40,7 +40,7 @@ impl Connecting {
     }
 }
 
-impl Future for Connecting {
+impl Future for ConnectFuture {
     type Output = io::Result<TidyStream>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -48,7 +48,7 @@ impl Future for Connecting {
     }
 }
 
-impl fmt::Debug for Connecting {
+impl fmt::Debug for ConnectFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connecting").finish_non_exhaustive()
     }

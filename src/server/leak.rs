@@ -10,19 +10,19 @@ use super::endpoint::Endpoint;
 /// is left open, unless a handler [blocks](LeakCause::Blocked) its thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Leak {
+pub struct LeakError {
     /// Where the server listened.
     pub server: Endpoint,
     /// How long its connections had to end.
     pub grace: Duration,
     /// The connections, in the order in which they were accepted. There is at least one.
-    pub connections: Vec<Leaked>,
+    pub connections: Vec<LeakedConnection>,
 }
 
 /// A connection that did not end as it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Leaked {
+pub struct LeakedConnection {
     /// The client's end of it.
     pub peer: Endpoint,
     /// The line that called [`connect`](super::TidyServer::connect); `None` if the client came from elsewhere.
@@ -44,14 +44,14 @@ pub enum LeakCause {
     Panicked(String),
 }
 
-impl fmt::Display for Leak {
+impl fmt::Display for LeakError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { server, grace, connections } = self;
         match connections.len() {
             1 => write!(f, "a connection of the server at {server} did not end well:")?,
             count => write!(f, "{count} connections of the server at {server} did not end well:")?,
         }
-        for Leaked { peer, connected, cause } in connections {
+        for LeakedConnection { peer, connected, cause } in connections {
             write!(f, "\n  from {peer}")?;
             if let Some(line) = connected {
                 write!(f, ", connected at {line}")?;
@@ -66,4 +66,4 @@ impl fmt::Display for Leak {
     }
 }
 
-impl std::error::Error for Leak {}
+impl std::error::Error for LeakError {}

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::panic::Location;
 
 use super::endpoint::Endpoint;
-use super::leak::{LeakCause, Leaked};
+use super::leak::{LeakCause, LeakedConnection};
 
 /// The line that opened a connection.
 pub(super) type Line = &'static Location<'static>;
@@ -31,7 +31,7 @@ pub(super) struct Ledger<S> {
     clients: BTreeMap<Id, S>,
     /// Which line a client of ours comes from. Kept until the other end is over, which may be long after the client.
     lines: BTreeMap<Endpoint, Line>,
-    panicked: BTreeMap<Id, Leaked>,
+    panicked: BTreeMap<Id, LeakedConnection>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl<S: Clone> Ledger<S> {
 
     /// The time is over. Handlers that run are aborted, for `cause`; they and those that have panicked are who leaked, in
     /// the order in which they were accepted.
-    pub(super) fn verdict(&mut self, cause: &LeakCause) -> Vec<Leaked> {
+    pub(super) fn verdict(&mut self, cause: &LeakCause) -> Vec<LeakedConnection> {
         self.stage = Stage::Over;
         let mut leaked = self.panicked.clone();
         for (id, accepted) in self.accepted.iter_mut().filter(|(_, accepted)| accepted.is_running()) {
@@ -183,8 +183,8 @@ impl<S> Accepted<S> {
         }
     }
 
-    fn leaked(&self, lines: &BTreeMap<Endpoint, Line>, cause: LeakCause) -> Leaked {
-        Leaked { peer: self.peer.clone(), connected: lines.get(&self.peer).copied(), cause }
+    fn leaked(&self, lines: &BTreeMap<Endpoint, Line>, cause: LeakCause) -> LeakedConnection {
+        LeakedConnection { peer: self.peer.clone(), connected: lines.get(&self.peer).copied(), cause }
     }
 }
 

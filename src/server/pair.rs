@@ -2,12 +2,13 @@
 
 use std::io;
 
-use super::{Closing, TidyServer, TidyServerBuilder, TidyStream};
+use super::{CloseFuture, TidyServer, TidyServerBuilder, TidyStream};
 
 /// A server with one client, and both ends of their connection, for the test of whatever reads and writes a stream.
 ///
 /// ```
-/// use childminder::{TidyPair, TidyServer};
+/// use childminder::TidyServer;
+/// use childminder::server::TidyPair;
 /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
 ///
 /// # futures_lite::future::block_on(async {
@@ -65,7 +66,7 @@ impl TidyPair {
     }
 
     /// Closes the server, and both ends; as [`TidyServer::close`].
-    pub fn close(&self) -> Closing {
+    pub fn close(&self) -> CloseFuture {
         self.listening.close()
     }
 }

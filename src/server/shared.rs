@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use super::bell::Bell;
 use super::endpoint::Endpoint;
 use super::error::TidyError;
-use super::leak::{Leak, LeakCause};
+use super::leak::{LeakCause, LeakError};
 use super::ledger::{Id, Ledger};
 use super::link::Link;
 use super::socket::{Listener, Socket};
@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) done: Bell,
     ledger: Mutex<Ledger<Weak<Link>>>,
     door: Mutex<Option<Door>>,
-    verdict: OnceLock<Result<(), Leak>>,
+    verdict: OnceLock<Result<(), LeakError>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     names: AtomicU64,
 }
@@ -135,7 +135,7 @@ impl Shared {
         let mut ledger = self.ledger();
         self.verdict.get_or_init(|| {
             let connections = ledger.verdict(cause);
-            let leak = Leak { server: self.address.clone(), grace: self.grace, connections };
+            let leak = LeakError { server: self.address.clone(), grace: self.grace, connections };
             if leak.connections.is_empty() { Ok(()) } else { Err(leak) }
         });
     }
@@ -146,7 +146,7 @@ impl Shared {
         links.iter().filter_map(Weak::upgrade).for_each(|link| link.close());
     }
 
-    pub(super) fn verdict(&self) -> Option<Result<(), Leak>> {
+    pub(super) fn verdict(&self) -> Option<Result<(), LeakError>> {
         self.verdict.get().cloned()
     }
 }

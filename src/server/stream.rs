@@ -47,7 +47,8 @@ impl TidyStream {
     /// Resolves when the server is to end.
     ///
     /// ```
-    /// use childminder::{TidyServer, TidyStream};
+    /// use childminder::TidyServer;
+    /// use childminder::server::TidyStream;
     /// use futures_lite::AsyncWriteExt;
     /// use futures_lite::future::{or, pending};
     ///

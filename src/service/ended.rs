@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use futures_lite::StreamExt;
 
-use crate::machine::{Exit, Last, Name, News};
+use crate::machine::{Exit, LastRun, Name, NoticeKind};
 use crate::monitor::{Heard, Notices};
 
 /// How a service ended: what a stop returns.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Ended {
+pub struct ServiceExit {
     /// How its process ended.
     pub exit: Exit,
     /// How long it had lived.
@@ -26,7 +26,7 @@ pub struct Ended {
     pub leaked: bool,
 }
 
-impl Ended {
+impl ServiceExit {
     /// Hears out what is told of a run, up to its end: all its output has been handed on then. `None` if nothing was told.
     pub(super) async fn hear(notices: &mut Notices) -> Option<Self> {
         let (mut killed, mut left_behind, mut leaked) = (false, Vec::new(), false);
@@ -36,19 +36,19 @@ impl Ended {
                 // Of one process there are never so many; but what was missed cannot be told.
                 Heard::Missed(_) => continue,
             };
-            match notice.news {
-                News::Killed => killed = true,
-                News::LeftBehind { pids } => left_behind = pids,
-                News::Leaked { .. } => leaked = true,
-                News::Exited { exit, lived, asked } => {
+            match notice.kind {
+                NoticeKind::Killed => killed = true,
+                NoticeKind::LeftBehind { pids } => left_behind = pids,
+                NoticeKind::Leaked { .. } => leaked = true,
+                NoticeKind::Exited { exit, lived, asked } => {
                     return Some(Self { exit, lived, asked, killed, left_behind, leaked });
                 }
-                News::SpawnFailed { .. } => return None,
-                News::Started { .. }
-                | News::Stopping { .. }
-                | News::SignalFailed { .. }
-                | News::Restarting { .. }
-                | News::Survived { .. } => {}
+                NoticeKind::SpawnFailed { .. } => return None,
+                NoticeKind::Started { .. }
+                | NoticeKind::Stopping { .. }
+                | NoticeKind::SignalFailed { .. }
+                | NoticeKind::Restarting { .. }
+                | NoticeKind::Survived { .. } => {}
             }
         }
     }
@@ -58,16 +58,16 @@ impl Ended {
 /// `{:?}` alike.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct Died {
+pub struct ServiceDied {
     /// Which service.
     pub name: Name,
     /// How its process ended.
-    pub last: Option<Last>,
+    pub last: Option<LastRun>,
     /// Its last lines of output, oldest first.
     pub tail: Vec<String>,
 }
 
-impl fmt::Display for Died {
+impl fmt::Display for ServiceDied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "service {} died", self.name)?;
         if let Some(last) = &self.last {
@@ -78,13 +78,13 @@ impl fmt::Display for Died {
 }
 
 /// The same as shown with `{}`: this is what a test shows that ends with the error.
-impl fmt::Debug for Died {
+impl fmt::Debug for ServiceDied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Died {}
+impl std::error::Error for ServiceDied {}
 
 /// The last lines of output, as they stand at the end of an error.
 pub(super) fn write_tail(f: &mut fmt::Formatter<'_>, tail: &[String]) -> fmt::Result {

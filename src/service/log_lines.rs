@@ -17,7 +17,7 @@ use crate::output::{Batch, Sink};
 pub struct LogLine {
     /// On which stream.
     pub stream: Stream,
-    /// The line as [text](crate::Line::text).
+    /// The line as [text](crate::output::Line::text).
     pub text: String,
     /// Whether it continues the line before.
     pub continued: bool,

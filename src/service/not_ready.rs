@@ -11,8 +11,8 @@ use super::ended::write_tail;
 use crate::host::SpecError;
 use crate::machine::{Exit, NameError, PolicyError, SpawnError};
 use crate::monitor::StopError;
-use crate::output::PatternError;
-use crate::ready::{ConditionError, Progress, Taken};
+use crate::output::log_format::LogFormatError;
+use crate::ready::{AddressInUse, ConditionError, ConditionStatus};
 
 /// A service that did not become ready. Nothing of it is left, unless [`survivors`](Story::survivors) says so.
 ///
@@ -32,7 +32,7 @@ pub struct Story {
     /// Why it is not ready.
     pub cause: Cause,
     /// How far each condition had come. Empty if it was never started.
-    pub progress: Vec<Progress>,
+    pub progress: Vec<ConditionStatus>,
     /// The last lines that it has printed, oldest first.
     pub tail: Vec<String>,
     /// What KILL did not end, if anything.
@@ -46,7 +46,7 @@ pub enum Cause {
     /// What was said of it cannot work; nothing was started.
     Invalid(ServiceError),
     /// Somebody answers already where it was to answer; nothing was started (F-82).
-    Taken(Taken),
+    AddressInUse(AddressInUse),
     /// It could not be started (SV-6).
     Spawn(SpawnError),
     /// It died before it was ready, be it with success (SV-19).
@@ -81,7 +81,7 @@ pub enum ServiceError {
     /// What is expected of it.
     Condition(ConditionError),
     /// The output format.
-    Format(PatternError),
+    Format(LogFormatError),
     /// The time-out is shorter than the minimum uptime, so it could never be ready.
     TimeoutBelowUptime {
         /// How long the start may take.
@@ -126,7 +126,7 @@ impl fmt::Display for NotReady {
         match cause {
             Cause::Exited { .. } | Cause::TimedOut { .. } => write_tail(f, tail),
             Cause::Invalid(_)
-            | Cause::Taken(_)
+            | Cause::AddressInUse(_)
             | Cause::Spawn(_)
             | Cause::NeverStarted
             | Cause::System(_) => Ok(()),
@@ -147,7 +147,7 @@ impl Error for NotReady {
             Cause::Invalid(error) => Some(error),
             Cause::Spawn(error) => Some(error),
             Cause::System(error) => Some(&**error),
-            Cause::Taken(taken) => Some(taken),
+            Cause::AddressInUse(taken) => Some(taken),
             Cause::Exited { .. } | Cause::TimedOut { .. } | Cause::NeverStarted => None,
         }
     }
@@ -157,7 +157,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(error) => error.fmt(f),
-            Self::Taken(taken) => taken.fmt(f),
+            Self::AddressInUse(taken) => taken.fmt(f),
             Self::Spawn(error) => error.fmt(f),
             Self::Exited { exit, after } => write!(f, "it exited with {exit} after {after:.0?}"),
             Self::TimedOut { timeout } => write!(f, "timed out after {timeout:?}"),

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::ended::{Died, Ended};
+use super::ended::{ServiceDied, ServiceExit};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
 use super::start::{LAST_WORDS, Recipe};
 use crate::machine::{Name, Phase, Signal};
 use crate::monitor::{Notices, ProcessMonitor, StopError};
-use crate::ready::{Progress, Ready};
+use crate::ready::{ConditionStatus, Ready};
 use crate::shutdown::Registration;
 
 /// A service that is up, and goes when this goes.
@@ -34,7 +34,7 @@ struct Run {
     ready: Ready,
     notices: Notices,
     /// Known when somebody has asked after its end.
-    ended: Option<Ended>,
+    ended: Option<ServiceExit>,
 }
 
 impl RunningService {
@@ -79,7 +79,7 @@ impl RunningService {
     }
 
     /// What was waited for, and how long each of it took.
-    pub fn readiness(&self) -> Vec<Progress> {
+    pub fn readiness(&self) -> Vec<ConditionStatus> {
         self.run().ready.progress.clone()
     }
 
@@ -97,15 +97,15 @@ impl RunningService {
     ///
     /// # Errors
     ///
-    /// [`Died`], with how it ended and what it said last.
-    pub fn reset(&self) -> Result<(), Died> {
+    /// [`ServiceDied`], with how it ended and what it said last.
+    pub fn reset(&self) -> Result<(), ServiceDied> {
         if self.is_alive() {
             return Ok(());
         }
         // Its last lines may be on their way.
         futures_lite::future::block_on(self.run().hear_the_end(&self.recipe));
         let last = self.monitor.status(&self.recipe.name).and_then(|status| status.last);
-        Err(Died { name: self.recipe.name.clone(), last, tail: self.tail(LAST_WORDS) })
+        Err(ServiceDied { name: self.recipe.name.clone(), last, tail: self.tail(LAST_WORDS) })
     }
 }
 
@@ -180,7 +180,7 @@ impl RunningService {
     /// # Errors
     ///
     /// [`StopError`] naming who is left, when even KILL did not help.
-    pub fn stop(self) -> Result<Option<Ended>, StopError> {
+    pub fn stop(self) -> Result<Option<ServiceExit>, StopError> {
         futures_lite::future::block_on(self.stop_async())
     }
 
@@ -189,7 +189,7 @@ impl RunningService {
     /// # Errors
     ///
     /// As for [`stop`](Self::stop).
-    pub async fn stop_async(self) -> Result<Option<Ended>, StopError> {
+    pub async fn stop_async(self) -> Result<Option<ServiceExit>, StopError> {
         if let Ok(ticket) = self.monitor.stop_process(&self.recipe.name) {
             ticket.await?;
         }

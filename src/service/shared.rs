@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Died, NotReady, RunningService, Service};
+use super::{NotReady, RunningService, Service, ServiceDied};
 use crate::shutdown;
 
 /// One service for all tests of a binary: started by the first that asks for it, checked for each other one, stopped when
@@ -17,7 +17,7 @@ use crate::shutdown;
 /// // In each test:
 /// let sleeper = SLEEPER.get()?;
 /// assert!(sleeper.is_alive());
-/// # Ok::<(), childminder::SharedError>(())
+/// # Ok::<(), childminder::service::SharedError>(())
 /// ```
 ///
 /// *`cargo test`* runs all tests of a binary in one process, on several threads: they share one service. At the end of
@@ -51,7 +51,7 @@ impl SharedService {
     /// # Errors
     ///
     /// [`SharedError::NotReady`] when it could not be started; whoever asks later is told the same, at once.
-    /// [`SharedError::Died`] when it has died since the last test asked: this is told once, so that it does not go
+    /// [`SharedError::ServiceDied`] when it has died since the last test asked: this is told once, so that it does not go
     /// unnoticed, and the next to ask gets a new one (SV-7).
     pub fn get(&self) -> Result<Arc<RunningService>, SharedError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +62,7 @@ impl SharedService {
                 Ok(()) => return Ok(Arc::clone(service)),
                 Err(died) => {
                     *state = State::Down;
-                    return Err(SharedError::Died(died));
+                    return Err(SharedError::ServiceDied(died));
                 }
             },
         }
@@ -103,14 +103,14 @@ pub enum SharedError {
     /// It could not be started.
     NotReady(Arc<NotReady>),
     /// It has died since somebody asked for it last.
-    Died(Died),
+    ServiceDied(ServiceDied),
 }
 
 impl fmt::Display for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotReady(error) => error.fmt(f),
-            Self::Died(died) => died.fmt(f),
+            Self::ServiceDied(died) => died.fmt(f),
         }
     }
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 
-use super::ended::Ended;
+use super::ended::ServiceExit;
 use super::log_lines::Subscribers;
 use super::not_ready::{Cause, NotReady, ServiceError, Story};
 use super::running::RunningService;
 use super::{Port, Service};
 use crate::host::{Host, Spec};
 use crate::machine::Name;
-use crate::monitor::{Builder, Driver, Notices, ProcessMonitor, StopError};
-use crate::output::{Pattern, Records};
+use crate::monitor::{MonitorBuilder, MonitorDriver, Notices, ProcessMonitor, StopError};
+use crate::output::log_format::{LogFormat, LogFormatSink};
 use crate::ready::{self, Condition, Failure, Message, Ready, Watch};
 use crate::shutdown::{self, Registration};
 
@@ -34,9 +34,9 @@ const HEARING: Duration = Duration::from_secs(1);
 ///
 /// Dropping it stops what was started, and waits for that.
 #[must_use = "nothing is started before this is awaited"]
-pub struct Starting(Pin<Box<dyn Future<Output = Result<RunningService, NotReady>> + Send>>);
+pub struct StartFuture(Pin<Box<dyn Future<Output = Result<RunningService, NotReady>> + Send>>);
 
-impl Starting {
+impl StartFuture {
     /// With a driver on a thread of its own.
     pub(super) fn background(service: &Service, host: impl Host) -> Self {
         let recipe = Recipe::new(service, host);
@@ -56,7 +56,7 @@ impl Starting {
     }
 
     /// With a driver that somebody else runs.
-    pub(super) fn on(service: &Service, host: impl Host) -> Result<(Self, Driver), NotReady> {
+    pub(super) fn on(service: &Service, host: impl Host) -> Result<(Self, MonitorDriver), NotReady> {
         let recipe = Recipe::new(service, host)?;
         let (monitor, driver) = recipe.builder().build(recipe.watch.host());
         let start = Box::pin(async move {
@@ -67,7 +67,7 @@ impl Starting {
     }
 }
 
-impl Future for Starting {
+impl Future for StartFuture {
     type Output = Result<RunningService, NotReady>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -75,14 +75,14 @@ impl Future for Starting {
     }
 }
 
-impl fmt::Debug for Starting {
+impl fmt::Debug for StartFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Starting").finish_non_exhaustive()
     }
 }
 
 /// What finds the message in a line.
-fn finder(pattern: Option<Pattern>) -> Message {
+fn finder(pattern: Option<LogFormat>) -> Message {
     let pattern = pattern?;
     Some(Arc::new(move |line| pattern.message(line)))
 }
@@ -93,7 +93,7 @@ pub(super) struct Recipe {
     pub(super) port: Option<Port>,
     pub(super) subscribers: Subscribers,
     spec: Spec,
-    pattern: Option<Pattern>,
+    pattern: Option<LogFormat>,
     host: Arc<dyn Host>,
     watch: Watch,
 }
@@ -126,17 +126,17 @@ impl Recipe {
     }
 
     /// The monitor to be.
-    fn builder(&self) -> Builder {
+    fn builder(&self) -> MonitorBuilder {
         let builder = ProcessMonitor::builder().tail(TAIL).sink(self.subscribers.clone());
         match &self.pattern {
-            Some(pattern) => builder.sink(Records::new(pattern.clone())),
+            Some(pattern) => builder.sink(LogFormatSink::new(pattern.clone())),
             None => builder.for_tests(),
         }
     }
 
     /// Nobody may answer yet where the service is to.
     async fn check_free(&self) -> Result<(), NotReady> {
-        self.watch.check_free(&self.spec).await.map_err(|taken| self.story(Cause::Taken(taken)).into())
+        self.watch.check_free(&self.spec).await.map_err(|taken| self.story(Cause::AddressInUse(taken)).into())
     }
 
     fn story(&self, cause: Cause) -> Story {
@@ -209,9 +209,9 @@ impl Recipe {
     }
 
     /// Hears out a run that is over: then its last lines have come. A sink that is stuck is not waited for.
-    pub(super) async fn hear_the_end(&self, notices: &mut Notices) -> Option<Ended> {
+    pub(super) async fn hear_the_end(&self, notices: &mut Notices) -> Option<ServiceExit> {
         let late = self.host.sleep_until(self.host.now() + HEARING);
-        or(Ended::hear(notices), async {
+        or(ServiceExit::hear(notices), async {
             late.await;
             None
         })

@@ -24,7 +24,7 @@ use std::ptr;
 use libc::c_int;
 use rustix::process::getpid;
 
-use crate::machine::Step;
+use crate::machine::SpawnStep;
 
 use super::launch::Launch;
 use super::platform;
@@ -32,13 +32,13 @@ use super::platform;
 /// The step that failed in the child, small enough to be sent through a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    pub(super) step: Step,
+    pub(super) step: SpawnStep,
     pub(super) errno: c_int,
 }
 
 impl Refusal {
     /// The last system call failed, at `step`.
-    pub(super) fn at(step: Step) -> Self {
+    pub(super) fn at(step: SpawnStep) -> Self {
         Self { step, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
     }
 
@@ -49,19 +49,19 @@ impl Refusal {
 
     /// From that number; one without a step comes from whoever made the process.
     pub(super) fn from_code(code: c_int) -> Self {
-        const STEPS: [Step; 10] = [
-            Step::Group,
-            Step::Stdin,
-            Step::Pipe,
-            Step::Chdir,
-            Step::Descriptor,
-            Step::Guard,
-            Step::Setgroups,
-            Step::Setgid,
-            Step::Setuid,
-            Step::Exec,
+        const STEPS: [SpawnStep; 10] = [
+            SpawnStep::Group,
+            SpawnStep::Stdin,
+            SpawnStep::Pipe,
+            SpawnStep::Chdir,
+            SpawnStep::Descriptor,
+            SpawnStep::Guard,
+            SpawnStep::Setgroups,
+            SpawnStep::Setgid,
+            SpawnStep::Setuid,
+            SpawnStep::Exec,
         ];
-        let step = STEPS.into_iter().find(|step| *step as c_int == code >> 16).unwrap_or(Step::Fork);
+        let step = STEPS.into_iter().find(|step| *step as c_int == code >> 16).unwrap_or(SpawnStep::Fork);
         Self { step, errno: code & 0xffff }
     }
 }
@@ -79,7 +79,7 @@ impl Launch {
             Ok(()) => {
                 // SAFETY: all three are C strings, or arrays of them that end with a null pointer.
                 unsafe { libc::execve(self.program().as_ptr(), self.args().as_ptr(), self.env().as_ptr()) };
-                Refusal::at(Step::Exec)
+                Refusal::at(SpawnStep::Exec)
             }
         };
         if let Some(guardian) = self.guardian() {
@@ -92,20 +92,20 @@ impl Launch {
         let spec = self.spec();
         if spec.has_own_group() {
             // SAFETY: takes no pointers.
-            check(Step::Group, unsafe { libc::setpgid(0, 0) })?;
+            check(SpawnStep::Group, unsafe { libc::setpgid(0, 0) })?;
         }
         if let Some(guardian) = self.guardian() {
             guardian.sign_on()?;
         }
         for ((fd, number), step) in
-            self.stdio().into_iter().zip(0..).zip([Step::Stdin, Step::Pipe, Step::Pipe])
+            self.stdio().into_iter().zip(0..).zip([SpawnStep::Stdin, SpawnStep::Pipe, SpawnStep::Pipe])
         {
             // SAFETY: takes no pointers; what the low descriptors were is of no use to this process any more.
             check(step, unsafe { libc::dup2(fd.as_raw_fd(), number) })?;
         }
         if let Some(dir) = self.dir() {
             // SAFETY: takes no pointers.
-            check(Step::Chdir, unsafe { libc::fchdir(dir.as_raw_fd()) })?;
+            check(SpawnStep::Chdir, unsafe { libc::fchdir(dir.as_raw_fd()) })?;
         }
         if !platform::close_others_on_exec() {
             close_on_exec_one_by_one();
@@ -118,13 +118,13 @@ impl Launch {
         }
         if let Some(groups) = spec.get_groups() {
             // SAFETY: the pointer and the length are those of one slice.
-            check(Step::Setgroups, unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) })?;
+            check(SpawnStep::Setgroups, unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) })?;
         }
         if let Some(gid) = spec.get_gid() {
-            platform::switch_group(gid).map_err(|errno| Refusal { step: Step::Setgid, errno })?;
+            platform::switch_group(gid).map_err(|errno| Refusal { step: SpawnStep::Setgid, errno })?;
         }
         if let Some(uid) = spec.get_uid() {
-            platform::switch_user(uid).map_err(|errno| Refusal { step: Step::Setuid, errno })?;
+            platform::switch_user(uid).map_err(|errno| Refusal { step: SpawnStep::Setuid, errno })?;
         }
         default_signals();
         Ok(())
@@ -132,7 +132,7 @@ impl Launch {
 }
 
 /// Makes the last error of the system a refusal, if there was one.
-pub(super) fn check(step: Step, result: c_int) -> Result<(), Refusal> {
+pub(super) fn check(step: SpawnStep, result: c_int) -> Result<(), Refusal> {
     if result == -1 { Err(Refusal::at(step)) } else { Ok(()) }
 }
 

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::host::Spec;
-use crate::machine::{SpawnError, Step};
+use crate::machine::{SpawnError, SpawnStep};
 
 use super::child_side::{Refusal, check};
 
@@ -30,7 +30,7 @@ impl Descriptors {
         for (number, descriptor) in spec.get_descriptors() {
             let copy = descriptors
                 .copy_out_of_the_way(descriptor)
-                .map_err(|errno| SpawnError::new(Step::Descriptor, number.to_string(), errno.into()))?;
+                .map_err(|errno| SpawnError::new(SpawnStep::Descriptor, number.to_string(), errno.into()))?;
             descriptors.given.push((copy, number));
         }
         Ok(descriptors)
@@ -46,7 +46,7 @@ impl Descriptors {
     pub(super) fn put_in_place(&self) -> Result<(), Refusal> {
         for (fd, number) in &self.given {
             // SAFETY: takes no pointers; what the number was is of no use to this process any more.
-            check(Step::Descriptor, unsafe { libc::dup2(fd.as_raw_fd(), *number) })?;
+            check(SpawnStep::Descriptor, unsafe { libc::dup2(fd.as_raw_fd(), *number) })?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use rustix::io::{Errno, FdFlags};
 use rustix::net::{AddressFamily, SendFlags, SocketType};
 use rustix::process::Pid;
 
-use crate::host::{Holder, Process};
+use crate::host::{ProbeOwner, Process};
 use crate::machine::SpawnError;
 
 use super::child_side::Refusal;
@@ -65,8 +65,8 @@ pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
 }
 
 /// Whose the socket is that answered: there is no table of them to look at.
-pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> Holder {
-    Holder::Unverified("this system does not say whose a socket is".to_owned())
+pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> ProbeOwner {
+    ProbeOwner::Unverified("this system does not say whose a socket is".to_owned())
 }
 
 /// A socket that does not block. A child that is started by somebody else at this very moment may inherit it.

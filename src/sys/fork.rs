@@ -10,7 +10,7 @@ use std::io;
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::machine::Step;
+use crate::machine::SpawnStep;
 
 use super::child_side::{Refusal, with_signals_blocked};
 use super::launch::Launch;
@@ -18,7 +18,8 @@ use super::report;
 
 /// Starts it.
 pub(super) fn start(launch: &Launch) -> Result<Pid, Refusal> {
-    let failed = |error: io::Error| Refusal { step: Step::Fork, errno: error.raw_os_error().unwrap_or(0) };
+    let failed =
+        |error: io::Error| Refusal { step: SpawnStep::Fork, errno: error.raw_os_error().unwrap_or(0) };
     let (verdict, report) = report::pipe(launch).map_err(failed)?;
     let forked = with_signals_blocked(|| {
         // SAFETY: the child does nothing but what `child_side` may.

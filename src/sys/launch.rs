@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::host::{Spec, Stdin};
-use crate::machine::{SpawnError, Step};
+use crate::machine::{SpawnError, SpawnStep};
 
 use super::child_side::Refusal;
 use super::descriptors::Descriptors;
@@ -115,17 +115,19 @@ impl Launch {
         let errno = Errno::from_raw_os_error(refusal.errno);
         let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
         let subject = match refusal.step {
-            Step::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
-            Step::Find | Step::Fork | Step::Guard | Step::Watch => program.display().to_string(),
-            Step::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
-            Step::Stdin => self.spec.get_stdin().to_string(),
-            Step::Pipe | Step::Group => String::new(),
-            Step::Descriptor => {
+            SpawnStep::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
+            SpawnStep::Find | SpawnStep::Fork | SpawnStep::Guard | SpawnStep::Watch => {
+                program.display().to_string()
+            }
+            SpawnStep::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
+            SpawnStep::Stdin => self.spec.get_stdin().to_string(),
+            SpawnStep::Pipe | SpawnStep::Group => String::new(),
+            SpawnStep::Descriptor => {
                 format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
             }
-            Step::Setgroups => format!("{:?}", self.spec.get_groups().unwrap_or_default()),
-            Step::Setgid => self.spec.get_gid().map_or_else(String::new, |id| id.to_string()),
-            Step::Setuid => self.spec.get_uid().map_or_else(String::new, |id| id.to_string()),
+            SpawnStep::Setgroups => format!("{:?}", self.spec.get_groups().unwrap_or_default()),
+            SpawnStep::Setgid => self.spec.get_gid().map_or_else(String::new, |id| id.to_string()),
+            SpawnStep::Setuid => self.spec.get_uid().map_or_else(String::new, |id| id.to_string()),
         };
         SpawnError::new(refusal.step, subject, errno.into())
     }
@@ -141,7 +143,7 @@ impl Launch {
 pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
     spec.check().map_err(|error| {
         let error = io::Error::new(io::ErrorKind::InvalidInput, error);
-        SpawnError::new(Step::Exec, spec.to_string(), error)
+        SpawnError::new(SpawnStep::Exec, spec.to_string(), error)
     })
 }
 
@@ -178,7 +180,7 @@ fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnE
     // nothing, and leave on it the mark to be closed by `exec`.
     let copy = |fd: BorrowedFd<'_>| {
         rustix::io::fcntl_dupfd_cloexec(fd, 3)
-            .map_err(|errno| SpawnError::new(Step::Stdin, stdin.to_string(), errno.into()))
+            .map_err(|errno| SpawnError::new(SpawnStep::Stdin, stdin.to_string(), errno.into()))
     };
     match stdin {
         Stdin::Null => Ok(low.take_null()),
@@ -190,5 +192,5 @@ fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnE
 
 fn open_for_reading(path: &Path) -> Result<OwnedFd, SpawnError> {
     rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
-        .map_err(|errno| SpawnError::new(Step::Stdin, path.display().to_string(), errno.into()))
+        .map_err(|errno| SpawnError::new(SpawnStep::Stdin, path.display().to_string(), errno.into()))
 }

@@ -20,7 +20,7 @@ use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, accessat, openat, stat
 use rustix::io::Errno;
 
 use crate::host::Spec;
-use crate::machine::{SpawnError, Step};
+use crate::machine::{SpawnError, SpawnStep};
 
 use super::platform;
 
@@ -37,7 +37,7 @@ impl WorkingDir {
     pub(super) fn open(spec: &Spec) -> Result<Self, SpawnError> {
         let open = |path: &Path| {
             openat(rustix::fs::CWD, path, platform::OPEN_DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|errno| SpawnError::new(Step::Chdir, path.display().to_string(), errno.into()))
+                .map_err(|errno| SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into()))
         };
         spec.get_cwd().map(open).transpose().map(Self)
     }
@@ -59,14 +59,15 @@ pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
         && let Err(errno) = accessat(fd, ".", Access::EXEC_OK, AtFlags::EACCESS)
     {
-        return Err(SpawnError::new(Step::Chdir, path.display().to_string(), errno.into()));
+        return Err(SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into()));
     }
     let program = find(spec, &dir)?;
     if let Some(fault) = fault(&program, &dir) {
         return Err(fault.error(&program));
     }
     let path = spec.get_cwd().unwrap_or_else(|| Path::new("")).join(&program);
-    std::path::absolute(&path).map_err(|error| SpawnError::new(Step::Find, path.display().to_string(), error))
+    std::path::absolute(&path)
+        .map_err(|error| SpawnError::new(SpawnStep::Find, path.display().to_string(), error))
 }
 
 /// The path to execute: the name itself if it has a slash, else the first file in PATH that we may execute.
@@ -93,18 +94,19 @@ pub(super) fn find(spec: &Spec, dir: &WorkingDir) -> Result<PathBuf, SpawnError>
             Some(path) => format!("{name} (not in PATH={})", path.display()),
             None => format!("{name} (there is no PATH, and it is not in {DEFAULT_PATH})"),
         };
-        SpawnError::new(Step::Find, subject, Errno::NOENT.into())
+        SpawnError::new(SpawnStep::Find, subject, Errno::NOENT.into())
     }))
 }
 
 /// Why `exec` refused `program` with `errno`.
 pub(super) fn explain(spec: &Spec, program: &Path, dir: &WorkingDir, errno: Errno) -> SpawnError {
-    let error = |why: &str| SpawnError::new(Step::Exec, format!("{}{why}", program.display()), errno.into());
+    let error =
+        |why: &str| SpawnError::new(SpawnStep::Exec, format!("{}{why}", program.display()), errno.into());
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
         && errno == Errno::ACCESS
         && accessat(fd, ".", Access::EXEC_OK, AtFlags::EACCESS).is_err()
     {
-        return SpawnError::new(Step::Chdir, path.display().to_string(), errno.into());
+        return SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into());
     }
     match (errno, fault(program, dir)) {
         (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP, Some(fault)) if fault.errno == errno => {
@@ -123,7 +125,7 @@ pub(super) fn explain(spec: &Spec, program: &Path, dir: &WorkingDir, errno: Errn
 
 /// What is wrong with a file that was to be executed.
 struct Fault {
-    step: Step,
+    step: SpawnStep,
     why: &'static str,
     errno: Errno,
 }
@@ -138,14 +140,16 @@ impl Fault {
 fn fault(program: &Path, dir: &WorkingDir) -> Option<Fault> {
     let access = accessat(dir.base(), program, Access::EXEC_OK, AtFlags::EACCESS);
     if let Err(errno @ (Errno::NOENT | Errno::NOTDIR)) = access {
-        return Some(Fault { step: Step::Find, why: "", errno });
+        return Some(Fault { step: SpawnStep::Find, why: "", errno });
     }
     match statat(dir.base(), program, AtFlags::empty()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
-            Some(Fault { step: Step::Exec, why: " (is a directory)", errno: Errno::ACCESS })
+            Some(Fault { step: SpawnStep::Exec, why: " (is a directory)", errno: Errno::ACCESS })
         }
-        Ok(_) => access.err().map(|errno| Fault { step: Step::Exec, why: " (not executable by us)", errno }),
-        Err(errno) => Some(Fault { step: Step::Find, why: "", errno }),
+        Ok(_) => {
+            access.err().map(|errno| Fault { step: SpawnStep::Exec, why: " (not executable by us)", errno })
+        }
+        Err(errno) => Some(Fault { step: SpawnStep::Find, why: "", errno }),
     }
 }
 

@@ -51,7 +51,7 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 use rustix::net::AddressFamily;
 
-use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::SpawnError;
 
 pub(crate) use self::broken_pipe::write as write_without_sigpipe;
@@ -116,7 +116,7 @@ impl Host for System {
         Instant::now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         Box::pin(Delay::new(at.saturating_duration_since(self.now())))
     }
 
@@ -136,7 +136,7 @@ impl Host for System {
         lookup::locate(spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         probe::attempt(target, owner)
     }
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use async_io::Async;
 use rustix::io::Errno;
 
-use crate::machine::{SpawnError, Step, Stream};
+use crate::machine::{SpawnError, SpawnStep, Stream};
 
 use super::platform;
 
@@ -69,10 +69,10 @@ struct Output {
 impl Output {
     fn open() -> Result<(Self, OwnedFd), SpawnError> {
         let failed = |step| move |error| SpawnError::new(step, "its output", error);
-        let (ours, theirs) = io::pipe().map_err(failed(Step::Pipe))?;
+        let (ours, theirs) = io::pipe().map_err(failed(SpawnStep::Pipe))?;
         let ours = OwnedFd::from(ours);
-        rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(Step::Pipe)(errno.into()))?;
-        let pipe = Async::new_nonblocking(ours).map_err(failed(Step::Watch))?;
+        rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(SpawnStep::Pipe)(errno.into()))?;
+        let pipe = Async::new_nonblocking(ours).map_err(failed(SpawnStep::Watch))?;
         Ok((Self { pipe: Some(pipe), hot: false, called_for: false, grown: false }, theirs.into()))
     }
 

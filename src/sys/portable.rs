@@ -32,7 +32,7 @@ use futures_timer::Delay;
 use rustix::process::Pid;
 
 use crate::host::Process;
-use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
+use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 
 use super::child_side::with_signals_blocked;
 use super::guardian::Charge;
@@ -66,7 +66,7 @@ pub(super) fn warm_up() {
 
 /// Starts a process.
 pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
-    let failed = |error| SpawnError::new(Step::Fork, launch.spec().to_string(), error);
+    let failed = |error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error);
     let (verdict, report) = report::pipe(&launch).map_err(failed)?;
     let launch = Arc::new(launch);
     let mut command = std::process::Command::new("/");
@@ -78,7 +78,8 @@ pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>
     let spawned = with_signals_blocked(|| command.kill_on_drop(false).spawn());
     // With it goes our copy of the report.
     drop(command);
-    let mut child = spawned.map_err(|error| SpawnError::new(Step::Fork, launch.spec().to_string(), error))?;
+    let mut child =
+        spawned.map_err(|error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error))?;
     if let Err(refusal) = verdict.hear() {
         // It is about to exit; reaped here, nothing is left of it.
         let _ = block_on(child.status());

@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
-use crate::host::{Holder, Probe, ProbeError, Target};
+use crate::host::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget};
 use crate::http::{self, HttpError, Request};
 
 use super::platform;
@@ -34,24 +34,24 @@ pub(super) enum Reached<'a> {
 }
 
 /// Asks once.
-pub(super) fn attempt(target: &Target, owner: Option<u32>) -> Probe {
+pub(super) fn attempt(target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
     let target = target.clone();
     Box::pin(async move {
         match target {
-            Target::Port(port) => {
+            ProbeTarget::Port(port) => {
                 let (_open, address) = connect(port).await?;
                 Ok(platform::holder(&Reached::Tcp(address), owner))
             }
-            Target::Unix(path) => {
+            ProbeTarget::Unix(path) => {
                 let stream = within(CONNECT, Async::<UnixStream>::connect(&path)).await?;
                 Ok(platform::holder(&Reached::Unix { path: &path, stream: stream.get_ref() }, owner))
             }
-            Target::Http { port, path, status } => within(ANSWER, get(port, &path, status, owner)).await,
+            ProbeTarget::Http { port, path, status } => within(ANSWER, get(port, &path, status, owner)).await,
         }
     })
 }
 
-async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<Holder, ProbeError> {
+async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<ProbeOwner, ProbeError> {
     let (stream, address) = connect(port).await?;
     let stream = Async::new_nonblocking(stream)?;
     let host = format!("localhost:{port}");

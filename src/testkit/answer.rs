@@ -1,19 +1,19 @@
 //! What a server of the fake world has to say to a probe.
 
-use crate::host::{ProbeError, Target};
+use crate::host::{ProbeError, ProbeTarget};
 
 /// What is answered where a server of HTTP knows nothing.
 const NOT_FOUND: u16 = 404;
 
 /// The answer of somebody who serves all this, of which the last counts. `None`: nobody listens there.
 pub(super) fn answer<'a>(
-    mut served: impl Iterator<Item = &'a Target>,
-    asked: &Target,
+    mut served: impl Iterator<Item = &'a ProbeTarget>,
+    asked: &ProbeTarget,
 ) -> Option<Result<(), ProbeError>> {
     let (port, page) = match asked {
-        Target::Unix(_) => return served.any(|served| served == asked).then_some(Ok(())),
-        Target::Port(port) => (*port, None),
-        Target::Http { port, path, status } => (*port, Some((path, *status))),
+        ProbeTarget::Unix(_) => return served.any(|served| served == asked).then_some(Ok(())),
+        ProbeTarget::Port(port) => (*port, None),
+        ProbeTarget::Http { port, path, status } => (*port, Some((path, *status))),
     };
     let there: Vec<_> = served.filter(|served| port_of(served) == Some(port)).collect();
     if there.is_empty() {
@@ -23,9 +23,9 @@ pub(super) fn answer<'a>(
     let mut status = None;
     for served in there {
         match served {
-            Target::Http { path: known, status: given, .. } if known == path => status = Some(*given),
-            Target::Http { .. } => status = status.or(Some(NOT_FOUND)),
-            Target::Port(_) | Target::Unix(_) => {}
+            ProbeTarget::Http { path: known, status: given, .. } if known == path => status = Some(*given),
+            ProbeTarget::Http { .. } => status = status.or(Some(NOT_FOUND)),
+            ProbeTarget::Port(_) | ProbeTarget::Unix(_) => {}
         }
     }
     Some(match status {
@@ -35,9 +35,9 @@ pub(super) fn answer<'a>(
     })
 }
 
-fn port_of(target: &Target) -> Option<u16> {
+fn port_of(target: &ProbeTarget) -> Option<u16> {
     match target {
-        Target::Port(port) | Target::Http { port, .. } => Some(*port),
-        Target::Unix(_) => None,
+        ProbeTarget::Port(port) | ProbeTarget::Http { port, .. } => Some(*port),
+        ProbeTarget::Unix(_) => None,
     }
 }

@@ -54,15 +54,16 @@
 //! ```
 //! use std::time::Duration;
 //! use childminder::testkit::{Script, Sim};
-//! use childminder::{Holder, Host, Spec, Target};
+//! use childminder::host::{ProbeOwner, ProbeTarget};
+//! use childminder::{Host, Spec};
 //!
 //! let sim = Sim::new();
-//! sim.script("web", Script::new().serves(Duration::from_secs(2), Target::Port(8080)));
+//! sim.script("web", Script::new().serves(Duration::from_secs(2), ProbeTarget::Port(8080)));
 //! let web = Host::spawn(&sim, &Spec::new("web"))?;
-//! let ask = || sim.block_on(sim.probe(&Target::Port(8080), Some(web.id())));
+//! let ask = || sim.block_on(sim.probe(&ProbeTarget::Port(8080), Some(web.id())));
 //! assert!(ask().is_err());
 //! sim.advance(Duration::from_secs(2));
-//! assert_eq!(ask()?, Holder::Own);
+//! assert_eq!(ask()?, ProbeOwner::Own);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

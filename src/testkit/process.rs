@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::clock::Key;
 use super::script::Script;
 use super::sim::Sim;
-use crate::host::{Process, Spec, Stdin, Target};
+use crate::host::{ProbeTarget, Process, Spec, Stdin};
 use crate::machine::{Exit, Signal, Stream};
 
 /// One run of a program, from its start until it is reaped.
@@ -99,7 +99,7 @@ impl Run {
     }
 
     /// Where the process itself answers.
-    pub(super) fn serves(&self, now: Duration) -> impl Iterator<Item = &Target> {
+    pub(super) fn serves(&self, now: Duration) -> impl Iterator<Item = &ProbeTarget> {
         let age = self.exit.is_none().then(|| now.saturating_sub(self.started));
         age.into_iter().flat_map(|age| self.script.serves_at(age))
     }

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::host::{Spec, Target};
-use crate::machine::{Exit, SpawnError, Step, Stream};
+use crate::host::{ProbeTarget, Spec};
+use crate::machine::{Exit, SpawnError, SpawnStep, Stream};
 
 /// What one run of a program does, for [`Sim::script`](super::Sim::script).
 ///
@@ -16,7 +16,8 @@ use crate::machine::{Exit, SpawnError, Step, Stream};
 /// ```
 /// use std::time::Duration;
 /// use childminder::testkit::Script;
-/// use childminder::{Exit, Stream};
+/// use childminder::Exit;
+/// use childminder::machine::Stream;
 ///
 /// // A server that needs two seconds for its work after TERM, if it does not crash before.
 /// let server = Script::new()
@@ -30,7 +31,7 @@ use crate::machine::{Exit, SpawnError, Step, Stream};
 #[derive(Clone, Debug)]
 #[must_use = "a script does nothing until a `Sim` is given it"]
 pub struct Script {
-    failure: Option<(Step, i32)>,
+    failure: Option<(SpawnStep, i32)>,
     lives: Option<Duration>,
     exit: Option<Exit>,
     /// How long after TERM it ends. `None`: it does not.
@@ -39,7 +40,7 @@ pub struct Script {
     pub(super) exit_on_term: Option<Exit>,
     pub(super) prints: Vec<Print>,
     /// Where it answers, and how long after its start that begins, in this order.
-    serves: Vec<(Duration, Target)>,
+    serves: Vec<(Duration, ProbeTarget)>,
     pub(super) leaks_output: Duration,
     pub(super) leaves_behind: usize,
     pub(super) unkillable: Duration,
@@ -73,7 +74,7 @@ impl Script {
 
     /// Cannot be started: the start fails at `step` with this error number of the system, such as 24 for "too many
     /// open files". No other option has any effect then.
-    pub fn fails(step: Step, errno: i32) -> Self {
+    pub fn fails(step: SpawnStep, errno: i32) -> Self {
         Self { failure: Some((step, errno)), ..Self::new() }
     }
 
@@ -117,9 +118,9 @@ impl Script {
     /// Answers [probes](crate::Host::probe) of `target`, from `at` this long after its start until it ends itself. May
     /// be said several times.
     ///
-    /// The status in a [`Target::Http`] is what it answers with; said again for a later time, it changes. Who serves
+    /// The status in a [`ProbeTarget::Http`] is what it answers with; said again for a later time, it changes. Who serves
     /// HTTP on a port accepts connections there, and answers other paths with 404.
-    pub fn serves(mut self, at: Duration, target: Target) -> Self {
+    pub fn serves(mut self, at: Duration, target: ProbeTarget) -> Self {
         self.serves.push((at, target));
         self.serves.sort_by_key(|(at, _)| *at);
         self
@@ -147,7 +148,7 @@ impl Script {
     }
 
     /// Where it answers when it has lived this long.
-    pub(super) fn serves_at(&self, age: Duration) -> impl Iterator<Item = &Target> {
+    pub(super) fn serves_at(&self, age: Duration) -> impl Iterator<Item = &ProbeTarget> {
         self.serves.iter().take_while(move |(at, _)| *at <= age).map(|(_, target)| target)
     }
 
@@ -174,20 +175,24 @@ impl Default for Script {
 }
 
 /// What `step` is about when `spec` is started.
-fn subject(step: Step, spec: &Spec) -> String {
+fn subject(step: SpawnStep, spec: &Spec) -> String {
     let id = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
     match step {
-        Step::Find | Step::Pipe | Step::Fork | Step::Group | Step::Guard | Step::Exec | Step::Watch => {
-            spec.get_program().to_string_lossy().into_owned()
-        }
-        Step::Chdir => spec.get_cwd().map_or_else(|| ".".to_owned(), |cwd| cwd.display().to_string()),
-        Step::Stdin => spec.get_stdin().to_string(),
-        Step::Descriptor => {
+        SpawnStep::Find
+        | SpawnStep::Pipe
+        | SpawnStep::Fork
+        | SpawnStep::Group
+        | SpawnStep::Guard
+        | SpawnStep::Exec
+        | SpawnStep::Watch => spec.get_program().to_string_lossy().into_owned(),
+        SpawnStep::Chdir => spec.get_cwd().map_or_else(|| ".".to_owned(), |cwd| cwd.display().to_string()),
+        SpawnStep::Stdin => spec.get_stdin().to_string(),
+        SpawnStep::Descriptor => {
             format!("{:?}", spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
         }
-        Step::Setgroups => format!("{:?}", spec.get_groups().unwrap_or_default()),
-        Step::Setgid => id(spec.get_gid()),
-        Step::Setuid => id(spec.get_uid()),
+        SpawnStep::Setgroups => format!("{:?}", spec.get_groups().unwrap_or_default()),
+        SpawnStep::Setgid => id(spec.get_gid()),
+        SpawnStep::Setuid => id(spec.get_uid()),
     }
 }
 
@@ -213,18 +218,21 @@ mod tests {
         let spec = Spec::new("web").cwd("/srv").stdin(Stdin::File("in.txt".into())).uid(7).groups([8, 9]);
         let error = |step| Script::fails(step, libc::EPERM).failure(&spec).expect("it fails").to_string();
         let reason = io::Error::from_raw_os_error(libc::EPERM);
-        assert_eq!(error(Step::Exec), format!("cannot execute web: {reason}"));
-        assert_eq!(error(Step::Chdir), format!("cannot enter the working directory /srv: {reason}"));
-        assert_eq!(error(Step::Stdin), format!("cannot open in.txt for the standard input: {reason}"));
+        assert_eq!(error(SpawnStep::Exec), format!("cannot execute web: {reason}"));
+        assert_eq!(error(SpawnStep::Chdir), format!("cannot enter the working directory /srv: {reason}"));
+        assert_eq!(error(SpawnStep::Stdin), format!("cannot open in.txt for the standard input: {reason}"));
         let given = File::open("/dev/null").expect("there is one");
         let shown = format!("descriptor {}", given.as_raw_fd());
         for (stdin, shown) in [(Stdin::descriptor(given), &*shown), (Stdin::Null, "/dev/null")] {
             let spec = Spec::new("web").stdin(stdin);
-            let error = Script::fails(Step::Stdin, libc::EPERM).failure(&spec).expect("it fails");
+            let error = Script::fails(SpawnStep::Stdin, libc::EPERM).failure(&spec).expect("it fails");
             assert_eq!(error.to_string(), format!("cannot open {shown} for the standard input: {reason}"));
         }
-        assert_eq!(error(Step::Setuid), format!("cannot switch to user 7: {reason}"));
-        assert_eq!(error(Step::Setgroups), format!("cannot set the supplementary groups [8, 9]: {reason}"));
+        assert_eq!(error(SpawnStep::Setuid), format!("cannot switch to user 7: {reason}"));
+        assert_eq!(
+            error(SpawnStep::Setgroups),
+            format!("cannot set the supplementary groups [8, 9]: {reason}")
+        );
         assert!(Script::new().failure(&spec).is_none());
     }
 }

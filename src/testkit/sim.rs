@@ -13,7 +13,7 @@ use super::executor::{Executor, Guest, lock};
 use super::process::FakeProcess;
 use super::script::Script;
 use super::world::World;
-use crate::host::{Host, Probe, Process, Sleep, Spec, Target};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::{Exit, SpawnError};
 
 /// So much can happen in one instant; who does more goes round in circles.
@@ -82,7 +82,7 @@ impl Sim {
 
     /// Lets a stranger, who is no process of this world, answer [probes](Host::probe) of `target` from now on, as
     /// [`Script::serves`] says. Whoever else serves there is not reached.
-    pub fn serve(&self, target: Target) {
+    pub fn serve(&self, target: ProbeTarget) {
         self.world(|world| {
             world.log(format_args!("serve {target}"));
             world.strangers.push(target);
@@ -95,7 +95,7 @@ impl Sim {
     ///
     /// When no stranger serves `target`; the message has the trace.
     #[track_caller]
-    pub fn close(&self, target: &Target) {
+    pub fn close(&self, target: &ProbeTarget) {
         let found = self.world(|world| {
             let before = world.strangers.len();
             world.strangers.retain(|served| served != target);
@@ -135,7 +135,7 @@ impl Sim {
     /// ```
     ///
     /// The number counts all the starts in this world, from 1, also those that fail: in a world with one monitor it
-    /// is the number of its [`RunId`](crate::RunId). Process ids count from 101.
+    /// is the number of its [`RunId`](crate::machine::RunId). Process ids count from 101.
     pub fn trace(&self) -> String {
         self.world(|world| world.trace.clone())
     }
@@ -293,7 +293,7 @@ impl Host for Sim {
         self.0.epoch + self.elapsed()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         let at = at.saturating_duration_since(self.0.epoch);
         Box::pin(Alarm { sim: self.clone(), at, key: None })
     }
@@ -308,7 +308,7 @@ impl Host for Sim {
         self.world(|world| world.locate(spec))
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         let answer = self.world(|world| world.probe(target, owner));
         Box::pin(std::future::ready(answer))
     }

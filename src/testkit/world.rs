@@ -14,8 +14,8 @@ use super::answer::answer;
 use super::clock::{Clock, Due, Seconds};
 use super::process::{Deed, Run};
 use super::script::Script;
-use crate::host::{Holder, ProbeError, Spec, Stdin, Target};
-use crate::machine::{Exit, Signal, SpawnError, Step};
+use crate::host::{ProbeError, ProbeOwner, ProbeTarget, Spec, Stdin};
+use crate::machine::{Exit, Signal, SpawnError, SpawnStep};
 
 /// Why a run is there when it is asked for: all that knows its number ends with it, the agenda too.
 const UNREAPED: &str = "a run stays in the table until it is reaped";
@@ -28,7 +28,7 @@ pub(super) struct World {
     /// The processes that are not reaped, by their number.
     pub(super) runs: BTreeMap<u64, Run>,
     /// Where somebody answers who is no process of this world.
-    pub(super) strangers: Vec<Target>,
+    pub(super) strangers: Vec<ProbeTarget>,
     /// Counts the calls of `spawn`.
     spawns: u64,
     /// The process id that was given last.
@@ -143,19 +143,23 @@ impl World {
     }
 
     /// Who answers at `target`. The stranger was there first; and whoever asks for its own process gets that.
-    pub(super) fn probe(&mut self, target: &Target, owner: Option<u32>) -> Result<Holder, ProbeError> {
+    pub(super) fn probe(
+        &mut self,
+        target: &ProbeTarget,
+        owner: Option<u32>,
+    ) -> Result<ProbeOwner, ProbeError> {
         self.log(format_args!("probe {target}"));
         if let Some(answer) = answer(self.strangers.iter(), target) {
-            return answer.map(|()| Holder::Stranger("a stranger".to_owned()));
+            return answer.map(|()| ProbeOwner::Stranger("a stranger".to_owned()));
         }
         let now = self.clock.elapsed();
         let mut of_others = None;
         for run in self.runs.values() {
             let Some(answer) = answer(run.serves(now), target) else { continue };
             if Some(run.pid) == owner {
-                return answer.map(|()| Holder::Own);
+                return answer.map(|()| ProbeOwner::Own);
             }
-            let name = || Holder::Stranger(format!("pid {} ({})", run.pid, run.program));
+            let name = || ProbeOwner::Stranger(format!("pid {} ({})", run.pid, run.program));
             of_others.get_or_insert_with(|| answer.map(|()| name()));
         }
         of_others.unwrap_or_else(|| Err(io::Error::from_raw_os_error(libc::ECONNREFUSED).into()))
@@ -273,5 +277,5 @@ impl World {
 
 /// As in the real world, a program that nobody wrote cannot be found.
 fn unwritten() -> Script {
-    Script::fails(Step::Find, libc::ENOENT)
+    Script::fails(SpawnStep::Find, libc::ENOENT)
 }

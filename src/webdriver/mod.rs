@@ -20,7 +20,7 @@ mod error;
 mod family;
 mod leftover;
 mod problem;
-mod program;
+pub(crate) mod program;
 mod remote;
 mod session;
 
@@ -28,6 +28,6 @@ pub use browser::Browser;
 pub use element::{Element, Locator};
 pub use error::WebDriverError;
 pub use problem::CommandProblem;
-pub use program::WebDriver;
+
 pub use remote::Method;
 pub use session::Session;

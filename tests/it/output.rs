@@ -7,15 +7,17 @@ mod sinks;
 mod test_output;
 mod text;
 
-use childminder::{Batch, LoggingProtocol, RunId, Sink, Stream, WriterSink};
+use childminder::Sink;
+use childminder::machine::{RunId, Stream};
+use childminder::output::{Batch, LoggingProtocol, WriterSink};
 
 /// A protocol for `name`, and a sink that renders.
-struct Printed {
+struct OutputMatch {
     protocol: LoggingProtocol,
     sink: WriterSink<Vec<u8>>,
 }
 
-impl Printed {
+impl OutputMatch {
     fn by(name: &str) -> Self {
         let protocol = LoggingProtocol::new(name.parse().expect("a valid name"), RunId::unmanaged(1));
         Self { protocol, sink: WriterSink::new(Vec::new()) }
@@ -45,22 +47,22 @@ impl Printed {
 
 #[test]
 fn output_received_complete_line() {
-    assert_eq!(Printed::by("foo").stdout("hello world!\n").text(), "[foo] hello world!\n");
+    assert_eq!(OutputMatch::by("foo").stdout("hello world!\n").text(), "[foo] hello world!\n");
 }
 
 #[test]
 fn output_received_complete_err_line() {
-    assert_eq!(Printed::by("foo").stderr("hello world!\n").text(), "[foo] hello world!\n");
+    assert_eq!(OutputMatch::by("foo").stderr("hello world!\n").text(), "[foo] hello world!\n");
 }
 
 #[test]
 fn output_received_complete_line_invalid_utf8() {
-    assert_eq!(Printed::by("foo").stdout(b"\xffhello world!\n").text(), "[foo] b'\\xffhello world!'\n");
+    assert_eq!(OutputMatch::by("foo").stdout(b"\xffhello world!\n").text(), "[foo] b'\\xffhello world!'\n");
 }
 
 #[test]
 fn output_received_partial_line() {
-    let mut foo = Printed::by("foo");
+    let mut foo = OutputMatch::by("foo");
     assert_eq!(foo.stderr("hello world!").text(), "");
     assert_eq!(foo.ended().text(), "[foo] hello world!\n");
 }
@@ -86,14 +88,14 @@ fn lp_1_10_every_line_tells_whose_it_is_and_both_streams_alike() {
 
 #[test]
 fn lp_2_the_streams_are_never_glued_together() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     web.stdout("one ").stderr("fish ").stdout("two\n").stderr("bones\n");
     assert_eq!(web.text(), "[web] one two\n[web] fish bones\n");
 }
 
 #[test]
 fn lp_3_4_a_partial_line_is_held_and_flushed_once() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     assert_eq!(web.stdout("log").stdout("in").stdout(": ").text(), "");
     assert_eq!(web.stderr("err").ended().text(), "[web] login: \n[web] err\n");
     assert_eq!(web.ended().text(), "", "once");
@@ -105,27 +107,27 @@ fn f_56_lp_5_no_empty_line_is_invented() {
     for (output, expected) in
         [("", ""), ("a", "[w] a\n"), ("a\n", "[w] a\n"), ("\n", "[w] \n"), ("\n\n", "[w] \n[w] \n")]
     {
-        assert_eq!(Printed::by("w").stdout(output).stderr("").ended().text(), expected, "{output:?}");
+        assert_eq!(OutputMatch::by("w").stdout(output).stderr("").ended().text(), expected, "{output:?}");
     }
 }
 
 #[test]
 fn f_55_lp_6_invalid_utf8_is_a_matter_of_the_line_and_not_of_the_read() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     web.stdout(b"gr\xc3").stdout(b"\xbc\xc3\x9fe\n\xc3\nfine\n");
     assert_eq!(web.text(), "[web] grüße\n[web] b'\\xc3'\n[web] fine\n");
 }
 
 #[test]
 fn f_55_lp_7_carriage_returns_and_control_characters() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     web.stdout("dos\r\nbar 10%\rbar 20%\n\0\x1b[2J\x0c\u{feff}\n");
     assert_eq!(web.text(), "[web] dos\n[web] bar 10%\\rbar 20%\n[web] \\0\\x1b[2J\\x0c\u{feff}\n");
 }
 
 #[test]
 fn f_54_lp_8_9_a_long_line_comes_in_marked_pieces_and_the_next_line_is_intact() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     let long = format!("{}[db] I am somebody else\nnext\n", "x".repeat(16_384));
     web.stdout(format!("before\n{long}")).stdout("later\n");
     let expected = format!(
@@ -144,19 +146,22 @@ fn f_54_lp_8_9_a_long_line_comes_in_marked_pieces_and_the_next_line_is_intact() 
 
 #[test]
 fn lp_8_the_limit_can_be_set_but_not_to_nothing() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     web.protocol = LoggingProtocol::new("web".parse().unwrap(), RunId::unmanaged(1)).max_line(0);
     assert_eq!(web.stdout("0123456789abcdefg\n").text(), "[web] 0123456789abcdef\n[web+] g\n");
 }
 
 #[test]
 fn lp_11_braces_and_percent_signs_mean_nothing() {
-    assert_eq!(Printed::by("web").stdout("{name} {} %s %(x)d {{\n").text(), "[web] {name} {} %s %(x)d {{\n");
+    assert_eq!(
+        OutputMatch::by("web").stdout("{name} {} %s %(x)d {{\n").text(),
+        "[web] {name} {} %s %(x)d {{\n"
+    );
 }
 
 #[test]
 fn lp_12_an_empty_read_does_no_harm() {
-    let mut web = Printed::by("web");
+    let mut web = OutputMatch::by("web");
     assert_eq!(web.stdout("").text(), "");
     assert_eq!(web.stdout("a").stdout("").stdout("b\n").stdout("").ended().text(), "[web] ab\n");
 }

@@ -6,7 +6,8 @@ use std::iter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use childminder::{Exit, Host, SpawnError, Spec, Step, System};
+use childminder::machine::SpawnStep;
+use childminder::{Exit, Host, SpawnError, Spec, System};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
@@ -57,7 +58,7 @@ fn f_1_pm_20_a_missing_program_is_an_error_that_says_where_it_was_looked_for() {
         let plain = Spec::new(&path);
         for spec in [plain.clone(), plain.clone().cwd("/tmp"), plain.umask(0o22)] {
             let error = system.spawn(&spec).expect_err("missing");
-            assert_eq!((error.step(), error.raw_os_error()), (Step::Find, Some(libc::ENOENT)));
+            assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Find, Some(libc::ENOENT)));
             assert_eq!(error.subject(), path.to_str().unwrap());
         }
         let here = empty.path().display();
@@ -70,7 +71,7 @@ fn f_1_pm_20_a_missing_program_is_an_error_that_says_where_it_was_looked_for() {
             ),
         ] {
             let error = system.spawn(&spec).expect_err("missing");
-            assert_eq!((error.step(), error.raw_os_error()), (Step::Find, Some(libc::ENOENT)));
+            assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Find, Some(libc::ENOENT)));
             assert_eq!(error.subject(), expected);
             assert!(!error.is_resource());
             assert_eq!(system.locate(&spec).expect_err("missing").to_string(), error.to_string());
@@ -91,13 +92,13 @@ fn f_2_a_directory_or_a_plain_file_is_no_program() {
     ] {
         let spec = Spec::new(program);
         let error = error(&spec);
-        assert_eq!((error.step(), error.raw_os_error()), (Step::Exec, Some(libc::EACCES)));
+        assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Exec, Some(libc::EACCES)));
         assert_eq!(error.subject(), subject);
         assert_eq!(System::new().locate(&spec).expect_err("no program").to_string(), error.to_string());
     }
     // The same through PATH, where the search goes on: what comes later and can be executed is meant.
     let error = error(&Spec::new("plain").env("PATH", dir.path()));
-    assert_eq!((error.step(), error.raw_os_error()), (Step::Exec, Some(libc::EACCES)));
+    assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Exec, Some(libc::EACCES)));
     let other = tempfile::tempdir().expect("a directory");
     executable(&other, "plain", "#!/bin/sh\necho found\n");
     let path = format!("{}:{}", dir.path().display(), other.path().display());
@@ -112,9 +113,9 @@ fn f_3_a_script_is_never_handed_to_a_shell_that_it_did_not_ask_for() {
     for forked in [false, true] {
         let spec = |program: &Path| if forked { Spec::new(program).umask(0o22) } else { Spec::new(program) };
         let bare = error(&spec(&bare));
-        assert_eq!((bare.step(), bare.raw_os_error()), (Step::Exec, Some(libc::ENOEXEC)));
+        assert_eq!((bare.step(), bare.raw_os_error()), (SpawnStep::Exec, Some(libc::ENOEXEC)));
         let lost = error(&spec(&lost));
-        assert_eq!((lost.step(), lost.raw_os_error()), (Step::Exec, Some(libc::ENOENT)));
+        assert_eq!((lost.step(), lost.raw_os_error()), (SpawnStep::Exec, Some(libc::ENOENT)));
         assert!(lost.to_string().contains("its interpreter /nowhere/at-all was not found"), "{lost}");
     }
 }
@@ -127,9 +128,9 @@ fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
     for (cwd, errno) in [(&missing, libc::ENOENT), (&file, libc::ENOTDIR)] {
         let spec = Spec::new("true").cwd(cwd);
         let error = error(&spec);
-        assert_eq!((error.step(), error.raw_os_error()), (Step::Chdir, Some(errno)));
+        assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Chdir, Some(errno)));
         assert_eq!(error.subject(), cwd.to_str().unwrap());
-        assert_eq!(System::new().locate(&spec).expect_err("no directory").step(), Step::Chdir);
+        assert_eq!(System::new().locate(&spec).expect_err("no directory").step(), SpawnStep::Chdir);
     }
     // Removed between two starts.
     let brief = dir.path().join("brief");
@@ -137,7 +138,7 @@ fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
     let spec = Spec::new("true").cwd(&brief);
     assert_eq!(run(&spec).0, Exit::Code(0));
     fs::remove_dir(&brief).expect("rmdir");
-    assert_eq!(error(&spec).step(), Step::Chdir);
+    assert_eq!(error(&spec).step(), SpawnStep::Chdir);
 }
 
 #[test]
@@ -166,8 +167,8 @@ fn f_5_a_refused_change_of_identity_names_its_step_and_runs_nothing() {
         become_nobody();
         let system = System::new();
         for (spec, step, subject) in [
-            (Spec::new("true").groups([7]), Step::Setgroups, "[7]"),
-            (Spec::new("true").uid(0), Step::Setgroups, "[]"),
+            (Spec::new("true").groups([7]), SpawnStep::Setgroups, "[7]"),
+            (Spec::new("true").uid(0), SpawnStep::Setgroups, "[]"),
         ] {
             let error = system.spawn(&spec).expect_err("not allowed");
             assert_eq!((error.step(), error.raw_os_error()), (step, Some(libc::EPERM)));
@@ -184,7 +185,7 @@ fn f_5_each_step_of_the_change_is_told_by_name() {
     }
     alone_with_fault("setresuid,setuid:error=EPERM", NAME, || {
         let error = error(&Spec::new("true").uid(65_534));
-        assert_eq!((error.step(), error.subject()), (Step::Setuid, "65534"));
+        assert_eq!((error.step(), error.subject()), (SpawnStep::Setuid, "65534"));
     });
 }
 
@@ -192,10 +193,10 @@ fn f_5_each_step_of_the_change_is_told_by_name() {
 fn f_7_what_exec_cannot_take_is_an_error() {
     let long = "x".repeat(200_000);
     let refused = error(&Spec::new("true").arg(&long));
-    assert_eq!((refused.step(), refused.raw_os_error()), (Step::Exec, Some(libc::E2BIG)));
+    assert_eq!((refused.step(), refused.raw_os_error()), (SpawnStep::Exec, Some(libc::E2BIG)));
     for spec in [Spec::new(""), Spec::new("a\0b"), Spec::new("true").env("A=B", "c")] {
         let refused = error(&spec);
-        assert_eq!((refused.step(), refused.raw_os_error()), (Step::Exec, None));
+        assert_eq!((refused.step(), refused.raw_os_error()), (SpawnStep::Exec, None));
     }
 }
 
@@ -211,7 +212,7 @@ fn f_8_no_process_to_be_had_is_a_shortage_that_passes() {
             match system.spawn(&Spec::new("sleep").arg("100")) {
                 Ok(_) => started += 1,
                 Err(error) => {
-                    assert_eq!((error.step(), error.raw_os_error()), (Step::Fork, Some(libc::EAGAIN)));
+                    assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Fork, Some(libc::EAGAIN)));
                     assert!(error.is_resource());
                     refused += 1;
                 }
@@ -264,7 +265,7 @@ fn f_12_what_cannot_be_watched_is_ended_before_the_error_is_told() {
         let before = Census::take();
         for spec in [Spec::new("sleep").arg("100"), Spec::new("sleep").arg("100").own_group(false)] {
             let error = system.spawn(&spec).expect_err("it cannot be watched");
-            assert_eq!((error.step(), error.raw_os_error()), (Step::Watch, Some(libc::EMFILE)));
+            assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Watch, Some(libc::EMFILE)));
             Census::take().assert_unchanged_since(&before);
         }
     });
@@ -281,7 +282,7 @@ fn f_12_the_same_when_the_event_loop_is_full() {
             match system.spawn(&Spec::new("sleep").arg("100")) {
                 Ok(child) => drop(child),
                 Err(error) => {
-                    assert_eq!((error.step(), error.raw_os_error()), (Step::Watch, Some(libc::ENOSPC)));
+                    assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Watch, Some(libc::ENOSPC)));
                 }
             }
             Census::take().assert_unchanged_since(&before);

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use childminder::host::Process;
+use childminder::machine::{SpawnStep, Stream};
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Host, Process, Signal, Spec, Step, Stream};
+use childminder::{Exit, Host, Signal, Spec};
 use futures_lite::future::{or, pending, poll_once, yield_now};
 
 mod serving;
@@ -353,10 +355,10 @@ fn without_a_group_of_its_own_nobody_finds_who_is_left() {
 #[test]
 fn a_failed_start_is_in_the_trace_and_counted() {
     let sim = Sim::new();
-    sim.script("web", Script::fails(Step::Pipe, 24));
+    sim.script("web", Script::fails(SpawnStep::Pipe, 24));
     let error = |name| Host::spawn(&sim, &Spec::new(name)).expect_err("it fails");
     assert!(error("web").is_resource());
-    assert_eq!((error("nobody").step(), error("nobody").raw_os_error()), (Step::Find, Some(2)));
+    assert_eq!((error("nobody").step(), error("nobody").raw_os_error()), (SpawnStep::Find, Some(2)));
     let reasons = [24, 2].map(std::io::Error::from_raw_os_error);
     let lines = [
         format!("0.0 fail web#1 cannot make the pipes for its output: {}", reasons[0]),

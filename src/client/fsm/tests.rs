@@ -66,11 +66,11 @@ impl Bench {
 }
 
 fn failed() -> News {
-    News::Failed(Setback::Failed(ConnectError::new("no")))
+    News::Failed(DisconnectReason::Failed(ConnectError::new("no")))
 }
 
 fn lost() -> News {
-    News::Lost(Setback::Ended)
+    News::Lost(DisconnectReason::Ended)
 }
 
 /// An output in a few words.
@@ -119,7 +119,7 @@ const STATES: [(&str, WayInto); 11] = [
     ("stopped", |bench| drop(bench.stop(0))),
     ("given up", |bench| {
         bench.start();
-        bench.news(1, News::Failed(Setback::Failed(ConnectError::permanent("no"))));
+        bench.news(1, News::Failed(DisconnectReason::Failed(ConnectError::permanent("no"))));
     }),
     ("connecting", |bench| drop(bench.start())),
     ("preparing", |bench| {
@@ -225,8 +225,8 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
 
 #[test]
 fn cs_3_5_6_18_every_news_in_every_state() {
-    let rejected = || News::Rejected(Setback::Rejected(ConnectError::new("no")));
-    let mute = || News::Mute(Setback::Mute(ConnectError::new("no")));
+    let rejected = || News::Rejected(DisconnectReason::Rejected(ConnectError::new("no")));
+    let mute = || News::Mute(DisconnectReason::Mute(ConnectError::new("no")));
     let news: [(&str, News); 9] = [
         ("connected", News::Connected),
         ("failed", failed()),
@@ -391,7 +391,7 @@ fn a_permanent_failure_ends_the_retrying_and_tells_everybody() {
     bench.tick_after(SECOND);
     bench.when(1, None);
     bench.news(2, News::Connected);
-    let reason = Setback::Rejected(ConnectError::permanent("wrong password"));
+    let reason = DisconnectReason::Rejected(ConnectError::permanent("wrong password"));
     assert_eq!(
         bench.news(2, News::Rejected(reason)),
         "abort, give up after 2 (cannot prepare the connection: wrong password), GivenUp, fail 1 given up"

@@ -157,18 +157,21 @@ impl Walk {
 
     fn attempt_fails(&mut self, for_good: bool) {
         let Some(id) = self.world.attempt.take() else { return };
-        self.news(id, News::Failed(Setback::Failed(error(for_good))));
+        self.news(id, News::Failed(DisconnectReason::Failed(error(for_good))));
     }
 
     fn preparation_ends(&mut self, well: bool) {
         let Some(id) = self.world.preparation.take() else { return };
-        self.news(id, if well { News::Prepared } else { News::Rejected(Setback::Rejected(error(false))) });
+        self.news(
+            id,
+            if well { News::Prepared } else { News::Rejected(DisconnectReason::Rejected(error(false))) },
+        );
     }
 
     fn lose(&mut self) {
         let Some(id) = self.world.open.filter(|_| !self.world.lost) else { return };
         self.world.lost = true;
-        self.news(id, News::Lost(Setback::Ended));
+        self.news(id, News::Lost(DisconnectReason::Ended));
     }
 
     fn look(&mut self) {
@@ -178,7 +181,7 @@ impl Walk {
 
     fn ping_ends(&mut self, well: bool) {
         let Some(id) = self.world.ping.take() else { return };
-        self.news(id, if well { News::Ponged } else { News::Mute(Setback::Mute(error(false))) });
+        self.news(id, if well { News::Ponged } else { News::Mute(DisconnectReason::Mute(error(false))) });
     }
 
     fn answer_delay(&mut self, seconds: u32) {
@@ -191,13 +194,13 @@ impl Walk {
         let Some(id) = self.last.0.checked_sub(1).filter(|id| *id > 0) else { return };
         let news = [
             News::Connected,
-            News::Failed(Setback::Failed(error(true))),
+            News::Failed(DisconnectReason::Failed(error(true))),
             News::Prepared,
-            News::Rejected(Setback::Rejected(error(true))),
-            News::Lost(Setback::Ended),
+            News::Rejected(DisconnectReason::Rejected(error(true))),
+            News::Lost(DisconnectReason::Ended),
             News::Ponged,
             News::Alive,
-            News::Mute(Setback::Mute(error(true))),
+            News::Mute(DisconnectReason::Mute(error(true))),
             News::Delay(SECOND),
         ];
         let before = format!("{:?}", self.fsm);

@@ -11,7 +11,7 @@ use futures_lite::future::{block_on, or};
 use futures_timer::Delay;
 
 use super::*;
-use crate::machine::News;
+use crate::machine::NoticeKind;
 use crate::output::queue::{LIMIT, MOST_NOTICES};
 use crate::output::{Batch, WriterSink};
 
@@ -104,7 +104,7 @@ fn name() -> Name {
 fn killed(run: u64) -> Notice {
     #[expect(clippy::disallowed_methods, reason = "a notice needs an instant, and nothing looks at it")]
     let at = std::time::Instant::now();
-    Notice { at, name: name(), run: RunId::unmanaged(run), news: News::Killed }
+    Notice { at, name: name(), run: RunId::unmanaged(run), kind: NoticeKind::Killed }
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

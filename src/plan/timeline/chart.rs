@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
-use crate::plan::{Happened, Journal};
+use crate::plan::{Journal, JournalEvent};
 
 /// What is to be drawn.
 pub(super) struct Chart<'j> {
@@ -100,38 +100,38 @@ impl<'j> Chart<'j> {
         self.failure.as_ref().is_some_and(|failure| failure.step == step)
     }
 
-    fn note(&mut self, at: Duration, happened: &'j Happened) {
+    fn note(&mut self, at: Duration, happened: &'j JournalEvent) {
         match happened {
-            Happened::StepBegan { step } => {
+            JournalEvent::StepBegan { step } => {
                 if let Some(step) = self.step(*step) {
                     step.began = Some(at);
                 }
             }
-            Happened::StepEnded { step } => {
+            JournalEvent::StepEnded { step } => {
                 if let Some(step) = self.step(*step) {
                     step.began.get_or_insert(at);
                     step.ended = Some(at);
                 }
             }
-            Happened::Started { process, pid } => self.lane(process).runs.push(Run::new(at, Some(*pid))),
-            Happened::NotStarted { process, error } => self.mark(process, at, Kind::NotStarted(error)),
-            Happened::Signalled { process, signal } => self.mark(process, at, Kind::Signal(*signal)),
-            Happened::Given { process, bytes } => self.mark(process, at, Kind::Input(*bytes)),
-            Happened::Crashed { process } => self.mark(process, at, Kind::Crash),
-            Happened::Printed { process, stream, bytes, lines, until } => {
+            JournalEvent::Started { process, pid } => self.lane(process).runs.push(Run::new(at, Some(*pid))),
+            JournalEvent::NotStarted { process, error } => self.mark(process, at, Kind::NotStarted(error)),
+            JournalEvent::Signalled { process, signal } => self.mark(process, at, Kind::Signal(*signal)),
+            JournalEvent::Given { process, bytes } => self.mark(process, at, Kind::Input(*bytes)),
+            JournalEvent::Crashed { process } => self.mark(process, at, Kind::Crash),
+            JournalEvent::OutputMatch { process, stream, bytes, lines, until } => {
                 self.length = self.length.max(*until);
                 let burst = Burst { stream: *stream, from: at, until: *until, bytes: *bytes, lines: *lines };
                 self.lane(process).bursts.push(burst);
             }
-            Happened::Exited { process, exit } => self.lane(process).run(at).exited = Some((at, *exit)),
-            Happened::Gone { process } => {
+            JournalEvent::Exited { process, exit } => self.lane(process).run(at).exited = Some((at, *exit)),
+            JournalEvent::Gone { process } => {
                 let lane = self.lane(process);
                 match lane.runs.last_mut() {
                     Some(run) => run.gone = Some(at),
                     None => lane.runs.push(Run { gone: Some(at), ..Run::new(at, None) }),
                 }
             }
-            Happened::Failed { step, processes, reason } => {
+            JournalEvent::Failed { step, processes, reason } => {
                 if self.failure.is_none() {
                     self.failure = Some(Failure { at, step: *step, reason });
                     processes.iter().for_each(|process| self.lane(process).has_failed = true);

@@ -6,7 +6,7 @@
 //! back, which is when it meets what the script has waited for first.
 
 use super::super::point::{After, Crash, CrashPoint};
-use super::{Actor, Exit, Life, Op, Output, Phase, Planned, Stream, Vm};
+use super::{Actor, Exit, Life, Op, Output, Phase, ProcessRef, Stream, Vm};
 
 impl Vm {
     /// A step begins: is it the point?
@@ -19,7 +19,7 @@ impl Vm {
     }
 
     /// A process has printed something: is it the point?
-    pub(super) fn printed(&mut self, process: Planned, stream: Stream, lines: u64) {
+    pub(super) fn printed(&mut self, process: ProcessRef, stream: Stream, lines: u64) {
         if let Some(Crash { process: who, point: CrashPoint::Line { stream: on, line }, .. }) = self.crash
             && who == process
             && on == stream
@@ -29,7 +29,7 @@ impl Vm {
         }
     }
 
-    fn crash(&mut self, process: Planned) {
+    fn crash(&mut self, process: ProcessRef) {
         let up = self.actor(process).life == Life::Up;
         if up && !self.has_crashed && matches!(self.phase, Phase::At { .. }) {
             self.has_crashed = true;
@@ -39,7 +39,7 @@ impl Vm {
     }
 
     /// It has ended: of that? It may have been faster. Then it has not crashed, and is judged like any other.
-    pub(super) fn is_end_of_crash(&mut self, process: Planned, exit: Exit) -> bool {
+    pub(super) fn is_end_of_crash(&mut self, process: ProcessRef, exit: Exit) -> bool {
         let is_crashing = self.actor(process).life == Life::Crashing;
         if is_crashing && !Crash::is_end(exit) {
             self.has_crashed = false;
@@ -49,7 +49,7 @@ impl Vm {
     }
 
     /// It is gone.
-    pub(super) fn crashed(&mut self, process: Planned) {
+    pub(super) fn crashed(&mut self, process: ProcessRef) {
         let crash = self.crash.expect("nobody crashes who was not to");
         let life = match (&self.phase, crash.after) {
             (Phase::At { .. }, After::Restart) => {
@@ -62,12 +62,12 @@ impl Vm {
     }
 
     /// Whether it is the second of its name.
-    pub(in crate::plan) fn is_successor(&self, process: Planned) -> bool {
+    pub(in crate::plan) fn is_successor(&self, process: ProcessRef) -> bool {
         self.has_crashed && self.crash.is_some_and(|crash| crash.process == process)
     }
 
     /// The successor is up.
-    pub(super) fn ask_again(&mut self, process: Planned) {
+    pub(super) fn ask_again(&mut self, process: ProcessRef) {
         let Phase::At { step, done, .. } = self.phase else { return };
         if let Some(closed) = self.script.role(process).closed_by.filter(|closed| *closed < step) {
             self.outputs.push_back(Output::Begin(closed));
@@ -96,7 +96,7 @@ impl Vm {
 
     /// Its kill has begun. A successor is left alone until it is up, as far as the script can tell: it may not even have
     /// heard of the signal, and if it cannot do its work any more this is where that is seen.
-    pub(super) fn ask_to_end(&mut self, process: Planned) {
+    pub(super) fn ask_to_end(&mut self, process: ProcessRef) {
         match self.comeback.filter(|_| self.is_successor(process)) {
             Some(first) => self.outputs.push_back(Output::Begin(first)),
             None => self.outputs.push_back(Output::Kill(process)),
@@ -114,7 +114,7 @@ impl Vm {
     }
 
     /// Whether it is alive, and the current step is its kill.
-    fn is_to_end(&self, process: Planned) -> bool {
+    fn is_to_end(&self, process: ProcessRef) -> bool {
         let Phase::At { step, .. } = self.phase else { return false };
         let op = self.script.steps.get(step).map(|step| &step.op);
         let is_killed = matches!(op, Some(Op::Kill { process: who, .. }) if *who == process);
@@ -134,7 +134,7 @@ impl Vm {
     }
 
     /// Whether it has crashed and its successor is not up.
-    pub(super) fn is_away(&self, process: Planned) -> bool {
+    pub(super) fn is_away(&self, process: ProcessRef) -> bool {
         match self.actors[process.index()].life {
             Life::Crashing | Life::StaysDead => true,
             Life::Starting => self.is_successor(process),

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::error::{PlanProblem, StepFailure};
-use super::planned::Planned;
+use super::planned::ProcessRef;
 use super::point::Crash;
 use super::script::{Op, Script};
 use crate::machine::{Exit, Name, SpawnError, Stream};
@@ -33,19 +33,19 @@ use crate::monitor::StopError;
 #[derive(Clone, Debug)]
 pub(super) enum Event {
     /// The process runs.
-    Started(Planned),
+    Started(ProcessRef),
     /// It could not be started.
-    NotStarted(Planned, SpawnError),
+    NotStarted(ProcessRef, SpawnError),
     /// It has ended. There may be output to come, and others of its group.
-    Exited(Planned, Exit),
+    Exited(ProcessRef, Exit),
     /// It and its group are gone, and its output has been read to the end.
-    Gone(Planned),
+    Gone(ProcessRef),
     /// It, or its group, got KILL, for it had not heeded the signal of a kill.
-    Killed(Planned),
+    Killed(ProcessRef),
     /// It has written so many lines to this stream so far.
-    Printed { process: Planned, stream: Stream, lines: u64 },
+    Printed { process: ProcessRef, stream: Stream, lines: u64 },
     /// So many of the things that are wanted from its output have been found.
-    Found { process: Planned, count: usize },
+    Found { process: ProcessRef, count: usize },
     /// What [`Output::Begin`] asked for has come to an end.
     Done { step: usize, result: Result<(), StepFailure> },
     /// The run cannot go on: the files cannot be written.
@@ -58,11 +58,11 @@ pub(super) enum Event {
 #[derive(Clone, Debug)]
 pub(super) enum Output {
     /// Start it.
-    Spawn(Planned),
+    Spawn(ProcessRef),
     /// Ask it to end, with the signal and the kill time of its kill.
-    Kill(Planned),
+    Kill(ProcessRef),
     /// Send it KILL now: it is to crash.
-    Crash(Planned),
+    Crash(ProcessRef),
     /// Send or close input, call, or wait for the condition of this step, and answer with [`Event::Done`].
     Begin(usize),
     /// A step has begun.
@@ -90,7 +90,7 @@ pub(super) struct Vm {
     phase: Phase,
     actors: Vec<Actor>,
     /// Those that have ended and that no step has expected so far, in the order of their ends.
-    unjudged: Vec<(Planned, Exit)>,
+    unjudged: Vec<(ProcessRef, Exit)>,
     crash: Option<Crash>,
     has_crashed: bool,
     /// The step whose condition the successor of one that has crashed has still to meet before it is asked to end.
@@ -217,14 +217,14 @@ impl Vm {
 
 /// News.
 impl Vm {
-    fn started(&mut self, process: Planned) {
+    fn started(&mut self, process: ProcessRef) {
         self.actor(process).life = Life::Up;
         if self.is_successor(process) {
             self.ask_again(process);
         }
     }
 
-    fn exited(&mut self, process: Planned, exit: Exit) {
+    fn exited(&mut self, process: ProcessRef, exit: Exit) {
         if self.is_end_of_crash(process, exit) {
             return;
         }
@@ -232,7 +232,7 @@ impl Vm {
         self.unjudged.push((process, exit));
     }
 
-    fn gone(&mut self, process: Planned) {
+    fn gone(&mut self, process: ProcessRef) {
         match self.actor(process).life {
             Life::Crashing => self.crashed(process),
             Life::Absent | Life::Starting | Life::Up | Life::Exited | Life::Gone | Life::StaysDead => {
@@ -318,8 +318,8 @@ impl Vm {
 
     /// Whether the step has nothing more to wait for.
     fn is_complete(&self, step: usize, done: bool) -> bool {
-        let life = |process: &Planned| self.actors[process.index()].life;
-        let is_over = |process: &Planned| matches!(life(process), Life::Gone | Life::StaysDead);
+        let life = |process: &ProcessRef| self.actors[process.index()].life;
+        let is_over = |process: &ProcessRef| matches!(life(process), Life::Gone | Life::StaysDead);
         match &self.script.steps[step].op {
             Op::Spawn(processes) => processes.iter().all(|process| self.has_started(*process)),
             Op::Wait(ends) => ends.iter().all(|(process, _)| is_over(process)),
@@ -332,12 +332,12 @@ impl Vm {
         }
     }
 
-    fn has_started(&self, process: Planned) -> bool {
+    fn has_started(&self, process: ProcessRef) -> bool {
         !matches!(self.actors[process.index()].life, Life::Absent | Life::Starting)
     }
 
     /// Whether it has ended, for good.
-    fn reads_no_more(&self, process: Planned) -> bool {
+    fn reads_no_more(&self, process: ProcessRef) -> bool {
         matches!(self.actors[process.index()].life, Life::Exited | Life::Gone | Life::StaysDead)
     }
 
@@ -394,13 +394,13 @@ impl Vm {
     }
 
     /// Whether its output is waited for, and has not come to its end, or has what was waited for in it.
-    fn may_have_last_words(&self, op: Option<&Op>, process: Planned) -> bool {
+    fn may_have_last_words(&self, op: Option<&Op>, process: ProcessRef) -> bool {
         let Some(Op::WaitForOutput { process: who, wanted }) = op else { return false };
         let actor = &self.actors[process.index()];
         *who == process && (actor.life == Life::Exited || actor.found >= *wanted)
     }
 
-    fn unexpected_exit(&mut self, process: Planned, exit: Exit) {
+    fn unexpected_exit(&mut self, process: ProcessRef, exit: Exit) {
         let process = self.script.name(process).clone();
         self.fail(PlanProblem::UnexpectedExit { process, exit });
     }
@@ -422,7 +422,7 @@ impl Vm {
 
     /// The processes that the step waits for.
     fn waiting_for(&self, step: usize) -> Vec<Name> {
-        let awaited: Vec<Planned> = match &self.script.steps[step].op {
+        let awaited: Vec<ProcessRef> = match &self.script.steps[step].op {
             Op::Spawn(processes) => {
                 processes.iter().copied().filter(|process| !self.has_started(*process)).collect()
             }
@@ -435,11 +435,11 @@ impl Vm {
             Op::Call { .. } => Vec::new(),
         };
         let is_over =
-            |process: &Planned| matches!(self.actors[process.index()].life, Life::Gone | Life::StaysDead);
+            |process: &ProcessRef| matches!(self.actors[process.index()].life, Life::Gone | Life::StaysDead);
         awaited.iter().filter(|it| !is_over(it)).map(|it| self.script.name(*it).clone()).collect()
     }
 
-    fn actor(&mut self, process: Planned) -> &mut Actor {
+    fn actor(&mut self, process: ProcessRef) -> &mut Actor {
         &mut self.actors[process.index()]
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::*;
-use crate::host::{Holder, Spec};
-use crate::ready::Printed;
+use crate::host::{ProbeOwner, Spec};
+use crate::ready::OutputMatch;
 use crate::ready::tally::Answer;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -107,11 +107,11 @@ impl Story {
 }
 
 fn refused() -> Answer {
-    Answer::Probe(Err(io::Error::from_raw_os_error(libc::ECONNREFUSED).into()))
+    Answer::ProbeFuture(Err(io::Error::from_raw_os_error(libc::ECONNREFUSED).into()))
 }
 
 fn own() -> Answer {
-    Answer::Probe(Ok(Holder::Own))
+    Answer::ProbeFuture(Ok(ProbeOwner::Own))
 }
 
 fn output() -> Condition {
@@ -207,7 +207,7 @@ fn sv_16_17_the_pauses_grow_with_the_time_it_takes_and_no_error_ends_the_asking(
     {
         assert_eq!(story.asked, [(0, asked.len() as u32 + 1)], "one attempt at a time");
         asked.push(story.now - story.start);
-        story.answer(0, Answer::Probe(Err(io::Error::from_raw_os_error(errno).into())));
+        story.answer(0, Answer::ProbeFuture(Err(io::Error::from_raw_os_error(errno).into())));
         story.now = story.gate.poll_timeout().expect("it asks again");
         story.gate.handle_timeout(story.now);
         story.listen();
@@ -226,14 +226,14 @@ fn what_is_printed_hastens_an_attempt_but_not_to_less_than_a_millisecond() {
     let due = story.gate.poll_timeout().expect("it asks again") - story.start;
     story.until(due + millis(30));
     story.told();
-    story.hear(Event::Printed);
+    story.hear(Event::OutputMatch);
     assert!(story.told().ends_with(" ask for port 80\n"));
     // Asked too early, and then it said so: it is asked again.
-    story.hear(Event::Printed);
+    story.hear(Event::OutputMatch);
     story.answer(0, refused());
     let soon = Some(story.now + millis(1));
     assert_eq!(story.gate.poll_timeout(), soon);
-    story.hear(Event::Printed);
+    story.hear(Event::OutputMatch);
     assert_eq!((story.told(), story.gate.poll_timeout()), (String::new(), soon));
 }
 
@@ -244,7 +244,7 @@ fn a_command_is_not_run_more_often_than_ten_times_a_second() {
     assert_eq!(story.told(), "0 ask for command ok\n");
     story.now += millis(5);
     story.answer(0, fail());
-    story.hear(Event::Printed);
+    story.hear(Event::OutputMatch);
     assert_eq!(story.report(), ["command ok: missing after 5.0ms (code 1: not yet)"]);
     story.now = story.gate.poll_timeout().unwrap();
     story.gate.handle_timeout(story.now);
@@ -257,7 +257,7 @@ fn a_command_is_not_run_more_often_than_ten_times_a_second() {
 
 #[test]
 fn sv_18_f_82_a_stranger_is_not_ready_and_the_unverified_is_with_a_remark() {
-    let stranger = || Answer::Probe(Ok(Holder::Stranger("pid 7 (nginx)".to_owned())));
+    let stranger = || Answer::ProbeFuture(Ok(ProbeOwner::Stranger("pid 7 (nginx)".to_owned())));
     let mut story = Story::new(port());
     story.answer(0, stranger());
     assert_eq!(story.told(), "0 ask for port 80\n");
@@ -265,7 +265,7 @@ fn sv_18_f_82_a_stranger_is_not_ready_and_the_unverified_is_with_a_remark() {
     story.now = story.gate.poll_timeout().unwrap();
     story.gate.handle_timeout(story.now);
     story.listen();
-    story.answer(0, Answer::Probe(Ok(Holder::Unverified("no /proc".to_owned()))));
+    story.answer(0, Answer::ProbeFuture(Ok(ProbeOwner::Unverified("no /proc".to_owned()))));
     assert_eq!(story.told(), "0.1 ask for port 80\n0.1 look\n");
     assert_eq!(story.report(), ["port 80: met after 100.0µs (unverified: no /proc)"]);
 
@@ -300,7 +300,7 @@ fn f_84_it_is_not_ready_when_the_look_finds_it_dead() {
 fn sv_20_a_time_out_names_what_is_missing_and_why() {
     let mut story = Story::new(Condition::all([
         Condition::uptime(millis(200)),
-        Printed::text("x").times(3).into(),
+        OutputMatch::text("x").times(3).into(),
         port(),
         Condition::sd_notify(),
     ]));
@@ -342,7 +342,7 @@ fn sv_24_f_85_several_matches_are_harmless() {
 
 #[test]
 fn f_85_what_is_expected_several_times_is_met_by_the_last_of_them() {
-    let mut story = Story::new(Printed::text("x").times(2).into());
+    let mut story = Story::new(OutputMatch::text("x").times(2).into());
     story.leaf(0, Word::Seen(1));
     assert_eq!(story.report(), ["output \"x\", 2 times: missing after 0.0ns (seen 1 of 2 times)"]);
     story.leaf(0, Word::Seen(2));
@@ -376,12 +376,13 @@ fn an_answer_to_an_attempt_that_is_over_changes_nothing() {
 
 #[test]
 fn f_84_what_was_no_start_is_told_and_news_before_the_start_is_not_heard() {
-    let error = SpawnError::new(crate::machine::Step::Find, "x", io::Error::from_raw_os_error(libc::ENOENT));
+    let error =
+        SpawnError::new(crate::machine::SpawnStep::Find, "x", io::Error::from_raw_os_error(libc::ENOENT));
     let mut story = Story::new(output());
     story.gate = Gate::new(&output(), SECOND);
     story.leaf(0, Word::Seen(1));
     story.hear(Event::Exited(Exit::Code(0)));
-    story.hear(Event::Printed);
+    story.hear(Event::OutputMatch);
     assert_eq!((story.told(), story.gate.poll_timeout()), (String::new(), None));
     story.hear(Event::SpawnFailed(error));
     story.hear(Event::Abandoned);

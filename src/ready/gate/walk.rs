@@ -5,7 +5,7 @@ use std::io;
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::{Holder, ProbeError, Spec};
+use crate::host::{ProbeError, ProbeOwner, Spec};
 use crate::ready::condition::Node;
 use crate::ready::tally::Answer;
 
@@ -91,7 +91,7 @@ impl Walk {
             3 | 4 => self.wait_for(leaf),
             5..=7 => self.answer(leaf, choice),
             8 => self.stale(leaf),
-            9 => self.event(Event::Printed),
+            9 => self.event(Event::OutputMatch),
             10 => self.look(),
             11 => self.gate.handle_timeout(self.now), // early
             12 | 13 => self.tick(),
@@ -115,7 +115,7 @@ impl Walk {
 
     fn wait_for(&mut self, leaf: usize) {
         let word = match self.leaves[leaf] {
-            Leaf::Printed(_) => Word::Seen(1),
+            Leaf::OutputMatch(_) => Word::Seen(1),
             Leaf::Notify(_) | Leaf::SdNotify => Word::Met,
             Leaf::Uptime(_) | Leaf::Answers { .. } | Leaf::Command(_) => Word::Remark("hm".to_owned()),
         };
@@ -129,11 +129,11 @@ impl Walk {
         let (answer, met) = match (&self.leaves[leaf], choice % 4) {
             (Leaf::Command(_), 0) => (Answer::Command(Ok(())), true),
             (Leaf::Command(_), _) => (Answer::Command(Err("no".to_owned())), false),
-            (_, 0) => (Answer::Probe(Ok(Holder::Own)), true),
+            (_, 0) => (Answer::ProbeFuture(Ok(ProbeOwner::Own)), true),
             (Leaf::Answers { anybody, .. }, 1) => {
-                (Answer::Probe(Ok(Holder::Stranger("x".to_owned()))), *anybody)
+                (Answer::ProbeFuture(Ok(ProbeOwner::Stranger("x".to_owned()))), *anybody)
             }
-            (_, _) => (Answer::Probe(Err(refused())), false),
+            (_, _) => (Answer::ProbeFuture(Err(refused())), false),
         };
         self.met[leaf] |= met;
         self.event(Event::Leaf(leaf, Word::Answer(attempt, answer)));
@@ -142,7 +142,7 @@ impl Walk {
     /// An answer that nobody waits for.
     fn stale(&mut self, leaf: usize) {
         let attempt = self.under_way[leaf].map_or(0, |attempt| attempt - 1);
-        let answer = Answer::Probe(Ok(Holder::Own));
+        let answer = Answer::ProbeFuture(Ok(ProbeOwner::Own));
         self.event(Event::Leaf(leaf, Word::Answer(attempt, answer)));
     }
 

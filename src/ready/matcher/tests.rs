@@ -9,16 +9,16 @@ const OUT: Stream = Stream::Stdout;
 const ERR: Stream = Stream::Stderr;
 
 /// Looks for one thing, often enough that it never stops looking.
-fn matcher(printed: Printed) -> Matcher {
+fn matcher(printed: OutputMatch) -> Matcher {
     Matcher::new([(0, &printed.times(u32::MAX))].into_iter(), None)
 }
 
 fn text(text: &str) -> Matcher {
-    matcher(Printed::text(text))
+    matcher(OutputMatch::text(text))
 }
 
 fn regex(regex: &str) -> Matcher {
-    matcher(Printed::regex(regex))
+    matcher(OutputMatch::regex(regex))
 }
 
 /// How often it was seen in the end.
@@ -87,14 +87,14 @@ fn sv_25_the_streams_are_looked_at_apart_and_counted_together() {
 
 #[test]
 fn on_one_stream_the_other_does_not_count() {
-    let mut matcher = matcher(Printed::text("ready").on(ERR));
+    let mut matcher = matcher(OutputMatch::text("ready").on(ERR));
     assert_eq!(matcher.feed(OUT, b"ready"), []);
     assert_eq!(matcher.feed(ERR, b"ready"), [Seen { leaf: 0, count: 1 }]);
 }
 
 #[test]
 fn what_was_found_often_enough_is_not_looked_for_any_more() {
-    let (once, twice) = (Printed::text("a"), Printed::regex("b").times(2));
+    let (once, twice) = (OutputMatch::text("a"), OutputMatch::regex("b").times(2));
     let mut matcher = Matcher::new([(3, &once), (5, &twice)].into_iter(), None);
     assert_eq!(matcher.feed(OUT, b"a a b"), [Seen { leaf: 3, count: 2 }, Seen { leaf: 5, count: 1 }]);
     assert_eq!(matcher.feed(OUT, b"a"), []);
@@ -114,7 +114,7 @@ fn third_word(line: &[u8]) -> &[u8] {
     line.splitn(3, |byte| *byte == b' ').nth(2).unwrap_or(line)
 }
 
-fn in_message(printed: Printed) -> Matcher {
+fn in_message(printed: OutputMatch) -> Matcher {
     let printed = printed.in_message().times(u32::MAX);
     Matcher::new([(0, &printed)].into_iter(), Some(Arc::new(third_word)))
 }
@@ -123,15 +123,15 @@ fn in_message(printed: Printed) -> Matcher {
 #[test]
 fn sv_34_test_when_line_contains() {
     let line = b"12:00 INFO all is ready\n".as_slice();
-    assert_eq!(count(in_message(Printed::text("ready")), line.chunks(5)), 1);
-    assert_eq!(count(in_message(Printed::regex("^all is ready$")), line.chunks(5)), 1);
-    assert_eq!(count(in_message(Printed::text("INFO")), line.chunks(5)), 0);
-    assert_eq!(count(in_message(Printed::regex("^12")), line.chunks(5)), 0);
+    assert_eq!(count(in_message(OutputMatch::text("ready")), line.chunks(5)), 1);
+    assert_eq!(count(in_message(OutputMatch::regex("^all is ready$")), line.chunks(5)), 1);
+    assert_eq!(count(in_message(OutputMatch::text("INFO")), line.chunks(5)), 0);
+    assert_eq!(count(in_message(OutputMatch::regex("^12")), line.chunks(5)), 0);
 }
 
 #[test]
 fn sv_34_a_message_is_that_of_a_whole_line() {
-    let mut matcher = in_message(Printed::text("ready"));
+    let mut matcher = in_message(OutputMatch::text("ready"));
     assert_eq!(matcher.feed(OUT, b"12:00 INFO ready"), []);
     assert_eq!(matcher.feed(OUT, b"\r\n"), [Seen { leaf: 0, count: 1 }]);
     assert_eq!(matcher.feed(OUT, b"12:01 INFO ready"), []);
@@ -140,7 +140,7 @@ fn sv_34_a_message_is_that_of_a_whole_line() {
 
 #[test]
 fn without_a_format_the_line_is_the_message() {
-    let printed = Printed::text("ready").in_message().times(u32::MAX);
+    let printed = OutputMatch::text("ready").in_message().times(u32::MAX);
     let matcher = Matcher::new([(0, &printed)].into_iter(), None);
     assert_eq!(count(matcher, [b"ready\n".as_slice()]), 1);
 }

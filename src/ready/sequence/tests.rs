@@ -7,16 +7,19 @@ use crate::ready::line::KEPT;
 const OUT: Stream = Stream::Stdout;
 const ERR: Stream = Stream::Stderr;
 
-fn text(text: &str) -> Printed {
-    Printed::text(text)
+fn text(text: &str) -> OutputMatch {
+    OutputMatch::text(text)
 }
 
-fn regex(regex: &str) -> Printed {
-    Printed::regex(regex)
+fn regex(regex: &str) -> OutputMatch {
+    OutputMatch::regex(regex)
 }
 
 /// How many are found in these reads of one stream, which is at its end then.
-fn found<'a>(wanted: impl IntoIterator<Item = Printed>, reads: impl IntoIterator<Item = &'a [u8]>) -> usize {
+fn found<'a>(
+    wanted: impl IntoIterator<Item = OutputMatch>,
+    reads: impl IntoIterator<Item = &'a [u8]>,
+) -> usize {
     let mut sequence = Sequence::new(wanted);
     for read in reads {
         sequence.feed(OUT, read);
@@ -26,7 +29,7 @@ fn found<'a>(wanted: impl IntoIterator<Item = Printed>, reads: impl IntoIterator
 }
 
 /// The same in one read.
-fn found_in(wanted: impl IntoIterator<Item = Printed>, output: &str) -> usize {
+fn found_in(wanted: impl IntoIterator<Item = OutputMatch>, output: &str) -> usize {
     found(wanted, [output.as_bytes()])
 }
 
@@ -234,7 +237,7 @@ fn when_all_were_found_nothing_is_looked_for_any_more() {
 }
 
 /// What can be expected such that the reads do not matter.
-fn wanted() -> impl Strategy<Value = Printed> {
+fn wanted() -> impl Strategy<Value = OutputMatch> {
     const IN_LINE: [&str; 9] = ["ab", "a+b?", "^a", "b$", "(ab|a)b", r"\ba", "a*", "^$", "^"];
     const SETTLED: [&str; 7] = ["ab", "^a", "^a*b", r"\ba", r"\Bb", "a b", "^"];
     let what = prop_oneof![
@@ -247,7 +250,7 @@ fn wanted() -> impl Strategy<Value = Printed> {
 }
 
 /// Where the next match lies that begins at `from` or later; all of the output is there.
-fn find(printed: &Printed, output: &[u8], from: usize) -> Option<(usize, usize)> {
+fn find(printed: &OutputMatch, output: &[u8], from: usize) -> Option<(usize, usize)> {
     let regex = match &printed.wanted {
         Wanted::Regex(regex) => regex,
         Wanted::Text(text) => {
@@ -266,9 +269,9 @@ fn find(printed: &Printed, output: &[u8], from: usize) -> Option<(usize, usize)>
 }
 
 /// How many are found in all of the output, one after the other.
-fn expected(wanted: &[Printed], output: &[u8]) -> usize {
+fn expected(wanted: &[OutputMatch], output: &[u8]) -> usize {
     let mut place = 0;
-    let find_all = |printed: &&Printed| {
+    let find_all = |printed: &&OutputMatch| {
         let mut from = place;
         for _ in 0..printed.times {
             let Some((start, end)) = find(printed, output, from) else { return false };

@@ -17,8 +17,8 @@ fn connect(ledger: &mut Ledger<Id>) -> Id {
     ledger.connect(|id| id).expect("the server is open")
 }
 
-fn leaked(port: u16, connected: Option<Line>, cause: LeakCause) -> Leaked {
-    Leaked { peer: peer(port), connected, cause }
+fn leaked(port: u16, connected: Option<Line>, cause: LeakCause) -> LeakedConnection {
+    LeakedConnection { peer: peer(port), connected, cause }
 }
 
 #[test]

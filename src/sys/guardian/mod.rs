@@ -43,7 +43,7 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
 use crate::host::Spec;
-use crate::machine::{SpawnError, Step};
+use crate::machine::{SpawnError, SpawnStep};
 
 use self::line::Line;
 use super::child_side::Refusal;
@@ -70,7 +70,7 @@ pub(super) fn one_at_a_time<T>(start: impl Fn() -> Result<T, SpawnError>) -> Res
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     match start() {
-        Err(error) if error.step() == Step::Guard => {
+        Err(error) if error.step() == SpawnStep::Guard => {
             Watch::lock().guardian = None;
             start()
         }
@@ -80,7 +80,7 @@ pub(super) fn one_at_a_time<T>(start: impl Fn() -> Result<T, SpawnError>) -> Res
 
 /// Connects a child with the guardian, which is started if there is none.
 pub(super) fn connect(spec: &Spec, descriptors: &Descriptors) -> Result<Connection, SpawnError> {
-    let failed = |error| SpawnError::new(Step::Guard, spec.get_program().to_string_lossy(), error);
+    let failed = |error| SpawnError::new(SpawnStep::Guard, spec.get_program().to_string_lossy(), error);
     let mut watch = Watch::lock();
     let guardian = watch.guardian().map_err(failed)?;
     let socket = descriptors.copy_out_of_the_way(&guardian.socket).map_err(|errno| failed(errno.into()))?;
@@ -98,7 +98,7 @@ impl Connection {
     /// In the child: registers it. After this it may run.
     pub(super) fn sign_on(&self) -> Result<(), Refusal> {
         let sent = Line::on(self.own_target()).send(self.socket.as_fd());
-        sent.map_err(|errno| Refusal { step: Step::Guard, errno: errno.raw_os_error() })
+        sent.map_err(|errno| Refusal { step: SpawnStep::Guard, errno: errno.raw_os_error() })
     }
 
     /// In the child, which is about to exit for another reason.
@@ -189,7 +189,7 @@ impl Guardian {
             .env("PATH", path)
             .cwd(Path::new("/"));
         let (launch, socket) = Launch::gather(&spec, |low| {
-            let failed = |error| SpawnError::new(Step::Pipe, "", error);
+            let failed = |error| SpawnError::new(SpawnStep::Pipe, "", error);
             let (ours, theirs) = UnixStream::pair().map_err(failed)?;
             platform::without_sigpipe(&ours).map_err(failed)?;
             let (theirs, null) = (OwnedFd::from(theirs), low.take_null());

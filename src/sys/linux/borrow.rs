@@ -17,7 +17,7 @@ use libc::{c_int, c_void};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
-use crate::machine::Step;
+use crate::machine::SpawnStep;
 
 use super::super::child_side::{Refusal, with_signals_blocked};
 use super::super::launch::Launch;
@@ -46,7 +46,7 @@ pub(super) fn start(launch: &Launch) -> Option<Result<Pid, Refusal>> {
         // SAFETY: the stack is large enough and nobody else's; it grows down. This thread goes on when the child is done
         // with it, and with what is shared.
         match unsafe { libc::clone(be_the_child, top.cast(), flags, ptr::from_mut(&mut shared).cast()) } {
-            -1 => Err(Refusal::at(Step::Fork)),
+            -1 => Err(Refusal::at(SpawnStep::Fork)),
             pid => Ok(Pid::from_raw(pid).expect("clone returned neither 0 nor -1")),
         }
     });

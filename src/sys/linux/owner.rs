@@ -16,7 +16,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
-use crate::host::Holder;
+use crate::host::ProbeOwner;
 
 use super::super::probe::Reached;
 use super::listeners;
@@ -24,15 +24,15 @@ use super::processes::{self, Entry, has_ended};
 
 /// Whose the socket is. A look takes a while, and a socket that is handed on meanwhile, by a parent that ends to a
 /// child that was not there yet, may be missed by one. So nobody is called a stranger before a second look.
-pub(crate) fn holder(reached: &Reached<'_>, owner: Option<u32>) -> Holder {
+pub(crate) fn holder(reached: &Reached<'_>, owner: Option<u32>) -> ProbeOwner {
     match look(reached, owner) {
-        Ok(Holder::Own) => Holder::Own,
+        Ok(ProbeOwner::Own) => ProbeOwner::Own,
         Ok(_) | Err(_) => look(reached, owner)
-            .unwrap_or_else(|error| Holder::Unverified(format!("/proc cannot be read: {error}"))),
+            .unwrap_or_else(|error| ProbeOwner::Unverified(format!("/proc cannot be read: {error}"))),
     }
 }
 
-fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
+fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<ProbeOwner> {
     let (listeners, opener) = match reached {
         Reached::Tcp(address) => (listeners::of_tcp(*address)?, None),
         Reached::Unix { path, stream } => (listeners::of_unix(path)?, opener(stream)),
@@ -43,26 +43,26 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
     // Most often it is the owner itself.
     if let Some(owner) = owner {
         if opener == Some(owner) {
-            return Ok(Holder::Own);
+            return Ok(ProbeOwner::Own);
         }
         for inode in sockets_of(owner).unwrap_or_default() {
             missing.remove(&inode);
         }
         if known && missing.is_empty() {
-            return Ok(Holder::Own);
+            return Ok(ProbeOwner::Own);
         }
     }
 
     // Only now: what is its own is so wherever it lives.
     if owner.is_some_and(has_another_network) {
-        return Ok(Holder::Unverified("it has a network of its own".to_owned()));
+        return Ok(ProbeOwner::Unverified("it has a network of its own".to_owned()));
     }
 
     // Or else its family.
     let all = processes::all()?;
     let kin = owner.map(|owner| kin_of(owner, &all)).unwrap_or_default();
     if opener.is_some_and(|opener| kin.contains(&opener)) {
-        return Ok(Holder::Own);
+        return Ok(ProbeOwner::Own);
     }
     let mut closed = None;
     for pid in &kin {
@@ -72,7 +72,7 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
         }
     }
     if known && missing.is_empty() {
-        return Ok(Holder::Own);
+        return Ok(ProbeOwner::Own);
     }
 
     // So it is somebody else, if nothing is hidden.
@@ -80,12 +80,14 @@ fn look(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<Holder> {
         |pid: &u32| sockets_of(*pid).is_ok_and(|inodes| inodes.iter().any(|inode| missing.contains(inode)));
     let others = || all.iter().map(|one| one.pid).filter(|pid| !kin.contains(pid));
     Ok(match (others().find(holds).or_else(|| opener.filter(|_| !known)), closed) {
-        (Some(stranger), _) => Holder::Stranger(describe(stranger)),
-        (None, Some(pid)) => Holder::Unverified(format!("the descriptors of pid {pid} cannot be looked at")),
-        (None, None) if known => {
-            Holder::Stranger("somebody whose descriptors cannot be looked at".to_owned())
+        (Some(stranger), _) => ProbeOwner::Stranger(describe(stranger)),
+        (None, Some(pid)) => {
+            ProbeOwner::Unverified(format!("the descriptors of pid {pid} cannot be looked at"))
         }
-        (None, None) => Holder::Unverified("nobody listens there any more".to_owned()),
+        (None, None) if known => {
+            ProbeOwner::Stranger("somebody whose descriptors cannot be looked at".to_owned())
+        }
+        (None, None) => ProbeOwner::Unverified("nobody listens there any more".to_owned()),
     })
 }
 

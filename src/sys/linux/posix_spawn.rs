@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use libc::{c_int, c_short, posix_spawn_file_actions_t, posix_spawnattr_t};
 use rustix::process::Pid;
 
-use crate::machine::Step;
+use crate::machine::SpawnStep;
 
 use super::super::child_side::Refusal;
 use super::super::launch::Launch;
@@ -77,8 +77,8 @@ pub(super) fn start(launch: &Launch) -> Option<Result<Pid, Refusal>> {
     Some(match (errno, Pid::from_raw(pid)) {
         (0, Some(pid)) => Ok(pid),
         // It does not say what failed. Of all that can, only the creation of a process runs into these.
-        (libc::EAGAIN | libc::ENOMEM, _) => Err(Refusal { step: Step::Fork, errno }),
-        (_, _) => Err(Refusal { step: Step::Exec, errno }),
+        (libc::EAGAIN | libc::ENOMEM, _) => Err(Refusal { step: SpawnStep::Fork, errno }),
+        (_, _) => Err(Refusal { step: SpawnStep::Exec, errno }),
     })
 }
 

@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::host::Process;
-use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
+use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 
 use super::super::guardian::Charge;
 use super::super::launch::Launch;
@@ -45,7 +45,7 @@ pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>
         }
         Err(error) => {
             undo(pid, own_group);
-            Err(SpawnError::new(Step::Watch, pid.to_string(), error))
+            Err(SpawnError::new(SpawnStep::Watch, pid.to_string(), error))
         }
     }
 }

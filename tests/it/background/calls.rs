@@ -6,7 +6,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use childminder::{Background, CallError, Exit, Heard, Host, News, ProcessMonitor, Spec, System};
+use childminder::background::CallError;
+use childminder::machine::NoticeKind;
+use childminder::monitor::Heard;
+use childminder::{Background, Exit, Host, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, yield_now};
 
@@ -39,7 +42,7 @@ fn rx_2_install_sigchld_waker_is_not_needed_to_see_a_child_exit() {
             monitor.add_process("web", Spec::new("sleep").arg("1000")).unwrap();
             monitor.start_process("web").unwrap();
             let Some(Heard::Notice(started)) = notices.next().await else { panic!("it starts") };
-            assert!(matches!(started.news, News::Started { .. }), "{started}");
+            assert!(matches!(started.kind, NoticeKind::Started { .. }), "{started}");
             monitor.stop_process("web").unwrap().await.unwrap();
             monitor.status("web").unwrap().pid
         };

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::thread;
 use std::time::Duration;
 
-use childminder::{Background, BackgroundError, CallError};
+use childminder::Background;
+use childminder::background::{BackgroundError, CallError};
 use futures_lite::future::yield_now;
 
 use super::{SOON, thread_of};
@@ -37,7 +38,7 @@ fn rx_13_asyncio_reactor_stands_for_any_other_loop_such_as_tokios() {
 
 #[test]
 fn rx_13_every_executor_will_do() {
-    let drives: [fn(childminder::Work); 5] = [
+    let drives: [fn(childminder::background::WorkFuture); 5] = [
         |work| async_std::task::block_on(work),
         |work| smol::block_on(work),
         |work| futures_lite::future::block_on(work),

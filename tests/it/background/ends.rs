@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use async_channel::Receiver;
-use childminder::{Background, BackgroundError, CallError, Work};
+use childminder::Background;
+use childminder::background::{BackgroundError, CallError, WorkFuture};
 use futures_lite::future::{block_on, or};
 
 use super::{Block, SOON, thread_of};
 use crate::support::{Census, PATIENCE, alone};
 
 /// An executor that does something else when it is told to.
-fn mortal(told: Receiver<End>) -> impl Fn(Work) + Send + Sync + 'static {
+fn mortal(told: Receiver<End>) -> impl Fn(WorkFuture) + Send + Sync + 'static {
     move |mut work| {
         let done = async {
             (&mut work).await;

@@ -9,7 +9,8 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use childminder::{Background, CallError};
+use childminder::Background;
+use childminder::background::CallError;
 
 use crate::support::PATIENCE;
 

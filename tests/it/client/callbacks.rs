@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 
-use childminder::{ClientService, ConnectError};
+use childminder::ClientService;
+use childminder::client::ConnectError;
 
 use super::{Fate, Stream, Town, secs};
 

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use childminder::{ClientState, ConnectError, Link};
+use childminder::client::{ClientState, ConnectError, Connection};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Stream, Town, secs};
 
-fn connected() -> (Town, Link<Stream>) {
+fn connected() -> (Town, Connection<Stream>) {
     let town = Town::new();
     town.start();
     let link = town.sim.block_on(town.service.when_connected(None)).unwrap();
@@ -15,13 +15,13 @@ fn connected() -> (Town, Link<Stream>) {
     (town, link)
 }
 
-fn read(town: &Town, mut link: &Link<Stream>, length: usize) -> Result<String, io::ErrorKind> {
+fn read(town: &Town, mut link: &Connection<Stream>, length: usize) -> Result<String, io::ErrorKind> {
     let mut words = vec![0; length];
     let length = town.sim.block_on(link.read(&mut words)).map_err(|error| error.kind())?;
     Ok(String::from_utf8_lossy(&words[..length]).into_owned())
 }
 
-fn write(town: &Town, mut link: &Link<Stream>) -> Result<(), io::ErrorKind> {
+fn write(town: &Town, mut link: &Connection<Stream>) -> Result<(), io::ErrorKind> {
     town.sim.block_on(link.write_all(b"x")).map_err(|error| error.kind())
 }
 
@@ -213,7 +213,7 @@ fn states_begin_with_how_it_is_and_the_last_is_never_missed() {
     loop {
         let state = town.sim.block_on(futures_lite::StreamExt::next(&mut states)).unwrap();
         seen.push(super::word(&state));
-        if seen.len() == childminder::ClientStates::CAPACITY {
+        if seen.len() == childminder::client::ClientStates::CAPACITY {
             break;
         }
     }

@@ -10,8 +10,10 @@ mod weaknesses;
 
 use std::time::Duration;
 
+use childminder::ClientService;
+use childminder::backoff::BackoffPolicy;
+use childminder::client::{ClientBuilder, ClientState};
 use childminder::testkit::Sim;
-use childminder::{BackoffPolicy, ClientBuilder, ClientService, ClientState};
 use futures_lite::StreamExt;
 
 use scripted::{Fate, Server, Stream};

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use async_channel::Sender;
 use async_io::Async;
-use childminder::{
-    BackoffPolicy, ClientService, ClientState, Connect, ConnectError, Host, Link, Port, Setback, Socket,
-    System, Tcp, Unix,
+use childminder::backoff::BackoffPolicy;
+use childminder::client::{
+    ClientState, ConnectError, Connection, Connector, DisconnectReason, Socket, TcpConnector, UnixConnector,
 };
+use childminder::{ClientService, Host, Port, System};
 use futures_lite::future::{block_on, or};
 use futures_lite::io::{AsyncRead, AsyncWrite, copy, split};
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
@@ -92,7 +93,7 @@ fn hasty() -> BackoffPolicy {
 }
 
 /// Runs `body` beside the driver of a service that is started. Afterwards the driver must come to its end.
-async fn with_service<C: Connect, F: Future<Output = ()>>(
+async fn with_service<C: Connector, F: Future<Output = ()>>(
     connector: C,
     body: impl FnOnce(ClientService<C::Stream>) -> F,
 ) {
@@ -112,7 +113,7 @@ async fn late(what: &str) {
     panic!("{what} did not come within {PATIENCE:?}");
 }
 
-async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Link<S>) {
+async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) {
     let mut answer = [0; 5];
     link.write_all(b"hello").await.unwrap();
     link.read_exact(&mut answer).await.unwrap();
@@ -129,7 +130,7 @@ where
     let mut last = None;
     for _ in 0..3 {
         let link = service.when_connected(None).await.unwrap();
-        assert!(last.is_none_or(|last: Link<S>| last != link && !last.is_up()));
+        assert!(last.is_none_or(|last: Connection<S>| last != link && !last.is_up()));
         echoes(&link).await;
         // A look at it while it is idle, and at its end while it is read.
         echo = restart(Some(echo));
@@ -147,7 +148,10 @@ where
             ClientState::Waiting { since, until, reason } => {
                 assert!(until >= since + hasty().initial_delay);
                 assert!(
-                    matches!(reason, Setback::Ended | Setback::Broken(_) | Setback::Failed(_)),
+                    matches!(
+                        reason,
+                        DisconnectReason::Ended | DisconnectReason::Broken(_) | DisconnectReason::Failed(_)
+                    ),
                     "{reason}"
                 );
                 due = Some(until);
@@ -171,7 +175,7 @@ where
 
 async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
     let port = Port::reserve().unwrap();
-    with_service(Tcp::new("127.0.0.1", port.number()), async |service| {
+    with_service(TcpConnector::new("127.0.0.1", port.number()), async |service| {
         outages(&service, |echo| {
             drop(echo);
             Echo::tcp(listen_again(&port))
@@ -196,7 +200,7 @@ fn listen_again(port: &Port) -> TcpListener {
 async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
     let home = tempfile::tempdir().unwrap();
     let path: PathBuf = home.path().join("socket");
-    with_service(Unix::new(&path).unwrap(), async |service| {
+    with_service(UnixConnector::new(&path).unwrap(), async |service| {
         outages(&service, |echo| {
             drop(echo);
             Echo::unix(&path)
@@ -208,7 +212,7 @@ async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
 
 async fn cs_4_7_nobody_listens() {
     let port = Port::reserve().unwrap();
-    with_service(Tcp::new("127.0.0.1", port.number()), async |service| {
+    with_service(TcpConnector::new("127.0.0.1", port.number()), async |service| {
         let error = service.when_connected(Some(3)).await.unwrap_err().to_string();
         let reason = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let refused = format!("cannot connect: 127.0.0.1:{port}: {reason}");
@@ -220,7 +224,7 @@ async fn cs_4_7_nobody_listens() {
 async fn a_host_with_several_addresses_is_reached_at_the_one_that_answers() {
     let (listener, address) = listen();
     let _echo = Echo::tcp(listener);
-    with_service(Tcp::new("localhost", address.port()), async |service| {
+    with_service(TcpConnector::new("localhost", address.port()), async |service| {
         let link = service.when_connected(Some(1)).await.unwrap();
         echoes(&link).await;
     })
@@ -230,7 +234,7 @@ async fn a_host_with_several_addresses_is_reached_at_the_one_that_answers() {
 #[test]
 fn the_system_is_asked_to_look_after_a_tcp_connection() {
     let (_listener, address) = listen();
-    let tcp = Tcp::new("127.0.0.1", address.port());
+    let tcp = TcpConnector::new("127.0.0.1", address.port());
     let plain = block_on(tcp.connect()).unwrap();
     assert!(!sockopt::socket_keepalive(&plain).unwrap() && sockopt::tcp_nodelay(&plain).unwrap());
     let kept = block_on(tcp.keep_alive(Duration::from_secs(7)).connect()).unwrap();
@@ -241,7 +245,7 @@ fn the_system_is_asked_to_look_after_a_tcp_connection() {
 
 #[test]
 fn a_name_that_does_not_exist_is_a_failed_attempt() {
-    let error = block_on(Tcp::new("no.such.host.invalid", 1).connect()).unwrap_err();
+    let error = block_on(TcpConnector::new("no.such.host.invalid", 1).connect()).unwrap_err();
     assert!(error.inner().is::<io::Error>() && !error.is_permanent(), "{error}");
 }
 
@@ -267,7 +271,7 @@ fn cs_8_9_10_nothing_is_left_open() {
 fn round(system: &System, path: &Path, address: SocketAddr) {
     // Connected, and in use.
     let echo = Echo::unix(path);
-    let service = ClientService::background(system.clone(), Unix::new(path).unwrap()).unwrap();
+    let service = ClientService::background(system.clone(), UnixConnector::new(path).unwrap()).unwrap();
     service.start_service();
     let link = service.when_connected(None).wait().unwrap();
     block_on(echoes(&link));
@@ -277,7 +281,8 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
 
     // Dropped with a connection, and with a waiter.
     let echo = Echo::tcp(TcpListener::bind(address).unwrap());
-    let service = ClientService::background(system.clone(), Tcp::new("127.0.0.1", address.port())).unwrap();
+    let service =
+        ClientService::background(system.clone(), TcpConnector::new("127.0.0.1", address.port())).unwrap();
     service.start_service();
     let kept = service.when_connected(None).wait().unwrap();
     drop(service);
@@ -294,8 +299,8 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
 
     let echo = Echo::unix(path);
     let (entered, seen) = async_channel::bounded(1);
-    let service = ClientService::builder(Unix::new(path).unwrap())
-        .prepare(move |link: Link<Socket<UnixStream>>| {
+    let service = ClientService::builder(UnixConnector::new(path).unwrap())
+        .prepare(move |link: Connection<Socket<UnixStream>>| {
             let _ = entered.try_send(link);
             std::future::pending::<Result<(), ConnectError>>()
         })
@@ -307,7 +312,8 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
     assert!(!link.is_up());
     drop((service, echo));
 
-    let service = ClientService::background(system.clone(), Tcp::new("127.0.0.1", address.port())).unwrap();
+    let service =
+        ClientService::background(system.clone(), TcpConnector::new("127.0.0.1", address.port())).unwrap();
     service.start_service();
     service.when_connected(Some(1)).wait().unwrap_err();
     service.stop_service().wait();

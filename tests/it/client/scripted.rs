@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
+use childminder::Host;
+use childminder::client::ConnectError;
 use childminder::testkit::Sim;
-use childminder::{ConnectError, Host};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::secs;

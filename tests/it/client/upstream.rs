@@ -343,7 +343,7 @@ fn preparing(seconds: f64) -> Town {
             async move {
                 sim.note(format_args!("prepare {}", link.number()));
                 childminder::Host::sleep_until(&sim, childminder::Host::now(&sim) + secs(seconds)).await;
-                Ok::<_, childminder::ConnectError>("ignored")
+                Ok::<_, childminder::client::ConnectError>("ignored")
             }
         })
     })
@@ -392,7 +392,7 @@ fn prepare_connection_called_with_protocol_cs_18() {
             link.write_all(b"user").await?;
             let mut answer = [0; 2];
             link.read_exact(&mut answer).await?;
-            if answer == *b"ok" { Ok(()) } else { Err(childminder::ConnectError::new("not ok")) }
+            if answer == *b"ok" { Ok(()) } else { Err(childminder::client::ConnectError::new("not ok")) }
         })
     });
     town.start();
@@ -425,7 +425,7 @@ fn prepare_connection_throws_cs_18() {
         let town = Town::with(|builder| {
             builder.prepare(move |_| async move {
                 assert!(!panics, "the preparation is broken");
-                Err::<(), _>(childminder::ConnectError::new("the preparation is broken"))
+                Err::<(), _>(childminder::client::ConnectError::new("the preparation is broken"))
             })
         });
         town.wait("a", Some(1));

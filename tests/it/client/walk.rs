@@ -1,7 +1,8 @@
 //! Random walks of the whole service, driver and all: commands, failures and time in any order. (The machine alone has
 //! walks of its own, and many more.)
 
-use childminder::{ConnectError, Host, Link};
+use childminder::Host;
+use childminder::client::{ConnectError, Connection};
 use fastrand::Rng;
 
 use super::{Fate, Stream, Town, secs};
@@ -17,15 +18,15 @@ fn every_future_resolves_and_nothing_stays_open_on_every_walk() {
 struct Walk {
     town: Town,
     rng: Rng,
-    waiters: Vec<childminder::WhenConnected<Stream>>,
-    links: Vec<Link<Stream>>,
+    waiters: Vec<childminder::client::WhenConnected<Stream>>,
+    links: Vec<Connection<Stream>>,
 }
 
 impl Walk {
     fn new(seed: u64) -> Self {
         let town = Town::with_server(|builder, sim, _| {
             let (prepare_sim, ping_sim) = (sim.clone(), sim.clone());
-            let whim = move |link: &Link<Stream>| Rng::with_seed(seed ^ (link.number() << 8)).u8(0..8);
+            let whim = move |link: &Connection<Stream>| Rng::with_seed(seed ^ (link.number() << 8)).u8(0..8);
             builder
                 .close_grace(secs(2.0))
                 .attempt_timeout(secs(5.0))
@@ -83,7 +84,7 @@ impl Walk {
             9 if peers > 0 => town.server.peer(rng.usize(1..=peers)).hangs_up(),
             10 if peers > 0 => town.server.peer(rng.usize(1..=peers)).breaks(),
             11 if peers > 0 => town.server.peer(peers).is_stubborn(),
-            12 => links.iter().for_each(Link::abort),
+            12 => links.iter().for_each(Connection::abort),
             13 => town.server.fates(&[match rng.u8(0..8) {
                 0 => Fate::Ban,
                 1 => Fate::Hang,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use childminder::{ConnectError, NotConnected};
+use childminder::client::{ConnectError, ConnectWaitError};
 
 use super::{Fate, Town, secs};
 use crate::support::recorded;
@@ -288,12 +288,12 @@ fn who_waits_is_told_when_the_driver_goes() {
     town.start();
     let waiter = town.service.when_connected(None);
     town.sim.drop_futures();
-    assert!(matches!(town.sim.block_on(waiter), Err(NotConnected::Closed)));
+    assert!(matches!(town.sim.block_on(waiter), Err(ConnectWaitError::Closed)));
     assert!(town.sim.trace().contains("cancel 1"));
     // From then on nothing happens, and everything is answered.
     town.service.start_service();
     assert!(town.service.stop_service().is_done());
-    assert!(matches!(town.sim.block_on(town.service.when_connected(None)), Err(NotConnected::Closed)));
+    assert!(matches!(town.sim.block_on(town.service.when_connected(None)), Err(ConnectWaitError::Closed)));
     assert_eq!(town.server.attempts(), 1);
 }
 

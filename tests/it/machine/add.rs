@@ -1,6 +1,7 @@
 //! Adding and removing.
 
-use childminder::{Definition, Phase};
+use childminder::Phase;
+use childminder::machine::Definition;
 
 use super::stage::Stage;
 

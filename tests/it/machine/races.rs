@@ -1,6 +1,7 @@
 //! News that comes late, and calls that come at once.
 
-use childminder::{Event, Exit, Phase};
+use childminder::machine::Event;
+use childminder::{Exit, Phase};
 
 use super::stage::Stage;
 

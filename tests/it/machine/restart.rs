@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use childminder::{Exit, Last, Phase, Policy, Signal};
+use childminder::machine::LastRun;
+use childminder::{Exit, Phase, Policy, Signal};
 
 use super::stage::Stage;
 
@@ -71,7 +72,7 @@ fn pm_28_the_exit_status_plays_no_part() {
         stage.add("foo");
         stage.exit("foo", exit);
         assert_eq!(stage.next_start("foo"), Some(1.0), "{exit}");
-        assert!(matches!(stage.status("foo").last, Some(Last::Exited(last)) if last == exit));
+        assert!(matches!(stage.status("foo").last, Some(LastRun::Exited(last)) if last == exit));
     }
 }
 
@@ -145,8 +146,11 @@ fn pm_46_f_65_only_the_time_handed_in_counts_and_it_may_go_backwards() {
     let run = stage.run("foo");
     let machine = &mut stage.machine;
     let earlier = machine.status("foo").unwrap().since.unwrap() - Duration::from_secs(50);
-    machine.handle_event(childminder::Event::Closed { run }, earlier);
-    machine.handle_event(childminder::Event::Exited { run, exit: Exit::Code(1), left: vec![] }, earlier);
+    machine.handle_event(childminder::machine::Event::Closed { run }, earlier);
+    machine.handle_event(
+        childminder::machine::Event::Exited { run, exit: Exit::Code(1), left: vec![] },
+        earlier,
+    );
     machine.handle_timeout(earlier);
     assert_eq!(machine.status("foo").unwrap().next_start, Some(earlier + Duration::from_secs(1)));
 }

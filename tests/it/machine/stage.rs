@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use childminder::{
-    Definition, Event, Exit, Machine, Notice, Output, Phase, Policy, RunId, Signal, SpawnError, Status, Step,
-};
+use childminder::machine::{Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status};
 
 pub(crate) struct Stage {
     pub(crate) machine: Machine<()>,
@@ -245,7 +244,7 @@ impl Stage {
                     writeln!(self.story, "{at} spawn {name}{run}").unwrap();
                     if let Some(&code) = self.refused.get(&*name) {
                         let error =
-                            SpawnError::new(Step::Exec, &*name, std::io::Error::from_raw_os_error(code));
+                            SpawnError::new(SpawnStep::Exec, &*name, std::io::Error::from_raw_os_error(code));
                         self.machine.handle_event(Event::SpawnFailed { run, error }, self.now);
                         continue;
                     }

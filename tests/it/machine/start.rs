@@ -1,6 +1,7 @@
 //! Starting, by hand and by the service, and starts that fail.
 
-use childminder::{Event, Last, News, Phase};
+use childminder::Phase;
+use childminder::machine::{Event, LastRun, NoticeKind};
 
 use super::stage::Stage;
 
@@ -75,7 +76,7 @@ fn start_process_spawn_caught_exception_pm_19_a_failed_start_is_an_instant_death
          1.0 spawn foo#2
          3.0 spawn foo#3",
     );
-    assert!(matches!(stage.status("foo").last, Some(Last::SpawnFailed(_))));
+    assert!(matches!(stage.status("foo").last, Some(LastRun::SpawnFailed(_))));
     assert_eq!(stage.next_start("foo"), Some(7.0));
     assert_eq!(
         stage.told()[..2],
@@ -117,7 +118,7 @@ fn f_8_9_a_resource_failure_is_told_apart_from_a_crash_and_retried() {
         let mut stage = Stage::running();
         stage.refuse("foo", Some(code));
         stage.add("foo");
-        let News::SpawnFailed { error } = &stage.notices[0].news else { panic!("{:?}", stage.notices) };
+        let NoticeKind::SpawnFailed { error } = &stage.notices[0].kind else { panic!("{:?}", stage.notices) };
         assert!(error.is_resource());
         assert!(stage.told()[0].starts_with("foo#1 not started, for the system is short of something: "));
         stage.refuse("foo", None);
@@ -206,8 +207,11 @@ fn a_start_that_fails_after_its_stop_stays_down() {
     stage.add("foo");
     let run = stage.run("foo");
     stage.hold("foo");
-    let error =
-        childminder::SpawnError::new(childminder::Step::Fork, "foo", std::io::ErrorKind::Other.into());
+    let error = childminder::SpawnError::new(
+        childminder::machine::SpawnStep::Fork,
+        "foo",
+        std::io::ErrorKind::Other.into(),
+    );
     stage.event(Event::SpawnFailed { run, error });
     assert_eq!((stage.phase("foo"), stage.deadline()), (Phase::Held, None));
 }

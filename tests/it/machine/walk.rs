@@ -3,10 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use childminder::{
-    Definition, Event, Exit, KILL_GRACE, Machine, News, Output, Phase, Policy, RunId, Signal, SpawnError,
-    Step,
-};
+use childminder::machine::{Definition, Event, Machine, NoticeKind, Output, RunId, SpawnStep};
+use childminder::{Exit, Phase, Policy, Signal, SpawnError};
 use proptest::prelude::*;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -154,7 +152,7 @@ impl Walk {
     fn answer(&mut self, choice: u16) {
         let Some(run) = self.pick(choice, |body| !body.up) else { return };
         if choice.is_multiple_of(4) {
-            let error = SpawnError::new(Step::Exec, "x", std::io::ErrorKind::NotFound.into());
+            let error = SpawnError::new(SpawnStep::Exec, "x", std::io::ErrorKind::NotFound.into());
             let body = self.world.remove(&run).unwrap();
             self.over.push(run);
             self.count_death(&body, run, true);
@@ -235,7 +233,7 @@ impl Walk {
                     self.count_death(&body, run, false);
                 }
                 Output::Notice(notice) => {
-                    if let News::Restarting { delay, at } = notice.news {
+                    if let NoticeKind::Restarting { delay, at } = notice.kind {
                         self.restarting(&notice.name, delay, at);
                     }
                 }
@@ -361,7 +359,7 @@ impl Walk {
             let _ = self.machine.remove_process(name, self.now);
         }
         self.books.clear();
-        self.now += KILL_GRACE;
+        self.now += Policy::KILL_GRACE;
         self.tick();
         self.settle();
         assert_eq!(self.machine.runs().count(), 0);

@@ -1,7 +1,8 @@
 //! The handle: what each call does at once, what it refuses, and what its tickets wait for.
 
+use childminder::monitor::{AddError, CommandError};
 use childminder::testkit::{Script, Sim};
-use childminder::{AddError, CommandError, Exit, Phase, Policy, ProcessMonitor, Spec};
+use childminder::{Exit, Phase, Policy, ProcessMonitor, Spec};
 use futures_lite::future::poll_once;
 
 use super::{expect, monitor, monitor_of, secs};
@@ -198,7 +199,7 @@ fn f_49_50_a_driver_that_is_dropped_takes_every_process_with_it() {
 #[test]
 fn f_43_removed_names_leave_no_tail_and_no_status() {
     let (sim, monitor) = monitor_of(ProcessMonitor::builder().tail(10));
-    sim.script("talk", Script::new().prints(secs(0.0), childminder::Stream::Stdout, "hello\n"));
+    sim.script("talk", Script::new().prints(secs(0.0), childminder::machine::Stream::Stdout, "hello\n"));
     monitor.start_service();
     for i in 0..1000 {
         let name = format!("n{i}");

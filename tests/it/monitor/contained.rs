@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
+use childminder::machine::Stream;
+use childminder::monitor::Heard;
+use childminder::output::Batch;
 use childminder::testkit::{Script, Sim};
-use childminder::{
-    Batch, Exit, Heard, Host, Probe, Process, ProcessMonitor, Signal, Sink, Sleep, SpawnError, Spec, Stream,
-    Target,
-};
+use childminder::{Exit, Host, ProcessMonitor, Signal, Sink, SpawnError, Spec};
 use futures_lite::StreamExt;
 use futures_lite::future::poll_once;
 
@@ -173,7 +174,7 @@ impl Host for Forbidding {
         self.0.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.0.sleep_until(at)
     }
 
@@ -181,7 +182,7 @@ impl Host for Forbidding {
         Ok(Box::new(Untouchable(Host::spawn(&self.0, spec)?)))
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.0.probe(target, owner)
     }
 

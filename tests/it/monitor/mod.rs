@@ -8,14 +8,14 @@ mod story;
 use std::time::Duration;
 
 use childminder::testkit::Sim;
-use childminder::{Builder, ProcessMonitor};
+use childminder::{MonitorBuilder, ProcessMonitor};
 
 /// A monitor in a world of its own, with its driver running in it.
 fn monitor() -> (Sim, ProcessMonitor) {
     monitor_of(ProcessMonitor::builder())
 }
 
-fn monitor_of(builder: Builder) -> (Sim, ProcessMonitor) {
+fn monitor_of(builder: MonitorBuilder) -> (Sim, ProcessMonitor) {
     let sim = Sim::new();
     let (monitor, driver) = builder.build(sim.clone());
     sim.spawn(driver);

@@ -1,7 +1,8 @@
 //! Subscriptions.
 
+use childminder::monitor::Heard;
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Heard, Notices, ProcessMonitor, Spec};
+use childminder::{Exit, Notices, ProcessMonitor, Spec};
 use futures_lite::StreamExt;
 
 use super::{monitor, secs};

@@ -1,7 +1,8 @@
 //! What a monitor does to the world, hour after hour.
 
+use childminder::machine::SpawnStep;
 use childminder::testkit::Script;
-use childminder::{Exit, Phase, Policy, ProcessMonitor, Signal, Spec, Step};
+use childminder::{Exit, Phase, Policy, ProcessMonitor, Signal, Spec};
 
 use super::{expect, monitor, monitor_of, secs};
 
@@ -9,7 +10,7 @@ use super::{expect, monitor, monitor_of, secs};
 fn a_process_is_kept_alive_through_two_hours_of_trouble() {
     let (sim, monitor) = monitor();
     sim.script("web", Script::new().lives(secs(7200.0)).exits(Exit::Code(1)));
-    sim.script("web", Script::fails(Step::Exec, libc::EAGAIN));
+    sim.script("web", Script::fails(SpawnStep::Exec, libc::EAGAIN));
     sim.script(
         "web",
         Script::new().lives(secs(0.5)).exits(Exit::Signal { signal: Signal::ABRT, core: true }),

@@ -2,18 +2,19 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use childminder::{Line, Pattern, PatternError, PatternProblem, Record, Zone};
+use childminder::output::Line;
+use childminder::output::log_format::{LogFormat, LogFormatError, LogFormatErrorKind, ParsedLine, UtcOffset};
 use log::Level;
 use proptest::prelude::*;
 
 const FULL: &str = r"{Y}-{m}-{d}T{H}:{M}:{S}\.{msecs} {levelname} {name} {message}";
 
-fn pattern(format: &str) -> Pattern {
-    Pattern::new(format).unwrap_or_else(|error| panic!("{error}"))
+fn pattern(format: &str) -> LogFormat {
+    LogFormat::new(format).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What there is to know of a record, except its date.
-fn parts<'a>(record: &'a Record<'_>) -> (bool, Level, Option<&'a str>, Option<&'a str>, &'a str) {
+fn parts<'a>(record: &'a ParsedLine<'_>) -> (bool, Level, Option<&'a str>, Option<&'a str>, &'a str) {
     let (unknown, name) = (record.unknown_level.as_deref(), record.name.as_deref());
     (record.matched, record.level, unknown, name, &record.message)
 }
@@ -29,7 +30,7 @@ fn sv_27_full_match() {
     assert_eq!(parts(&record), (true, Level::Error, None, Some("my.app[web]"), "hello world!"));
     assert_eq!(record.timestamp, Some(unix_millis(1_478_518_775_678)), "in UTC, wherever this test runs");
 
-    let helsinki = pattern.clone().zone(Zone::hours(2));
+    let helsinki = pattern.clone().zone(UtcOffset::hours(2));
     let record = helsinki.parse(b"2016-11-07T11:39:35.678 info web hello");
     assert_eq!(record.timestamp, Some(unix_millis(1_478_518_775_678 - 7_200_000)));
 }
@@ -81,15 +82,15 @@ fn sv_29_a_format_matches_whole_lines_or_none() {
 }
 
 /// The format, the place of the mistake, and the mistake.
-fn mistake(format: &str) -> (usize, PatternProblem) {
-    let error = Pattern::new(format).expect_err(format);
+fn mistake(format: &str) -> (usize, LogFormatErrorKind) {
+    let error = LogFormat::new(format).expect_err(format);
     assert_eq!(error.format, format);
     (error.position, error.problem)
 }
 
 #[test]
 fn sv_29_a_bad_format_is_found_when_it_is_compiled() {
-    use PatternProblem::*;
+    use LogFormatErrorKind::*;
     let (none, text) = (String::new, str::to_owned);
     for (format, expected) in [
         ("", (0, Empty)),
@@ -123,7 +124,7 @@ fn sv_29_a_bad_format_is_found_when_it_is_compiled() {
 
 #[test]
 fn sv_29_the_error_shows_the_place() {
-    let text = |format: &str| Pattern::new(format).expect_err(format).to_string();
+    let text = |format: &str| LogFormat::new(format).expect_err(format).to_string();
     assert_eq!(text(""), "output format is not valid: it is empty");
     assert_eq!(
         text("é {Y}-[0-9]{2} {message}"),
@@ -135,7 +136,7 @@ fn sv_29_the_error_shows_the_place() {
         "output format is not valid: this { has no partner, and one for itself is written {{\n  \
          a\\tb {message\n       ^"
     );
-    let error: PatternError = Pattern::new("({message}").expect_err("not closed");
+    let error: LogFormatError = LogFormat::new("({message}").expect_err("not closed");
     assert_eq!(
         error.to_string(),
         "output format is not valid: it is no regular expression: unclosed group\n  ({message}\n  ^"
@@ -267,7 +268,7 @@ proptest! {
     fn sv_29_any_format_is_compiled_or_refused_at_a_place_in_it(
         format in r"(\{(Y|m|name|message|levelname|x)\}|[\{\}\[\]()?*+|\\^$a.#<>é-]|\{\{2\}\}){0,10}",
     ) {
-        if let Err(error) = Pattern::new(&format) {
+        if let Err(error) = LogFormat::new(&format) {
             prop_assert!(format.is_char_boundary(error.position), "{:?}", error);
             let text = error.to_string();
             let caret = text.lines().nth(2).map_or(0, |line| line.chars().count() - 3);

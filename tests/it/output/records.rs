@@ -1,6 +1,8 @@
 //! Parsed lines as records of the `log` crate: all of them, once, and what comes after each fault as well.
 
-use childminder::{LoggingProtocol, Pattern, Records, RunId, Stream};
+use childminder::machine::{RunId, Stream};
+use childminder::output::LoggingProtocol;
+use childminder::output::log_format::{LogFormat, LogFormatSink};
 use proptest::prelude::*;
 
 use crate::support::recorded;
@@ -10,7 +12,7 @@ const FORMAT: &str = r"{Y}-{m}-{d}T{H}:{M}:{S}\.{msecs} {levelname} {name} {mess
 /// One run of a program whose lines have this format, or none.
 struct Program {
     protocol: LoggingProtocol,
-    sink: Records,
+    sink: LogFormatSink,
 }
 
 impl Program {
@@ -18,7 +20,7 @@ impl Program {
         let protocol = LoggingProtocol::new(name.parse().expect("a valid name"), RunId::unmanaged(7));
         Self {
             protocol: protocol.max_line(64),
-            sink: Records::new(Pattern::new(format).expect("a valid format")),
+            sink: LogFormatSink::new(LogFormat::new(format).expect("a valid format")),
         }
     }
 
@@ -159,7 +161,7 @@ fn sv_33_a_rest_whose_beginning_nobody_saw_is_its_own_message() {
     let records = recorded(|| {
         let mut web = Program::new("web", "{levelname}: {message}");
         web.stdout(format!("error: {}", "a".repeat(80)));
-        web.sink = Records::new(Pattern::new("{levelname}: {message}").expect("a valid format"));
+        web.sink = LogFormatSink::new(LogFormat::new("{levelname}: {message}").expect("a valid format"));
         web.stdout("error: b\n");
     });
     let rest = format!("{}error: b", "a".repeat(80 + "error: ".len() - 64));

@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
 
-use childminder::{LogSink, LoggingProtocol, RunId, Sink, Stream, Tail, WriterSink};
+use childminder::machine::{RunId, Stream};
+use childminder::output::{LoggingProtocol, TailSink, WriterSink};
+use childminder::{LogSink, Sink};
 
 use crate::support::recorded;
 
@@ -121,7 +123,7 @@ fn a_batch_is_one_write_and_so_are_many_small_ones() {
 
 #[test]
 fn a_tail_keeps_the_last_lines_of_each_process() {
-    let tail = Tail::new(3);
+    let tail = TailSink::new(3);
     for number in 1..=5 {
         print("web", format!("w{number}\n"), &mut tail.clone());
     }
@@ -138,7 +140,7 @@ fn a_tail_keeps_the_last_lines_of_each_process() {
 
 #[test]
 fn f_54_a_tail_is_bounded_in_bytes_and_marks_pieces() {
-    let tail = Tail::new(100).max_bytes(20_000);
+    let tail = TailSink::new(100).max_bytes(20_000);
     print("web", format!("short\n{}rest\n", "x".repeat(16_384)), &mut tail.clone());
     let lines = tail.last("web", 100);
     assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [5, 16_384, 6]);

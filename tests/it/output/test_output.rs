@@ -6,15 +6,17 @@ use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use childminder::{Callback, ProcessMonitor, Spec, System, TestOutput};
+use childminder::output::{CallbackSink, TestOutputSink};
+use childminder::{ProcessMonitor, Spec, System};
 
 use crate::support::{PATIENCE, again};
 
-/// A monitor with a `TestOutput`, and then a sink that says which lines have come so far.
+/// A monitor with a `TestOutputSink`, and then a sink that says which lines have come so far.
 fn monitor_of(script: &str) -> (ProcessMonitor, Receiver<String>) {
     let (sender, lines) = mpsc::channel();
-    let tell = Callback::new(move |_, line| drop(sender.send(line.text().into_owned())));
-    let monitor = ProcessMonitor::builder().sink(TestOutput).sink(tell).background(System::new()).unwrap();
+    let tell = CallbackSink::new(move |_, line| drop(sender.send(line.text().into_owned())));
+    let monitor =
+        ProcessMonitor::builder().sink(TestOutputSink).sink(tell).background(System::new()).unwrap();
     monitor.add_process("web", Spec::new("sh").args(["-c", script])).unwrap();
     monitor.start_service();
     (monitor, lines)

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use childminder::Line;
+use childminder::output::Line;
 use proptest::prelude::*;
 
 fn text(bytes: &[u8]) -> String {

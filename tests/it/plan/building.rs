@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use childminder::machine::Stream;
+use childminder::ready::OutputMatch;
 use childminder::testkit::{Script, Sim};
-use childminder::{Condition, Exit, Plan, PlanError, Printed, Signal, Spec, Stream};
+use childminder::{Condition, Exit, Plan, PlanError, Signal, Spec};
 
 /// An empty plan in a world with these programs.
 fn plan(programs: &[&str]) -> Plan {
@@ -51,7 +53,7 @@ fn pl_2_a_plan_is_shown_as_its_script() -> Result<(), PlanError> {
     plan.send_input(sort, [b'x'; 100])?;
     plan.close_input(sort)?;
     plan.wait_for_output(sort, "a")?;
-    plan.wait_for_output(sort, Printed::regex("^b$").on(Stream::Stdout).times(2))?;
+    plan.wait_for_output(sort, OutputMatch::regex("^b$").on(Stream::Stdout).times(2))?;
     plan.wait(sort, Exit::any())?;
     plan.call("look at the database", || ());
     plan.call_async("look again", async || Ok::<(), std::io::Error>(())).within(Duration::from_secs(1))?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use childminder::{PlanProblem, StepFailure};
+use childminder::plan::{PlanProblem, StepFailure};
 use futures_lite::future::yield_now;
 
 use super::stage::{fails, passes, plan, sh, sleeper};

@@ -4,10 +4,10 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use childminder::{
-    Entry, Exit, Happened, Host, Plan, Probe, Process, Signal, Sleep, SpawnError, Spec, Stream, System,
-    Target,
-};
+use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
+use childminder::machine::Stream;
+use childminder::plan::{JournalEntry, JournalEvent};
+use childminder::{Exit, Host, Plan, Signal, SpawnError, Spec, System};
 use futures_lite::future::block_on;
 
 use super::stage::fails;
@@ -22,7 +22,7 @@ impl Host for Chatty {
         self.0.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.0.sleep_until(at)
     }
 
@@ -30,7 +30,7 @@ impl Host for Chatty {
         Ok(Box::new(Chatter { is_killed: false, minder: None }))
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.0.probe(target, owner)
     }
 }
@@ -85,7 +85,7 @@ fn pl_14_output_without_an_end_does_not_stop_the_time() {
         plan.wait_for_output(chatter, "sense").unwrap().within(Duration::from_millis(20)).unwrap();
         let failed = block_on(fails(&plan));
         assert_eq!(failed.reason(), "timed out after 20ms, waiting for chatter");
-        let failure = |entry: &&Entry| matches!(entry.happened, Happened::Failed { .. });
+        let failure = |entry: &&JournalEntry| matches!(entry.happened, JournalEvent::Failed { .. });
         let at = failed.journal.entries().iter().find(failure).expect("it failed").at;
         assert!(at < Duration::from_secs(5), "nobody looked at the clock for {at:?}");
     });

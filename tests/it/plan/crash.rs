@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
+use childminder::machine::Stream;
+use childminder::plan::{CrashError, CrashFailure, CrashPoint, CrashPoints, CrashReport, ProcessRef};
 use childminder::testkit::{Script, Sim};
-use childminder::{
-    Condition, CrashError, CrashPoint, CrashPoints, Exit, Host, NotSurvived, Plan, Planned, Probe, Process,
-    Signal, Sleep, SpawnError, Spec, Stream, Survived, Target,
-};
+use childminder::{Condition, Exit, Host, Plan, Signal, SpawnError, Spec};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -37,7 +37,7 @@ impl Shop {
     }
 
     /// One that opens the shop, sees it save once, and closes it.
-    fn plan_to_save(&self) -> (Plan, Planned) {
+    fn plan_to_save(&self) -> (Plan, ProcessRef) {
         let mut plan = self.plan();
         let server = plan.spawn(["server"]).unwrap();
         plan.wait_until(server, Condition::output("open")).unwrap();
@@ -72,7 +72,7 @@ impl Host for Shop {
         self.sim.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.sim.sleep_until(at)
     }
 
@@ -83,7 +83,7 @@ impl Host for Shop {
         Host::spawn(&self.sim, spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.sim.probe(target, owner)
     }
 
@@ -93,15 +93,15 @@ impl Host for Shop {
 }
 
 /// Runs all points in its world.
-fn run(sim: &Sim, points: CrashPoints) -> Result<Survived, CrashError> {
+fn run(sim: &Sim, points: CrashPoints) -> Result<CrashReport, CrashError> {
     let result = sim.block_on(points.run_async());
     assert_eq!(sim.live(), 0, "{}", sim.trace());
     result
 }
 
-fn not_survived(sim: &Sim, points: CrashPoints) -> NotSurvived {
+fn not_survived(sim: &Sim, points: CrashPoints) -> CrashFailure {
     match run(sim, points) {
-        Err(CrashError::NotSurvived(story)) => {
+        Err(CrashError::CrashFailure(story)) => {
             std::fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
             *story
         }
@@ -131,7 +131,7 @@ fn last_run(sim: &Sim, starts: usize) -> String {
 }
 
 /// The two ways to wait for what a server prints.
-const WAITS: [fn(&mut Plan, Planned, &str); 2] = [
+const WAITS: [fn(&mut Plan, ProcessRef, &str); 2] = [
     |plan, server, text| {
         plan.wait_until(server, Condition::output(text)).unwrap();
     },
@@ -223,7 +223,7 @@ fn the_planted_bug_is_found_at_its_very_point() {
             + text.split_once("expect it to end\n").unwrap().1
     );
     assert!(text.ends_with(&story.error.to_string().replace(&directory, "DIRECTORY")), "{text}");
-    let error = CrashError::NotSurvived(Box::new(story));
+    let error = CrashError::CrashFailure(Box::new(story));
     let source = Error::source(&error).expect("the plan's own error").to_string();
     assert!(error.to_string().ends_with(&source) && format!("{error:?}") == error.to_string());
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use childminder::{CrashError, CrashPoint, CrashPoints, Exit, Plan, Signal, Spec, Stream, Survived};
+use childminder::machine::Stream;
+use childminder::plan::{CrashError, CrashPoint, CrashPoints, CrashReport};
+use childminder::{Exit, Plan, Signal, Spec};
 
 use crate::support::alone;
 
@@ -79,7 +81,7 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
     if is_again() {
         return outcome.map(drop);
     }
-    let Err(CrashError::NotSurvived(story)) = outcome else { panic!("{outcome:?}") };
+    let Err(CrashError::CrashFailure(story)) = outcome else { panic!("{outcome:?}") };
     fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
     assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 }, "{story}");
     assert_eq!((&*story.moment, story.position), ("saving", Some((2, 3))));
@@ -120,7 +122,7 @@ fn the_mended_one_survives_every_point() {
     alone("plan::crash_real::the_mended_one_survives_every_point", || {
         let directory = tempfile::tempdir().unwrap();
         let points = counting(directory.path(), AT_ONCE).run_async();
-        let survived: Survived = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
+        let survived: CrashReport = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
         // It never ends by itself, so there is no point that it could be too fast for.
         assert_eq!(survived.not_reached, []);
         let mut points: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();
@@ -147,7 +149,7 @@ fn what_is_sent_reaches_the_one_that_comes_back() {
         assert_eq!(&reached[..3], ["step:2", "stdout:1", "step:4"]);
 
         let error = plan.crash_points(cat).stays_dead().run().unwrap_err();
-        let CrashError::NotSurvived(story) = &error else { panic!("{error}") };
+        let CrashError::CrashFailure(story) = &error else { panic!("{error}") };
         assert_eq!((story.point, story.error.step), (CrashPoint::Step(2), Some(3)));
         fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
     });

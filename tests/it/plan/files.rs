@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use childminder::{Plan, PlanProblem};
+use childminder::Plan;
+use childminder::plan::PlanProblem;
 use futures_lite::future::block_on;
 
 use super::stage::{Failed, fails, name_of_its_own, passes, plan, sh, sleeper};

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use childminder::{Exit, Happened, Signal};
+use childminder::plan::JournalEvent;
+use childminder::{Exit, Signal};
 use rustix::process::{Pid, kill_process};
 
 use super::stage::{fails, hasty, passes, plan, sh, sleeper};
@@ -43,12 +44,12 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
     let report = passes(&plan).await;
     let runaway = pid_in(&file);
     assert!(is_alive(runaway), "nobody can know that it belongs to the plan");
-    let at = |wanted: fn(&Happened) -> bool| {
+    let at = |wanted: fn(&JournalEvent) -> bool| {
         let mut entries = report.journal().entries().iter();
         entries.find(|entry| wanted(&entry.happened)).expect("it happened").at
     };
-    let exited = at(|happened| matches!(happened, Happened::Exited { exit: Exit::Code(1), .. }));
-    let gone = at(|happened| matches!(happened, Happened::Gone { .. }));
+    let exited = at(|happened| matches!(happened, JournalEvent::Exited { exit: Exit::Code(1), .. }));
+    let gone = at(|happened| matches!(happened, JournalEvent::Gone { .. }));
     assert!(gone - exited >= Duration::from_millis(200), "its output had the leak time to come to its end");
     kill_process(Pid::from_raw(runaway as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
 }

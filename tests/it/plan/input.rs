@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use childminder::{PlanProblem, Signal, StepFailure};
+use childminder::Signal;
+use childminder::plan::{PlanProblem, StepFailure};
 
 use super::stage::{fails, passes, plan, sh};
 use crate::real::every_runtime;

@@ -9,7 +9,8 @@ use std::task::Poll;
 use std::thread;
 use std::time::Instant;
 
-use childminder::{Plan, Running, Signal};
+use childminder::plan::RunFuture;
+use childminder::{Plan, Signal};
 use futures_lite::future::{block_on, or};
 
 use super::stage::{ended, fails, name_of_its_own, passes, plan, sh, sleeper};
@@ -83,7 +84,7 @@ fn a_census_before_and_after() {
 }
 
 /// Starts a plan that would go on for ever, and returns its run when all are up.
-fn under_way(plan: &mut Plan) -> (Running, PathBuf) {
+fn under_way(plan: &mut Plan) -> (RunFuture, PathBuf) {
     let scratch = Scratch::new();
     let up = scratch.path().join("up");
     let script = format!("echo begun; (trap '' TERM; sleep 1000 & touch {}; wait) & wait", up.display());

@@ -3,15 +3,16 @@
 use std::fs;
 use std::time::Duration;
 
+use childminder::machine::SpawnStep;
+use childminder::plan::{PlanProblem, ProcessRef};
+use childminder::ready::OutputMatch;
 use childminder::testkit::{Script, Sim};
-use childminder::{
-    Condition, Exit, Plan, PlanError, PlanProblem, Planned, Printed, Signal, Spec, Stdin, Step,
-};
+use childminder::{Condition, Exit, Plan, PlanError, Signal, Spec, Stdin};
 
 use crate::support::Scratch;
 
 /// A plan with the processes `a` and `b`.
-fn plan() -> (Plan, Planned, Planned) {
+fn plan() -> (Plan, ProcessRef, ProcessRef) {
     let sim = Sim::new();
     sim.script("a", Script::new());
     sim.script("b", Script::new());
@@ -120,7 +121,7 @@ fn a_wait_for_nobody_or_for_one_twice() {
   >  2  wait for all: a: any end; b: any end; a: any end",
     );
     refused(
-        plan.wait_all(Vec::<(Planned, i32)>::new()),
+        plan.wait_all(Vec::<(ProcessRef, i32)>::new()),
         "plan test cannot work at step 2: no process was given
      1  spawn all: a: a; b: b
   >  2  wait for all: nobody",
@@ -221,7 +222,7 @@ fn pl_3_in_another_world_the_command_is_looked_up_there() {
     let (mut plan, ..) = plan();
     let error = plan.spawn(["sh", "-c", "true"]).expect_err("there is no sh in it");
     let PlanProblem::CommandNotFound { error } = &error.problem else { panic!("{error}") };
-    assert_eq!((error.step(), error.subject()), (Step::Find, "sh"));
+    assert_eq!((error.step(), error.subject()), (SpawnStep::Find, "sh"));
 }
 
 #[test]
@@ -311,7 +312,7 @@ fn what_can_never_be() {
     };
     refused(plan.wait_for_output(a, ""), &story("the expected output is empty", "wait for a: output \"\""));
     refused(
-        plan.wait_for_output(a, Printed::text("x").times(0)),
+        plan.wait_for_output(a, OutputMatch::text("x").times(0)),
         &story("the expected output is expected zero times", "wait for a: output \"x\""),
     );
     refused(plan.wait_until(a, Condition::port(0)), &story("port is 0", "wait until a: port 0"));
@@ -321,7 +322,7 @@ fn what_can_never_be() {
     );
     let error = plan.wait_until(a, Condition::any([])).unwrap_err();
     assert_eq!(error.problem.to_string(), "any of no conditions is never met");
-    let error = plan.wait_for_output(a, Printed::regex("(")).unwrap_err();
+    let error = plan.wait_for_output(a, OutputMatch::regex("(")).unwrap_err();
     assert!(
         error.problem.to_string().starts_with("the expected output is no regular expression: "),
         "{error}"

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use childminder::{Condition, PlanProblem, Port, Printed, Signal, Spec, Standing, Stream};
+use childminder::machine::Stream;
+use childminder::plan::PlanProblem;
+use childminder::ready::{ConditionState, OutputMatch};
+use childminder::{Condition, Port, Signal, Spec};
 
 use super::stage::{fails, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
@@ -47,9 +50,9 @@ async fn each_looks_behind_the_one_before() {
 async fn on_one_stream_and_by_expression() {
     let mut plan = plan("streams");
     let process = plan.spawn(sh("echo port 1; echo port 4242 >&2; read _; echo bye")).unwrap();
-    plan.wait_for_output(process, Printed::regex(r"port (\d{4})").on(Stream::Stderr)).unwrap();
+    plan.wait_for_output(process, OutputMatch::regex(r"port (\d{4})").on(Stream::Stderr)).unwrap();
     plan.close_input(process).unwrap();
-    plan.wait_for_output(process, Printed::text("bye").on(Stream::Stdout)).unwrap();
+    plan.wait_for_output(process, OutputMatch::text("bye").on(Stream::Stdout)).unwrap();
     plan.wait(process, 0).unwrap();
     passes(&plan).await;
 }
@@ -148,7 +151,7 @@ async fn pl_14_how_far_it_had_come() {
     let PlanProblem::TimedOut { progress, .. } = &failed.problem else { panic!("{}", *failed) };
     let how_far: Vec<_> = progress.iter().map(|part| (part.what.as_str(), part.is_met())).collect();
     assert_eq!(how_far, [("output \"half\"", true), ("output \"whole\"", false)]);
-    assert!(matches!(progress[1].state, Standing::Missing { after } if after >= SHORT));
+    assert!(matches!(progress[1].state, ConditionState::Missing { after } if after >= SHORT));
 }
 
 async fn pl_10_an_exit_before_it_is_ready() {

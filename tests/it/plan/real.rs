@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use childminder::{Exit, Plan, PlanProblem, Planned, Signal, Spec, Stream};
+use childminder::machine::Stream;
+use childminder::plan::{PlanProblem, ProcessRef};
+use childminder::{Exit, Plan, Signal, Spec};
 
 use super::stage::{Awaited, fails, hasty, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
@@ -118,7 +120,7 @@ async fn pl_12_a_handler_that_exits_with_0() {
 }
 
 /// It says when it ignores it.
-fn deaf(plan: &mut Plan) -> Planned {
+fn deaf(plan: &mut Plan) -> ProcessRef {
     let deaf = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(hasty());
     let deaf = plan.spawn_as("deaf", deaf).unwrap();
     plan.wait_for_output(deaf, "deaf").unwrap();
@@ -202,7 +204,7 @@ async fn pl_8_what_a_process_is_given() {
 /// However many end at the same moment.
 async fn pl_13_21_no_exit_is_lost() {
     let mut plan = plan("crowd");
-    let crowd: Vec<Planned> = (0..50).map(|_| plan.spawn(["true"]).unwrap()).collect();
+    let crowd: Vec<ProcessRef> = (0..50).map(|_| plan.spawn(["true"]).unwrap()).collect();
     plan.wait_all(crowd.into_iter().map(|process| (process, 0))).unwrap();
     passes(&plan).await;
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use childminder::{Happened, Journal, Plan, PlanError, Policy, Report, Running, Signal, Spec};
+use childminder::plan::{Journal, JournalEvent, Report, RunFuture};
+use childminder::{Plan, PlanError, Policy, Signal, Spec};
 use futures_lite::future::or;
 
 use crate::support::{PATIENCE, Scratch, status_field};
@@ -36,7 +37,7 @@ pub(super) fn hasty() -> Policy {
 }
 
 /// The end of a run, which must come in time.
-pub(super) async fn ended(run: Running) -> Result<Report, PlanError> {
+pub(super) async fn ended(run: RunFuture) -> Result<Report, PlanError> {
     let late = async {
         async_io::Timer::after(PATIENCE).await;
         panic!("the plan did not end within {PATIENCE:?}")
@@ -83,7 +84,7 @@ impl Failed {
     /// The signals that were sent, without CONT, which comes with every stop.
     pub(super) fn signals(&self) -> Vec<Signal> {
         let signals = self.journal.entries().iter().filter_map(|entry| match entry.happened {
-            Happened::Signalled { signal, .. } => Some(signal),
+            JournalEvent::Signalled { signal, .. } => Some(signal),
             _ => None,
         });
         signals.filter(|signal| *signal != Signal::CONT).collect()
@@ -92,7 +93,7 @@ impl Failed {
     /// The numbers of the steps that were begun.
     pub(super) fn begun(&self) -> Vec<usize> {
         let steps = self.journal.entries().iter().filter_map(|entry| match entry.happened {
-            Happened::StepBegan { step } => Some(step),
+            JournalEvent::StepBegan { step } => Some(step),
             _ => None,
         });
         steps.collect()
@@ -116,7 +117,7 @@ impl Drop for Failed {
 /// The processes that were started.
 pub(super) fn pids(journal: &Journal) -> Vec<u32> {
     let pids = journal.entries().iter().filter_map(|entry| match entry.happened {
-        Happened::Started { pid, .. } => Some(pid),
+        JournalEvent::Started { pid, .. } => Some(pid),
         _ => None,
     });
     pids.collect()

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use childminder::{Exit, PlanError, PlanProblem, Signal, Spec};
+use childminder::plan::PlanProblem;
+use childminder::{Exit, PlanError, Signal, Spec};
 
 use super::stage::{fails, passes, plan, sh, sleeper};
 use crate::real::every_runtime;

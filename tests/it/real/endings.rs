@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use childminder::{Exit, News, Policy, Signal};
+use childminder::machine::NoticeKind;
+use childminder::{Exit, Policy, Signal};
 
 use futures_lite::future::block_on;
 use rustix::process::Pid;
@@ -43,8 +44,8 @@ async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
         let took = begin.elapsed();
         assert!(took >= hasty().kill_time, "KILL came early: {took:?}");
         assert!(!is_alive(leader) && !is_alive(child));
-        let exit = hear(&mut notices, |notice| match notice.news {
-            News::Exited { exit, asked, .. } => Some((exit, asked)),
+        let exit = hear(&mut notices, |notice| match notice.kind {
+            NoticeKind::Exited { exit, asked, .. } => Some((exit, asked)),
             _ => None,
         });
         assert_eq!(exit.await, (Exit::Signal { signal: Signal::KILL, core: false }, true));
@@ -96,8 +97,8 @@ fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
             let mut notices = monitor.notices();
             monitor.add_process("shell", sh("sleep 1000 & echo member $!; exit 0")).unwrap();
             monitor.start_service();
-            let left = hear(&mut notices, |notice| match &notice.news {
-                News::LeftBehind { pids } => Some(pids.clone()),
+            let left = hear(&mut notices, |notice| match &notice.kind {
+                NoticeKind::LeftBehind { pids } => Some(pids.clone()),
                 _ => None,
             });
             let left = left.await;
@@ -127,13 +128,13 @@ fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_w
             let begin = now();
             monitor.start_process("daemon").unwrap();
             started(&mut notices, "daemon").await;
-            let daemonized = hear(&mut notices, |notice| match notice.news {
-                News::Leaked { daemonized } => Some(daemonized),
+            let daemonized = hear(&mut notices, |notice| match notice.kind {
+                NoticeKind::Leaked { daemonized } => Some(daemonized),
                 _ => None,
             });
             assert!(daemonized.await);
             assert!(begin.elapsed() >= hasty().leak_timeout);
-            hear(&mut notices, |notice| matches!(notice.news, News::Exited { .. }).then_some(())).await;
+            hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Exited { .. }).then_some(())).await;
             pid_after(&kept, "escaped").await
         }));
         // Nobody minds it, as was told. This test does.

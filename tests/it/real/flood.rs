@@ -4,7 +4,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use childminder::{Batch, Exit, News, Sink, Spec};
+use childminder::machine::NoticeKind;
+use childminder::output::Batch;
+use childminder::{Exit, Sink, Spec};
 
 use crate::support::status_field;
 
@@ -18,8 +20,8 @@ async fn f_16_56_57_all_output_comes_before_the_exit_is_told() {
         let mut notices = monitor.notices();
         monitor.add_process("talk", sh("seq 1 20000; echo oops >&2; printf last")).unwrap();
         monitor.start_process("talk").unwrap(); // once: the service does not run
-        let exit = hear(&mut notices, |notice| match notice.news {
-            News::Exited { exit, .. } => Some(exit),
+        let exit = hear(&mut notices, |notice| match notice.kind {
+            NoticeKind::Exited { exit, .. } => Some(exit),
             _ => None,
         });
         assert_eq!(exit.await, Exit::Code(0));
@@ -61,7 +63,7 @@ async fn run_to_its_end(spec: Spec) -> Counter {
         let mut notices = monitor.notices();
         monitor.add_process("flood", spec).unwrap();
         monitor.start_process("flood").unwrap();
-        hear(&mut notices, |notice| matches!(notice.news, News::Exited { .. }).then_some(())).await;
+        hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Exited { .. }).then_some(())).await;
     })
     .await;
     counter

@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use childminder::{
-    CommandError, Heard, Host, Phase, Probe, Process, ProcessMonitor, Sleep, SpawnError, Spec, System, Target,
-};
+use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
+use childminder::monitor::{CommandError, Heard};
+use childminder::{Host, Phase, ProcessMonitor, SpawnError, Spec, System};
 use futures_lite::future::{block_on, poll_once};
 
 use super::{builder, now, sh};
@@ -116,7 +116,7 @@ impl Host for Buggy {
         self.0.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.0.sleep_until(at)
     }
 
@@ -125,7 +125,7 @@ impl Host for Buggy {
         self.0.spawn(spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.0.probe(target, owner)
     }
 }

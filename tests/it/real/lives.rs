@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use childminder::{Exit, Last, News, Phase, Policy, Spec, Step};
+use childminder::machine::{LastRun, NoticeKind, SpawnStep};
+use childminder::{Exit, Phase, Policy, Spec};
 
 use super::{Kept, builder, every_runtime, hear, sh, started, with_monitor};
 use crate::support::is_alive;
@@ -20,7 +21,7 @@ async fn a_process_that_dies_comes_back() {
         assert_ne!(first, second);
         let status = monitor.status("once").unwrap();
         assert!(status.restarts >= 1);
-        assert!(matches!(status.last, Some(Last::Exited(Exit::Code(3)))), "{status:?}");
+        assert!(matches!(status.last, Some(LastRun::Exited(Exit::Code(3)))), "{status:?}");
         monitor.stop_service().await.unwrap();
         assert!(!is_alive(first) && !is_alive(second));
     })
@@ -36,12 +37,16 @@ async fn f_1_44_a_missing_program_is_told_and_tried_again() {
         monitor.add_process("there", sh("exec sleep 1000")).unwrap();
         monitor.start_service();
         for _ in 0..2 {
-            let error = hear(&mut notices, |notice| match &notice.news {
-                News::SpawnFailed { error } => Some(error.clone()),
+            let error = hear(&mut notices, |notice| match &notice.kind {
+                NoticeKind::SpawnFailed { error } => Some(error.clone()),
                 _ => None,
             })
             .await;
-            assert_eq!((error.step(), error.raw_os_error()), (Step::Find, Some(libc::ENOENT)), "{error}");
+            assert_eq!(
+                (error.step(), error.raw_os_error()),
+                (SpawnStep::Find, Some(libc::ENOENT)),
+                "{error}"
+            );
             assert!(error.to_string().contains("/no/such/program"), "{error}");
         }
         assert_eq!(monitor.status("there").unwrap().phase, Phase::Up);
@@ -64,7 +69,8 @@ async fn pm_16_f_34_a_hold_is_kept_and_a_start_does_not_wait() {
         monitor.start_service();
         for _ in 0..3 {
             started(&mut notices, "foo").await;
-            hear(&mut notices, |notice| matches!(notice.news, News::Restarting { .. }).then_some(())).await;
+            hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Restarting { .. }).then_some(()))
+                .await;
             assert_eq!(monitor.status("foo").unwrap().phase, Phase::Waiting);
             monitor.start_process("foo").unwrap();
         }

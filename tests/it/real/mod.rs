@@ -9,7 +9,10 @@ mod lives;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use childminder::{Batch, Builder, Heard, News, Notice, Notices, Policy, ProcessMonitor, Sink, Spec, System};
+use childminder::machine::NoticeKind;
+use childminder::monitor::Heard;
+use childminder::output::Batch;
+use childminder::{MonitorBuilder, Notice, Notices, Policy, ProcessMonitor, Sink, Spec, System};
 use futures_lite::StreamExt;
 use futures_lite::future::or;
 
@@ -53,7 +56,7 @@ pub(crate) use every_runtime;
 
 /// Runs `body` beside the driver of a monitor. Afterwards the monitor must come to its end, and leave nothing.
 async fn with_monitor<T, F: Future<Output = T>>(
-    builder: Builder,
+    builder: MonitorBuilder,
     body: impl FnOnce(ProcessMonitor) -> F,
 ) -> T {
     let (monitor, driver) = builder.build(System::new());
@@ -89,7 +92,7 @@ fn hasty() -> Policy {
     }
 }
 
-fn builder() -> Builder {
+fn builder() -> MonitorBuilder {
     ProcessMonitor::builder().policy(hasty()).unwrap()
 }
 
@@ -108,8 +111,8 @@ async fn hear<T>(notices: &mut Notices, mut pick: impl FnMut(&Notice) -> Option<
 }
 
 async fn started(notices: &mut Notices, name: &str) -> u32 {
-    hear(notices, |notice| match notice.news {
-        News::Started { pid } if &*notice.name == name => Some(pid),
+    hear(notices, |notice| match notice.kind {
+        NoticeKind::Started { pid } if &*notice.name == name => Some(pid),
         _ => None,
     })
     .await

@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use childminder::{TidyPair, TidyServer, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyPair, line_echo};
 use futures_lite::AsyncWriteExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use childminder::{TidyServer, line_echo};
+use childminder::TidyServer;
+use childminder::server::line_echo;
 
 use super::{LONG, assert_closes, exchange, kinds, rest, wait, wait_for_connections};
 

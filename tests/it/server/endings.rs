@@ -7,7 +7,8 @@ use std::thread;
 use std::time::Instant;
 
 use async_channel::Receiver;
-use childminder::{TidyError, TidyServer, TidyServerBuilder, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyError, TidyServerBuilder, line_echo};
 use futures_lite::AsyncReadExt;
 use futures_lite::future::{pending, poll_once};
 

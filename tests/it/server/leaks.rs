@@ -4,7 +4,8 @@ use std::future::pending;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use childminder::{Leak, LeakCause, TidyServer, TidyStream, line_echo};
+use childminder::TidyServer;
+use childminder::server::{LeakCause, LeakError, TidyStream, line_echo};
 use futures_lite::future::or;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
@@ -16,7 +17,7 @@ use crate::support::{PATIENCE, recorded};
 const SHORT: Duration = Duration::from_millis(50);
 
 /// Who is in it, and why, without the lines.
-fn who(leak: &Leak) -> Vec<(String, LeakCause)> {
+fn who(leak: &LeakError) -> Vec<(String, LeakCause)> {
     leak.connections.iter().map(|leaked| (leaked.peer.to_string(), leaked.cause.clone())).collect()
 }
 

@@ -14,7 +14,8 @@ mod upstream;
 use std::io;
 use std::time::{Duration, Instant};
 
-use childminder::{Leak, TidyServer, TidyServerBuilder, TidyStream};
+use childminder::TidyServer;
+use childminder::server::{LeakError, TidyServerBuilder, TidyStream};
 use futures_lite::future::{block_on, or};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
@@ -74,7 +75,7 @@ fn wait_for_connections(server: &TidyServer, count: usize) {
 }
 
 /// What closing it comes to, and how long that takes.
-fn closed(server: &TidyServer) -> (Result<(), Leak>, Duration) {
+fn closed(server: &TidyServer) -> (Result<(), LeakError>, Duration) {
     let begin = Instant::now();
     let answer = wait(server.close());
     (answer, begin.elapsed())

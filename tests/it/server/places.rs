@@ -7,7 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
-use childminder::{Endpoint, TidyError, TidyServer, line_echo};
+use childminder::TidyServer;
+use childminder::server::{Endpoint, TidyError, line_echo};
 
 use super::{assert_closes, exchange, kinds, wait, wait_for_connections};
 use crate::support::{Scratch, alone};

@@ -5,7 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use childminder::{Endpoint, TidyServer, TidyStream, line_echo};
+use childminder::TidyServer;
+use childminder::server::{Endpoint, TidyStream, line_echo};
 use futures_lite::AsyncWriteExt;
 
 use super::{LONG, assert_closes, exchange, kinds, rest, wait};

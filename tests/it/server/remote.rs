@@ -10,7 +10,8 @@ use capnp::message::ReaderOptions;
 use capnp_rpc::rpc_twoparty_capnp::Side;
 use capnp_rpc::twoparty::VatNetwork;
 use capnp_rpc::{RpcSystem, new_client};
-use childminder::{TidyServer, TidyStream};
+use childminder::TidyServer;
+use childminder::server::TidyStream;
 use futures_lite::future::or;
 
 use super::{LONG, assert_closes, kinds, wait};

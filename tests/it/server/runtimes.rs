@@ -1,6 +1,7 @@
 //! The same on every executor: a server, clients, and the end.
 
-use childminder::{TidyPair, TidyServer, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyPair, line_echo};
 
 use super::{exchange, kinds, rest, within};
 use crate::real::every_runtime;

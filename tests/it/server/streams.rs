@@ -3,7 +3,8 @@
 use std::io::{ErrorKind, Read, Write};
 use std::thread;
 
-use childminder::{TidyPair, TidyServer, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyPair, line_echo};
 use futures_lite::future::{poll_once, zip};
 use futures_lite::io::BlockOn;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
@@ -232,13 +233,13 @@ fn values_of_a_server_can_cross_threads() {
     fn is_sync<T: Sync>() {}
     is_send::<TidyServer>();
     is_sync::<TidyServer>();
-    is_send::<childminder::TidyStream>();
-    is_sync::<childminder::TidyStream>();
-    is_send::<childminder::Closing>();
-    is_sync::<childminder::Closing>();
-    is_send::<childminder::Connecting>();
-    is_send::<childminder::Leak>();
-    is_sync::<childminder::TidyError>();
+    is_send::<childminder::server::TidyStream>();
+    is_sync::<childminder::server::TidyStream>();
+    is_send::<childminder::server::CloseFuture>();
+    is_sync::<childminder::server::CloseFuture>();
+    is_send::<childminder::server::ConnectFuture>();
+    is_send::<childminder::server::LeakError>();
+    is_sync::<childminder::server::TidyError>();
     let server = TidyServer::tcp().listen(line_echo).unwrap();
     assert_eq!(format!("{server:?}"), format!("TidyServer {{ address: {:?}, .. }}", server.address()));
     let client = server.connect().wait().unwrap();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use childminder::{TidyServer, TidyServerBuilder, TidyStream, line_echo};
+use childminder::TidyServer;
+use childminder::server::{TidyServerBuilder, TidyStream, line_echo};
 use futures_lite::AsyncWriteExt;
 
 use super::{assert_closes, exchange, kinds, rest, wait};

@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process;
 use std::time::Duration;
 
-use childminder::{Cause, Condition, Exit, NotReady, Port, Service};
+use childminder::service::Cause;
+use childminder::{Condition, Exit, NotReady, Port, Service};
 
 use super::{connect, up_and_down};
 use crate::support::{PATIENCE, alone, required, status_field};
@@ -101,7 +102,7 @@ fn sv_18_f_82_a_stranger_on_the_port_of_redis_is_named() {
     let port = Port::reserve().unwrap();
     let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
     let error = refused(&redis(&port));
-    assert!(matches!(error.cause, Cause::Taken(_)), "{error}");
+    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{error}");
     assert!(error.to_string().contains(&format!("pid {}", process::id())), "{error}");
 }
 
@@ -115,7 +116,7 @@ fn f_82_a_second_redis_on_the_same_port_is_refused() {
     let first = redis(&port).start().unwrap();
     let error = refused(&redis(&port));
     let text = error.to_string();
-    assert!(matches!(error.cause, Cause::Taken(_)), "{text}");
+    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{text}");
     assert!(text.contains(&format!("port {port} is taken already")), "{text}");
     assert!(text.contains(&format!("pid {}", first.pid())), "{text}");
     assert!(first.is_alive(), "the first one does not mind");

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use childminder::host::ProbeTarget;
+use childminder::machine::{LastRun, Stream};
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Last, Service, Signal, Stream, Target};
+use childminder::{Exit, Service, Signal};
 
 use super::readiness::{ms, start};
 
@@ -27,7 +29,7 @@ fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
     sim.advance(Duration::from_secs(1));
     assert!(!served.is_alive());
     let died = served.reset().unwrap_err();
-    assert!(matches!(died.last, Some(Last::Exited(Exit::Code(70)))));
+    assert!(matches!(died.last, Some(LastRun::Exited(Exit::Code(70)))));
     assert_eq!(
         died.to_string(),
         "service served died: it exited with code 70\n  its last lines:\n    out of cheese"
@@ -95,8 +97,8 @@ fn terminated_sv_23_a_drop_stops_it_too() {
 #[test]
 fn an_outage_is_a_stop_and_a_start_that_is_waited_for() {
     let sim = Sim::new();
-    sim.script("served", Script::new().serves(ms(1), Target::Port(80)));
-    sim.script("served", Script::new().serves(ms(50), Target::Port(80)));
+    sim.script("served", Script::new().serves(ms(1), ProbeTarget::Port(80)));
+    sim.script("served", Script::new().serves(ms(50), ProbeTarget::Port(80)));
     let service = Service::new("served").min_uptime(Duration::ZERO).expect_port(80);
     let served = start(&sim, &service).unwrap();
     sim.clear_trace();

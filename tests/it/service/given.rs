@@ -5,7 +5,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use childminder::{Condition, Exit, Port, Printed, Service, Spec};
+use childminder::ready::OutputMatch;
+use childminder::{Condition, Exit, Port, Service, Spec};
 
 use super::tiny;
 use crate::support::{Census, PATIENCE, alone, is_alive, required};
@@ -122,7 +123,7 @@ fn sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing() {
             ("is taken already", sleep().port(&taken)),
             ("port is 0", sleep().expect_port(0)),
             ("the expected output is empty", sleep().expect_output("")),
-            ("no regular expression", sleep().expect(Printed::regex("("))),
+            ("no regular expression", sleep().expect(OutputMatch::regex("("))),
             ("output format", sleep().output_format("{massage}")),
             ("shorter than the minimum uptime", sleep().timeout(Duration::from_millis(1))),
             ("cwd", sleep().cwd("")),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use childminder::ready::OutputMatch;
+use childminder::service::{Cause, ServiceError};
 use childminder::testkit::Sim;
-use childminder::{Cause, Condition, Printed, Service, ServiceError};
+use childminder::{Condition, Service};
 
 fn refused(service: &Service) -> String {
     let sim = Sim::new();
@@ -37,7 +39,7 @@ fn bad_input_is_named_by_its_field_sv_18_30() {
             .starts_with("expectation: the path of the socket has 200 bytes, and 10")
     );
     assert!(
-        refused(&service().expect(Printed::regex("a(")))
+        refused(&service().expect(OutputMatch::regex("a(")))
             .starts_with("expectation: the expected output is no regular")
     );
     assert!(refused(&service().name("no spaces")).contains("no spaces"));

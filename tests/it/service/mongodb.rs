@@ -1,7 +1,9 @@
 //! The original's MongoDB fixture, as one says it here: in virtual time.
 
+use childminder::host::ProbeTarget;
+use childminder::machine::Stream;
 use childminder::testkit::{Script, Sim};
-use childminder::{Condition, Service, Stream, Target};
+use childminder::{Condition, Service};
 
 use super::readiness::{ms, start};
 
@@ -20,7 +22,8 @@ fn setup_pj_6_mongodb_is_ready_by_its_old_words_and_by_its_new_ones() {
         ["[initandlisten] waiting for connections on port 27017\n", r#"{"msg":"Waiting for connections"}"#]
     {
         let sim = Sim::new();
-        let script = Script::new().serves(ms(30), Target::Port(27017)).prints(ms(40), Stream::Stdout, words);
+        let script =
+            Script::new().serves(ms(30), ProbeTarget::Port(27017)).prints(ms(40), Stream::Stdout, words);
         sim.script("mongod", script);
         let running = start(&sim, &mongod).unwrap();
         assert_eq!(sim.elapsed(), ms(40), "{words}");

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use childminder::host::ProbeTarget;
+use childminder::machine::{SpawnStep, Stream};
+use childminder::ready::OutputMatch;
+use childminder::service::Cause;
 use childminder::testkit::{Script, Sim};
-use childminder::{Cause, Condition, Exit, NotReady, Printed, RunningService, Service, Step, Stream, Target};
+use childminder::{Condition, Exit, NotReady, RunningService, Service};
 
 /// So many milliseconds.
 pub(super) fn ms(ms: u64) -> Duration {
@@ -63,7 +67,8 @@ fn expect_output_sv_5_14_15_a_match_before_the_uptime_counts_and_does_not_hurry_
 #[test]
 fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
     let sim = Sim::new();
-    let script = Script::new().prints(ms(300), Stream::Stdout, "up\n").serves(ms(100), Target::Port(8080));
+    let script =
+        Script::new().prints(ms(300), Stream::Stdout, "up\n").serves(ms(100), ProbeTarget::Port(8080));
     sim.script("served", script);
     drop(start(&sim, &Service::new("served").expect_port(8080).expect_output("up")).unwrap());
     // The first look is the one before the start: nobody may be there.
@@ -73,7 +78,7 @@ fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
 #[test]
 fn ready_with_expected_port_retry_sv_17_any_refusal_is_asked_again() {
     let sim = Sim::new();
-    sim.script("served", Script::new().serves(ms(3), Target::Port(8080)));
+    sim.script("served", Script::new().serves(ms(3), ProbeTarget::Port(8080)));
     drop(start(&sim, &Service::new("served").min_uptime(Duration::ZERO).expect_port(8080)).unwrap());
     let late = sim.elapsed() - ms(3);
     assert!(late <= ms(2), "noticed {late:?} after it was there");
@@ -91,7 +96,7 @@ fn sv_24_f_85_any_of_several_and_several_times_is_fine() {
         "counts",
         Script::new().prints(ms(10), Stream::Stdout, "a a ").prints(ms(400), Stream::Stderr, "a"),
     );
-    drop(start(&sim, &Service::new("counts").expect(Printed::text("a").times(3))).unwrap());
+    drop(start(&sim, &Service::new("counts").expect(OutputMatch::text("a").times(3))).unwrap());
     assert_eq!(sim.elapsed(), ms(600));
 }
 
@@ -214,7 +219,7 @@ fn f_85_news_at_the_very_deadline_comes_before_the_time_out() {
 fn unknown_command_sv_6_is_one_error() {
     let sim = Sim::new();
     let (error, _) = failure(&sim, &Service::new("nowhere").arg("x"));
-    assert!(matches!(&error.cause, Cause::Spawn(error) if error.step() == Step::Find));
+    assert!(matches!(&error.cause, Cause::Spawn(error) if error.step() == SpawnStep::Find));
     assert_eq!(
         error.to_string(),
         "service nowhere is not ready: cannot find the program nowhere: No such file or directory (os error 2)\n  \
@@ -227,9 +232,9 @@ fn unknown_command_sv_6_is_one_error() {
 fn sv_18_f_82_a_port_with_somebody_on_it_is_refused_before_the_start() {
     let sim = Sim::new();
     sim.script("served", Script::new());
-    sim.serve(Target::Port(8080));
+    sim.serve(ProbeTarget::Port(8080));
     let (error, trace) = failure(&sim, &Service::new("served").expect_port(8080));
-    assert!(matches!(error.cause, Cause::Taken(_)), "{error}");
+    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{error}");
     assert_eq!(
         error.to_string(),
         "service served is not ready: port 8080 is taken already by a stranger\n  command: served"

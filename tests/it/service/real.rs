@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use childminder::{Cause, Condition, Exit, NotReady, Port, RunningService, Service, Step};
+use childminder::machine::SpawnStep;
+use childminder::service::Cause;
+use childminder::{Condition, Exit, NotReady, Port, RunningService, Service};
 
 use super::tiny;
 use crate::real::every_runtime;
@@ -64,7 +66,7 @@ async fn setup_start_process_sv_3_13_without_any_expectation() {
 async fn unknown_command_sv_6() {
     fail(&Service::new("/no/such/program"), |error| {
         let Cause::Spawn(cause) = &error.cause else { panic!("{error}") };
-        assert_eq!((cause.step(), cause.raw_os_error()), (Step::Find, Some(libc::ENOENT)));
+        assert_eq!((cause.step(), cause.raw_os_error()), (SpawnStep::Find, Some(libc::ENOENT)));
         assert!(error.to_string().ends_with("\n  command: /no/such/program"), "{error}");
     })
     .await;
@@ -110,7 +112,7 @@ async fn ready_sv_13() {
     let uptime = Duration::from_millis(100);
     start(&Service::new("sleep").arg("1000").min_uptime(uptime), |service| {
         assert!(service.took() >= uptime);
-        assert!(service.readiness().iter().all(childminder::Progress::is_met));
+        assert!(service.readiness().iter().all(childminder::ready::ConditionStatus::is_met));
     })
     .await;
 }

@@ -8,7 +8,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use childminder::{Condition, Exit, Last, Service, SharedError, SharedService, Signal};
+use childminder::machine::LastRun;
+use childminder::service::SharedError;
+use childminder::{Condition, Exit, Service, SharedService, Signal};
 
 use crate::support::{PATIENCE, Scratch, is_alive};
 
@@ -95,8 +97,8 @@ fn sv_7_one_that_dies_is_told_once_and_then_there_is_a_new_one() {
         thread::yield_now();
     }
     let error = MORTAL.get().unwrap_err();
-    let SharedError::Died(died) = &error else { panic!("{error}") };
-    assert!(matches!(died.last, Some(Last::Exited(Exit::Signal { signal: Signal::KILL, .. }))), "{error}");
+    let SharedError::ServiceDied(died) = &error else { panic!("{error}") };
+    assert!(matches!(died.last, Some(LastRun::Exited(Exit::Signal { signal: Signal::KILL, .. }))), "{error}");
     assert_eq!(died.tail, ["I was here"]);
     let second = MORTAL.get().unwrap();
     assert_ne!(second.pid(), pid);

@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use childminder::{Exit, Host, Process, Signal, SpawnError, Spec, Stream, System};
+use childminder::host::Process;
+use childminder::machine::Stream;
+use childminder::{Exit, Host, Signal, SpawnError, Spec, System};
 use futures_lite::future::{block_on, or};
 
 use super::PATIENCE;

@@ -6,7 +6,8 @@ use std::iter;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
-use childminder::{Exit, Spec, Stdin, Step};
+use childminder::machine::SpawnStep;
+use childminder::{Exit, Spec, Stdin};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{Census, Child, alone, run};
@@ -78,7 +79,7 @@ fn a_start_that_fails_is_told_though_its_numbers_were_in_the_way() {
     for die in [false, true] {
         let spec = (3..60).fold(Spec::new(dir.path()), |spec, number| spec.descriptor(number, file("")));
         let error = Child::start(&spec.die_with_parent(die)).expect_err("a directory");
-        assert_eq!((error.step(), error.raw_os_error()), (Step::Exec, Some(libc::EACCES)));
+        assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Exec, Some(libc::EACCES)));
     }
 }
 
@@ -88,7 +89,7 @@ fn a_number_beyond_the_limit_is_an_error_that_names_it() {
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(50), ..limit }).expect("a lower limit");
         let error = Child::start(&Spec::new("true").descriptor(60, file(""))).expect_err("too high");
-        assert_eq!(error.step(), Step::Descriptor);
+        assert_eq!(error.step(), SpawnStep::Descriptor);
         assert_eq!(error.to_string(), "cannot give it descriptor 60: Invalid argument (os error 22)");
     });
 }

@@ -3,7 +3,8 @@
 use std::iter;
 use std::task::{Context, Poll, Waker};
 
-use childminder::{Exit, Signal, Spec, Stream};
+use childminder::machine::Stream;
+use childminder::{Exit, Signal, Spec};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::support::{Child, PORTABLE, alone, alone_with_fault, is_alive, run, skip, status_field};

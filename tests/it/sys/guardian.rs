@@ -6,7 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use async_io::{Timer, block_on};
-use childminder::{Exit, Host, Signal, Spec, Stdin, Step, System};
+use childminder::machine::SpawnStep;
+use childminder::{Exit, Host, Signal, Spec, Stdin, System};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 
 use crate::support::{Census, Child, PATIENCE, Victim, alone, guardians, is_alive, status_field};
@@ -237,5 +238,5 @@ fn f_9_45_with_any_number_of_free_descriptors_a_guarded_start_works_or_leaves_no
 #[test]
 fn a_guarded_start_that_fails_says_why_as_any_other() {
     let error = Child::start(&Spec::new("/none").die_with_parent(true)).expect_err("missing");
-    assert_eq!((error.step(), error.raw_os_error()), (Step::Find, Some(libc::ENOENT)));
+    assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Find, Some(libc::ENOENT)));
 }

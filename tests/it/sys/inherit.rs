@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::os::fd::AsRawFd;
 
-use childminder::{Exit, Signal, Spec, Stdin, Stream};
+use childminder::machine::Stream;
+use childminder::{Exit, Signal, Spec, Stdin};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::support::{Child, alone, run, status_field};

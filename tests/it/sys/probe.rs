@@ -9,7 +9,9 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::{env, fs, process};
 
-use childminder::{Holder, Host, ProbeError, Spec, Stream, System, Target};
+use childminder::host::{ProbeError, ProbeOwner, ProbeTarget};
+use childminder::machine::Stream;
+use childminder::{Host, Spec, System};
 use futures_lite::AsyncReadExt as _;
 use futures_lite::future::{block_on, poll_once};
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
@@ -21,13 +23,13 @@ use crate::support::{Census, Child, alone, become_nobody, skip};
 /// What [`a_server`] is to be.
 const SERVE: &str = "CHILDMINDER_TEST_SERVE";
 
-fn probe(target: &Target, owner: Option<u32>) -> Result<Holder, ProbeError> {
+fn probe(target: &ProbeTarget, owner: Option<u32>) -> Result<ProbeOwner, ProbeError> {
     block_on(System::new().probe(target, owner))
 }
 
 /// The kind of I/O error that a probe must end with.
 #[track_caller]
-fn error_of(target: &Target) -> ErrorKind {
+fn error_of(target: &ProbeTarget) -> ErrorKind {
     match probe(target, None) {
         Err(ProbeError::Io(error)) => error.kind(),
         other => panic!("{target}: {other:?}"),
@@ -35,17 +37,17 @@ fn error_of(target: &Target) -> ErrorKind {
 }
 
 /// This process, as a stranger is called.
-fn ourselves() -> Holder {
+fn ourselves() -> ProbeOwner {
     let name = fs::read_to_string("/proc/self/comm").expect("/proc");
-    Holder::Stranger(format!("pid {} ({})", process::id(), name.trim_end()))
+    ProbeOwner::Stranger(format!("pid {} ({})", process::id(), name.trim_end()))
 }
 
 fn port_of(listener: &TcpListener) -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-fn http(port: u16, path: &str) -> Target {
-    Target::Http { port, path: path.into(), status: 200 }
+fn http(port: u16, path: &str) -> ProbeTarget {
+    ProbeTarget::Http { port, path: path.into(), status: 200 }
 }
 
 /// A process that does nothing.
@@ -131,16 +133,16 @@ fn has_ipv6() -> bool {
 fn f_82_a_server_is_its_own_wherever_in_its_family_the_socket_is() {
     for kind in ["v4", "any"] {
         let (server, port) = start(&[], kind);
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect(kind), Holder::Own);
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect(kind), ProbeOwner::Own);
     }
     let shell = ["sh", "-c", "\"$@\" & wait", "sh"];
     let out_of_the_group = ["sh", "-c", "setsid \"$@\" & wait", "sh"];
     for wrapper in [shell, out_of_the_group] {
         let (server, port) = start(&wrapper, "v4");
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), Holder::Own);
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ProbeOwner::Own);
         // To somebody else the same socket is a stranger's.
-        let other = probe(&Target::Port(port), Some(sleeper().id())).expect("it answers");
-        assert!(matches!(&other, Holder::Stranger(who) if who.starts_with("pid ")), "{other:?}");
+        let other = probe(&ProbeTarget::Port(port), Some(sleeper().id())).expect("it answers");
+        assert!(matches!(&other, ProbeOwner::Stranger(who) if who.starts_with("pid ")), "{other:?}");
     }
 }
 
@@ -150,9 +152,9 @@ fn sv_18_f_82_a_foreign_listener_is_a_stranger_with_a_name() {
     let port = port_of(&listener);
     let child = sleeper();
     for owner in [Some(child.id()), None] {
-        assert_eq!(probe(&Target::Port(port), owner).expect("it answers"), ourselves());
+        assert_eq!(probe(&ProbeTarget::Port(port), owner).expect("it answers"), ourselves());
     }
-    assert_eq!(probe(&Target::Port(port), Some(process::id())).expect("it answers"), Holder::Own);
+    assert_eq!(probe(&ProbeTarget::Port(port), Some(process::id())).expect("it answers"), ProbeOwner::Own);
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn f_82_a_listener_that_was_handed_down_is_its_own() {
     let port = port_of(&tcp);
     let unix = UnixListener::bind(&path).expect("bind");
     for (listener, target) in
-        [(OwnedFd::from(tcp), Target::Port(port)), (OwnedFd::from(unix), Target::Unix(path))]
+        [(OwnedFd::from(tcp), ProbeTarget::Port(port)), (OwnedFd::from(unix), ProbeTarget::Unix(path))]
     {
         assert_eq!(probe(&target, None).expect("it answers"), ourselves());
         let copy = listener.try_clone().expect("a copy");
@@ -173,8 +175,8 @@ fn f_82_a_listener_that_was_handed_down_is_its_own() {
         let alone = probe(&target, Some(sleeper.id()));
         sleeper.kill().expect("kill");
         sleeper.wait().expect("wait");
-        assert_eq!(while_shared.expect("it answers"), Holder::Own);
-        assert_eq!(alone.expect("it answers"), Holder::Own);
+        assert_eq!(while_shared.expect("it answers"), ProbeOwner::Own);
+        assert_eq!(alone.expect("it answers"), ProbeOwner::Own);
     }
 }
 
@@ -187,16 +189,16 @@ fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
         }
         for kind in ["dual", "v6"] {
             let (server, port) = start(&[], kind);
-            assert_eq!(probe(&Target::Port(port), Some(server.id())).expect(kind), Holder::Own);
+            assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect(kind), ProbeOwner::Own);
         }
         // A stranger on one address, the server on the other: half of its clients would get the wrong one.
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let port = port_of(&stranger);
         let (server, same) = start(&[], &format!("v6 {port}"));
         assert_eq!(same, port);
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), ourselves());
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ourselves());
         drop(stranger);
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), Holder::Own);
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ProbeOwner::Own);
     });
 }
 
@@ -207,9 +209,9 @@ fn f_82_a_twin_of_somebody_else_makes_it_a_strangers() {
         let twin = twin(0);
         let port = port_of(&twin);
         let (server, _) = start(&[], &format!("twin {port}"));
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), ourselves());
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ourselves());
         drop(twin);
-        assert_eq!(probe(&Target::Port(port), Some(server.id())).expect("it answers"), Holder::Own);
+        assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ProbeOwner::Own);
     });
 }
 
@@ -219,7 +221,7 @@ fn sv_17_an_attempt_says_why_and_the_next_one_starts_afresh() {
     alone("sys::probe::sv_17_an_attempt_says_why_and_the_next_one_starts_afresh", || {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("socket");
-        let target = Target::Unix(path.clone());
+        let target = ProbeTarget::Unix(path.clone());
         assert_eq!(error_of(&target), ErrorKind::NotFound);
         drop(UnixListener::bind(&path).expect("bind"));
         assert_eq!(error_of(&target), ErrorKind::ConnectionRefused);
@@ -232,10 +234,10 @@ fn sv_17_an_attempt_says_why_and_the_next_one_starts_afresh() {
         bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
         let listener = TcpListener::from(fd);
         let port = port_of(&listener);
-        assert_eq!(error_of(&Target::Port(port)), ErrorKind::ConnectionRefused);
+        assert_eq!(error_of(&ProbeTarget::Port(port)), ErrorKind::ConnectionRefused);
         assert_eq!(error_of(&http(port, "/")), ErrorKind::ConnectionRefused);
         listen(&listener, 16).expect("listen");
-        assert_eq!(probe(&Target::Port(port), None).expect("it answers"), ourselves());
+        assert_eq!(probe(&ProbeTarget::Port(port), None).expect("it answers"), ourselves());
     });
 }
 
@@ -245,7 +247,7 @@ fn sv_17_a_server_that_does_not_accept_is_waited_for_one_second() {
     bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
     listen(&fd, 0).expect("listen");
     let listener = TcpListener::from(fd);
-    let target = Target::Port(port_of(&listener));
+    let target = ProbeTarget::Port(port_of(&listener));
     // The kernel lets one in beyond the queue.
     let _full = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("the first");
     assert_eq!(error_of(&target), ErrorKind::TimedOut);
@@ -255,18 +257,18 @@ fn sv_17_a_server_that_does_not_accept_is_waited_for_one_second() {
 fn f_82_a_local_socket_is_looked_up_too() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("a socket");
-    let target = Target::Unix(path.clone());
+    let target = ProbeTarget::Unix(path.clone());
     let old = UnixListener::bind(&path).expect("bind");
     assert_eq!(probe(&target, Some(sleeper().id())).expect("it answers"), ourselves());
     // What was left over still listens, but nobody finds it any more.
     fs::remove_file(&path).expect("remove");
     let (server, _) = start(&[], &format!("unix {}", path.display()));
-    assert_eq!(probe(&target, Some(server.id())).expect("it answers"), Holder::Own);
+    assert_eq!(probe(&target, Some(server.id())).expect("it answers"), ProbeOwner::Own);
     drop(old);
-    assert_eq!(probe(&target, Some(server.id())).expect("it answers"), Holder::Own);
+    assert_eq!(probe(&target, Some(server.id())).expect("it answers"), ProbeOwner::Own);
     let to_others = probe(&target, None).expect("it answers");
     assert!(
-        matches!(&to_others, Holder::Stranger(who) if who.starts_with(&format!("pid {} (", server.id())))
+        matches!(&to_others, ProbeOwner::Stranger(who) if who.starts_with(&format!("pid {} (", server.id())))
     );
 }
 
@@ -275,8 +277,8 @@ fn f_82_a_server_that_resets_accepts_but_does_not_answer() {
     let (server, port) = start(&[], "reset");
     // Whether the reset is seen is a matter of luck; if it is, that is no answer.
     for _ in 0..20 {
-        match probe(&Target::Port(port), Some(server.id())) {
-            Ok(holder) => assert_eq!(holder, Holder::Own),
+        match probe(&ProbeTarget::Port(port), Some(server.id())) {
+            Ok(holder) => assert_eq!(holder, ProbeOwner::Own),
             Err(ProbeError::Io(error)) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
             Err(error) => panic!("{error}"),
         }
@@ -289,7 +291,7 @@ fn f_82_a_server_that_resets_accepts_but_does_not_answer() {
 fn f_82_http_must_be_answered_with_the_status() {
     let (server, port) = start(&[], "http");
     let ask = |path| probe(&http(port, path), Some(server.id()));
-    assert_eq!(ask("/well").expect("the body does not matter"), Holder::Own);
+    assert_eq!(ask("/well").expect("the body does not matter"), ProbeOwner::Own);
     assert!(matches!(ask("/busy"), Err(ProbeError::Status(503))));
     assert!(matches!(ask("/garbage"), Err(ProbeError::NotHttp)));
     assert_eq!(error_of(&http(port, "/closed at once")), ErrorKind::UnexpectedEof);
@@ -304,7 +306,7 @@ fn sv_18_a_probe_leaves_no_connection_open_when_it_ends_and_when_it_is_dropped()
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let port = port_of(&listener);
         let before = Census::take();
-        block_on(system.probe(&Target::Port(port), None)).expect("it answers");
+        block_on(system.probe(&ProbeTarget::Port(port), None)).expect("it answers");
         let (mut stream, _) = listener.accept().expect("a connection");
         assert_eq!(io::Read::read(&mut stream, &mut [0]).expect("an orderly end"), 0);
         drop(stream);
@@ -339,12 +341,12 @@ fn f_82_what_cannot_be_looked_at_is_unverified() {
         become_nobody();
         let id = server.id();
         assert_eq!(
-            probe(&Target::Port(port), Some(id)).expect("it answers"),
-            Holder::Unverified(format!("the descriptors of pid {id} cannot be looked at"))
+            probe(&ProbeTarget::Port(port), Some(id)).expect("it answers"),
+            ProbeOwner::Unverified(format!("the descriptors of pid {id} cannot be looked at"))
         );
         assert_eq!(
-            probe(&Target::Port(port), None).expect("it answers"),
-            Holder::Stranger("somebody whose descriptors cannot be looked at".into())
+            probe(&ProbeTarget::Port(port), None).expect("it answers"),
+            ProbeOwner::Stranger("somebody whose descriptors cannot be looked at".into())
         );
         drop(stranger);
     });
@@ -361,6 +363,9 @@ fn f_82_a_process_with_a_network_of_its_own_is_unverified() {
     let script = "echo there; exec sleep 1000";
     let mut child = Child::start(&Spec::new("unshare").args(["--net", "sh", "-c", script])).expect("unshare");
     assert_eq!(child.line(), "there");
-    let expected = Holder::Unverified("it has a network of its own".into());
-    assert_eq!(probe(&Target::Port(port_of(&listener)), Some(child.id())).expect("it answers"), expected);
+    let expected = ProbeOwner::Unverified("it has a network of its own".into());
+    assert_eq!(
+        probe(&ProbeTarget::Port(port_of(&listener)), Some(child.id())).expect("it answers"),
+        expected
+    );
 }

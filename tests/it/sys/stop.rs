@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use childminder::{Exit, Signal, Spec, Stream};
+use childminder::machine::Stream;
+use childminder::{Exit, Signal, Spec};
 use rustix::process::{Pid, WaitOptions, kill_process, wait};
 
 use crate::support::{Census, Child, PORTABLE, alone, is_alive, status_field};

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use childminder::host::{ProbeOwner, ProbeTarget, Process};
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Holder, Host, Process, Signal, Spec, Target};
+use childminder::{Exit, Host, Signal, Spec};
 
 use super::{exit, panic_of, secs, start};
 
-const PORT: Target = Target::Port(80);
+const PORT: ProbeTarget = ProbeTarget::Port(80);
 
-fn page(path: &str, status: u16) -> Target {
-    Target::Http { port: 80, path: path.into(), status }
+fn page(path: &str, status: u16) -> ProbeTarget {
+    ProbeTarget::Http { port: 80, path: path.into(), status }
 }
 
 /// Who answers, or why nobody does.
-fn ask(sim: &Sim, target: &Target, owner: Option<&dyn Process>) -> String {
+fn ask(sim: &Sim, target: &ProbeTarget, owner: Option<&dyn Process>) -> String {
     match sim.block_on(sim.probe(target, owner.map(Process::id))) {
         Ok(holder) => holder.to_string(),
         Err(error) => error.to_string(),
@@ -34,7 +35,7 @@ fn a_script_serves_from_its_time_until_its_end() {
         answers.push(sim.block_on(sim.probe(&PORT, Some(web.id()))).ok());
         sim.advance(secs(1.0));
     }
-    let own = Some(Holder::Own);
+    let own = Some(ProbeOwner::Own);
     assert_eq!(answers, [None, None, own.clone(), own.clone(), own, None, None]);
     let probe = |second: u32| format!("{second}.0 probe port 80\n");
     let before = (0..5).map(probe).collect::<String>();
@@ -45,10 +46,11 @@ fn a_script_serves_from_its_time_until_its_end() {
 #[test]
 fn a_signal_that_ends_a_process_ends_what_it_serves() {
     for signal in [Signal::TERM, Signal::KILL] {
-        let (sim, mut web) = start(Script::new().serves(Duration::ZERO, Target::Unix("/run/web".into())));
-        let target = Target::Unix("/run/web".into());
+        let (sim, mut web) =
+            start(Script::new().serves(Duration::ZERO, ProbeTarget::Unix("/run/web".into())));
+        let target = ProbeTarget::Unix("/run/web".into());
         assert_eq!(ask(&sim, &target, Some(&*web)), "the process itself");
-        assert_eq!(ask(&sim, &Target::Unix("/run".into()), Some(&*web)), refused());
+        assert_eq!(ask(&sim, &ProbeTarget::Unix("/run".into()), Some(&*web)), refused());
         assert_eq!(ask(&sim, &PORT, Some(&*web)), refused());
         web.signal(signal).expect("signals always work here");
         assert_eq!(sim.block_on(exit(&mut *web)), Exit::Signal { signal, core: false });
@@ -95,7 +97,7 @@ fn f_82_a_stranger_is_in_the_way_until_it_goes() {
         sim.trace(),
         "0.0 close http://localhost:80/ with status 200\n0.0 probe port 80\n0.0 serve port 80\n"
     );
-    let message = panic_of(|| sim.close(&Target::Port(81)));
+    let message = panic_of(|| sim.close(&ProbeTarget::Port(81)));
     assert!(message.starts_with("no stranger serves port 81\n0.0 close"), "{message}");
 }
 

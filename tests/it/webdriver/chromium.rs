@@ -5,7 +5,8 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use childminder::{Browser, Locator, Method, Port, RunningService, Service, WebDriver};
+use childminder::webdriver::{Browser, Locator, Method};
+use childminder::{Port, RunningService, Service, WebDriver};
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
-use childminder::{Cause, Locator, Method, WebDriver, WebDriverError};
+use childminder::WebDriver;
+use childminder::service::Cause;
+use childminder::webdriver::{Locator, Method, WebDriverError};
 use futures_lite::future::block_on;
 use serde_json::json;
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use childminder::{CommandProblem, Method, WebDriver, WebDriverError};
+use childminder::WebDriver;
+use childminder::webdriver::{CommandProblem, Method, WebDriverError};
 use serde_json::json;
 
 use super::fake::Fake;
@@ -31,7 +32,7 @@ fn what_the_driver_refuses_is_told_with_its_last_words() {
     );
 }
 
-fn problem(browser: &childminder::Browser, path: &str) -> String {
+fn problem(browser: &childminder::webdriver::Browser, path: &str) -> String {
     match browser.command(Method::Get, path, json!(null)) {
         Err(WebDriverError::Command { problem, .. }) => problem.to_string(),
         other => panic!("{other:?}"),

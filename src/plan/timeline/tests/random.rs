@@ -6,8 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::sound;
-use crate::machine::{Exit, Name, Signal, SpawnError, Step, Stream};
-use crate::plan::{Happened, Journal};
+use crate::machine::{Exit, Name, Signal, SpawnError, SpawnStep, Stream};
+use crate::plan::{Journal, JournalEvent};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -31,8 +31,8 @@ fn journal() -> impl Strategy<Value = Journal> {
         for (gap, happened) in entries {
             now = if order == 0 { gap } else { now + gap };
             let happened = match happened {
-                Happened::Printed { process, stream, bytes, lines, until } => {
-                    Happened::Printed { process, stream, bytes, lines, until: now + until }
+                JournalEvent::OutputMatch { process, stream, bytes, lines, until } => {
+                    JournalEvent::OutputMatch { process, stream, bytes, lines, until: now + until }
                 }
                 happened => happened,
             };
@@ -57,7 +57,7 @@ fn text() -> impl Strategy<Value = String> {
     ]
 }
 
-fn happened() -> impl Strategy<Value = Happened> {
+fn happened() -> impl Strategy<Value = JournalEvent> {
     let process = || (0..6_usize).prop_map(name);
     let stream = prop_oneof![Just(Stream::Stdout), Just(Stream::Stderr)];
     let signal = || (1..=64).prop_map(|number| Signal::from_number(number).expect("there is one"));
@@ -67,22 +67,23 @@ fn happened() -> impl Strategy<Value = Happened> {
         (signal(), any::<bool>()).prop_map(|(signal, core)| Exit::Signal { signal, core }),
         Just(Exit::Lost),
     ];
-    let error = text().prop_map(|text| SpawnError::new(Step::Exec, text, io::Error::from_raw_os_error(2)));
+    let error =
+        text().prop_map(|text| SpawnError::new(SpawnStep::Exec, text, io::Error::from_raw_os_error(2)));
     prop_oneof![
-        4 => (0..16_usize).prop_map(|step| Happened::StepBegan { step }),
-        4 => (0..16_usize).prop_map(|step| Happened::StepEnded { step }),
-        6 => (process(), any::<u32>()).prop_map(|(process, pid)| Happened::Started { process, pid }),
-        1 => (process(), error).prop_map(|(process, error)| Happened::NotStarted { process, error }),
-        4 => (process(), signal()).prop_map(|(process, signal)| Happened::Signalled { process, signal }),
+        4 => (0..16_usize).prop_map(|step| JournalEvent::StepBegan { step }),
+        4 => (0..16_usize).prop_map(|step| JournalEvent::StepEnded { step }),
+        6 => (process(), any::<u32>()).prop_map(|(process, pid)| JournalEvent::Started { process, pid }),
+        1 => (process(), error).prop_map(|(process, error)| JournalEvent::NotStarted { process, error }),
+        4 => (process(), signal()).prop_map(|(process, signal)| JournalEvent::Signalled { process, signal }),
         6 => (process(), stream, any::<u64>(), any::<u64>(), gap()).prop_map(
-            |(process, stream, bytes, lines, until)| Happened::Printed { process, stream, bytes, lines, until }
+            |(process, stream, bytes, lines, until)| JournalEvent::OutputMatch { process, stream, bytes, lines, until }
         ),
-        1 => (process(), any::<usize>()).prop_map(|(process, bytes)| Happened::Given { process, bytes }),
-        4 => (process(), exit).prop_map(|(process, exit)| Happened::Exited { process, exit }),
-        3 => process().prop_map(|process| Happened::Gone { process }),
-        1 => process().prop_map(|process| Happened::Crashed { process }),
+        1 => (process(), any::<usize>()).prop_map(|(process, bytes)| JournalEvent::Given { process, bytes }),
+        4 => (process(), exit).prop_map(|(process, exit)| JournalEvent::Exited { process, exit }),
+        3 => process().prop_map(|process| JournalEvent::Gone { process }),
+        1 => process().prop_map(|process| JournalEvent::Crashed { process }),
         1 => (0..16_usize, prop::collection::vec(process(), 0..3), text())
-            .prop_map(|(step, processes, reason)| Happened::Failed { step, processes, reason }),
+            .prop_map(|(step, processes, reason)| JournalEvent::Failed { step, processes, reason }),
     ]
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::machine::{Exit, Name, Signal, SpawnError, Step, Stream};
-use crate::plan::{Happened, Journal};
+use crate::machine::{Exit, Name, Signal, SpawnError, SpawnStep, Stream};
+use crate::plan::{Journal, JournalEvent};
 
 /// A journal being written: everything happens at `now`, until [`after`](Self::after).
 pub(super) struct Story {
@@ -31,19 +31,19 @@ impl Story {
     pub(super) fn step(&mut self) -> &mut Self {
         self.end();
         self.step += 1;
-        self.push(Happened::StepBegan { step: self.step })
+        self.push(JournalEvent::StepBegan { step: self.step })
     }
 
     pub(super) fn end(&mut self) -> &mut Self {
         match self.step {
             0 => self,
-            step => self.push(Happened::StepEnded { step }),
+            step => self.push(JournalEvent::StepEnded { step }),
         }
     }
 
     pub(super) fn starts(&mut self, process: &str) -> &mut Self {
         self.pid += 1;
-        self.push(Happened::Started { process: name(process), pid: self.pid })
+        self.push(JournalEvent::Started { process: name(process), pid: self.pid })
     }
 
     pub(super) fn prints(&mut self, process: &str, stream: Stream, bytes: u64, lines: u64) -> &mut Self {
@@ -52,19 +52,19 @@ impl Story {
     }
 
     pub(super) fn is_given(&mut self, process: &str, bytes: usize) -> &mut Self {
-        self.push(Happened::Given { process: name(process), bytes })
+        self.push(JournalEvent::Given { process: name(process), bytes })
     }
 
     pub(super) fn is_sent(&mut self, process: &str, signal: Signal) -> &mut Self {
-        self.push(Happened::Signalled { process: name(process), signal })
+        self.push(JournalEvent::Signalled { process: name(process), signal })
     }
 
     pub(super) fn crashes(&mut self, process: &str) -> &mut Self {
-        self.push(Happened::Crashed { process: name(process) })
+        self.push(JournalEvent::Crashed { process: name(process) })
     }
 
     pub(super) fn exits(&mut self, process: &str, exit: Exit) -> &mut Self {
-        self.push(Happened::Exited { process: name(process), exit })
+        self.push(JournalEvent::Exited { process: name(process), exit })
     }
 
     pub(super) fn is_killed(&mut self, process: &str) -> &mut Self {
@@ -72,24 +72,24 @@ impl Story {
     }
 
     pub(super) fn is_gone(&mut self, process: &str) -> &mut Self {
-        self.push(Happened::Gone { process: name(process) })
+        self.push(JournalEvent::Gone { process: name(process) })
     }
 
     pub(super) fn is_not_started(&mut self, process: &str) -> &mut Self {
-        let error = SpawnError::new(Step::Exec, process, io::Error::from_raw_os_error(libc::EACCES));
-        self.push(Happened::NotStarted { process: name(process), error })
+        let error = SpawnError::new(SpawnStep::Exec, process, io::Error::from_raw_os_error(libc::EACCES));
+        self.push(JournalEvent::NotStarted { process: name(process), error })
     }
 
     pub(super) fn fails(&mut self, processes: &[&str], reason: &str) -> &mut Self {
         let processes = processes.iter().copied().map(name).collect();
-        self.push(Happened::Failed { step: self.step, processes, reason: reason.to_owned() })
+        self.push(JournalEvent::Failed { step: self.step, processes, reason: reason.to_owned() })
     }
 
     pub(super) fn told(&self) -> Journal {
         self.journal.clone()
     }
 
-    fn push(&mut self, happened: Happened) -> &mut Self {
+    fn push(&mut self, happened: JournalEvent) -> &mut Self {
         self.journal.push(self.now, happened);
         self
     }

@@ -12,11 +12,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::machine::{Exit, Name, RunId, Signal, SpawnError, Step, Stream};
+use crate::machine::{Exit, Name, RunId, Signal, SpawnError, SpawnStep, Stream};
 use crate::monitor::{StopError, Survivor};
 use crate::plan::Plan;
 use crate::plan::error::{PlanError, PlanProblem, StepFailure};
-use crate::plan::planned::Planned;
+use crate::plan::planned::ProcessRef;
 use crate::plan::point::{After, Crash, CrashPoint};
 use crate::plan::script::Script;
 use crate::plan::vm::{Event, Failure, Output, Vm};
@@ -42,7 +42,7 @@ pub(super) fn play(plan: &Plan, story: &str) {
 /// The same with a crash of the process that is started first.
 #[track_caller]
 pub(super) fn play_crash(plan: &Plan, point: CrashPoint, after: After, story: &str) {
-    let process = Planned::new(plan.id, 0);
+    let process = ProcessRef::new(plan.id, 0);
     compare(Stage::new(plan, Some(Crash { process, point, after })), story);
 }
 
@@ -120,7 +120,7 @@ impl Stage {
             }
             [name, "up"] => Event::Started(self.planned(name)),
             [name, "fails"] => {
-                let error = SpawnError::new(Step::Exec, name, io::Error::other("odd"));
+                let error = SpawnError::new(SpawnStep::Exec, name, io::Error::other("odd"));
                 Event::NotStarted(self.planned(name), error)
             }
             [name, "exits", how] => Event::Exited(self.planned(name), exit(how)),
@@ -137,9 +137,9 @@ impl Stage {
         }
     }
 
-    fn planned(&self, name: &str) -> Planned {
+    fn planned(&self, name: &str) -> ProcessRef {
         let index = self.script.cast.iter().position(|role| *role.name == *name);
-        Planned::new(self.plan.id, index.expect("it is in the cast"))
+        ProcessRef::new(self.plan.id, index.expect("it is in the cast"))
     }
 
     fn text(&self, output: Output) -> String {

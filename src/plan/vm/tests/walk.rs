@@ -10,9 +10,9 @@ use proptest::prelude::*;
 
 use super::oracle::{Fact, Verdict, Why, verdict};
 use super::stage::plan;
-use crate::machine::{Exit, Signal, SpawnError, Step, Stream};
+use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 use crate::plan::error::{PlanProblem, StepFailure};
-use crate::plan::planned::Planned;
+use crate::plan::planned::ProcessRef;
 use crate::plan::point::{After, Crash, CrashPoint};
 use crate::plan::script::{Op, Script};
 use crate::plan::vm::{Event, Output, Vm};
@@ -53,7 +53,7 @@ proptest! {
         let who = who.checked_rem(plan.script.cast.len()).unwrap_or(0);
         let point = if at == 0 { CrashPoint::Line { stream: Stream::Stdout, line: 1 } } else { CrashPoint::Step(at) };
         let after = if stays_dead { After::StaysDead } else { After::Restart };
-        let mut walk = Walk::new(&plan, true, Some(Crash { process: Planned::new(plan.id, who), point, after }));
+        let mut walk = Walk::new(&plan, true, Some(Crash { process: ProcessRef::new(plan.id, who), point, after }));
         for what in happens {
             walk.happen(what);
         }
@@ -66,7 +66,7 @@ proptest! {
 /// A script that can be built, of up to twelve steps and six processes.
 fn script(steps: &[u16]) -> Plan {
     plan(|plan| {
-        let mut there: Vec<Planned> = Vec::new();
+        let mut there: Vec<ProcessRef> = Vec::new();
         let mut closed = BTreeSet::new();
         let mut names = ["a", "b", "c", "d", "e", "f"].into_iter();
         for step in steps {
@@ -218,7 +218,7 @@ impl Walk {
             return;
         }
         if choice.is_multiple_of(40) && !self.obedient {
-            let error = SpawnError::new(Step::Exec, "x", io::Error::other("odd"));
+            let error = SpawnError::new(SpawnStep::Exec, "x", io::Error::other("odd"));
             self.bodies[who].state = State::Gone;
             self.bring(Event::NotStarted(self.planned(who), error), Fact::NotStarted(who));
         } else {
@@ -276,7 +276,7 @@ impl Walk {
 
     fn print(&mut self, who: usize) {
         let Body { state: State::Up | State::Exited, found, .. } = &mut self.bodies[who] else { return };
-        let process = Planned::new(self.plan.id, who);
+        let process = ProcessRef::new(self.plan.id, who);
         if *found < self.script.cast[who].wanted.len() {
             *found += 1;
             let count = *found;
@@ -326,8 +326,8 @@ impl Walk {
         self.vm.handle_event(event, self.now);
     }
 
-    fn planned(&self, who: usize) -> Planned {
-        Planned::new(self.plan.id, who)
+    fn planned(&self, who: usize) -> ProcessRef {
+        ProcessRef::new(self.plan.id, who)
     }
 
     /// Takes what the machine wants, and looks whether it may.

@@ -1,7 +1,7 @@
 //! What is asked: commands, and whether the place is free before the start.
 
 use super::*;
-use crate::host::{Holder, ProbeError, Target};
+use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 
 fn check() -> Condition {
     Condition::command(Spec::new("check"))
@@ -50,28 +50,28 @@ fn free(town: Town, condition: Condition) -> Result<(), String> {
     free.map_err(|taken| taken.to_string())
 }
 
-fn nginx() -> Result<Holder, ProbeError> {
-    Ok(Holder::Stranger("pid 7 (nginx)".to_owned()))
+fn nginx() -> Result<ProbeOwner, ProbeError> {
+    Ok(ProbeOwner::Stranger("pid 7 (nginx)".to_owned()))
 }
 
 #[test]
 fn sv_18_f_82_a_place_that_is_taken_is_seen_before_the_start() {
-    let taken = |target: &Target| Town::new().door(target.clone(), millis(0), nginx());
-    let port = Target::Port(80);
+    let taken = |target: &ProbeTarget| Town::new().door(target.clone(), millis(0), nginx());
+    let port = ProbeTarget::Port(80);
     assert_eq!(free(Town::new(), Condition::port(80)), Ok(()));
     let error = free(taken(&port), Condition::any([Condition::port(81), Condition::port(80)])).unwrap_err();
     assert_eq!(error, "port 80 is taken already by pid 7 (nginx)");
     // Whatever its answer would be.
     let error = free(taken(&port), Condition::http(80, "/health")).unwrap_err();
     assert_eq!(error, "port 80 is taken already by pid 7 (nginx)");
-    let error = free(taken(&Target::Unix("/s".into())), Condition::unix("/s")).unwrap_err();
+    let error = free(taken(&ProbeTarget::Unix("/s".into())), Condition::unix("/s")).unwrap_err();
     assert_eq!(error, "socket /s is taken already by pid 7 (nginx)");
     assert_eq!(free(taken(&port), Condition::port(80).by_anybody()), Ok(()));
 }
 
 #[test]
 fn f_82_who_takes_no_connection_is_there_all_the_same() {
-    let town = Town::new().door(Target::Port(80), millis(0), None);
+    let town = Town::new().door(ProbeTarget::Port(80), millis(0), None);
     let error = free(town, Condition::port(80)).unwrap_err();
     assert_eq!(error, "port 80 is taken already; by whom cannot be told: it does not take the connection");
 }

@@ -6,8 +6,8 @@ use std::task::Wake;
 use futures_lite::future::or;
 
 use super::*;
-use crate::host::{Holder, ProbeError, Target};
-use crate::machine::Step;
+use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
+use crate::machine::SpawnStep;
 
 /// Ready after 0.2 s of life, as a service is that expects nothing else.
 fn alive() -> Condition {
@@ -19,7 +19,7 @@ fn prints_at(at: u64, text: &str) -> Script {
 }
 
 fn opens_at(at: u64) -> Town {
-    Town::new().door(Target::Port(80), millis(at), Ok(Holder::Own))
+    Town::new().door(ProbeTarget::Port(80), millis(at), Ok(ProbeOwner::Own))
 }
 
 #[test]
@@ -67,10 +67,10 @@ fn sv_14_16_test_expected_port() {
 fn sv_16_17_18_test_expected_port_probe_failed() {
     let reset = || ProbeError::from(io::Error::from_raw_os_error(libc::ECONNRESET));
     let door =
-        |town: Town, micros, answer| town.door(Target::Port(80), Duration::from_micros(micros), answer);
+        |town: Town, micros, answer| town.door(ProbeTarget::Port(80), Duration::from_micros(micros), answer);
     let town = door(Town::new(), 500, Err(reset()));
-    let town = door(town, 800, Ok(Holder::Stranger("pid 7 (nginx)".to_owned())));
-    let town = door(town, 1000, Ok(Holder::Own));
+    let town = door(town, 800, Ok(ProbeOwner::Stranger("pid 7 (nginx)".to_owned())));
+    let town = door(town, 1000, Ok(ProbeOwner::Own));
     let trial = Trial::in_town(town, Script::new(), Condition::port(80));
     assert_eq!(trial.verdict(), "ready after 1ms\n  port 80: met after 1.0ms\n");
     let probes: String = (0..=10).map(|at| format!("0.{at:04} probe port 80\n")).collect();
@@ -130,7 +130,7 @@ fn sv_20_test_timeout_while_waiting_expected_output() {
 fn sv_17_20_test_timeout_while_probing_port() {
     // It takes the connection and never answers: that too is over at the time-out.
     let trial = Trial::in_town(
-        Town::new().door(Target::Port(80), millis(0), None),
+        Town::new().door(ProbeTarget::Port(80), millis(0), None),
         Script::new(),
         Condition::all([alive(), Condition::port(80)]),
     );
@@ -144,7 +144,7 @@ fn sv_17_20_test_timeout_while_probing_port() {
 
 #[test]
 fn sv_21_test_cancel_ready() {
-    let silent = Town::new().door(Target::Port(80), millis(0), None);
+    let silent = Town::new().door(ProbeTarget::Port(80), millis(0), None);
     let trial = Trial::in_town(silent, Script::new(), Condition::port(80));
     let mut until = trial.start();
     let polled =
@@ -284,14 +284,14 @@ fn pl_3_the_host_of_a_watch_locates_what_the_world_does() {
     let trial = Trial::new(Script::new(), alive());
     let locate = |program| trial.watch.host().locate(&Spec::new(program)).map_err(|error| error.step());
     assert_eq!(locate("web"), Ok("web".into()));
-    assert_eq!(locate("none"), Err(Step::Find));
+    assert_eq!(locate("none"), Err(SpawnStep::Find));
 }
 
 #[test]
 fn f_84_each_start_is_watched_anew() {
     let trial = Trial::new(prints_at(10, "ready\n").lives(millis(20)), Condition::output("ready"));
     trial.sim.script("web", Script::new().lives(millis(100)));
-    trial.sim.script("web", Script::fails(Step::Exec, libc::EACCES));
+    trial.sim.script("web", Script::fails(SpawnStep::Exec, libc::EACCES));
     assert!(trial.verdict().starts_with("ready after 10ms"));
     trial.sim.advance(SECOND);
     assert!(trial.verdict().starts_with("Exited(Code(0)) after 100ms"));

@@ -10,8 +10,8 @@ use std::thread;
 use futures_lite::future::{block_on, zip};
 
 use super::*;
-use crate::host::{Holder, Target};
-use crate::ready::Printed;
+use crate::host::{ProbeOwner, ProbeTarget};
+use crate::ready::OutputMatch;
 use crate::sys::System;
 
 /// So long a real process may take; only a test that fails waits for it.
@@ -47,7 +47,7 @@ fn f_83_a_real_prompt_is_found_on_either_stream() {
 fn f_83_a_real_text_far_into_a_line_without_end_is_found() {
     let script = "head -c 300000 /dev/zero | tr '\\0' '.'; printf ready; sleep 1000";
     verdict(&watch(Condition::output("ready")), sh(script)).unwrap();
-    verdict(&watch(Printed::regex("re(a)dy$").into()), sh(script)).unwrap();
+    verdict(&watch(OutputMatch::regex("re(a)dy$").into()), sh(script)).unwrap();
 }
 
 #[test]
@@ -99,8 +99,8 @@ fn f_82_a_real_place_is_free_or_taken() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let taken = block_on(watch(Condition::http(port, "/")).check_free(&Spec::new("x"))).unwrap_err();
-    assert_eq!(taken.target, Target::Port(port));
-    assert_ne!(taken.by, Holder::Own);
+    assert_eq!(taken.target, ProbeTarget::Port(port));
+    assert_ne!(taken.by, ProbeOwner::Own);
 
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("socket");

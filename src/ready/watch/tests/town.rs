@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::host::{Holder, Host, Probe, ProbeError, Process, Sleep, Spec, Target};
+use crate::host::{Host, ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::SpawnError;
 use crate::testkit::Sim;
 
@@ -23,10 +23,10 @@ pub(super) struct Town {
 /// Somebody who answers at `target` from `opens` on.
 #[derive(Debug)]
 struct Door {
-    target: Target,
+    target: ProbeTarget,
     opens: Duration,
     /// `None`: takes the connection and says nothing.
-    answer: Option<Result<Holder, ProbeError>>,
+    answer: Option<Result<ProbeOwner, ProbeError>>,
 }
 
 impl Town {
@@ -38,9 +38,9 @@ impl Town {
     /// From `opens` on an attempt ends like this.
     pub(super) fn door(
         self,
-        target: Target,
+        target: ProbeTarget,
         opens: Duration,
-        answer: impl Into<Option<Result<Holder, ProbeError>>>,
+        answer: impl Into<Option<Result<ProbeOwner, ProbeError>>>,
     ) -> Self {
         let door = Door { target, opens, answer: answer.into() };
         self.doors.lock().expect("nobody panics here").insert(0, door);
@@ -62,7 +62,7 @@ impl Host for Town {
         self.sim.now()
     }
 
-    fn sleep_until(&self, at: Instant) -> Sleep {
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
         let (sleep, tally) = (self.sim.sleep_until(at), self.tally.clone());
         Box::pin(async move {
             sleep.await;
@@ -78,7 +78,7 @@ impl Host for Town {
         self.sim.locate(spec)
     }
 
-    fn probe(&self, target: &Target, owner: Option<u32>) -> Probe {
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         let elapsed = self.now() - self.epoch;
         let doors = self.doors.lock().expect("nobody panics here");
         let door = doors.iter().find(|door| door.target == *target && door.opens <= elapsed);

@@ -1,7 +1,9 @@
 //! Who ends when, and what becomes of the others.
 
+use childminder::machine::SpawnStep;
+use childminder::plan::PlanProblem;
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Plan, PlanError, PlanProblem, Signal, Spec, Step};
+use childminder::{Exit, Plan, PlanError, Signal, Spec};
 
 use super::{fails, lives, passes, plan, secs};
 
@@ -170,7 +172,7 @@ fn pl_15_a_failure_ends_everything_before_it_is_told_and_nothing_more_is_started
     let sim = Sim::new();
     sim.script("deaf", Script::new().ignores_term().leaves_behind(2));
     sim.script("slow", Script::new().unkillable(secs(0.5)));
-    sim.script("bad", Script::fails(Step::Exec, libc::ENOEXEC));
+    sim.script("bad", Script::fails(SpawnStep::Exec, libc::ENOEXEC));
     sim.script("never", Script::new());
     let mut plan = plan(&sim);
     plan.spawn_all(["deaf", "slow"])?;

@@ -1,7 +1,8 @@
 //! Kills.
 
+use childminder::plan::PlanProblem;
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Plan, PlanError, PlanProblem, Policy, Signal, Spec};
+use childminder::{Exit, Plan, PlanError, Policy, Signal, Spec};
 
 use super::{fails, passes, plan, secs};
 

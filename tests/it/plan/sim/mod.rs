@@ -8,8 +8,9 @@ mod work;
 use std::fs;
 use std::time::Duration;
 
+use childminder::plan::Report;
 use childminder::testkit::{Script, Sim};
-use childminder::{Exit, Plan, PlanError, Report};
+use childminder::{Exit, Plan, PlanError};
 
 fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)

@@ -1,7 +1,10 @@
 //! Waiting for output, and until something is so.
 
+use childminder::host::ProbeTarget;
+use childminder::machine::Stream;
+use childminder::ready::OutputMatch;
 use childminder::testkit::{Script, Sim};
-use childminder::{Condition, Exit, Plan, PlanError, Printed, Signal, Stream, Target};
+use childminder::{Condition, Exit, Plan, PlanError, Signal};
 
 use super::{fails, lives, passes, plan, secs};
 
@@ -18,8 +21,8 @@ fn each_wait_for_output_looks_behind_the_one_before() -> Result<(), PlanError> {
     let clock = plan.spawn("clock")?;
     plan.wait_for_output(clock, "tick")?;
     plan.wait_for_output(clock, "tick")?;
-    plan.wait_for_output(clock, Printed::text("tick").on(Stream::Stderr))?;
-    plan.wait_for_output(clock, Printed::regex("^tock$"))?;
+    plan.wait_for_output(clock, OutputMatch::text("tick").on(Stream::Stderr))?;
+    plan.wait_for_output(clock, OutputMatch::regex("^tock$"))?;
     plan.kill(clock, Signal::TERM)?;
     let report = passes(
         &sim,
@@ -35,9 +38,10 @@ fn each_wait_for_output_looks_behind_the_one_before() -> Result<(), PlanError> {
 }
 
 /// When the steps ended.
-fn ends(report: &childminder::Report) -> Vec<f64> {
-    let ended = |entry: &childminder::Entry| {
-        matches!(entry.happened, childminder::Happened::StepEnded { .. }).then_some(entry.at.as_secs_f64())
+fn ends(report: &childminder::plan::Report) -> Vec<f64> {
+    let ended = |entry: &childminder::plan::JournalEntry| {
+        matches!(entry.happened, childminder::plan::JournalEvent::StepEnded { .. })
+            .then_some(entry.at.as_secs_f64())
     };
     report.journal().entries().iter().filter_map(ended).collect()
 }
@@ -131,7 +135,7 @@ fn pl_10_one_that_ends_without_the_words_was_not_to_end() -> Result<(), PlanErro
 #[test]
 fn until_a_port_is_served_by_the_process_itself() -> Result<(), PlanError> {
     let sim = Sim::new();
-    sim.script("web", Script::new().serves(secs(0.3), Target::Port(80)));
+    sim.script("web", Script::new().serves(secs(0.3), ProbeTarget::Port(80)));
     let mut plan = plan(&sim);
     let web = plan.spawn("web")?;
     plan.wait_until(web, Condition::port(80))?;

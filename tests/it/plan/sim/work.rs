@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use childminder::plan::{PlanProblem, StepFailure};
 use childminder::testkit::{Script, Sim};
-use childminder::{Host, PlanError, PlanProblem, StepFailure};
+use childminder::{Host, PlanError};
 
 use super::{fails, lives, passes, plan, secs};
 

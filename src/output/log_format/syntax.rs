@@ -25,10 +25,10 @@ const PLACEHOLDERS: [(&str, &str); 10] = [
 ];
 
 /// What `format` means, matching whole lines only (SV-29).
-pub(super) fn compile(format: &str) -> Result<Regex, PatternError> {
-    let error = |position, problem| PatternError { format: format.to_owned(), position, problem };
+pub(super) fn compile(format: &str) -> Result<Regex, LogFormatError> {
+    let error = |position, problem| LogFormatError { format: format.to_owned(), position, problem };
     if format.is_empty() {
-        return Err(error(0, PatternProblem::Empty));
+        return Err(error(0, LogFormatErrorKind::Empty));
     }
     let expanded = Expanded::from(format).map_err(|(position, problem)| error(position, problem))?;
     parse(&expanded.regex).map_err(|(at, problem)| error(expanded.position(at, format), problem))?;
@@ -36,19 +36,19 @@ pub(super) fn compile(format: &str) -> Result<Regex, PatternError> {
     // If that is none, the format ends with a comment, in which the bracket is lost.
     parse(&anchored).map_err(|(_, problem)| error(format.len(), problem))?;
     let regex = Regex::new(&anchored).map_err(|cause| match cause {
-        regex::Error::CompiledTooBig(_) => error(0, PatternProblem::TooLarge),
-        other => error(0, PatternProblem::Regex(other.to_string())),
+        regex::Error::CompiledTooBig(_) => error(0, LogFormatErrorKind::TooLarge),
+        other => error(0, LogFormatErrorKind::Regex(other.to_string())),
     })?;
     for (name, position) in expanded.placeholders {
         if !regex.capture_names().flatten().any(|known| known == name) {
-            return Err(error(position, PatternProblem::Misplaced(name.to_owned())));
+            return Err(error(position, LogFormatErrorKind::Misplaced(name.to_owned())));
         }
     }
     Ok(regex)
 }
 
 /// A mistake, and where in the text it is.
-type Mistake = (usize, PatternProblem);
+type Mistake = (usize, LogFormatErrorKind);
 
 fn parse(regex: &str) -> Result<(), Mistake> {
     let mut parser = regex_syntax::ParserBuilder::new().utf8(false).build();
@@ -58,7 +58,7 @@ fn parse(regex: &str) -> Result<(), Mistake> {
         regex_syntax::Error::Translate(error) => (error.span().start.offset, error.kind().to_string()),
         other => (0, other.to_string()),
     };
-    Err((at, PatternProblem::Regex(reason)))
+    Err((at, LogFormatErrorKind::Regex(reason)))
 }
 
 /// A format with its placeholders put in.
@@ -93,14 +93,14 @@ impl<'a> Expanded<'a> {
                     self.put_in(&rest[1..=length], at)?;
                     Ok(length + 2)
                 }
-                _ => Err((at, PatternProblem::Unbalanced('{'))),
+                _ => Err((at, LogFormatErrorKind::Unbalanced('{'))),
             },
-            '}' => Err((at, PatternProblem::Unbalanced('}'))),
+            '}' => Err((at, LogFormatErrorKind::Unbalanced('}'))),
             '\\' => {
                 let escaped = rest[1..].chars().next();
                 if escaped == Some('{') && !rest[1..].starts_with("{{") {
                     let name = rest[2..].split('}').next().unwrap_or_default();
-                    return Err((at, PatternProblem::Misplaced(name.to_owned())));
+                    return Err((at, LogFormatErrorKind::Misplaced(name.to_owned())));
                 }
                 // A brace may be doubled, and is looked at next.
                 let length = 1 + escaped.filter(|c| !matches!(c, '{' | '}')).map_or(0, char::len_utf8);
@@ -121,10 +121,10 @@ impl<'a> Expanded<'a> {
 
     fn put_in(&mut self, name: &'a str, at: usize) -> Result<(), Mistake> {
         let Some((_, shape)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
-            return Err((at, PatternProblem::Unknown(name.to_owned())));
+            return Err((at, LogFormatErrorKind::Unknown(name.to_owned())));
         };
         if self.placeholders.iter().any(|(other, _)| *other == name) {
-            return Err((at, PatternProblem::Twice(name.to_owned())));
+            return Err((at, LogFormatErrorKind::Twice(name.to_owned())));
         }
         self.placeholders.push((name, at));
         self.regex += &format!("(?P<{name}>{shape})");
@@ -140,9 +140,9 @@ impl<'a> Expanded<'a> {
 /// A format string is not valid, and where.
 ///
 /// ```
-/// use childminder::Pattern;
+/// use childminder::output::log_format::LogFormat;
 ///
-/// let error = Pattern::new("{Y}-{m} {level}: {message}").expect_err("it is {levelname}");
+/// let error = LogFormat::new("{Y}-{m} {level}: {message}").expect_err("it is {levelname}");
 /// assert_eq!(error.position, 8);
 /// assert_eq!(
 ///     error.to_string(),
@@ -152,19 +152,19 @@ impl<'a> Expanded<'a> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct PatternError {
+pub struct LogFormatError {
     /// The format as it was given.
     pub format: String,
     /// Where in it the problem is, in bytes from its beginning.
     pub position: usize,
     /// What is wrong there.
-    pub problem: PatternProblem,
+    pub problem: LogFormatErrorKind,
 }
 
 /// What is wrong with a format string.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum PatternProblem {
+pub enum LogFormatErrorKind {
     /// It is empty.
     Empty,
     /// There is no placeholder with this name.
@@ -181,7 +181,7 @@ pub enum PatternProblem {
     TooLarge,
 }
 
-impl fmt::Display for PatternError {
+impl fmt::Display for LogFormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { format, position, problem } = self;
         write!(f, "output format is not valid: {problem}")?;
@@ -203,7 +203,7 @@ fn shown(text: &str) -> String {
     out
 }
 
-impl fmt::Display for PatternProblem {
+impl fmt::Display for LogFormatErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => write!(f, "it is empty"),
@@ -224,4 +224,4 @@ impl fmt::Display for PatternProblem {
     }
 }
 
-impl std::error::Error for PatternError {}
+impl std::error::Error for LogFormatError {}

@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use log::Level;
 use regex::bytes::{Captures, Regex};
 
-use super::date::{Date, Zone};
-use super::format::{PatternError, compile};
+use super::date::{Date, UtcOffset};
 use super::level::Levels;
-use super::text::text;
+use super::syntax::{LogFormatError, compile};
+use crate::output::text::text;
 
 /// How a program formats its lines, compiled from one of txfixtures' format strings.
 ///
@@ -32,10 +32,10 @@ use super::text::text;
 /// with its name: `(?<levelname>[A-Z]+[0-9]?)`.
 ///
 /// ```
-/// use childminder::Pattern;
+/// use childminder::output::log_format::LogFormat;
 /// use log::Level;
 ///
-/// let pattern = Pattern::new(r"{Y}-{m}-{d}T{H}:{M}:{S}\.{msecs} {levelname} {name} {message}")?;
+/// let pattern = LogFormat::new(r"{Y}-{m}-{d}T{H}:{M}:{S}\.{msecs} {levelname} {name} {message}")?;
 /// let record = pattern.parse(b"2026-11-21T14:05:59.250 WARNING store.disk 93 % full");
 /// assert_eq!(record.level, Level::Warn);
 /// assert_eq!(record.name.as_deref(), Some("store.disk"));
@@ -45,30 +45,30 @@ use super::text::text;
 /// let record = pattern.parse(b"Segmentation fault");
 /// assert!(!record.matched);
 /// assert_eq!((record.level, &*record.message), (Level::Info, "Segmentation fault"));
-/// # Ok::<(), childminder::PatternError>(())
+/// # Ok::<(), childminder::output::log_format::LogFormatError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub struct LogFormat {
     regex: Regex,
-    zone: Zone,
+    zone: UtcOffset,
     levels: Levels,
 }
 
-impl Pattern {
+impl LogFormat {
     /// Compiles a format. A mistake in it is found here, not when the first line comes (SV-29).
     ///
     /// # Errors
     ///
-    /// [`PatternError`], with the place of the mistake: a placeholder that is unknown, there twice, or where none can
+    /// [`LogFormatError`], with the place of the mistake: a placeholder that is unknown, there twice, or where none can
     /// be; a brace without a partner; a broken regular expression; an empty format.
-    pub fn new(format: &str) -> Result<Self, PatternError> {
-        Ok(Self { regex: compile(format)?, zone: Zone::UTC, levels: Levels::default() })
+    pub fn new(format: &str) -> Result<Self, LogFormatError> {
+        Ok(Self { regex: compile(format)?, zone: UtcOffset::UTC, levels: Levels::default() })
     }
 
-    /// The zone of the dates. Default: [`Zone::UTC`], wherever this program runs; the original took the local zone
+    /// The zone of the dates. Default: [`UtcOffset::UTC`], wherever this program runs; the original took the local zone
     /// (SV-27).
     #[must_use]
-    pub fn zone(self, zone: Zone) -> Self {
+    pub fn zone(self, zone: UtcOffset) -> Self {
         Self { zone, ..self }
     }
 
@@ -85,12 +85,12 @@ impl Pattern {
 
     /// Takes a line apart. There is a record for every line: one that the format does not match is its own message, at
     /// [`Level::Info`] (SV-28, SV-35).
-    pub fn parse<'a>(&self, line: &'a [u8]) -> Record<'a> {
-        let Some(fields) = self.regex.captures(line) else { return Record::unmatched(line) };
+    pub fn parse<'a>(&self, line: &'a [u8]) -> ParsedLine<'a> {
+        let Some(fields) = self.regex.captures(line) else { return ParsedLine::unmatched(line) };
         let field = |name| fields.name(name).map(|found| found.as_bytes()).filter(|found| !found.is_empty());
         let word = field("levelname").map(text);
         let level = word.as_deref().map_or(Some(Level::Info), |word| self.levels.find(word));
-        Record {
+        ParsedLine {
             matched: true,
             level: level.unwrap_or(Level::Info),
             unknown_level: word.filter(|_| level.is_none()),
@@ -100,7 +100,7 @@ impl Pattern {
         }
     }
 
-    /// The message of a line, byte by byte: what [`Record::message`] shows. The whole line if the format does not
+    /// The message of a line, byte by byte: what [`ParsedLine::message`] shows. The whole line if the format does not
     /// match, or has no `{message}` (SV-30).
     pub fn message<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         self.regex.captures(line).map_or(line, |fields| message(&fields, line))
@@ -127,11 +127,11 @@ fn date(fields: &Captures<'_>) -> Option<Date> {
 
 /// What a line says, by its format.
 ///
-/// Text is shown as [`Line::text`](super::Line::text) shows it: control characters are escaped, and a field that is not
+/// Text is shown as [`Line::text`](crate::output::Line::text) shows it: control characters are escaped, and a field that is not
 /// valid UTF-8 is in Python's notation for bytes (SV-32).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Record<'a> {
+pub struct ParsedLine<'a> {
     /// Whether the format matches the line. If not, the line is its own message.
     pub matched: bool,
     /// How urgent it is; [`Level::Info`] if the line does not say, or not in a word that is known.
@@ -147,7 +147,7 @@ pub struct Record<'a> {
     pub timestamp: Option<SystemTime>,
 }
 
-impl<'a> Record<'a> {
+impl<'a> ParsedLine<'a> {
     pub(super) fn unmatched(line: &'a [u8]) -> Self {
         Self {
             matched: false,
@@ -160,9 +160,9 @@ impl<'a> Record<'a> {
     }
 
     /// The same without its message, to be kept for the rest of the line.
-    pub(super) fn into_head(self) -> Record<'static> {
+    pub(super) fn into_head(self) -> ParsedLine<'static> {
         let owned = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        Record {
+        ParsedLine {
             matched: self.matched,
             level: self.level,
             unknown_level: self.unknown_level.map(owned),

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use log::kv::Value;
 
 use super::date::rfc3339;
-use super::{Batch, LogSink, Pattern, Record, Sink};
+use super::{LogFormat, ParsedLine};
 use crate::machine::{Name, RunId, Stream};
+use crate::output::{Batch, LogSink, Sink};
 
 /// Logs every line as what it says it is: with its own level, under its own name (SV-27).
 ///
@@ -25,39 +26,41 @@ use crate::machine::{Name, RunId, Stream};
 /// is logged at info, so that it does not vanish.
 ///
 /// ```
-/// use childminder::{LoggingProtocol, Pattern, Records, RunId, Stream};
+/// use childminder::machine::{RunId, Stream};
+/// use childminder::output::LoggingProtocol;
+/// use childminder::output::log_format::{LogFormat, LogFormatSink};
 ///
-/// let pattern = Pattern::new(r"\[{levelname} {name}\] {message}")?;
-/// let mut sink = Records::new(pattern);
+/// let pattern = LogFormat::new(r"\[{levelname} {name}\] {message}")?;
+/// let mut sink = LogFormatSink::new(pattern);
 /// let mut protocol = LoggingProtocol::new("web".parse()?, RunId::unmanaged(1));
 /// // A record at warn: target "disk", message "nearly full".
 /// protocol.data_received(Stream::Stdout, b"[WARNING disk] nearly full\n", &mut sink);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Records {
-    pattern: Pattern,
+pub struct LogFormatSink {
+    pattern: LogFormat,
     /// What the lines that are not at their end began with. An entry lives as long as its line; most are whole when
     /// they come and never have one.
-    heads: HashMap<(Name, RunId, Stream), Record<'static>>,
+    heads: HashMap<(Name, RunId, Stream), ParsedLine<'static>>,
 }
 
-impl Records {
+impl LogFormatSink {
     /// For a program that formats its lines like this.
-    pub fn new(pattern: Pattern) -> Self {
+    pub fn new(pattern: LogFormat) -> Self {
         Self { pattern, heads: HashMap::new() }
     }
 }
 
-impl Sink for Records {
+impl Sink for LogFormatSink {
     fn lines(&mut self, batch: &Batch<'_>) {
         let source = (batch.name().clone(), batch.run(), batch.stream());
-        let mut last: Option<Record<'_>> = self.heads.remove(&source);
+        let mut last: Option<ParsedLine<'_>> = self.heads.remove(&source);
         for line in batch.lines() {
             let record = match last {
-                Some(head) if line.continued => Record { message: line.text(), ..head },
+                Some(head) if line.continued => ParsedLine { message: line.text(), ..head },
                 // A rest whose beginning was never seen here has no format either.
-                None if line.continued => Record::unmatched(line.bytes),
+                None if line.continued => ParsedLine::unmatched(line.bytes),
                 Some(_) | None => self.pattern.parse(line.bytes),
             };
             log_record(batch, &record, line.continued);
@@ -77,7 +80,7 @@ impl Sink for Records {
 
 /// What the macros of `log` do, for key-values that are not always there. The logger is asked first, so that no text is
 /// made of a date that it does not want.
-fn log_record(batch: &Batch<'_>, record: &Record<'_>, continued: bool) {
+fn log_record(batch: &Batch<'_>, record: &ParsedLine<'_>, continued: bool) {
     let target = record.name.as_deref().unwrap_or(LogSink::TARGET);
     let metadata = log::Metadata::builder().level(record.level).target(target).build();
     let logger = log::logger();
@@ -105,7 +108,7 @@ mod tests {
 
     #[test]
     fn sv_33_nothing_is_kept_of_a_line_that_is_at_its_end() {
-        let mut sink = Records::new(Pattern::new("{levelname}: {message}").expect("a valid format"));
+        let mut sink = LogFormatSink::new(LogFormat::new("{levelname}: {message}").expect("a valid format"));
         for number in 1..=50 {
             let name = format!("web-{number}").parse().expect("a valid name");
             let mut protocol = LoggingProtocol::new(name, RunId::unmanaged(number)).max_line(16);

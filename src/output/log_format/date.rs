@@ -15,19 +15,19 @@ const CYCLE: i64 = 146_097;
 /// should be told to log in UTC.
 ///
 /// ```
-/// use childminder::Zone;
+/// use childminder::output::log_format::UtcOffset;
 ///
-/// assert_eq!(Zone::hours(2), Zone::minutes(120));
-/// assert_eq!(Zone::UTC, Zone::hours(0));
-/// assert_eq!(Zone::default(), Zone::UTC);
+/// assert_eq!(UtcOffset::hours(2), UtcOffset::minutes(120));
+/// assert_eq!(UtcOffset::UTC, UtcOffset::hours(0));
+/// assert_eq!(UtcOffset::default(), UtcOffset::UTC);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Zone {
+pub struct UtcOffset {
     /// Positive in the east, where the day begins earlier.
     minutes: i16,
 }
 
-impl Zone {
+impl UtcOffset {
     /// Not at all. The default.
     pub const UTC: Self = Self { minutes: 0 };
 
@@ -59,7 +59,7 @@ impl Date {
     ///
     /// Second 60 is the next second, as in all of Unix, and only at the end of a day in UTC: nowhere else can a leap
     /// second be.
-    pub(super) fn in_zone(self, zone: Zone) -> Option<SystemTime> {
+    pub(super) fn in_zone(self, zone: UtcOffset) -> Option<SystemTime> {
         let Self { year, month, day, hour, minute, second, millisecond } = self;
         let exists = (1..=9999).contains(&year)
             && (1..=12).contains(&month)
@@ -134,7 +134,7 @@ mod tests {
     }
 
     /// Seconds since 1970, or before.
-    fn unix(date: Date, zone: Zone) -> Option<i64> {
+    fn unix(date: Date, zone: UtcOffset) -> Option<i64> {
         let time = date.in_zone(zone)?;
         Some(match time.duration_since(UNIX_EPOCH) {
             Ok(after) => after.as_secs() as i64,
@@ -154,21 +154,21 @@ mod tests {
             (date(1, 1, 1), -62_135_596_800),
             (date(9999, 12, 31), 253_402_214_400),
         ] {
-            assert_eq!(unix(date, Zone::UTC), Some(expected), "{date:?}");
+            assert_eq!(unix(date, UtcOffset::UTC), Some(expected), "{date:?}");
         }
         let last_32_bit = Date { hour: 3, minute: 14, second: 7, ..date(2038, 1, 19) };
-        assert_eq!(unix(last_32_bit, Zone::UTC), Some(i64::from(i32::MAX)));
+        assert_eq!(unix(last_32_bit, UtcOffset::UTC), Some(i64::from(i32::MAX)));
     }
 
     #[test]
     fn every_day_follows_the_one_before_and_comes_back() {
-        let mut expected = unix(date(1, 1, 1), Zone::UTC).unwrap();
+        let mut expected = unix(date(1, 1, 1), UtcOffset::UTC).unwrap();
         for year in 1..=2800 {
             for month in 1..=12 {
                 for day in 1..=days_of(month, year) {
                     let date = date(year, month, day);
-                    assert_eq!(unix(date, Zone::UTC), Some(expected), "{date:?}");
-                    let text = rfc3339(date.in_zone(Zone::UTC).unwrap());
+                    assert_eq!(unix(date, UtcOffset::UTC), Some(expected), "{date:?}");
+                    let text = rfc3339(date.in_zone(UtcOffset::UTC).unwrap());
                     assert_eq!(text, format!("{year:04}-{month:02}-{day:02}T00:00:00.000Z"));
                     expected += DAY;
                 }
@@ -194,30 +194,30 @@ mod tests {
             Date { second: 61, ..date(2026, 1, 1) },
             Date { millisecond: 1000, ..date(2026, 1, 1) },
         ] {
-            assert_eq!(date.in_zone(Zone::UTC), None, "{date:?}");
+            assert_eq!(date.in_zone(UtcOffset::UTC), None, "{date:?}");
         }
     }
 
     #[test]
     fn a_leap_second_is_the_next_second_and_only_at_the_end_of_a_day_in_utc() {
         let leap = |hour, minute| Date { hour, minute, second: 60, ..date(2016, 12, 31) };
-        let new_year = unix(date(2017, 1, 1), Zone::UTC);
-        assert_eq!(unix(leap(23, 59), Zone::UTC), new_year);
-        assert_eq!(unix(leap(18, 59), Zone::hours(-5)), new_year);
-        assert_eq!(unix(leap(18, 29), Zone::minutes(-330)), new_year);
-        assert_eq!(unix(leap(12, 59), Zone::UTC), None);
-        assert_eq!(unix(leap(23, 59), Zone::hours(1)), None);
+        let new_year = unix(date(2017, 1, 1), UtcOffset::UTC);
+        assert_eq!(unix(leap(23, 59), UtcOffset::UTC), new_year);
+        assert_eq!(unix(leap(18, 59), UtcOffset::hours(-5)), new_year);
+        assert_eq!(unix(leap(18, 29), UtcOffset::minutes(-330)), new_year);
+        assert_eq!(unix(leap(12, 59), UtcOffset::UTC), None);
+        assert_eq!(unix(leap(23, 59), UtcOffset::hours(1)), None);
     }
 
     #[test]
     fn sv_27_the_zone_is_what_the_clock_is_ahead() {
         let noon = Date { hour: 12, millisecond: 7, ..date(2026, 11, 21) };
         for (zone, expected) in [
-            (Zone::UTC, "2026-11-21T12:00:00.007Z"),
-            (Zone::hours(2), "2026-11-21T10:00:00.007Z"),
-            (Zone::hours(14), "2026-11-20T22:00:00.007Z"),
-            (Zone::minutes(330), "2026-11-21T06:30:00.007Z"),
-            (Zone::hours(-12), "2026-11-22T00:00:00.007Z"),
+            (UtcOffset::UTC, "2026-11-21T12:00:00.007Z"),
+            (UtcOffset::hours(2), "2026-11-21T10:00:00.007Z"),
+            (UtcOffset::hours(14), "2026-11-20T22:00:00.007Z"),
+            (UtcOffset::minutes(330), "2026-11-21T06:30:00.007Z"),
+            (UtcOffset::hours(-12), "2026-11-22T00:00:00.007Z"),
         ] {
             assert_eq!(rfc3339(noon.in_zone(zone).unwrap()), expected);
         }
@@ -226,6 +226,6 @@ mod tests {
     #[test]
     fn a_time_before_1970_keeps_its_milliseconds() {
         let late = Date { hour: 23, minute: 59, second: 59, millisecond: 999, ..date(1969, 12, 31) };
-        assert_eq!(rfc3339(late.in_zone(Zone::UTC).unwrap()), "1969-12-31T23:59:59.999Z");
+        assert_eq!(rfc3339(late.in_zone(UtcOffset::UTC).unwrap()), "1969-12-31T23:59:59.999Z");
     }
 }
