@@ -1,0 +1,78 @@
+//! The size of files, and what code may not contain.
+
+use super::source;
+
+const LONGEST_FILE: usize = 500;
+const SHORTEST_FILE: usize = 60;
+
+/// The files of `src` and `cli/src` that are short for a reason.
+const SHORT_FILES: &[(&str, &str)] = &[];
+
+/// The file that may print: its purpose is output that the test harness captures, and it captures the print macros only.
+const PRINTS: &str = "src/output/test_output.rs";
+
+/// The files that may select code by feature, on lines that declare or re-export a module.
+const FEATURES: [&str; 2] = ["src/lib.rs", "src/output/mod.rs"];
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let long: Vec<String> = source::rust_files()
+        .into_iter()
+        .map(|path| (source::read(&path).lines().count(), path))
+        .filter(|(lines, _)| *lines > LONGEST_FILE)
+        .map(|(lines, path)| format!("{path}: {lines} lines"))
+        .collect();
+    assert!(long.is_empty(), "over {LONGEST_FILE} lines:\n{}", long.join("\n"));
+}
+
+#[test]
+fn a_file_under_60_lines_has_a_reason() {
+    let files = source::rust_files().into_iter().filter(|path| !source::is_test_file(path));
+    let short: Vec<String> =
+        files.filter(|path| source::read(path).lines().count() < SHORTEST_FILE).collect();
+    let unexplained: Vec<&String> =
+        short.iter().filter(|path| SHORT_FILES.iter().all(|(known, _)| known != path)).collect();
+    assert!(unexplained.len() <= super::ratchet::SHORT, "short without a reason: {unexplained:#?}");
+    let stale: Vec<_> =
+        SHORT_FILES.iter().filter(|(known, _)| short.iter().all(|path| path != known)).collect();
+    assert!(stale.is_empty(), "no longer short: {stale:#?}");
+}
+
+#[test]
+fn features_select_modules_only() {
+    let mut wrong = Vec::new();
+    for path in source::files("src", "rs") {
+        let text = source::read(&path);
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for (i, line) in code.iter().enumerate().filter(|(_, line)| line.contains("feature =")) {
+            // An attribute may be broken over lines.
+            let item = code[i..].iter().find(|line| !line.starts_with(['#', ' ', ')'])).copied();
+            let is_module = item.is_some_and(|item| {
+                ["mod ", "pub mod ", "pub use ", "pub(crate) use "]
+                    .iter()
+                    .any(|start| item.starts_with(start))
+            });
+            if !(FEATURES.contains(&&*path) && is_module) {
+                wrong.push(format!("{path}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a feature selects more than a module:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn src_neither_prints_nor_is_unfinished() {
+    const BANNED: [&str; 7] =
+        ["println!", "eprintln!", "print!(", "macro_rules!", "todo!(", "unimplemented!(", "dbg!("];
+    let mut wrong = Vec::new();
+    for path in source::files("src", "rs") {
+        for (i, line) in source::split(&source::read(&path)).code.lines().enumerate() {
+            for word in BANNED.into_iter().filter(|word| line.contains(word)) {
+                if !(word == "print!(" && path == PRINTS) {
+                    wrong.push(format!("{path}:{}: {word}", i + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
