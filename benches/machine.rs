@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Definition, Event, Machine, Output};
+use childminder::machine::{Containment, Definition, Event, Machine, Output};
 use childminder::{Exit, Name, Policy};
 
 use super::figures::median;
@@ -84,7 +84,7 @@ impl CrashLoops {
                     // Its wait was over.
                     self.events += 1;
                     self.news.extend([
-                        Event::Started { run, pid: 1 },
+                        Event::Started { run, pid: 1, containment: Containment::Group },
                         Event::Closed { run },
                         Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
                     ]);

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
 use childminder::{Exit, Policy, Signal, SpawnError};
 
 /// What starting a process takes is up to the driver; here it is a line for the shell.
@@ -69,7 +69,10 @@ impl Loop {
                 match Command::new("sh").args(["-c", spec]).stdin(Stdio::null()).spawn() {
                     Ok(child) => {
                         self.pids.insert(run, child.id());
-                        self.machine.handle_event(Event::Started { run, pid: child.id() }, now());
+                        self.machine.handle_event(
+                            Event::Started { run, pid: child.id(), containment: Containment::Group },
+                            now(),
+                        );
                         self.wait_for(run, child);
                     }
                     Err(error) => {
@@ -78,7 +81,7 @@ impl Loop {
                     }
                 }
             }
-            Output::Signal { run, signal } => self.signal(run, signal),
+            Output::Signal { run, signal, .. } => self.signal(run, signal),
             Output::Look { run } => {
                 self.machine.handle_event(Event::Group { run, left: Vec::new() }, now());
             }

@@ -1,4 +1,4 @@
-//! The traits through which the monitor reaches the world.
+//! The traits through which the monitor reaches its environment.
 
 use std::fmt::Debug;
 use std::io;
@@ -8,74 +8,96 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::{ProbeFuture, ProbeTarget, Spec};
-use crate::machine::{Exit, Signal, SpawnError, Stream};
+use crate::machine::{
+    Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivalReason, SurvivingProcess,
+};
 
 /// A sleep that ends at a given instant, or later.
 pub type SleepFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The world: a clock, a way to start processes, and a way to ask whether they answer.
+/// The environment of a monitor: a clock, a way to start processes, and a way to probe servers.
 pub trait Host: Send + Sync + Debug + 'static {
-    /// The time on a clock that never goes back.
+    /// Returns the time on a clock that never goes back.
     fn now(&self) -> Instant;
 
-    /// Sleeps until `at`; at once if that has passed.
+    /// Returns a future that ends at `at`, or at once if that has passed.
     fn sleep_until(&self, at: Instant) -> SleepFuture;
 
-    /// Starts a process as `spec` says. When this returns the program runs, or nothing of it is left.
+    /// Starts a process. When this returns, the program is running or no part of it is left.
     ///
     /// # Errors
     ///
     /// [`SpawnError`] with the step that failed.
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError>;
 
-    /// Which file a start of `spec` would execute. Nothing is started, and that there is no error is no promise: only the
-    /// start itself can tell. A world without files, which is the default, says the program as it was given.
+    /// Returns the file that a start of `spec` would execute, without starting it. Success is no promise: only a start
+    /// shows whether the program runs. A host without files, which is the default, returns the program as given.
     ///
     /// # Errors
     ///
-    /// [`SpawnError`], as a start would tell it, if there is no such program or it may not be executed.
+    /// The [`SpawnError`] of a start, if the program does not exist or cannot be executed.
     fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
         Ok(spec.get_program().into())
     }
 
-    /// Asks once whether somebody answers at `target`, and whether that is the process with the id `owner`, one of its
-    /// group or a descendant. Without an owner nobody's answer is its own. Nothing is retried.
+    /// Tries once to reach a server at `target`, and returns whose socket answered: that of the process `owner`, of a
+    /// member of its group or of a descendant, or another one. Without an owner no answer is `Own`.
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture;
 
-    /// Whether the monitor may hand output to sinks on a thread of its own, so that a slow one cannot hold it up. A
-    /// virtual world says no: there everything happens on one thread, in one order.
+    /// Returns whether output may be written to sinks on a separate thread, so that a slow sink does not delay the
+    /// driver. A simulated host returns `false`: there everything happens on one thread, in one order.
     fn has_threads(&self) -> bool {
         true
     }
 }
 
-/// A process that runs, or has died and is not reaped.
+/// A process that is running, or has died and is not reaped yet.
 ///
-/// Dropping it kills what is left of its group and reaps it.
+/// Dropping it kills all processes of the run that are left, and reaps the process.
 pub trait Process: Send + Debug {
-    /// Its process id.
+    /// Returns the process id.
     fn id(&self) -> u32;
 
-    /// Ready when the process has died. It is not reaped by this, or at least its group can still be told from any
+    /// Waits for the death of the process. This does not reap it, or at least its group can still be told from any
     /// other. Once ready, always ready.
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit>;
 
-    /// Reads what `stream` holds into `buf`. Zero is the end of the stream, and stays so.
+    /// Reads from `stream` into `buf`. Zero is the end of the stream; later calls return zero as well.
     ///
     /// # Errors
     ///
-    /// Whatever the system says; the stream is then at its end.
+    /// The error of the system; the stream is then at its end.
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Sends `signal` to the group of the process: to all of it, also when the process itself has died. A group
-    /// that is gone is not an error.
+    /// Sends `signal` to the processes of this run that `target` selects, also after the death of the leader. It is not
+    /// an error if none of them exists.
     ///
     /// # Errors
     ///
-    /// Whatever the system says, most often that we may not.
-    fn signal(&mut self, signal: Signal) -> io::Result<()>;
+    /// The error of the system, most often that this process lacks the permission.
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()>;
 
-    /// Who of the group is alive, the process itself left out. Asked only after the process has died. If that
-    /// cannot be found out, a list with its own id: somebody, but who?
-    fn left(&mut self) -> Vec<u32>;
+    /// Returns the live processes of the run without the leader. It is called only after the leader has died. If the
+    /// members cannot be listed, the result contains the leader's id as a placeholder.
+    fn remaining(&mut self) -> Vec<u32>;
+
+    /// Returns how reliably the processes of this run are found.
+    fn containment(&self) -> Containment {
+        Containment::Group
+    }
+
+    /// Returns those of `pids` that are still alive, each with its command and the reason why it survives KILL.
+    fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
+        pids.iter().map(|pid| SurvivingProcess::new(*pid, "", SurvivalReason::OutOfReach)).collect()
+    }
+
+    /// Records the processes that the run consists of now, so that they are recognised later whatever they do to their
+    /// environment, group or parent. It is called when the program has become ready.
+    fn observe_family(&mut self) {}
+
+    /// Returns the signal that has stopped the leader and left it stopped, such as TTIN for a program that reads from a
+    /// terminal in the background.
+    fn stopped_by(&mut self) -> Option<Signal> {
+        None
+    }
 }

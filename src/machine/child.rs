@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::run::{Death, Ending, Look, Run};
 use super::status::{LastRun, Phase, Status};
 use super::turn::Turn;
-use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SpawnError};
+use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget, SpawnError};
 use crate::backoff::Backoff;
 
 /// A process of the machine: its definition, and the run it is in.
@@ -133,7 +133,9 @@ impl<S: Clone> Child<S> {
     /// like any other.
     pub(super) fn signal(&self, signal: Signal) -> Option<Output<S>> {
         match &self.state {
-            State::Up(run) | State::Stopping { run, .. } => Some(Output::Signal { run: run.id, signal }),
+            State::Up(run) | State::Stopping { run, .. } => {
+                Some(Output::Signal { run: run.id, target: SignalTarget::Group, signal })
+            }
             State::Down | State::Starting { .. } | State::Ending(_) | State::Waiting { .. } => None,
         }
     }
@@ -180,8 +182,12 @@ impl<S: Clone> Child<S> {
                 run.again = false;
                 State::Starting { run, unwanted: Some(Haste::Kill) }
             }
-            (State::Starting { mut run, unwanted }, Input::NoticeKind(Event::Started { pid, .. })) => {
+            (
+                State::Starting { mut run, unwanted },
+                Input::NoticeKind(Event::Started { pid, containment, .. }),
+            ) => {
                 run.pid = Some(pid);
+                run.containment = Some(containment);
                 run.since = turn.now;
                 self.tell(&run, NoticeKind::Started { pid }, turn);
                 match unwanted {
@@ -209,7 +215,11 @@ impl<S: Clone> Child<S> {
                     self.emptied(run, death, turn)
                 } else {
                     // Its group goes with it, while the dead leader still keeps the number from being used again.
-                    turn.push(Output::Signal { run: run.id, signal: Signal::KILL });
+                    turn.push(Output::Signal {
+                        run: run.id,
+                        target: SignalTarget::Family,
+                        signal: Signal::KILL,
+                    });
                     self.tell(&run, NoticeKind::LeftBehind { pids: left.clone() }, turn);
                     let orphans = Some((death, Look::soon(left, turn.now)));
                     self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)
@@ -302,7 +312,11 @@ impl<S: Clone> Child<S> {
                 } else if let Some(look) = &mut ending.look {
                     // Somebody may have joined the group since; it is not empty, so its number is still its own.
                     look.left = left;
-                    turn.push(Output::Signal { run: ending.run.id, signal: Signal::KILL });
+                    turn.push(Output::Signal {
+                        run: ending.run.id,
+                        target: SignalTarget::Family,
+                        signal: Signal::KILL,
+                    });
                 }
                 self.ending(ending, turn)
             }
@@ -335,6 +349,7 @@ impl<S: Clone> Child<S> {
             held: self.goal == Goal::Hold,
             run: run.map(|run| run.id),
             pid: run.and_then(|run| run.pid),
+            containment: run.and_then(|run| run.containment),
             since: run.map(|run| run.since),
             restarts: self.starts.saturating_sub(1),
             last: self.last.clone(),
@@ -366,8 +381,8 @@ impl<S: Clone> Child<S> {
     fn ask(&self, mut run: Run, turn: &mut Turn<'_, S>) -> State {
         let Definition { stop_signal: signal, policy, .. } = self.definition;
         run.asked = true;
-        turn.push(Output::Signal { run: run.id, signal });
-        turn.push(Output::Signal { run: run.id, signal: Signal::CONT });
+        turn.push(Output::Signal { run: run.id, target: SignalTarget::Group, signal });
+        turn.push(Output::Signal { run: run.id, target: SignalTarget::Family, signal: Signal::CONT });
         self.tell(&run, NoticeKind::Stopping { signal, kill_time: policy.kill_time }, turn);
         State::Stopping { run, kill_at: turn.now + policy.kill_time, orphans: None }
     }
@@ -375,7 +390,7 @@ impl<S: Clone> Child<S> {
     /// Sends KILL to the whole group, whether or not the process itself has died (F-25).
     fn kill(&mut self, mut run: Run, orphans: Option<(Death, Look)>, turn: &mut Turn<'_, S>) -> State {
         run.asked = true;
-        turn.push(Output::Signal { run: run.id, signal: Signal::KILL });
+        turn.push(Output::Signal { run: run.id, target: SignalTarget::Family, signal: Signal::KILL });
         self.tell(&run, NoticeKind::Killed, turn);
         let orphans = orphans.map(|(death, look)| (death, Look::soon(look.left, turn.now)));
         self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)

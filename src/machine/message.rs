@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Name, Notice, Signal, SpawnError};
+use super::{Containment, Name, Notice, Signal, SignalTarget, SpawnError};
 
 /// One run of one process: from a start to its end. Never used twice in a monitor, so news of an old run cannot be
 /// taken for news of its successor.
@@ -57,6 +57,8 @@ pub enum Event {
         run: RunId,
         /// Its process id.
         pid: u32,
+        /// How reliably its descendants are found.
+        containment: Containment,
     },
     /// The program could not be started; nothing of it is left.
     SpawnFailed {
@@ -71,14 +73,14 @@ pub enum Event {
         run: RunId,
         /// How it ended.
         exit: Exit,
-        /// Who is still alive in its group.
+        /// The live processes of the run, without the leader.
         left: Vec<u32>,
     },
     /// The answer to [`Output::Look`].
     Group {
         /// The run.
         run: RunId,
-        /// Who is still alive in its group, other than the leader.
+        /// The live processes of the run, without the leader.
         left: Vec<u32>,
     },
     /// All its output has been read: both streams are at their end.
@@ -113,14 +115,16 @@ pub enum Output<S> {
         /// What was given when the process was added.
         spec: S,
     },
-    /// Send this to the whole group.
+    /// Send this signal.
     Signal {
         /// The run.
         run: RunId,
+        /// Which of its processes receive it.
+        target: SignalTarget,
         /// The signal.
         signal: Signal,
     },
-    /// See who is alive in its group, and answer with [`Event::Group`].
+    /// Look for live processes of the run, and answer with [`Event::Group`].
     Look {
         /// The run.
         run: RunId,

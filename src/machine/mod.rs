@@ -7,6 +7,7 @@
 
 mod child;
 pub(crate) mod failure;
+pub(crate) mod family;
 pub(crate) mod message;
 pub(crate) mod name;
 pub(crate) mod notice;
@@ -19,6 +20,7 @@ mod turn;
 
 pub(crate) use failure::SpawnError;
 pub use failure::SpawnStep;
+pub use family::{Containment, SignalTarget, SurvivalReason, SurvivingProcess};
 pub(crate) use message::Exit;
 pub use message::{Event, Output, RunId, Stream};
 pub(crate) use name::Name;

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::turn::Turn;
-use super::{Exit, Output, Policy, RunId};
+use super::{Containment, Exit, Output, Policy, RunId};
 
 /// A run, from the order to start it to its end.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) pid: Option<u32>,
+    pub(super) containment: Option<Containment>,
     pub(super) since: Instant,
     /// Its output is at its end.
     pub(super) closed: bool,
@@ -52,7 +53,16 @@ pub(super) struct Ending {
 
 impl Run {
     pub(super) fn new(id: RunId, now: Instant) -> Self {
-        Self { id, pid: None, since: now, closed: false, asked: false, again: false, disowned: false }
+        Self {
+            id,
+            pid: None,
+            containment: None,
+            since: now,
+            closed: false,
+            asked: false,
+            again: false,
+            disowned: false,
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl<S> Definition<S> {
 ///
 /// ```
 /// use std::time::{Duration, Instant};
-/// use childminder::machine::{Definition, Event, Machine, Output};
+/// use childminder::machine::{Containment, Definition, Event, Machine, Output};
 ///
 /// let mut now = Instant::now(); // the only clock is yours
 /// let mut machine = Machine::new();
@@ -51,7 +51,7 @@ impl<S> Definition<S> {
 ///
 /// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("it is wanted at once") };
 /// assert_eq!(spec, "command line of your choice");
-/// machine.handle_event(Event::Started { run, pid: 42 }, now);
+/// machine.handle_event(Event::Started { run, pid: 42, containment: Containment::Group }, now);
 ///
 /// now += Duration::from_secs(7);
 /// assert_eq!(machine.status("web").and_then(|status| status.pid), Some(42));

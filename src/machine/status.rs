@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Exit, Name, RunId, SpawnError};
+use super::{Containment, Exit, Name, RunId, SpawnError};
 
 /// What a process is doing, and why.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Status {
     pub run: Option<RunId>,
     /// The process id of that run.
     pub pid: Option<u32>,
+    /// How reliably the descendants of that run are found.
+    pub containment: Option<Containment>,
     /// Since when that run has been up, or on its way up.
     pub since: Option<Instant>,
     /// How often it has been started again since it was added.

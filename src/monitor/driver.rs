@@ -11,7 +11,7 @@ use super::shared::{Life, Shared};
 use super::ticket::Survivor;
 use super::wakeups::{Call, Source, Wakeups};
 use crate::host::{Alarm, Spec};
-use crate::machine::{Event, Name, Notice, NoticeKind, Output, RunId, Signal};
+use crate::machine::{Event, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
 use crate::output::Relay;
 
 /// How many processes one round may start. Starts are the slowest thing a driver does; a kill must not wait for a
@@ -93,10 +93,10 @@ impl MonitorDriver {
                     self.spawn(run, name, &spec);
                     starts += 1;
                 }
-                Output::Signal { run, signal } => self.signal(run, signal),
+                Output::Signal { run, target, signal } => self.signal(run, target, signal),
                 Output::Look { run } => {
                     if let Some(live) = self.live.get_mut(&run) {
-                        let left = live.process.left();
+                        let left = live.process.remaining();
                         self.bring(Event::Group { run, left });
                     }
                 }
@@ -116,9 +116,9 @@ impl MonitorDriver {
     fn spawn(&mut self, run: RunId, name: Name, spec: &Spec) {
         match self.shared.host.spawn(spec) {
             Ok(process) => {
-                let pid = process.id();
+                let (pid, containment) = (process.id(), process.containment());
                 self.live.insert(run, Live::new(run, name, process, &self.wakeups));
-                self.bring(Event::Started { run, pid });
+                self.bring(Event::Started { run, pid, containment });
             }
             Err(error) => {
                 self.bring(Event::SpawnFailed { run, error });
@@ -128,9 +128,9 @@ impl MonitorDriver {
     }
 
     /// That a signal is refused changes no decision: KILL follows in any case, and then the survivors are named (F-31).
-    fn signal(&mut self, run: RunId, signal: Signal) {
+    fn signal(&mut self, run: RunId, target: SignalTarget, signal: Signal) {
         if let Some(live) = self.live.get_mut(&run)
-            && let Err(error) = live.process.signal(signal)
+            && let Err(error) = live.process.signal(target, signal)
         {
             let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
             self.relay.tell(Notice { at: self.shared.host.now(), name: live.name.clone(), run, kind });
@@ -213,7 +213,7 @@ impl Drop for MonitorDriver {
     fn drop(&mut self) {
         for live in self.live.values_mut() {
             // All at once; each is then reaped as it is dropped.
-            let _ = live.process.signal(Signal::KILL);
+            let _ = live.process.signal(SignalTarget::Family, Signal::KILL);
         }
         self.live.clear();
         self.shared.over();

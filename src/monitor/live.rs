@@ -34,7 +34,7 @@ impl Live {
         let waker = self.exit.as_ref()?;
         let Poll::Ready(exit) = self.process.poll_exit(&mut Context::from_waker(waker)) else { return None };
         self.exit = None;
-        Some(Event::Exited { run, exit, left: self.process.left() })
+        Some(Event::Exited { run, exit, left: self.process.remaining() })
     }
 
     /// Reads once from `call`'s stream and hands it on; returns the news when both streams are at their end.

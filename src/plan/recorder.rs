@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::planned::ProcessRef;
 use super::record::Record;
 use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use crate::machine::{Containment, SignalTarget, SurvivingProcess};
 use crate::machine::{Exit, Signal, SpawnError, Stream};
 
 /// A host that records what its processes do.
@@ -138,16 +139,32 @@ impl Process for RecordedProcess {
         Poll::Ready(read)
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
-        let sent = self.body().signal(signal);
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
+        let sent = self.body().signal(target, signal);
         if sent.is_ok() {
             self.recorder.record().signalled(self.process, signal, self.recorder.now());
         }
         sent
     }
 
-    fn left(&mut self) -> Vec<u32> {
-        self.body().left()
+    fn remaining(&mut self) -> Vec<u32> {
+        self.body().remaining()
+    }
+
+    fn containment(&self) -> Containment {
+        self.body.as_ref().expect("it is there until it is dropped").containment()
+    }
+
+    fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
+        self.body().describe(pids)
+    }
+
+    fn observe_family(&mut self) {
+        self.body().observe_family();
+    }
+
+    fn stopped_by(&mut self) -> Option<Signal> {
+        self.body().stopped_by()
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::gate::Event;
 use super::session::Session;
 use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use crate::machine::{Containment, SignalTarget, SurvivingProcess};
 use crate::machine::{Exit, Signal, SpawnError, Stream};
 
 /// A host of which the [`Watch`](super::Watch) sees the first start after it was armed.
@@ -124,12 +125,28 @@ impl Process for Watched {
         Poll::Ready(read)
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
-        self.session.body().process().signal(signal)
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
+        self.session.body().process().signal(target, signal)
     }
 
-    fn left(&mut self) -> Vec<u32> {
-        self.session.body().process().left()
+    fn remaining(&mut self) -> Vec<u32> {
+        self.session.body().process().remaining()
+    }
+
+    fn containment(&self) -> Containment {
+        self.session.body().process().containment()
+    }
+
+    fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
+        self.session.body().process().describe(pids)
+    }
+
+    fn observe_family(&mut self) {
+        self.session.body().process().observe_family();
+    }
+
+    fn stopped_by(&mut self) -> Option<Signal> {
+        self.session.body().process().stopped_by()
     }
 }
 

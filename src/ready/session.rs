@@ -14,6 +14,7 @@ use super::gate::Event;
 use super::matcher::{Matcher, Seen};
 use super::tally::Word;
 use crate::host::Process;
+use crate::machine::SignalTarget;
 use crate::machine::{Exit, Signal, Stream};
 
 /// One watched start.
@@ -149,7 +150,7 @@ impl Body {
 
     /// Sends a signal to its group at once. Returns whether there was anybody.
     pub(super) fn signal(&mut self, signal: Signal) -> bool {
-        self.process.as_mut().is_some_and(|process| process.signal(signal).is_ok())
+        self.process.as_mut().is_some_and(|process| process.signal(SignalTarget::Group, signal).is_ok())
     }
 
     /// A process that was let go of is gone.

@@ -32,7 +32,7 @@ use futures_timer::Delay;
 use rustix::process::Pid;
 
 use crate::host::Process;
-use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
+use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 
 use super::child_side::with_signals_blocked;
 use super::guardian::Charge;
@@ -115,9 +115,9 @@ enum Life {
 
 impl PortableProcess {
     /// Sends a signal by number: to the group, or to the process if it has none of its own.
-    fn send(&self, signal: i32) -> io::Result<()> {
+    fn send(&self, target: SignalTarget, signal: i32) -> io::Result<()> {
         let id = self.id.as_raw_nonzero().get();
-        let target = if self.own_group { -id } else { id };
+        let target = if self.own_group && target != SignalTarget::Leader { -id } else { id };
         // SAFETY: takes no pointers.
         match unsafe { libc::kill(target, signal) } {
             0 => Ok(()),
@@ -127,7 +127,7 @@ impl PortableProcess {
 
     /// Finds out what the number means, now that its process is reaped.
     fn look_for_the_group(&mut self, exit: Exit) {
-        let nobody = !self.own_group || is_nobody(&self.send(0));
+        let nobody = !self.own_group || is_nobody(&self.send(SignalTarget::Group, 0));
         self.life = if nobody { Life::Over(exit) } else { Life::Reaped(exit) };
         if nobody {
             self.charge = None;
@@ -156,22 +156,22 @@ impl Process for PortableProcess {
         self.outputs.poll_read(stream, cx, buf)
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
         let heard = match self.life {
             Life::Running(_) => true,
-            Life::Reaped(_) => !self.left().is_empty(),
+            Life::Reaped(_) => target != SignalTarget::Leader && !self.remaining().is_empty(),
             Life::Over(_) => false,
         };
         if !heard {
             return Ok(());
         }
-        match self.send(signal.number()) {
+        match self.send(target, signal.number()) {
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
             other => other,
         }
     }
 
-    fn left(&mut self) -> Vec<u32> {
+    fn remaining(&mut self) -> Vec<u32> {
         match self.life {
             Life::Running(_) | Life::Over(_) => return Vec::new(),
             Life::Reaped(exit) => self.look_for_the_group(exit),
@@ -186,7 +186,7 @@ impl Process for PortableProcess {
 /// Nothing of it stays: not a member of its group, not a zombie (F-50).
 impl Drop for PortableProcess {
     fn drop(&mut self) {
-        let sent = self.signal(Signal::KILL);
+        let sent = self.signal(SignalTarget::Family, Signal::KILL);
         if let (Ok(()), Life::Running(status)) = (sent, &mut self.life) {
             let reaped = async { drop(status.await) };
             let out_of_patience = async { Delay::new(PATIENCE).await };

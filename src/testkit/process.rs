@@ -10,7 +10,7 @@ use super::clock::Key;
 use super::script::Script;
 use super::sim::Sim;
 use crate::host::{ProbeTarget, Process, Spec, Stdin};
-use crate::machine::{Exit, Signal, Stream};
+use crate::machine::{Exit, Signal, SignalTarget, Stream};
 
 /// One run of a program, from its start until it is reaped.
 #[derive(Debug)]
@@ -176,12 +176,12 @@ impl Process for FakeProcess {
         self.sim.world(|world| world.run(self.number).poll_read(stream, cx.waker(), buf))
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    fn signal(&mut self, _: SignalTarget, signal: Signal) -> io::Result<()> {
         self.sim.world(|world| world.signal(self.number, signal));
         Ok(())
     }
 
-    fn left(&mut self) -> Vec<u32> {
+    fn remaining(&mut self) -> Vec<u32> {
         self.sim.world(|world| world.run(self.number).members.clone())
     }
 }

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use childminder::host::Process;
-use childminder::machine::{SpawnStep, Stream};
+use childminder::machine::{SignalTarget, SpawnStep, Stream};
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, Signal, Spec};
 use futures_lite::future::{or, pending, poll_once, yield_now};
@@ -190,8 +190,8 @@ fn f_68_who_dies_just_when_the_time_is_over_has_died_by_itself() {
 fn term_is_heeded_at_once_unless_the_script_says_otherwise() {
     let (sim, mut web) = start(Script::new());
     sim.advance(secs(2.0));
-    web.signal(Signal::TERM).expect("signals always work here");
-    web.signal(Signal::CONT).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::CONT).expect("signals always work here");
     assert_eq!(sim.block_on(exit(&mut *web)), TERMINATED);
     drop(web);
     let expected = "0.0 spawn web#1\n2.0 signal web#1 TERM\n2.0 signal web#1 CONT\n2.0 exit web#1 signal TERM\n\
@@ -202,9 +202,9 @@ fn term_is_heeded_at_once_unless_the_script_says_otherwise() {
 #[test]
 fn a_second_term_gives_no_more_time() {
     let (sim, mut web) = start(Script::new().heeds_term_after(secs(3.0)).exits_on_term(Exit::Code(0)));
-    web.signal(Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.advance(secs(2.0));
-    web.signal(Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (Exit::Code(0), secs(3.0)));
 }
 
@@ -212,10 +212,10 @@ fn a_second_term_gives_no_more_time() {
 fn who_ignores_term_dies_of_kill() {
     let (sim, mut web) = start(Script::new().ignores_term());
     for signal in [Signal::TERM, Signal::HUP] {
-        web.signal(signal).expect("signals always work here");
+        web.signal(SignalTarget::Group, signal).expect("signals always work here");
     }
     sim.advance(secs(7.0));
-    web.signal(Signal::KILL).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (KILLED, secs(7.0)));
     drop(web);
     let expected = "0.0 spawn web#1\n0.0 signal web#1 TERM\n0.0 signal web#1 HUP\n7.0 signal web#1 KILL\n\
@@ -226,8 +226,8 @@ fn who_ignores_term_dies_of_kill() {
 #[test]
 fn who_gets_term_and_kill_together_dies_once() {
     let (sim, mut web) = start(Script::new());
-    web.signal(Signal::TERM).expect("signals always work here");
-    web.signal(Signal::KILL).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     sim.advance(secs(1.0));
     assert_eq!(sim.block_on(exit(&mut *web)), TERMINATED);
     let _next = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
@@ -239,9 +239,9 @@ fn the_stop_signal_of_the_spec_is_what_is_heeded() {
     let sim = Sim::new();
     sim.script("web", Script::new());
     let mut web = Host::spawn(&sim, &Spec::new("web").stop_signal(Signal::INT)).expect("it starts");
-    web.signal(Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.advance(secs(1.0));
-    web.signal(Signal::INT).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::INT).expect("signals always work here");
     let interrupted = Exit::Signal { signal: Signal::INT, core: false };
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (interrupted, secs(1.0)));
 }
@@ -249,10 +249,10 @@ fn the_stop_signal_of_the_spec_is_what_is_heeded() {
 #[test]
 fn kill_takes_its_time_with_the_unkillable() {
     let (sim, mut web) = start(Script::new().ignores_term().unkillable(secs(30.0)));
-    web.signal(Signal::KILL).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     for _ in 0..2 {
         sim.advance(secs(10.0));
-        web.signal(Signal::KILL).expect("signals always work here");
+        web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     }
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (KILLED, secs(30.0)));
     drop(web);
@@ -289,7 +289,7 @@ fn what_it_prints_is_there_at_its_time_and_ends_with_it() {
 #[test]
 fn leaked_output_has_no_end_before_the_holder_lets_go() {
     let (sim, mut web) = start(Script::new().lives(secs(1.0)).leaks_output(secs(4.0)));
-    assert_eq!((sim.block_on(exit(&mut *web)), web.left()), (Exit::Code(0), vec![]));
+    assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (Exit::Code(0), vec![]));
     assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), sim.elapsed()), ("|".into(), secs(5.0)));
 }
 
@@ -315,15 +315,15 @@ fn a_leak_for_ever_keeps_nobody_from_reaping() {
 #[test]
 fn who_is_left_behind_ignores_term_and_dies_of_kill() {
     let (sim, mut web) = start(Script::new().leaves_behind(2));
-    web.signal(Signal::TERM).expect("signals always work here");
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.block_on(exit(&mut *web));
-    assert_eq!((web.id(), web.left()), (101, vec![102, 103]));
-    web.signal(Signal::TERM).expect("signals always work here");
+    assert_eq!((web.id(), web.remaining()), (101, vec![102, 103]));
+    web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.advance(secs(5.0));
-    assert_eq!((web.left(), sim.trace().matches("exit").count()), (vec![102, 103], 1));
-    web.signal(Signal::KILL).expect("signals always work here");
+    assert_eq!((web.remaining(), sim.trace().matches("exit").count()), (vec![102, 103], 1));
+    web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     // They hold the streams open, so their end is the end of the output.
-    assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), web.left()), ("|".into(), vec![]));
+    assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), web.remaining()), ("|".into(), vec![]));
     let next = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
     assert_eq!((next.id(), sim.max_live("web")), (104, 1));
 }
@@ -345,8 +345,8 @@ fn without_a_group_of_its_own_nobody_finds_who_is_left() {
     let sim = Sim::new();
     sim.script("web", Script::new().leaves_behind(1));
     let mut web = Host::spawn(&sim, &Spec::new("web").own_group(false)).expect("it starts");
-    web.signal(Signal::KILL).expect("signals always work here");
-    assert_eq!((sim.block_on(exit(&mut *web)), web.left()), (KILLED, vec![]));
+    web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
+    assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (KILLED, vec![]));
     let ended =
         sim.block_on(poll_fn(|cx| Poll::Ready(web.poll_read(Stream::Stdout, cx, &mut [0]).is_ready())));
     assert!(!ended, "they hold the streams");
@@ -399,7 +399,7 @@ fn a_crash_can_come_from_outside() {
     let (sim, mut web) = start(Script::new().lives(secs(9.0)).leaves_behind(1));
     sim.advance(secs(0.001));
     sim.kill_from_outside("web", Exit::Lost);
-    assert_eq!((sim.block_on(exit(&mut *web)), web.left()), (Exit::Lost, vec![102]));
+    assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (Exit::Lost, vec![102]));
     sim.clear_trace();
     sim.note("now what?");
     let message = panic_of(|| sim.kill_from_outside("web", Exit::Lost));
@@ -460,7 +460,7 @@ fn walk(seed: u64) -> String {
                 let signal =
                     random.choice([Signal::TERM, Signal::CONT, Signal::KILL]).expect("there are three");
                 if let Some(process) = random.choice(&mut processes) {
-                    process.signal(signal).expect("signals always work here");
+                    process.signal(SignalTarget::Group, signal).expect("signals always work here");
                 }
             }
         }

@@ -290,7 +290,7 @@ mod tests {
         let mut process = System::new().spawn(&spec).expect("it starts");
         let id = process.id();
         futures_lite::future::block_on(poll_fn(|cx| process.poll_exit(cx)));
-        assert_eq!(process.left().len(), 1);
+        assert_eq!(process.remaining().len(), 1);
         assert!(is_listed(id), "its group is alive");
         drop(process);
         assert!(!is_listed(id));
@@ -300,7 +300,7 @@ mod tests {
         let id = process.id();
         assert!(is_listed(id));
         futures_lite::future::block_on(poll_fn(|cx| process.poll_exit(cx)));
-        assert!(process.left().is_empty());
+        assert!(process.remaining().is_empty());
         assert!(!is_listed(id));
     }
 }

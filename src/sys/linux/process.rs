@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::host::Process;
-use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
+use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 
 use super::super::guardian::Charge;
 use super::super::launch::Launch;
@@ -74,14 +74,14 @@ impl Process for PidfdProcess {
         self.outputs.poll_read(stream, cx, buf)
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
         match &mut self.group {
-            Some(group) => group.signal(&self.leader, signal.number()),
-            None => self.leader.signal(signal.number()),
+            Some(group) if target != SignalTarget::Leader => group.signal(&self.leader, signal.number()),
+            _ => self.leader.signal(signal.number()),
         }
     }
 
-    fn left(&mut self) -> Vec<u32> {
+    fn remaining(&mut self) -> Vec<u32> {
         let left = match &mut self.group {
             Some(group) => group.left(&mut self.leader),
             None => {

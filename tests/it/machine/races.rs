@@ -1,6 +1,6 @@
 //! News that comes late, and calls that come at once.
 
-use childminder::machine::Event;
+use childminder::machine::{Containment, Event};
 use childminder::{Exit, Phase};
 
 use super::stage::Stage;
@@ -22,7 +22,7 @@ fn i_3_late_news_of_an_old_run_never_touches_its_successor() {
          2.0 spawn foo#2",
     );
     for late in [
-        Event::Started { run: old, pid: 1 },
+        Event::Started { run: old, pid: 1, containment: Containment::Group },
         Event::Exited { run: old, exit: Exit::Code(9), left: vec![1] },
         Event::Group { run: old, left: vec![1] },
         Event::Closed { run: old },
@@ -42,7 +42,7 @@ fn news_told_twice_changes_nothing() {
     let mut stage = Stage::running();
     stage.add("foo");
     let run = stage.run("foo");
-    stage.event(Event::Started { run, pid: 999 });
+    stage.event(Event::Started { run, pid: 999, containment: Containment::Group });
     assert_eq!(stage.status("foo").pid, Some(101));
     stage.stop("foo");
     stage.exit_leaving("foo", Exit::Code(0), &[7]);

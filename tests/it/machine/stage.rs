@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
 use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status};
 
 pub(crate) struct Stage {
@@ -128,7 +128,7 @@ impl Stage {
     }
 
     pub(crate) fn answer(&mut self, run: RunId) {
-        self.event(Event::Started { run, pid: pid(run) });
+        self.event(Event::Started { run, pid: pid(run), containment: Containment::Group });
     }
 
     /// From now on the output of `name` outlives it.
@@ -250,10 +250,13 @@ impl Stage {
                     }
                     self.live.insert(run, format!("{name}{run}"));
                     if self.prompt {
-                        self.machine.handle_event(Event::Started { run, pid: pid(run) }, self.now);
+                        self.machine.handle_event(
+                            Event::Started { run, pid: pid(run), containment: Containment::Group },
+                            self.now,
+                        );
                     }
                 }
-                Output::Signal { run, signal } => {
+                Output::Signal { run, signal, .. } => {
                     let live = self.live.get(&run).expect("a signal goes to a run that is not reaped");
                     writeln!(self.story, "{at} signal {live} {signal}").unwrap();
                 }

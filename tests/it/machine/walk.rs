@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Definition, Event, Machine, NoticeKind, Output, RunId, SpawnStep};
+use childminder::machine::{Containment, Definition, Event, Machine, NoticeKind, Output, RunId, SpawnStep};
 use childminder::{Exit, Phase, Policy, Signal, SpawnError};
 use proptest::prelude::*;
 
@@ -160,7 +160,8 @@ impl Walk {
         } else {
             let body = self.world.get_mut(&run).unwrap();
             (body.up, body.since) = (true, self.now);
-            self.machine.handle_event(Event::Started { run, pid: 1 }, self.now);
+            self.machine
+                .handle_event(Event::Started { run, pid: 1, containment: Containment::Group }, self.now);
         }
     }
 
@@ -193,7 +194,7 @@ impl Walk {
         let Some(&run) = self.over.get(usize::from(choice) % self.over.len().max(1)) else { return };
         let before = format!("{:?}", self.machine);
         for event in [
-            Event::Started { run, pid: 9 },
+            Event::Started { run, pid: 9, containment: Containment::Group },
             Event::Exited { run, exit: Exit::Code(9), left: vec![9] },
             Event::Group { run, left: vec![9] },
             Event::Closed { run },
@@ -221,7 +222,7 @@ impl Walk {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Spawn { run, name, spec: () } => self.spawned(run, &name),
-                Output::Signal { run, signal } => self.signalled(run, signal),
+                Output::Signal { run, signal, .. } => self.signalled(run, signal),
                 Output::Look { run } => {
                     let left = vec![7; self.world[&run].members.into()];
                     self.machine.handle_event(Event::Group { run, left }, self.now);

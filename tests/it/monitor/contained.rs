@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
-use childminder::machine::Stream;
+use childminder::machine::{SignalTarget, Stream};
 use childminder::monitor::Heard;
 use childminder::output::Batch;
 use childminder::testkit::{Script, Sim};
@@ -204,12 +204,12 @@ impl Process for Untouchable {
         self.0.poll_read(stream, cx, buf)
     }
 
-    fn signal(&mut self, _: Signal) -> io::Result<()> {
+    fn signal(&mut self, _: SignalTarget, _: Signal) -> io::Result<()> {
         Err(io::Error::from_raw_os_error(libc::EPERM))
     }
 
-    fn left(&mut self) -> Vec<u32> {
-        self.0.left()
+    fn remaining(&mut self) -> Vec<u32> {
+        self.0.remaining()
     }
 }
 

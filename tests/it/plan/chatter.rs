@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
-use childminder::machine::Stream;
+use childminder::machine::{SignalTarget, Stream};
 use childminder::plan::{JournalEntry, JournalEvent};
 use childminder::{Exit, Host, Plan, Signal, SpawnError, Spec, System};
 use futures_lite::future::block_on;
@@ -63,13 +63,13 @@ impl Process for Chatter {
         Poll::Ready(Ok(2))
     }
 
-    fn signal(&mut self, signal: Signal) -> io::Result<()> {
+    fn signal(&mut self, _: SignalTarget, signal: Signal) -> io::Result<()> {
         self.is_killed = signal == Signal::KILL;
         self.minder.take().into_iter().for_each(Waker::wake);
         Ok(())
     }
 
-    fn left(&mut self) -> Vec<u32> {
+    fn remaining(&mut self) -> Vec<u32> {
         Vec::new()
     }
 }

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use childminder::host::Process;
-use childminder::machine::Stream;
+use childminder::machine::{SignalTarget, Stream};
 use childminder::{Exit, Host, Signal, SpawnError, Spec, System};
 use futures_lite::future::{block_on, or};
 
@@ -75,13 +75,13 @@ impl Child {
     }
 
     pub(crate) fn signal(&mut self, signal: Signal) {
-        self.0.signal(signal).expect("the signal is sent");
+        self.0.signal(SignalTarget::Group, signal).expect("the signal is sent");
     }
 
     /// Waits until nobody is left of its group.
     pub(crate) fn wait_until_nobody_is_left(&mut self) {
         let look = poll_fn(|cx| {
-            if self.0.left().is_empty() {
+            if self.0.remaining().is_empty() {
                 return Poll::Ready(());
             }
             cx.waker().wake_by_ref();

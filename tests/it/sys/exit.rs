@@ -36,7 +36,7 @@ fn f_17_pm_22_an_exit_is_seen_though_a_grandchild_holds_the_pipes() {
     assert_eq!(child.exit(), Exit::Code(3));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(child.0.poll_read(Stream::Stdout, &mut cx, &mut [0; 8]).is_pending());
-    assert_eq!(child.0.left(), [grandchild]);
+    assert_eq!(child.0.remaining(), [grandchild]);
     assert!(is_alive(grandchild));
     child.signal(Signal::KILL);
     assert_eq!(child.read_to_end(Stream::Stdout), "");
@@ -81,14 +81,14 @@ fn f_19_a_status_that_somebody_else_took_is_lost_and_not_waited_for() {
         let pid = Pid::from_raw(child.id().try_into().expect("a number")).expect("not 0");
         waitpid(Some(pid), WaitOptions::empty()).expect("we are its parent");
         assert_eq!(child.exit(), Exit::Lost);
-        assert!(child.0.left().is_empty());
+        assert!(child.0.remaining().is_empty());
         child.signal(Signal::KILL);
         // Also when its group lives on.
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 3");
         let pid = Pid::from_raw(child.id().try_into().expect("a number")).expect("not 0");
         waitpid(Some(pid), WaitOptions::empty()).expect("we are its parent");
         assert_eq!(child.exit(), Exit::Lost);
-        assert_eq!(child.0.left().len(), 1);
+        assert_eq!(child.0.remaining().len(), 1);
         child.signal(Signal::KILL);
         child.wait_until_nobody_is_left();
     });
@@ -111,12 +111,12 @@ fn f_19_with_sigchld_ignored_exits_are_seen_all_the_same() {
                 let spec = umask.into_iter().fold(spec, Spec::umask);
                 let mut child = Child::start(&spec).expect("it starts");
                 assert_eq!(child.exit(), Exit::Lost);
-                assert!(child.0.left().is_empty());
+                assert!(child.0.remaining().is_empty());
             }
         }
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 0");
         assert_eq!(child.exit(), Exit::Lost);
-        assert_eq!(child.0.left().len(), 1);
+        assert_eq!(child.0.remaining().len(), 1);
         drop(child);
         let error = Child::start(&Spec::new("/none").umask(0o22)).expect_err("missing");
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
@@ -127,7 +127,7 @@ fn f_19_with_sigchld_ignored_exits_are_seen_all_the_same() {
 fn f_22_after_its_last_member_a_group_is_never_signalled_again() {
     let mut child = Child::shell("sleep 100 >&- 2>&- & exit 0");
     assert_eq!(child.exit(), Exit::Code(0));
-    let left = child.0.left();
+    let left = child.0.remaining();
     assert_eq!(left.len(), 1);
     assert_eq!(status_field(left[0], "NSpgid").expect("alive"), child.id().to_string());
     child.signal(Signal::KILL);
@@ -135,7 +135,7 @@ fn f_22_after_its_last_member_a_group_is_never_signalled_again() {
     // Its number is free. Whoever gets it is not to be hit: asked again, nobody is there, and that is no error.
     for _ in 0..3 {
         child.signal(Signal::KILL);
-        assert!(child.0.left().is_empty());
+        assert!(child.0.remaining().is_empty());
     }
 }
 
@@ -145,7 +145,7 @@ fn f_20_a_zombie_that_nobody_collects_is_dead_all_the_same() {
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 0");
         assert_eq!(child.exit(), Exit::Code(0));
         // Its parent is dead. It is ours now, as it would be with a slow process 1, and we do not collect it.
-        let left = child.0.left();
+        let left = child.0.remaining();
         child.signal(Signal::KILL);
         child.wait_until_nobody_is_left();
         assert!(status_field(left[0], "State").expect("not collected").starts_with('Z'));
@@ -164,7 +164,7 @@ fn f_22_an_old_kernel_keeps_the_zombie_while_anybody_asks() {
     alone_with_fault("pidfd_send_signal:error=EINVAL", NAME, || {
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 4");
         assert_eq!(child.exit(), Exit::Code(4));
-        assert_eq!(child.0.left().len(), 1);
+        assert_eq!(child.0.remaining().len(), 1);
         assert!(status_field(child.id(), "State").expect("unreaped").starts_with('Z'));
         child.signal(Signal::KILL);
         child.wait_until_nobody_is_left();

@@ -15,7 +15,7 @@ fn f_24_f_25_kill_reaches_those_who_ignore_term_whether_or_not_the_leader_is_gon
     let stubborn: u32 = child.line().parse().expect("a process id");
     child.signal(Signal::TERM);
     assert_eq!(child.exit(), Exit::Code(0));
-    assert!(child.0.left().contains(&stubborn));
+    assert!(child.0.remaining().contains(&stubborn));
     child.signal(Signal::KILL);
     child.wait_until_nobody_is_left();
     assert!(!is_alive(stubborn));
@@ -69,7 +69,7 @@ fn f_50_a_process_that_is_dropped_leaves_nothing() {
             let mut child = start("sleep 100 & echo $!");
             let grandchild: u32 = child.line().parse().expect("a process id");
             child.exit();
-            assert_eq!(child.0.left(), [grandchild]);
+            assert_eq!(child.0.remaining(), [grandchild]);
             assert_gone(child, grandchild);
         }
         // In the group of the monitor: the process itself, and nobody else.
@@ -142,7 +142,7 @@ fn pm_38_a_signal_reaches_the_whole_group_or_only_the_process_that_has_none() {
     assert_eq!(status_field(grandchild, "NSpgid"), status_field(std::process::id(), "NSpgid"));
     child.signal(Signal::TERM);
     assert_eq!(child.exit(), Exit::Signal { signal: Signal::TERM, core: false });
-    assert!(child.0.left().is_empty(), "it has no group that anybody could be left of");
+    assert!(child.0.remaining().is_empty(), "it has no group that anybody could be left of");
     assert!(is_alive(grandchild), "the group is that of the monitor");
     child.signal(Signal::TERM);
     let grandchild = Pid::from_raw(grandchild.try_into().expect("a number")).expect("not 0");
@@ -155,7 +155,7 @@ fn a_leader_is_reaped_as_soon_as_somebody_asks_who_is_left() {
     child.exit();
     let state = status_field(child.id(), "State");
     assert_eq!(state.is_some_and(|state| state.starts_with('Z')), !PORTABLE, "seen without reaping");
-    assert!(child.0.left().is_empty());
+    assert!(child.0.remaining().is_empty());
     assert_eq!(status_field(child.id(), "State"), None);
 }
 

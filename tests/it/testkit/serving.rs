@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use childminder::host::{ProbeOwner, ProbeTarget, Process};
+use childminder::machine::SignalTarget;
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, Signal, Spec};
 
@@ -52,7 +53,7 @@ fn a_signal_that_ends_a_process_ends_what_it_serves() {
         assert_eq!(ask(&sim, &target, Some(&*web)), "the process itself");
         assert_eq!(ask(&sim, &ProbeTarget::Unix("/run".into()), Some(&*web)), refused());
         assert_eq!(ask(&sim, &PORT, Some(&*web)), refused());
-        web.signal(signal).expect("signals always work here");
+        web.signal(SignalTarget::Group, signal).expect("signals always work here");
         assert_eq!(sim.block_on(exit(&mut *web)), Exit::Signal { signal, core: false });
         assert_eq!(ask(&sim, &target, Some(&*web)), refused());
     }
