@@ -71,6 +71,8 @@ pub mod output;
 pub mod plan;
 #[cfg(any(feature = "service", feature = "plan"))]
 pub mod ready;
+#[cfg(any(feature = "service", feature = "plan"))]
+mod search;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "service")]

@@ -7,6 +7,8 @@ mod alarm;
 mod check;
 mod descriptor;
 pub(crate) mod spec;
+#[cfg(any(feature = "service", feature = "plan"))]
+pub(crate) mod tap;
 mod target;
 pub(crate) mod traits;
 

@@ -4,10 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use regex::bytes::Regex;
-
 use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError};
-use crate::machine::Stream;
+use crate::search::{InvalidOutputMatch, OutputMatch};
 
 /// What must be so before a process counts as ready. Conditions combine with [`all`](Self::all) and [`any`](Self::any).
 ///
@@ -165,7 +163,7 @@ impl Leaf {
     fn check(&self) -> Result<(), ConditionError> {
         match self {
             Self::Uptime(_) | Self::SdNotify => Ok(()),
-            Self::OutputMatch(printed) => printed.check(),
+            Self::OutputMatch(printed) => printed.check().map_err(ConditionError::from),
             Self::Answers { target: ProbeTarget::Port(0) | ProbeTarget::Http { port: 0, .. }, .. } => {
                 Err(ConditionError::PortZero)
             }
@@ -195,88 +193,6 @@ impl Leaf {
             Self::Notify(number) if (3..=255).contains(number) => Ok(()),
             Self::Notify(number) => Err(ConditionError::Descriptor(*number)),
         }
-    }
-}
-
-/// Something printed: what, where, and how often.
-///
-/// What is looked for is found wherever it lies in the output: in a line without an end, split over several reads, in a
-/// line that is longer than a log line may be. The two streams are looked at apart (SV-25, F-83).
-#[derive(Clone, Debug)]
-pub struct OutputMatch {
-    pub(super) wanted: Wanted,
-    pub(super) stream: Option<Stream>,
-    pub(super) times: u32,
-    pub(super) in_message: bool,
-}
-
-/// What is looked for.
-#[derive(Clone, Debug)]
-pub(super) enum Wanted {
-    Text(String),
-    Regex(Regex),
-    /// What was given is no regular expression.
-    Broken(regex::Error),
-}
-
-impl OutputMatch {
-    /// This text, as it stands.
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::new(Wanted::Text(text.into()))
-    }
-
-    /// Something that this regular expression matches, within one line. If it is none, [`Condition::check`] and the
-    /// start say so. A line is looked at as it grows, up to its last 64 KiB, and `$` is the end of what has come of it.
-    pub fn regex(regex: &str) -> Self {
-        Self::new(Regex::new(regex).map_or_else(Wanted::Broken, Wanted::Regex))
-    }
-
-    fn new(wanted: Wanted) -> Self {
-        Self { wanted, stream: None, times: 1, in_message: false }
-    }
-
-    /// Only on this stream. Default: on either; then both are counted together.
-    #[must_use]
-    pub fn on(mut self, stream: Stream) -> Self {
-        self.stream = Some(stream);
-        self
-    }
-
-    /// So many times, at least. Default: once.
-    #[must_use]
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = times;
-        self
-    }
-
-    /// Only in the message of a line, as the service's output format finds it, and in whole lines (SV-34); of one longer
-    /// than 64 KiB, in its beginning. Default: anywhere.
-    #[must_use]
-    pub fn in_message(mut self) -> Self {
-        self.in_message = true;
-        self
-    }
-
-    /// Whether it is looked for in this stream.
-    pub(super) fn is_on(&self, stream: Stream) -> bool {
-        self.stream.is_none_or(|on| on == stream)
-    }
-
-    fn check(&self) -> Result<(), ConditionError> {
-        match &self.wanted {
-            Wanted::Text(text) if text.is_empty() => Err(ConditionError::EmptyText),
-            Wanted::Regex(regex) if regex.as_str().is_empty() => Err(ConditionError::EmptyText),
-            Wanted::Broken(error) => Err(ConditionError::Regex(error.clone())),
-            Wanted::Text(_) | Wanted::Regex(_) if self.times == 0 => Err(ConditionError::ZeroTimes),
-            Wanted::Text(_) | Wanted::Regex(_) => Ok(()),
-        }
-    }
-}
-
-/// This text, once, in either stream.
-impl From<&str> for OutputMatch {
-    fn from(text: &str) -> Self {
-        Self::text(text)
     }
 }
 
@@ -326,28 +242,6 @@ impl fmt::Display for Leaf {
     }
 }
 
-impl fmt::Display for OutputMatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.wanted {
-            Wanted::Text(text) => write!(f, "output {text:?}")?,
-            Wanted::Regex(regex) => write!(f, "output matching /{regex}/")?,
-            Wanted::Broken(error) => {
-                write!(f, "output matching something that is no regular expression: {error}")?
-            }
-        }
-        if let Some(stream) = self.stream {
-            write!(f, " on {stream}")?;
-        }
-        if self.times > 1 {
-            write!(f, ", {} times", self.times)?;
-        }
-        if self.in_message {
-            write!(f, ", in the message")?;
-        }
-        Ok(())
-    }
-}
-
 /// Why a [`Condition`] can never be met.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -355,7 +249,7 @@ pub enum ConditionError {
     /// The expected output is empty: every process has printed that.
     EmptyText,
     /// This is no regular expression.
-    Regex(regex::Error),
+    Regex(String),
     /// It is expected zero times.
     ZeroTimes,
     /// No process can listen on port 0.
@@ -404,10 +298,19 @@ impl fmt::Display for ConditionError {
     }
 }
 
+impl From<InvalidOutputMatch> for ConditionError {
+    fn from(invalid: InvalidOutputMatch) -> Self {
+        match invalid {
+            InvalidOutputMatch::Empty => Self::EmptyText,
+            InvalidOutputMatch::Regex(reason) => Self::Regex(reason),
+            InvalidOutputMatch::ZeroTimes => Self::ZeroTimes,
+        }
+    }
+}
+
 impl std::error::Error for ConditionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Regex(error) => Some(error),
             Self::Command(error) => Some(error),
             _ => None,
         }

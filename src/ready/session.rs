@@ -6,51 +6,46 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use super::gate::Event;
-use super::matcher::{Matcher, Seen};
 use super::tally::Word;
-use crate::host::Process;
-use crate::machine::SignalTarget;
-use crate::machine::{Exit, Signal, Stream};
+use crate::host::tap::{Observer, ProcessSlot};
+use crate::machine::{Exit, Signal, SignalTarget, SpawnError, Stream};
+use crate::search::{MatchCount, ParallelSearch};
 
 /// One watched start.
 pub(super) struct Session {
     /// Until the verdict. Whoever reads output looks at this first, and afterwards at nothing else.
     open: AtomicBool,
     news: Mutex<News>,
-    body: Mutex<Body>,
+    /// The process, once it was started.
+    slot: OnceLock<Arc<ProcessSlot>>,
+    /// When it was started, until that is published.
+    started: Mutex<Option<(u32, Instant)>>,
 }
 
 /// What happened and was not heard, for the future.
 struct News {
-    matcher: Matcher,
+    matcher: ParallelSearch,
     queue: VecDeque<(Event, Instant)>,
     waiter: Option<Waker>,
 }
 
-/// The process, for the thread that minds it and for one look of the future's.
-#[derive(Default)]
-pub(super) struct Body {
-    process: Option<Box<dyn Process>>,
-    /// Whoever wants to be told of the exit.
-    minder: Option<Waker>,
-}
-
 impl Session {
-    pub(super) fn new(matcher: Matcher) -> Self {
+    pub(super) fn new(matcher: ParallelSearch) -> Self {
         Self {
             open: AtomicBool::new(true),
             news: Mutex::new(News { matcher, queue: VecDeque::new(), waiter: None }),
-            body: Mutex::default(),
+            slot: OnceLock::new(),
+            started: Mutex::default(),
         }
     }
 
     /// Tells the future what happened, unless it has ended.
-    pub(super) fn tell(&self, event: Event, at: Instant) {
+    fn tell(&self, event: Event, at: Instant) {
         if self.is_open() {
             self.add(|news| news.queue.push_back((event, at)));
         }
@@ -58,14 +53,15 @@ impl Session {
 
     /// Shows what was read from `stream`. This is the only thing between a read and the verdict, so it is done at once,
     /// by the thread that reads.
-    pub(super) fn show(&self, stream: Stream, bytes: &[u8], now: impl FnOnce() -> Instant) {
+    fn show(&self, stream: Stream, bytes: &[u8], at: Instant) {
         if !self.is_open() {
             return;
         }
-        let at = now();
         self.add(|News { matcher, queue, waiter: _ }| {
             let seen = matcher.feed(stream, bytes).into_iter();
-            queue.extend(seen.map(|Seen { leaf, count }| (Event::Leaf(leaf, Word::Seen(count)), at)));
+            queue.extend(
+                seen.map(|MatchCount { id: leaf, count }| (Event::Leaf(leaf, Word::Seen(count)), at)),
+            );
             // One is as good as many, and the end of a stream is none.
             if !bytes.is_empty() && !matches!(queue.back(), Some((Event::OutputMatch, _))) {
                 queue.push_back((Event::OutputMatch, at));
@@ -101,70 +97,59 @@ impl Session {
         next
     }
 
-    /// Whether the process is alive at this moment, be its death told or not (F-84). Whoever minds it is told of a death
-    /// by this as well.
+    /// Returns whether the process is alive, even if its exit was not reported yet.
     pub(super) fn look(&self) -> Event {
-        let mut body = lock(&self.body);
-        let minder = body.minder.clone();
-        let waker = minder.as_ref().unwrap_or(Waker::noop());
-        let exit = body.poll_exit(&mut Context::from_waker(waker));
-        drop(body);
-        match exit {
-            Poll::Pending => Event::Alive,
-            Poll::Ready(exit) => {
-                minder.inspect(Waker::wake_by_ref);
-                Event::Exited(exit)
-            }
-        }
+        let exit = self.slot.get().map_or(Some(Exit::Lost), |slot| slot.try_exit());
+        exit.map_or(Event::Alive, Event::Exited)
+    }
+
+    /// Sends a signal to the group of the process, before this returns; returns whether it was there.
+    pub(super) fn signal(&self, signal: Signal) -> bool {
+        self.slot.get().is_some_and(|slot| slot.signal(SignalTarget::Group, signal))
     }
 
     /// The future has ended: from now on nothing is looked at.
     pub(super) fn close(&self) {
         self.open.store(false, Ordering::Relaxed);
         let mut news = lock(&self.news);
-        *news = News { matcher: Matcher::default(), queue: VecDeque::new(), waiter: None };
+        *news = News { matcher: ParallelSearch::default(), queue: VecDeque::new(), waiter: None };
     }
 }
 
-/// The minding thread's part.
-impl Session {
-    pub(super) fn body(&self) -> MutexGuard<'_, Body> {
-        lock(&self.body)
-    }
-}
-
-impl Body {
-    pub(super) fn put(&mut self, process: Box<dyn Process>) {
-        self.process = Some(process);
+impl Observer for Session {
+    fn started(&self, pid: u32, slot: &Arc<ProcessSlot>, at: Instant) {
+        let _ = self.slot.set(slot.clone());
+        *lock(&self.started) = Some((pid, at));
     }
 
-    /// The process, for good.
-    pub(super) fn take(&mut self) -> Option<Box<dyn Process>> {
-        self.minder = None;
-        self.process.take()
-    }
-
-    pub(super) fn process(&mut self) -> &mut dyn Process {
-        &mut **self.process.as_mut().expect("it is there until it is dropped")
-    }
-
-    /// Sends a signal to its group at once. Returns whether there was anybody.
-    pub(super) fn signal(&mut self, signal: Signal) -> bool {
-        self.process.as_mut().is_some_and(|process| process.signal(SignalTarget::Group, signal).is_ok())
-    }
-
-    /// A process that was let go of is gone.
-    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
-        self.process.as_mut().map_or(Poll::Ready(Exit::Lost), |process| process.poll_exit(cx))
-    }
-
-    /// Asks for the exit on behalf of whoever minds the process, and remembers who that is.
-    pub(super) fn mind_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
-        match &mut self.minder {
-            Some(minder) => minder.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+    /// Only now: published at once, the process could be ready before the monitor has recorded its start.
+    fn first_poll(&self) {
+        let started = lock(&self.started).take();
+        if let Some((pid, at)) = started {
+            self.tell(Event::Started(pid), at);
         }
-        self.poll_exit(cx)
+    }
+
+    fn start_failed(&self, error: &SpawnError, at: Instant) {
+        self.tell(Event::SpawnFailed(error.clone()), at);
+    }
+
+    fn read(&self, stream: Stream, bytes: &[u8], at: Instant) {
+        self.show(stream, bytes, at);
+    }
+
+    fn signalled(&self, _: Signal, _: Instant) {}
+
+    fn exited(&self, exit: Exit, at: Instant) {
+        self.tell(Event::Exited(exit), at);
+    }
+
+    fn dropped(&self, at: Instant) {
+        self.tell(Event::Exited(Exit::Lost), at);
+    }
+
+    fn abandoned(&self, at: Instant) {
+        self.tell(Event::Abandoned, at);
     }
 }
 

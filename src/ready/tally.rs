@@ -139,11 +139,11 @@ impl Tally {
 
     fn see(&mut self, count: u32, after: Duration) {
         let Leaf::OutputMatch(printed) = &self.leaf else { return };
-        if count >= printed.times {
+        if count >= printed.required() {
             self.meet(after);
             self.remark = None;
         } else {
-            self.remark = Some(format!("seen {count} of {} times", printed.times));
+            self.remark = Some(format!("seen {count} of {} times", printed.required()));
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct Ready {
 impl Ready {
     /// Sends a signal to the group of the process, before this returns. Returns whether it was there.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
-        self.session.body().signal(signal)
+        self.session.signal(signal)
     }
 }
 

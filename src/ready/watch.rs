@@ -18,27 +18,23 @@ use std::time::Duration;
 
 use super::condition::{Condition, Leaf};
 use super::gate::Gate;
-use super::matcher::Matcher;
 use super::notify::Bell;
-use super::observed::{Armed, Observed};
 use super::session::Session;
 use super::tree::Tree;
 use super::until::{Hung, UntilReady};
 use super::vacancy::{self, AddressInUse};
+use crate::host::tap::{Start, StartQueue, TapHost};
 use crate::host::{Host, Spec};
-
-/// Finds the message in a line, for [`OutputMatch::in_message`](super::OutputMatch::in_message). Without one the line is the
-/// message.
-pub(crate) type Message = Option<Arc<dyn Fn(&[u8]) -> &[u8] + Send + Sync>>;
+use crate::search::{MessageExtractor, ParallelSearch};
 
 /// Says of each start of one process when it is ready.
 pub(crate) struct Watch {
     host: Arc<dyn Host>,
     condition: Condition,
     timeout: Duration,
-    message: Message,
-    armed: Arc<Armed>,
-    /// What the spec was equipped with, until the watch is armed.
+    message: MessageExtractor,
+    starts: StartQueue,
+    /// What the spec was equipped with, until the watch is starts.
     bells: Mutex<Vec<Hung>>,
 }
 
@@ -49,14 +45,14 @@ impl Watch {
         host: Arc<dyn Host>,
         condition: Condition,
         timeout: Duration,
-        message: Message,
+        message: MessageExtractor,
     ) -> Self {
-        Self { host, condition, timeout, message, armed: Arc::default(), bells: Mutex::default() }
+        Self { host, condition, timeout, message, starts: StartQueue::default(), bells: Mutex::default() }
     }
 
     /// The host that the process must be started with.
-    pub(crate) fn host(&self) -> Observed {
-        Observed::new(self.host.clone(), self.armed.clone())
+    pub(crate) fn host(&self) -> TapHost {
+        TapHost::new(self.host.clone(), self.starts.clone())
     }
 
     /// Gives `spec` what the next start needs to notify: a fresh pipe, a fresh socket. Before [`arm`](Self::arm), and
@@ -104,8 +100,9 @@ impl Watch {
                 None
             }
         });
-        let session = Arc::new(Session::new(Matcher::new(printed, self.message.clone())));
-        self.armed.set(session.clone());
+        let session = Arc::new(Session::new(ParallelSearch::new(printed, self.message.clone())));
+        self.starts.clear();
+        self.starts.announce(Start { observer: session.clone(), replacement: None });
         let gate = Gate::new(&self.condition, self.timeout);
         UntilReady::new(self.host.clone(), session, gate, mem::take(&mut *self.bells()))
     }

@@ -18,7 +18,8 @@ use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{MonitorBuilder, MonitorDriver, Notices, ProcessMonitor, StopError};
 use crate::output::log_format::{LogFormat, LogFormatSink};
-use crate::ready::{self, Condition, Failure, Message, Ready, Watch};
+use crate::ready::{self, Condition, Failure, Ready, Watch};
+use crate::search::MessageExtractor;
 use crate::shutdown::{self, Registration};
 
 /// How many of its last lines a service keeps.
@@ -82,7 +83,7 @@ impl fmt::Debug for StartFuture {
 }
 
 /// What finds the message in a line.
-fn finder(pattern: Option<LogFormat>) -> Message {
+fn finder(pattern: Option<LogFormat>) -> MessageExtractor {
     let pattern = pattern?;
     Some(Arc::new(move |line| pattern.message(line)))
 }

@@ -76,7 +76,7 @@ fn tell(verdict: &Result<Ready, Failure>) -> String {
 }
 
 /// Does what a monitor does, as far as the watch sees it.
-async fn mind(host: Observed, spec: Spec) {
+async fn mind(host: TapHost, spec: Spec) {
     if let Ok(mut process) = host.spawn(&spec) {
         poll_fn(|cx| {
             Stream::BOTH.iter().for_each(|stream| read(&mut *process, *stream, cx));

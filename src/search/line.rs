@@ -1,45 +1,87 @@
-//! The line that a stream is writing, for what is looked for within one line.
+//! The line that a stream is writing, for matches within one line.
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 use regex::bytes::Regex;
 
-use super::place::Place;
-
-/// So much of a line is kept, at least.
+/// At least this many bytes of a line are kept.
 pub(super) const KEPT: usize = 64 * 1024;
 
-/// Twice that is gathered before the older half is given up, so that giving up is rare.
+/// A line is cut when it has grown to this size, so that cutting is rare.
 const GATHERED: usize = 2 * KEPT;
 
-/// Counts or finds the matches of a regular expression, line by line, also in a line that is still growing.
+/// How many bytes in front of a position are kept as context: the length of the longest character.
+const CONTEXT: usize = 4;
+
+/// A position in a line. A search begins there; `^` and `\b` still see what lies in front of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LinePosition {
+    /// The known part of the line.
+    text: Vec<u8>,
+    /// The position within `text`.
+    at: usize,
+}
+
+impl LinePosition {
+    /// Creates a position behind the first `at` bytes of the known part of a line.
+    fn within(text: Vec<u8>, at: usize) -> Self {
+        let mut position = Self { text, at };
+        position.forget(at.saturating_sub(CONTEXT));
+        position
+    }
+
+    /// Creates a position behind `text`, which may span lines, with `rest` of its last line already read.
+    pub(super) fn between(text: &[u8], rest: &[u8]) -> Self {
+        let mut position = Self::default();
+        position.pass(text);
+        position.text.extend_from_slice(rest);
+        position
+    }
+
+    /// Moves the position behind the known part of the line and behind `bytes`.
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
+        self.text.extend_from_slice(&bytes[bytes.len().saturating_sub(CONTEXT)..]);
+        let line = memrchr(b'\n', &self.text).map_or(0, |end| end + 1);
+        self.at = self.text.len();
+        self.forget(line.max(self.at.saturating_sub(CONTEXT)));
+    }
+
+    /// Returns the known bytes behind the position, in the same line.
+    pub(super) fn bytes_behind(&self) -> &[u8] {
+        &self.text[self.at..]
+    }
+
+    fn forget(&mut self, end: usize) {
+        self.text.drain(..end);
+        self.at -= end;
+    }
+}
+
+/// Counts or finds the matches of a regular expression line by line, also in a line that is still growing.
 ///
-/// A line longer than [`GATHERED`] is cut where that many bytes are there, wherever the reads end: so the count does
-/// not depend on them.
+/// A line longer than [`GATHERED`] is cut where that many bytes have come, independent of the size of the reads, so
+/// that the count does not depend on them.
 #[derive(Debug)]
 pub(super) struct GrowingLine {
     regex: Regex,
     text: Vec<u8>,
-    /// Where to look from: after a cut one byte is left standing, so that `^` and `\b` see that the line does not begin
-    /// here.
+    /// Where the next search begins. After a cut one byte is kept in front of it, so that `^` and `\b` do not take it
+    /// for the beginning of the line.
     from: usize,
-    /// Where the match ends that was found last.
+    /// The end of the last match found.
     end: usize,
-    /// The matches in all that is not in `text` any more.
+    /// The number of matches in everything that was removed from `text`.
     settled: u32,
 }
 
 impl GrowingLine {
-    pub(super) fn new(regex: Regex) -> Self {
-        Self::behind(regex, Place::default())
-    }
-
-    /// Looks behind `place` only.
-    pub(super) fn behind(regex: Regex, place: Place) -> Self {
-        let (text, at) = place.into_parts();
+    /// Creates a search for `regex` behind `position`.
+    pub(super) fn new(regex: Regex, position: LinePosition) -> Self {
+        let LinePosition { text, at } = position;
         Self { regex, text, from: at, end: at, settled: 0 }
     }
 
-    /// How many matches there are so far, after these bytes.
+    /// Returns the number of matches up to the end of `bytes`. It can decrease: `a\b` does not match any more when a
+    /// letter follows.
     pub(super) fn count(&mut self, mut bytes: &[u8]) -> u32 {
         while let Some(end) = memchr(b'\n', bytes) {
             let line = &bytes[..end];
@@ -57,8 +99,8 @@ impl GrowingLine {
         self.settled + matches(&self.regex, &self.text, self.from).count() as u32
     }
 
-    /// Finds the next match, and says how many of these bytes it took in for that. The others are to be brought again. In
-    /// a line of which nothing has come yet there is nothing to be found.
+    /// Finds the next match and returns how many of these bytes were consumed for it. The others must be passed in
+    /// again. Nothing is found in a line of which nothing has been read yet.
     pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut taken = 0;
         loop {
@@ -82,16 +124,16 @@ impl GrowingLine {
                 self.from = 0;
                 taken += 1;
             } else if self.text.len() == GATHERED {
-                self.give_up(KEPT);
+                self.remove_front(KEPT);
             } else {
                 return None;
             }
         }
     }
 
-    /// Behind the match that was found last.
-    pub(super) fn into_place(self) -> Place {
-        Place::within(self.text, self.end)
+    /// Returns the position behind the last match found.
+    pub(super) fn into_position(self) -> LinePosition {
+        LinePosition::within(self.text, self.end)
     }
 
     #[cfg(test)]
@@ -110,7 +152,7 @@ impl GrowingLine {
         }
     }
 
-    /// Settles the older half, with a match that reaches over its end.
+    /// Settles the matches that begin in the older half, including one that reaches beyond its end, and removes them.
     fn cut(&mut self) {
         let mut end = KEPT;
         for (start, stop) in matches(&self.regex, &self.text, self.from) {
@@ -120,42 +162,42 @@ impl GrowingLine {
             self.settled += 1;
             end = end.max(stop);
         }
-        self.give_up(end);
+        self.remove_front(end);
     }
 
-    /// Gives up what lies before `end`, but for one byte.
-    fn give_up(&mut self, end: usize) {
+    /// Removes everything before `end` except the last byte.
+    fn remove_front(&mut self, end: usize) {
         self.text.drain(..end - 1);
         self.from = self.from.saturating_sub(end - 1).max(1);
     }
 }
 
-/// Gathers whole lines, of a very long one the beginning.
-#[derive(Debug, Default)]
+/// Collects whole lines; of a very long line, its beginning.
+#[derive(Debug)]
 pub(super) struct WholeLine {
     text: Vec<u8>,
-    /// Where to look from.
+    /// Where the next search begins.
     from: usize,
-    /// Where the match ends that was found last.
+    /// The end of the last match found.
     end: usize,
 }
 
 impl WholeLine {
-    /// Begins with what lies behind `place` in its line.
-    pub(super) fn behind(place: Place) -> Self {
-        let (mut text, at) = place.into_parts();
+    /// Creates a search behind `position`.
+    pub(super) fn new(position: LinePosition) -> Self {
+        let LinePosition { mut text, at } = position;
         text.truncate(KEPT);
         Self { text, from: at, end: at }
     }
 
-    /// Finds the next of what `look` finds: the first match from a place in a line on, and where it begins and ends. Says
-    /// how many of these bytes it took in for that; the others are to be brought again, and after the end of the stream,
-    /// which completes the last line, that it has `ended`.
+    /// Finds the next match of `search`, which returns the first match at or behind an offset in a line. Returns how
+    /// many of these bytes were consumed for it; the others must be passed in again. `ended` says that the stream
+    /// ends behind `bytes`, which completes its last line.
     pub(super) fn find(
         &mut self,
         bytes: &[u8],
         ended: bool,
-        look: impl Fn(&[u8], usize) -> Option<(usize, usize)>,
+        search: impl Fn(&[u8], usize) -> Option<(usize, usize)>,
     ) -> Option<usize> {
         let mut taken = 0;
         loop {
@@ -168,7 +210,7 @@ impl WholeLine {
             if !is_whole {
                 return None;
             }
-            if let Some((start, end)) = look(without_cr(&self.text), self.from) {
+            if let Some((start, end)) = search(without_cr(&self.text), self.from) {
                 self.end = end;
                 self.from = end.max(start + 1);
                 return Some(taken);
@@ -179,9 +221,9 @@ impl WholeLine {
         }
     }
 
-    /// Behind the match that was found last.
-    pub(super) fn into_place(self) -> Place {
-        Place::within(self.text, self.end)
+    /// Returns the position behind the last match found.
+    pub(super) fn into_position(self) -> LinePosition {
+        LinePosition::within(self.text, self.end)
     }
 
     #[cfg(test)]
@@ -189,7 +231,7 @@ impl WholeLine {
         self.text.capacity()
     }
 
-    /// Shows each line that is complete with these bytes to `see`, without its end.
+    /// Passes each line that `bytes` complete to `see`, without its line end.
     pub(super) fn split(&mut self, mut bytes: &[u8], mut see: impl FnMut(&[u8])) {
         while let Some(end) = memchr(b'\n', bytes) {
             let line = &bytes[..end];
@@ -204,7 +246,7 @@ impl WholeLine {
         self.gather(bytes);
     }
 
-    /// The stream has ended, and with it the last line.
+    /// Passes the last line to `see`, which the end of the stream completes.
     pub(super) fn flush(&mut self, mut see: impl FnMut(&[u8])) {
         if !self.text.is_empty() {
             see(without_cr(&self.text));
@@ -218,7 +260,7 @@ impl WholeLine {
     }
 }
 
-/// Where `regex` matches from `from` on: matches do not overlap.
+/// Returns the matches of `regex` that begin at `from` or behind it. They do not overlap.
 pub(super) fn matches(regex: &Regex, text: &[u8], from: usize) -> impl Iterator<Item = (usize, usize)> {
     let mut at = from;
     std::iter::from_fn(move || {

@@ -3,30 +3,30 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ready::line::KEPT;
+use crate::search::line::KEPT;
 
 const OUT: Stream = Stream::Stdout;
 const ERR: Stream = Stream::Stderr;
 
-/// Looks for one thing, often enough that it never stops looking.
-fn matcher(printed: OutputMatch) -> Matcher {
-    Matcher::new([(0, &printed.times(u32::MAX))].into_iter(), None)
+/// Searches for one output without ever reaching the required number of matches.
+fn matcher(wanted: OutputMatch) -> ParallelSearch {
+    ParallelSearch::new([(0, &wanted.times(u32::MAX))].into_iter(), None)
 }
 
-fn text(text: &str) -> Matcher {
+fn text(text: &str) -> ParallelSearch {
     matcher(OutputMatch::text(text))
 }
 
-fn regex(regex: &str) -> Matcher {
+fn regex(regex: &str) -> ParallelSearch {
     matcher(OutputMatch::regex(regex))
 }
 
-/// How often it was seen in the end.
-fn count<'a>(mut matcher: Matcher, reads: impl IntoIterator<Item = &'a [u8]>) -> u32 {
+/// Returns the number of matches after all reads.
+fn count<'a>(mut matcher: ParallelSearch, reads: impl IntoIterator<Item = &'a [u8]>) -> u32 {
     for read in reads {
         matcher.feed(OUT, read);
     }
-    matcher.searches.first().expect("it never stops looking").count
+    matcher.searches.first().expect("the required number is never reached").count
 }
 
 #[test]
@@ -44,13 +44,13 @@ fn f_83_a_text_is_found_wherever_the_reads_cut_it() {
 }
 
 #[test]
-fn f_83_a_prompt_without_an_end_is_found() {
+fn f_83_a_prompt_without_a_line_end_is_found() {
     assert_eq!(count(text("login: "), [b"Welcome\nlogin: ".as_slice()]), 1);
     assert_eq!(count(regex("^login: $"), [b"Welcome\nlogin: ".as_slice()]), 1);
 }
 
 #[test]
-fn f_83_it_is_found_in_a_line_longer_than_any_limit_and_across_its_boundaries() {
+fn f_83_a_match_is_found_in_an_overlong_line_and_across_its_cuts() {
     for before in [KEPT - 3, KEPT, 2 * KEPT - 3, 2 * KEPT, 5 * KEPT - 3] {
         let mut output = vec![b'.'; before];
         output.extend_from_slice(b"ready");
@@ -63,43 +63,47 @@ fn f_83_it_is_found_in_a_line_longer_than_any_limit_and_across_its_boundaries() 
 }
 
 #[test]
-fn f_83_bytes_that_are_no_utf_8_hide_nothing() {
+fn f_83_a_match_is_found_beside_invalid_utf_8() {
     assert_eq!(count(text("ready"), [b"\xff\xfeready\xff".as_slice()]), 1);
     assert_eq!(count(regex(r"re\w+"), [b"\xff\xferead\xff".as_slice()]), 1);
 }
 
 #[test]
-fn the_beginning_of_a_line_is_where_the_line_begins_however_long_it_is() {
+fn the_beginning_of_an_overlong_line_matches_once() {
     let line = vec![b'a'; 4 * KEPT];
     assert_eq!(count(regex("^a"), line.chunks(1000)), 1);
     assert_eq!(count(regex(r"\ba"), line.chunks(1000)), 1);
 }
 
 #[test]
-fn sv_25_the_streams_are_looked_at_apart_and_counted_together() {
+fn sv_25_streams_are_searched_separately_and_counted_together() {
     let mut matcher = text("ready");
     assert_eq!(matcher.feed(OUT, b"rea"), []);
-    assert_eq!(matcher.feed(ERR, b"dy"), [], "no text goes over from one stream to the other");
+    assert_eq!(matcher.feed(ERR, b"dy"), [], "a match does not continue on the other stream");
     assert_eq!(matcher.feed(ERR, b"rea"), []);
-    assert_eq!(matcher.feed(OUT, b"dy"), [Seen { leaf: 0, count: 1 }], "nor is one hidden by the other");
-    assert_eq!(matcher.feed(ERR, b"dy"), [Seen { leaf: 0, count: 2 }]);
+    assert_eq!(
+        matcher.feed(OUT, b"dy"),
+        [MatchCount { id: 0, count: 1 }],
+        "a match is not hidden by the other stream"
+    );
+    assert_eq!(matcher.feed(ERR, b"dy"), [MatchCount { id: 0, count: 2 }]);
 }
 
 #[test]
-fn on_one_stream_the_other_does_not_count() {
+fn a_match_on_the_other_stream_does_not_count() {
     let mut matcher = matcher(OutputMatch::text("ready").on(ERR));
     assert_eq!(matcher.feed(OUT, b"ready"), []);
-    assert_eq!(matcher.feed(ERR, b"ready"), [Seen { leaf: 0, count: 1 }]);
+    assert_eq!(matcher.feed(ERR, b"ready"), [MatchCount { id: 0, count: 1 }]);
 }
 
 #[test]
-fn what_was_found_often_enough_is_not_looked_for_any_more() {
+fn an_output_found_often_enough_is_not_searched_for_any_more() {
     let (once, twice) = (OutputMatch::text("a"), OutputMatch::regex("b").times(2));
-    let mut matcher = Matcher::new([(3, &once), (5, &twice)].into_iter(), None);
-    assert_eq!(matcher.feed(OUT, b"a a b"), [Seen { leaf: 3, count: 2 }, Seen { leaf: 5, count: 1 }]);
+    let mut matcher = ParallelSearch::new([(3, &once), (5, &twice)].into_iter(), None);
+    assert_eq!(matcher.feed(OUT, b"a a b"), [MatchCount { id: 3, count: 2 }, MatchCount { id: 5, count: 1 }]);
     assert_eq!(matcher.feed(OUT, b"a"), []);
-    assert_eq!(matcher.feed(OUT, b"b"), [Seen { leaf: 5, count: 2 }]);
-    assert!(matcher.is_done());
+    assert_eq!(matcher.feed(OUT, b"b"), [MatchCount { id: 5, count: 2 }]);
+    assert!(matcher.searches.is_empty());
 }
 
 #[test]
@@ -109,17 +113,17 @@ fn occurrences_do_not_overlap() {
     assert_eq!(count(regex("aa"), b"aaaaa".chunks(1)), 2);
 }
 
-/// The message of `time level message`.
+/// Returns the message of a line `time level message`.
 fn third_word(line: &[u8]) -> &[u8] {
     line.splitn(3, |byte| *byte == b' ').nth(2).unwrap_or(line)
 }
 
-fn in_message(printed: OutputMatch) -> Matcher {
-    let printed = printed.in_message().times(u32::MAX);
-    Matcher::new([(0, &printed)].into_iter(), Some(Arc::new(third_word)))
+fn in_message(wanted: OutputMatch) -> ParallelSearch {
+    let wanted = wanted.in_message().times(u32::MAX);
+    ParallelSearch::new([(0, &wanted)].into_iter(), Some(Arc::new(third_word)))
 }
 
-/// Upstream: a watcher is called once its text is in the message of a line; what the format strips off does not count.
+/// As in the original: only the message of a line is searched, without the fields that the format recognizes.
 #[test]
 fn sv_34_test_when_line_contains() {
     let line = b"12:00 INFO all is ready\n".as_slice();
@@ -130,27 +134,31 @@ fn sv_34_test_when_line_contains() {
 }
 
 #[test]
-fn sv_34_a_message_is_that_of_a_whole_line() {
+fn sv_34_a_message_is_searched_when_its_line_is_complete() {
     let mut matcher = in_message(OutputMatch::text("ready"));
     assert_eq!(matcher.feed(OUT, b"12:00 INFO ready"), []);
-    assert_eq!(matcher.feed(OUT, b"\r\n"), [Seen { leaf: 0, count: 1 }]);
+    assert_eq!(matcher.feed(OUT, b"\r\n"), [MatchCount { id: 0, count: 1 }]);
     assert_eq!(matcher.feed(OUT, b"12:01 INFO ready"), []);
-    assert_eq!(matcher.feed(OUT, b""), [Seen { leaf: 0, count: 2 }], "the end of the stream ends the line");
+    assert_eq!(
+        matcher.feed(OUT, b""),
+        [MatchCount { id: 0, count: 2 }],
+        "the end of the stream ends the line"
+    );
 }
 
 #[test]
 fn without_a_format_the_line_is_the_message() {
-    let printed = OutputMatch::text("ready").in_message().times(u32::MAX);
-    let matcher = Matcher::new([(0, &printed)].into_iter(), None);
+    let wanted = OutputMatch::text("ready").in_message().times(u32::MAX);
+    let matcher = ParallelSearch::new([(0, &wanted)].into_iter(), None);
     assert_eq!(count(matcher, [b"ready\n".as_slice()]), 1);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// However the reads cut it, what is seen is what the whole has.
+    /// The count does not depend on how the reads divide the output.
     #[test]
-    fn f_83_any_reads_see_the_same_as_one(
+    fn f_83_any_reads_count_the_same_as_one(
         output in prop::collection::vec(prop::sample::select(b"aab\n".as_slice()), 0..40),
         cuts in prop::collection::vec(0..40_usize, 0..8),
         wanted in "[ab\n]{1,4}",

@@ -1,0 +1,302 @@
+//! A host that reports to observers what its processes do.
+//!
+//! A [`TapHost`] is put between a monitor and the real host. The monitor does not know of it: it starts, reads, signals
+//! and drops processes as usual, and the [`Observer`] of each [announced](StartQueue::announce) start is called for
+//! each of these. Readiness conditions and plans are both built on this.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use crate::machine::{Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivingProcess};
+
+/// Receives what happens to one process, with the time at which it happened.
+///
+/// The methods are called by the driver of the monitor, while it acts on the process, so they must not block.
+pub(crate) trait Observer: Send + Sync {
+    /// The process was started. `slot` gives access to it.
+    fn started(&self, pid: u32, slot: &Arc<ProcessSlot>, at: Instant);
+
+    /// The driver polls the process for the first time, so it has recorded the start by now.
+    fn first_poll(&self) {}
+
+    /// The process could not be started. Nothing else is reported.
+    fn start_failed(&self, error: &SpawnError, at: Instant);
+
+    /// These bytes were read from `stream`; none at the end of the stream.
+    fn read(&self, stream: Stream, bytes: &[u8], at: Instant);
+
+    /// This signal was sent.
+    fn signalled(&self, signal: Signal, at: Instant);
+
+    /// The process has exited.
+    fn exited(&self, exit: Exit, at: Instant);
+
+    /// The process was dropped, so it is gone with its group. Nothing is reported after this.
+    fn dropped(&self, at: Instant);
+
+    /// The host was dropped before the start. Nothing else is reported.
+    fn abandoned(&self, at: Instant);
+}
+
+/// One start to be observed.
+pub(crate) struct Start {
+    pub(crate) observer: Arc<dyn Observer>,
+    /// What to start, and where, instead of what the monitor asks for. A spec may hold descriptors that are good for one
+    /// start only and must not stay open in this process afterwards.
+    pub(crate) replacement: Option<(Arc<dyn Host>, Spec)>,
+}
+
+/// The announced starts of one [`TapHost`], in order. Clones are the same queue.
+#[derive(Clone, Default)]
+pub(crate) struct StartQueue(Arc<Mutex<VecDeque<Start>>>);
+
+impl StartQueue {
+    /// Observes the next start for which no other observer was announced before.
+    pub(crate) fn announce(&self, start: Start) {
+        self.lock().push_back(start);
+    }
+
+    /// Forgets the starts that were announced and have not begun.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn pop(&self) -> Option<Start> {
+        self.lock().pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Start>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for StartQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StartQueue").field(&self.lock().len()).finish()
+    }
+}
+
+/// A host whose announced starts are observed. A start that was not announced is passed on to the inner host.
+#[derive(Debug)]
+pub(crate) struct TapHost {
+    host: Arc<dyn Host>,
+    starts: StartQueue,
+}
+
+impl TapHost {
+    pub(crate) fn new(host: Arc<dyn Host>, starts: StartQueue) -> Self {
+        Self { host, starts }
+    }
+}
+
+impl Drop for TapHost {
+    fn drop(&mut self) {
+        while let Some(start) = self.starts.pop() {
+            start.observer.abandoned(self.host.now());
+        }
+    }
+}
+
+impl Host for TapHost {
+    fn now(&self) -> Instant {
+        self.host.now()
+    }
+
+    fn sleep_until(&self, at: Instant) -> SleepFuture {
+        self.host.sleep_until(at)
+    }
+
+    fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
+        let Some(Start { observer, replacement }) = self.starts.pop() else { return self.host.spawn(spec) };
+        let spawned = match &replacement {
+            Some((host, spec)) => host.spawn(spec),
+            None => self.host.spawn(spec),
+        };
+        match spawned {
+            Ok(process) => {
+                let pid = process.id();
+                let slot = Arc::new(ProcessSlot::new(process));
+                observer.started(pid, &slot, self.now());
+                let host = self.host.clone();
+                Ok(Box::new(TapProcess { pid, slot, observer, host, was_polled: false, has_exited: false }))
+            }
+            Err(error) => {
+                observer.start_failed(&error, self.now());
+                Err(error)
+            }
+        }
+    }
+
+    fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
+        self.host.locate(spec)
+    }
+
+    fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
+        self.host.probe(target, owner)
+    }
+
+    fn has_threads(&self) -> bool {
+        self.host.has_threads()
+    }
+}
+
+/// Shared access to a process that the driver of a monitor owns: its observer can look whether it is alive, and signal it.
+pub(crate) struct ProcessSlot(Mutex<SlotState>);
+
+struct SlotState {
+    /// `None` once the driver has dropped the process.
+    process: Option<Box<dyn Process>>,
+    /// The driver's waker.
+    driver: Option<Waker>,
+}
+
+impl ProcessSlot {
+    fn new(process: Box<dyn Process>) -> Self {
+        Self(Mutex::new(SlotState { process: Some(process), driver: None }))
+    }
+
+    /// Returns how the process has exited, if it has; one that was dropped is lost.
+    ///
+    /// The driver is woken for an exit that is first seen here.
+    pub(crate) fn try_exit(&self) -> Option<Exit> {
+        let mut state = self.lock();
+        let driver = state.driver.clone();
+        // The process remembers only one waker, which must stay the driver's.
+        let waker = driver.as_ref().unwrap_or(Waker::noop());
+        let exit = state.poll_exit(&mut Context::from_waker(waker));
+        drop(state);
+        match exit {
+            Poll::Pending => None,
+            Poll::Ready(exit) => {
+                driver.inspect(Waker::wake_by_ref);
+                Some(exit)
+            }
+        }
+    }
+
+    /// Sends a signal; returns whether the process was there.
+    pub(crate) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
+        self.lock().process.as_mut().is_some_and(|process| process.signal(target, signal).is_ok())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SlotState {
+    fn process(&mut self) -> &mut dyn Process {
+        &mut **self.process.as_mut().expect("only the drop of its owner takes the process")
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.process.as_mut().map_or(Poll::Ready(Exit::Lost), |process| process.poll_exit(cx))
+    }
+}
+
+impl fmt::Debug for ProcessSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProcessSlot").field(&self.lock().process).finish()
+    }
+}
+
+/// An observed process, as the driver of the monitor owns it.
+struct TapProcess {
+    pid: u32,
+    slot: Arc<ProcessSlot>,
+    observer: Arc<dyn Observer>,
+    host: Arc<dyn Host>,
+    was_polled: bool,
+    has_exited: bool,
+}
+
+impl TapProcess {
+    fn report_first_poll(&mut self) {
+        if !std::mem::replace(&mut self.was_polled, true) {
+            self.observer.first_poll();
+        }
+    }
+}
+
+impl Process for TapProcess {
+    fn id(&self) -> u32 {
+        self.pid
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.report_first_poll();
+        let mut state = self.slot.lock();
+        match &mut state.driver {
+            Some(driver) => driver.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        let exit = ready!(state.poll_exit(cx));
+        drop(state);
+        if !std::mem::replace(&mut self.has_exited, true) {
+            self.observer.exited(exit, self.host.now());
+        }
+        Poll::Ready(exit)
+    }
+
+    fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.report_first_poll();
+        let read = ready!(self.slot.lock().process().poll_read(stream, cx, buf));
+        if let Ok(length) = read {
+            self.observer.read(stream, &buf[..length], self.host.now());
+        }
+        Poll::Ready(read)
+    }
+
+    fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
+        let sent = self.slot.lock().process().signal(target, signal);
+        if sent.is_ok() {
+            self.observer.signalled(signal, self.host.now());
+        }
+        sent
+    }
+
+    fn remaining(&mut self) -> Vec<u32> {
+        self.slot.lock().process().remaining()
+    }
+
+    fn containment(&self) -> Containment {
+        self.slot.lock().process().containment()
+    }
+
+    fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
+        self.slot.lock().process().describe(pids)
+    }
+
+    fn observe_family(&mut self) {
+        self.slot.lock().process().observe_family();
+    }
+
+    fn stopped_by(&mut self) -> Option<Signal> {
+        self.slot.lock().process().stopped_by()
+    }
+}
+
+impl Drop for TapProcess {
+    fn drop(&mut self) {
+        self.report_first_poll();
+        let mut state = self.slot.lock();
+        state.driver = None;
+        let process = state.process.take();
+        drop(state);
+        // The drop kills the group, which can take a moment: the slot must not be locked meanwhile.
+        drop(process);
+        self.observer.dropped(self.host.now());
+    }
+}
+
+impl fmt::Debug for TapProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TapProcess").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
