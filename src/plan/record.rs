@@ -10,7 +10,7 @@ use super::planned::ProcessRef;
 use super::script::Script;
 use super::vm::Event;
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
-use crate::ready::Sequence;
+use crate::search::SequentialSearch;
 
 /// The record of a run.
 pub(super) struct Record {
@@ -24,7 +24,7 @@ pub(super) struct Record {
 /// What one process has done so far.
 struct Take {
     name: Name,
-    wanted: Sequence,
+    wanted: SequentialSearch,
     /// How many lines each of its streams has had.
     lines: [u64; 2],
 }
@@ -34,7 +34,7 @@ impl Record {
         let names = script.cast.iter().map(|role| role.name.clone()).collect();
         let takes = script.cast.iter().map(|role| Take {
             name: role.name.clone(),
-            wanted: Sequence::new(role.wanted.iter().cloned()),
+            wanted: SequentialSearch::new(role.wanted.iter().cloned()),
             lines: [0; 2],
         });
         Self {

@@ -32,4 +32,3 @@ pub(crate) use {
 };
 
 pub use crate::search::OutputMatch;
-pub(crate) use crate::search::SequentialSearch as Sequence;
