@@ -34,7 +34,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     begun.recv_blocking()?;
     let mut late = Vec::new();
     while late.len() < attempts {
-        if let ClientState::Waiting { until, .. } = states.wait().ok_or("the client is over")? {
+        if let ClientState::Waiting { until, .. } = states.wait().ok_or("the client is over")?? {
             late.push(begun.recv_blocking()?.saturating_duration_since(until).as_secs_f64());
         }
     }

@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use childminder::machine::NoticeKind;
-use childminder::monitor::Heard;
 use childminder::{LogSink, Notice, ProcessMonitor, Spec, System};
 use log::{LevelFilter, Log, Metadata, Record};
 use tempfile::TempDir;
@@ -100,8 +99,8 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     loop {
         match notices.wait() {
             // Comes after the last line.
-            Some(Heard::Notice(Notice { kind: NoticeKind::Exited { .. }, .. })) => break,
-            Some(Heard::Notice(_) | Heard::Missed(_)) => {}
+            Some(Ok(Notice { kind: NoticeKind::Exited { .. }, .. })) => break,
+            Some(Ok(_) | Err(_)) => {}
             None => return Err("the monitor is gone".into()),
         }
     }

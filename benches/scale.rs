@@ -6,7 +6,6 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use childminder::machine::NoticeKind;
-use childminder::monitor::Heard;
 use childminder::{Notice, ProcessMonitor, Spec, System};
 
 use super::census::Census;
@@ -123,7 +122,7 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     let mut started = 0;
     while started < count {
         match notices.wait() {
-            Some(Heard::Notice(Notice { kind: NoticeKind::Started { .. }, .. })) => started += 1,
+            Some(Ok(Notice { kind: NoticeKind::Started { .. }, .. })) => started += 1,
             other => return Err(format!("a start was expected, not {other:?}").into()),
         }
     }

@@ -10,7 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     monitor.start_service();
 
     // The first thing that happens to it is that it starts. (Waiting until it is *ready* comes with a later release.)
-    if let Some(childminder::monitor::Heard::Notice(notice)) = notices.wait() {
+    if let Some(Ok(notice)) = notices.wait() {
         println!("{notice}");
     }
     let status = monitor.status("helper").expect("it was added");

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use childminder::monitor::Heard;
 use childminder::{Policy, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 
@@ -29,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Whoever wants to know more than the log says subscribes.
     let mut restarts = 0;
     while restarts < 3 {
-        let Some(Heard::Notice(notice)) = notices.next().await else { break };
+        let Some(Ok(notice)) = notices.next().await else { break };
         if let childminder::machine::NoticeKind::Restarting { delay, .. } = notice.kind {
             restarts += 1;
             println!("restart {restarts} of {} in {delay:?}", notice.name);

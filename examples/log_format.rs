@@ -5,7 +5,6 @@
 //! there is something to see; the loggers that people use take it apart in the same way.
 
 use childminder::machine::NoticeKind;
-use childminder::monitor::Heard;
 use childminder::output::log_format::{LogFormat, LogFormatSink, UtcOffset};
 use childminder::{ProcessMonitor, Spec, System};
 use log::kv::Key;
@@ -32,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // The end of a process is told after its last line.
     while let Some(heard) = notices.wait() {
-        if matches!(heard, Heard::Notice(notice) if matches!(notice.kind, NoticeKind::Exited { .. })) {
+        if matches!(heard, Ok(notice) if matches!(notice.kind, NoticeKind::Exited { .. })) {
             break;
         }
     }

@@ -101,7 +101,7 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) ->
 fn outage(mut states: ClientStates) -> Option<Duration> {
     let mut lost: Option<Instant> = None;
     loop {
-        match states.wait()? {
+        match states.wait()?.ok()? {
             ClientState::Waiting { since, .. } => lost = lost.or(Some(since)),
             ClientState::Connected { since } => {
                 if let Some(lost) = lost {

@@ -57,7 +57,7 @@ pub mod background;
 pub mod backoff;
 #[cfg(feature = "client")]
 pub mod client;
-mod fence;
+mod drive;
 pub mod host;
 #[cfg_attr(
     not(any(test, feature = "webdriver")),
@@ -67,6 +67,7 @@ mod http;
 pub mod machine;
 pub mod monitor;
 pub mod output;
+mod panic_guard;
 #[cfg(feature = "plan")]
 pub mod plan;
 #[cfg(any(feature = "service", feature = "plan"))]
@@ -79,6 +80,7 @@ pub mod server;
 pub mod service;
 #[cfg(any(feature = "service", feature = "background"))]
 mod shutdown;
+mod sync;
 mod sys;
 pub mod testkit;
 #[cfg(feature = "webdriver")]
@@ -123,6 +125,7 @@ pub use service::port::Port;
 pub use service::running::RunningService;
 #[cfg(feature = "service")]
 pub use service::shared::SharedService;
+pub use sync::Lagged;
 pub use sys::System;
 #[cfg(feature = "webdriver")]
 pub use webdriver::program::WebDriver;

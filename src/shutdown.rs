@@ -14,7 +14,7 @@ use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
-use crate::fence::survives;
+use crate::panic_guard::catch_and_log;
 use crate::sys;
 
 type Stop = Arc<dyn Fn() + Send + Sync>;
@@ -110,7 +110,7 @@ pub(crate) fn at_exit() {
 
 fn stop_one(stop: &Stop) {
     STOPPING.set(true);
-    survives("something that was to be stopped", || stop());
+    catch_and_log("something that was to be stopped", || stop());
     STOPPING.set(false);
     list().running -= 1;
     ENDED.notify_all();

@@ -18,7 +18,7 @@ use futures_lite::future::or;
 
 use super::error::CallError;
 use super::work::Job;
-use crate::fence::Contained;
+use crate::panic_guard::GuardedFuture;
 
 /// What the caller holds.
 pub(super) struct Call<T> {
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Call<T> {
         let job: Job = Box::new(move |executor| {
             let value_replier = replier.clone();
             // The value is delivered in here, because its destructor may panic when nobody takes it.
-            let future = Contained::new(async move {
+            let future = GuardedFuture::new(async move {
                 let value = make().await;
                 let _ = value_replier.send(Ok(value));
             });

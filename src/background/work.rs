@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_channel::Receiver;
 use async_executor::LocalExecutor;
 
-use crate::fence::contain;
+use crate::panic_guard::catch;
 
 /// Puts a future into the executor.
 pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
@@ -56,7 +56,7 @@ impl Drop for Jobs {
     fn drop(&mut self) {
         self.0.close();
         while let Ok(job) = self.0.try_recv() {
-            let _ = contain(|| drop(job));
+            let _ = catch(|| drop(job));
         }
     }
 }

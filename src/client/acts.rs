@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::job::Work;
 use super::link::Connection;
 use crate::backoff::BackoffPolicy;
-use crate::fence::{contain, record};
+use crate::panic_guard::{catch, log_guarded};
 
 /// What the user of the service has given it to do.
 pub(super) struct Acts<S> {
@@ -32,9 +32,9 @@ impl Wait {
     pub(super) fn after(&self, failures: u32) -> Duration {
         match self {
             Self::Policy(policy) => policy.delay(failures),
-            Self::Ask(ask) => contain(|| ask(failures)).unwrap_or_else(|panic| {
+            Self::Ask(ask) => catch(|| ask(failures)).unwrap_or_else(|panic| {
                 let delay = BackoffPolicy::default().max_delay;
-                record(|| {
+                log_guarded(|| {
                     log::error!(
                         target: "childminder::client",
                         "the retry policy has panicked, so the wait is {delay:?}: {panic}"

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
@@ -12,13 +11,13 @@ use super::ClientService;
 use super::acts::{Acts, Step, Wait};
 use super::connect::Connector;
 use super::driver::ClientDriver;
-use super::handle::Guard;
 use super::job::Work;
 use super::link::Connection;
 use super::message::Settings;
 use super::setback::ConnectError;
 use super::shared::Shared;
 use crate::backoff::{BackoffError, BackoffPolicy};
+use crate::drive::Guard;
 use crate::host::Host;
 
 /// Settings of a [`ClientService`]; see [`ClientService::builder`].
@@ -131,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     /// A handle, and the driver that does the work: run it on an executor of your choice.
     pub fn build(self, host: impl Host) -> (ClientService<S>, ClientDriver<S>) {
         let (shared, driver) = self.parts(Arc::new(host));
-        (ClientService(Arc::new(Guard { shared, thread: None })), driver)
+        (ClientService(Arc::new(Guard::new(shared))), driver)
     }
 
     /// A handle whose driver runs on a thread of its own, named `childminder-client`. Dropping the last handle stops the
@@ -142,9 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     /// The system's, when it has no thread to give.
     pub fn background(self, host: impl Host) -> io::Result<ClientService<S>> {
         let (shared, driver) = self.parts(Arc::new(host));
-        let builder = thread::Builder::new().name("childminder-client".to_owned());
-        let thread = builder.spawn(|| async_io::block_on(driver))?;
-        Ok(ClientService(Arc::new(Guard { shared, thread: Some(thread) })))
+        Ok(ClientService(Arc::new(Guard::background(shared, "childminder-client", driver)?)))
     }
 
     fn parts(self, host: Arc<dyn Host>) -> (Arc<Shared<S>>, ClientDriver<S>) {

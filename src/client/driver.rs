@@ -8,16 +8,15 @@ use std::task::{Context, Poll};
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::acts::Acts;
+use super::fsm::Fsm;
 use super::job::Job;
 use super::link::Connection;
-use super::message::{Input, LinkId, News, Output, Refusal};
+use super::message::{LinkId, News, Output, Refusal};
 use super::setback::{ConnectWaitError, DisconnectReason};
-use super::shared::{Life, Shared};
-use crate::fence::record;
-use crate::host::Alarm;
-
-/// How many rounds one call of `poll` may take before others on the same executor get their turn.
-const ROUNDS: usize = 64;
+use super::shared::Shared;
+use crate::drive::{self, Alarm, ClockCheck, Driver, Life, StateMachine, Step};
+use crate::host::Host;
+use crate::panic_guard::log_guarded;
 
 /// Keeps the connection of a [`ClientService`](super::ClientService). Run it on any executor, or a plain `block_on`: it
 /// asks for no runtime.
@@ -64,106 +63,106 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for ClientDriver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let driver = &mut *self;
-        driver.shared.lock().register(cx.waker());
-        for _ in 0..ROUNDS {
-            // News before time: an attempt that succeeds at its very deadline has succeeded.
-            let busy = driver.carry_out()
-                | driver.poll_attempt(cx)
-                | driver.poll_preparation(cx)
-                | driver.poll_ping(cx)
-                | driver.poll_wire(cx)
-                | driver.poll_clock(cx);
-            if !busy {
-                let core = driver.shared.lock();
-                let over = core.life != Life::Open && core.fsm.is_idle();
-                return if over { Poll::Ready(()) } else { Poll::Pending };
+        self.shared.drive.register(cx.waker());
+        drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver for ClientDriver<S> {
+    type End = ();
+    type Machine = Fsm;
+
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Fsm) -> T) -> T {
+        act(&mut self.shared.drive.lock().state.fsm)
+    }
+
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
+        (&mut self.alarm, &*self.shared.drive.host)
+    }
+
+    fn execute(&mut self, output: Output) -> Step<()> {
+        match output {
+            Output::Connect(id) => self.attempt.begin(id, (self.acts.connect)()),
+            Output::Prepare(id) => match (&self.acts.prepare, &self.wire) {
+                (Some(prepare), Held::Open(link)) => self.preparation.begin(id, prepare(link.clone())),
+                (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Prepared),
+            },
+            Output::Ping(id) => match (&self.acts.ping, &self.wire) {
+                (Some(ping), Held::Open(link)) => self.ping.begin(id, ping(link.clone())),
+                (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Ponged),
+            },
+            Output::Look(id) => self.look(id),
+            Output::Close(id) => self.close(id),
+            Output::Abort => self.abort(),
+            Output::AskDelay(id, failures) => {
+                let delay = self.acts.policy.after(failures);
+                self.bring(id, News::Delay(delay));
+            }
+            Output::Succeed(waiter) => {
+                let answer = self.shared.drive.lock().state.waiters.remove(&waiter);
+                if let Some(answer) = answer {
+                    answer.fill(match &self.wire {
+                        Held::Open(link) | Held::Closing(link) => Ok(link.clone()),
+                        // It was answered when there was one, and nothing comes in between.
+                        Held::Nothing => Err(ConnectWaitError::Stopped),
+                    });
+                }
+            }
+            Output::Fail(waiter, refusal) => {
+                let answer = self.shared.drive.lock().state.waiters.remove(&waiter);
+                if let Some(answer) = answer {
+                    answer.fill(Err(refusal.into()));
+                }
+            }
+            Output::Stopped(stop) => {
+                let slot = self.shared.drive.lock().state.stops.remove(&stop);
+                if let Some(slot) = slot {
+                    slot.fill(());
+                }
+            }
+            Output::Tell(state) => self.shared.states.publish(&state),
+            Output::Retry { failures, delay, reason } => {
+                let target = &self.acts.target;
+                log_guarded(|| {
+                    log::info!(
+                        target: "childminder::client", failures;
+                        "{target}: {reason}; attempt {next} in {delay:?}", next = failures.saturating_add(1)
+                    );
+                });
+            }
+            Output::GiveUp { failures, reason } => {
+                let target = &self.acts.target;
+                log_guarded(|| {
+                    log::error!(
+                        target: "childminder::client", failures;
+                        "{target}: {reason}; given up after failure {failures}"
+                    );
+                });
+            }
+            Output::Duplicate => {
+                let target = &self.acts.target;
+                log_guarded(|| {
+                    log::warn!(
+                        target: "childminder::client",
+                        "{target}: duplicate ClientService::start_service; it is started already"
+                    );
+                });
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Step::Continue
+    }
+
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_attempt(cx) | self.poll_preparation(cx) | self.poll_ping(cx) | self.poll_wire(cx)
+    }
+
+    fn poll_idle(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        let core = self.shared.drive.lock();
+        if core.life != Life::Open && core.state.fsm.is_idle() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
-    /// Does what the machine wants done.
-    fn carry_out(&mut self) -> bool {
-        let mut busy = false;
-        loop {
-            let output = self.shared.lock().fsm.poll_output();
-            let Some(output) = output else { return busy };
-            busy = true;
-            match output {
-                Output::Connect(id) => self.attempt.begin(id, (self.acts.connect)()),
-                Output::Prepare(id) => match (&self.acts.prepare, &self.wire) {
-                    (Some(prepare), Held::Open(link)) => self.preparation.begin(id, prepare(link.clone())),
-                    (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Prepared),
-                },
-                Output::Ping(id) => match (&self.acts.ping, &self.wire) {
-                    (Some(ping), Held::Open(link)) => self.ping.begin(id, ping(link.clone())),
-                    (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Ponged),
-                },
-                Output::Look(id) => self.look(id),
-                Output::Close(id) => self.close(id),
-                Output::Abort => self.abort(),
-                Output::AskDelay(id, failures) => {
-                    let delay = self.acts.policy.after(failures);
-                    self.bring(id, News::Delay(delay));
-                }
-                Output::Succeed(waiter) => {
-                    let answer = self.shared.lock().waiters.remove(&waiter);
-                    if let Some(answer) = answer {
-                        answer.fill(match &self.wire {
-                            Held::Open(link) | Held::Closing(link) => Ok(link.clone()),
-                            // It was answered when there was one, and nothing comes in between.
-                            Held::Nothing => Err(ConnectWaitError::Stopped),
-                        });
-                    }
-                }
-                Output::Fail(waiter, refusal) => {
-                    let answer = self.shared.lock().waiters.remove(&waiter);
-                    if let Some(answer) = answer {
-                        answer.fill(Err(refusal.into()));
-                    }
-                }
-                Output::Stopped(stop) => {
-                    let slot = self.shared.lock().stops.remove(&stop);
-                    if let Some(slot) = slot {
-                        slot.fill(());
-                    }
-                }
-                Output::Tell(state) => self.shared.audience.tell(state),
-                Output::Retry { failures, delay, reason } => {
-                    let target = &self.acts.target;
-                    record(|| {
-                        log::info!(
-                            target: "childminder::client", failures;
-                            "{target}: {reason}; attempt {next} in {delay:?}", next = failures.saturating_add(1)
-                        );
-                    });
-                }
-                Output::GiveUp { failures, reason } => {
-                    let target = &self.acts.target;
-                    record(|| {
-                        log::error!(
-                            target: "childminder::client", failures;
-                            "{target}: {reason}; given up after failure {failures}"
-                        );
-                    });
-                }
-                Output::Duplicate => {
-                    let target = &self.acts.target;
-                    record(|| {
-                        log::warn!(
-                            target: "childminder::client",
-                            "{target}: duplicate ClientService::start_service; it is started already"
-                        );
-                    });
-                }
-            }
-        }
-    }
-
     /// Looks whether what is to be handed out is alive.
     fn look(&self, id: LinkId) {
         match &self.wire {
@@ -236,23 +235,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
         true
     }
 
-    /// Does what has become due, and sleeps until the next deadline.
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.shared.lock().fsm.poll_timeout() else {
-            self.alarm.clear();
-            return false;
-        };
-        let now = self.shared.host.now();
-        if at <= now {
-            self.shared.lock().fsm.handle(Input::Tick, now);
-            return true;
-        }
-        self.alarm.poll(at, &*self.shared.host, cx).is_ready()
-    }
-
     fn bring(&self, id: LinkId, news: News) {
-        let now = self.shared.host.now();
-        self.shared.lock().fsm.handle(Input::News(id, news), now);
+        let now = self.shared.drive.host.now();
+        self.shared.drive.lock().state.fsm.handle_event((id, news), now);
     }
 }
 

@@ -23,10 +23,11 @@ use std::time::Instant;
 use super::message::{Input, LinkId, News, Output, Refusal, Settings, StopId, WaiterId, later};
 use super::setback::DisconnectReason;
 use super::state::ClientState;
+use crate::drive::StateMachine;
 
 /// Decides for one service.
 #[derive(Debug)]
-pub(super) struct Fsm {
+pub(crate) struct Fsm {
     settings: Settings,
     state: State,
     /// In a row. It survives a stop (CS-21).
@@ -98,8 +99,28 @@ impl Fsm {
         }
     }
 
+    /// Connects, and stays connected.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.handle(Input::Start, now);
+    }
+
+    /// Disconnects; [`Output::Stopped`] follows when that is done.
+    pub(super) fn stop(&mut self, id: StopId, now: Instant) {
+        self.handle(Input::Stop(id), now);
+    }
+
+    /// Adds a waiter for a connection, which fails after `failures` failed attempts from now on.
+    pub(super) fn when_connected(&mut self, id: WaiterId, failures: Option<u32>, now: Instant) {
+        self.handle(Input::When(id, failures), now);
+    }
+
+    /// Removes a waiter.
+    pub(super) fn forget(&mut self, id: WaiterId, now: Instant) {
+        self.handle(Input::Forget(id), now);
+    }
+
     /// Takes in a command, the time, or news. Each is fine in every state; news of what is over is ignored.
-    pub(super) fn handle(&mut self, input: Input, now: Instant) {
+    fn handle(&mut self, input: Input, now: Instant) {
         if let Input::News(id, _) = &input
             && Some(*id) != self.state.id()
         {
@@ -109,30 +130,10 @@ impl Fsm {
         self.state = self.step(state, input, now);
     }
 
-    /// The next thing to do. Ask until `None`.
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
-    }
-
-    /// When to come with [`Input::Tick`]; never, if `None`. Too early, too late and too often do no harm.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
-            State::Idle(_) | State::Asking { .. } => None,
-            State::Connecting { deadline, .. } | State::Preparing { deadline, .. } => Some(*deadline),
-            State::Connected { pulse, .. } => match pulse {
-                Pulse::Off => None,
-                Pulse::Rests(at) | Pulse::Beats(at) => Some(*at),
-            },
-            State::Waiting { until, .. } => Some(*until),
-            State::Closing { abort_at, .. } => Some(*abort_at),
-        }
-    }
-
     /// Whether nothing is open and nothing will be by itself.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle(_))
     }
-
     /// The state as it is told.
     pub(super) fn status(&self) -> ClientState {
         match &self.state {
@@ -433,6 +434,36 @@ impl Fsm {
         self.out.extend(waiters.map(|waiter| Output::Fail(waiter.id, Refusal::Stopped)));
         self.out.extend(self.stops.drain(..).map(Output::Stopped));
         State::Idle(Rest::Stopped)
+    }
+}
+
+impl StateMachine for Fsm {
+    type Event = (LinkId, News);
+    type Output = Output;
+
+    fn handle_event(&mut self, (id, news): (LinkId, News), now: Instant) {
+        self.handle(Input::News(id, news), now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle(Input::Tick, now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.out.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Idle(_) | State::Asking { .. } => None,
+            State::Connecting { deadline, .. } | State::Preparing { deadline, .. } => Some(*deadline),
+            State::Connected { pulse, .. } => match pulse {
+                Pulse::Off => None,
+                Pulse::Rests(at) | Pulse::Beats(at) => Some(*at),
+            },
+            State::Waiting { until, .. } => Some(*until),
+            State::Closing { abort_at, .. } => Some(*abort_at),
+        }
     }
 }
 

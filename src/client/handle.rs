@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::mem;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::shared::Shared;
 use super::{ClientBuilder, ClientDriver, ClientState, ClientStates, ClientTicket, Connector, WhenConnected};
+use crate::drive::Guard;
 use crate::host::Host;
 
 /// Keeps one outgoing connection: connects, and when that fails or the connection is lost, connects again, with waits
@@ -52,13 +51,7 @@ use crate::host::Host;
 /// service.stop_service().wait();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct ClientService<S>(pub(super) Arc<Guard<S>>);
-
-/// Held by all handles; the last one closes the service.
-pub(super) struct Guard<S> {
-    pub(super) shared: Arc<Shared<S>>,
-    pub(super) thread: Option<JoinHandle<()>>,
-}
+pub struct ClientService<S>(pub(super) Arc<Guard<Shared<S>>>);
 
 /// Making one.
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientService<S> {
@@ -111,7 +104,7 @@ impl<S> ClientService<S> {
     /// Before the first start it waits for that. Unlike in Twisted a stop ends that as well (CS-17). After a stop it fails
     /// at once, until the service is started again.
     pub fn when_connected(&self, fail_after_failures: Option<u32>) -> WhenConnected<S> {
-        self.0.shared.when_connected(fail_after_failures)
+        self.0.service.when_connected(fail_after_failures)
     }
 }
 
@@ -119,39 +112,27 @@ impl<S> ClientService<S> {
 impl<S> ClientService<S> {
     /// How it is.
     pub fn state(&self) -> ClientState {
-        self.shared().lock().fsm.status()
+        self.shared().drive.lock().state.fsm.status()
     }
 
     /// How it is, and every change from now on.
     pub fn states(&self) -> ClientStates {
-        self.shared().audience.subscribe()
+        ClientStates(self.shared().states.subscribe())
     }
 
     /// The time on the clock that states are told in.
     pub fn now(&self) -> Instant {
-        self.shared().host.now()
+        self.shared().drive.host.now()
     }
 
     fn shared(&self) -> &Shared<S> {
-        &self.0.shared
+        &self.0.service
     }
 }
 
 impl<S> Clone for ClientService<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
-    }
-}
-
-impl<S> Drop for Guard<S> {
-    fn drop(&mut self) {
-        self.shared.close();
-        // The connector may hold the last handle; the driver cannot wait for itself.
-        if let Some(driver) = mem::take(&mut self.thread)
-            && driver.thread().id() != thread::current().id()
-        {
-            let _ = driver.join();
-        }
     }
 }
 

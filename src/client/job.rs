@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use super::message::LinkId;
 use super::setback::{ConnectError, Panicked};
-use crate::fence::Contained;
+use crate::panic_guard::GuardedFuture;
 
 type Task<T> = dyn Future<Output = Result<T, ConnectError>> + Send;
 
@@ -14,7 +14,7 @@ type Task<T> = dyn Future<Output = Result<T, ConnectError>> + Send;
 pub(super) type Work<T> = Pin<Box<Task<T>>>;
 
 /// One job at most, for one connection.
-pub(super) struct Job<T>(Option<(LinkId, Contained<Task<T>>)>);
+pub(super) struct Job<T>(Option<(LinkId, GuardedFuture<Task<T>>)>);
 
 impl<T> Job<T> {
     pub(super) fn none() -> Self {

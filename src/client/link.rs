@@ -21,7 +21,7 @@ use super::bell::Bell;
 use super::message::LinkId;
 use super::setback::DisconnectReason;
 use super::wire::{End, Wire};
-use crate::fence::contain;
+use crate::panic_guard::catch;
 
 /// A connection, as [`ClientService::when_connected`](super::ClientService::when_connected) hands it out.
 ///
@@ -68,7 +68,7 @@ impl<S> Connection<S> {
     pub(super) fn cut(&self) {
         let stream = self.wire().cut();
         // It is not our code that is run here.
-        let _ = contain(|| drop(stream));
+        let _ = catch(|| drop(stream));
         self.0.bell.wake_users();
     }
 
@@ -96,7 +96,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Looks whether the connection is still there; says why it is not.
     pub(super) fn look(&self) -> Option<DisconnectReason> {
         let mut wire = self.wire();
-        let read = contain(|| wire.watch(&mut Context::from_waker(&self.0.waker)));
+        let read = catch(|| wire.watch(&mut Context::from_waker(&self.0.waker)));
         if let Err(panic) = &read {
             wire.end_with(End::Broken(Arc::new(io::Error::other(format!(
                 "the stream has panicked: {panic}"
@@ -123,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Poll::Pending;
         }
         let mut wire = self.wire();
-        contain(|| wire.poll_close(&mut Context::from_waker(&self.0.waker))).unwrap_or(Poll::Ready(()))
+        catch(|| wire.poll_close(&mut Context::from_waker(&self.0.waker))).unwrap_or(Poll::Ready(()))
     }
 }
 

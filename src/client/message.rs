@@ -9,15 +9,15 @@ use crate::backoff::BackoffPolicy;
 /// One attempt, and the connection that comes of it. Never used twice in a service, so news of an old connection cannot
 /// be taken for news of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct LinkId(pub(super) u64);
+pub(crate) struct LinkId(pub(super) u64);
 
 /// Somebody who waits for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct WaiterId(pub(super) u64);
+pub(crate) struct WaiterId(pub(super) u64);
 
 /// Somebody who waits for the end of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StopId(pub(super) u64);
+pub(crate) struct StopId(pub(super) u64);
 
 /// What can happen.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ pub(super) enum Input {
 
 /// News of an attempt, of the connection that came of it, or of the wait after both.
 #[derive(Clone, Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     /// The attempt has led to a connection.
     Connected,
     /// It has not.
@@ -61,7 +61,7 @@ pub(super) enum News {
 
 /// What to do, in this order.
 #[derive(Clone, Debug)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// Begin an attempt. The answer is [`News::Connected`] or [`News::Failed`].
     Connect(LinkId),
     /// Prepare the connection. The answer is [`News::Prepared`] or [`News::Rejected`].
@@ -94,7 +94,7 @@ pub(super) enum Output {
 
 /// Why a waiter gets no connection.
 #[derive(Clone, Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The service was stopped.
     Stopped,
     /// As many attempts have failed as the waiter would stand.

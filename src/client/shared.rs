@@ -3,82 +3,59 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::time::Instant;
+use std::sync::Arc;
 
 use super::fsm::Fsm;
 use super::link::Connection;
-use super::message::{Input, Settings, StopId, WaiterId};
+use super::message::{Settings, StopId, WaiterId};
 use super::setback::ConnectWaitError;
-use super::slot::{ClientTicket, Slot, WhenConnected};
-use super::state::Audience;
+use super::slot::{ClientTicket, WhenConnected};
+use super::state::{ClientState, ClientStates};
+use crate::drive::{self, Close, Life};
 use crate::host::Host;
+use crate::sync::{Broadcast, Oneshot};
 
 /// Shared by all handles of a service and its driver.
 pub(super) struct Shared<S> {
-    pub(super) host: Arc<dyn Host>,
-    pub(super) audience: Audience,
-    core: Mutex<Core<S>>,
+    pub(super) drive: drive::Shared<State<S>>,
+    pub(super) states: Broadcast<ClientState>,
 }
 
 /// Behind the lock, which is held for a command or a piece of news; never while anything is carried out, and never
 /// while code runs that is not ours.
-pub(super) struct Core<S> {
+pub(super) struct State<S> {
     pub(super) fsm: Fsm,
     pub(super) waiters: BTreeMap<WaiterId, Answer<S>>,
-    pub(super) stops: BTreeMap<StopId, Arc<Slot<()>>>,
-    pub(super) life: Life,
+    pub(super) stops: BTreeMap<StopId, Arc<Oneshot<()>>>,
     /// Waiters and stops ever.
     asked: u64,
-    driver: Option<Waker>,
 }
 
-type Answer<S> = Arc<Slot<Result<Connection<S>, ConnectWaitError>>>;
-
-/// How far a service has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// There are handles.
-    Open,
-    /// The last handle has gone: the driver ends when nothing is open.
-    Closing,
-    /// The driver has gone.
-    Over,
-}
+type Answer<S> = Arc<Oneshot<Result<Connection<S>, ConnectWaitError>>>;
 
 impl<S> Shared<S> {
     pub(super) fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
-        let core = Core {
-            fsm: Fsm::new(settings),
-            waiters: BTreeMap::new(),
-            stops: BTreeMap::new(),
-            life: Life::Open,
-            asked: 0,
-            driver: None,
-        };
-        Self { host, audience: Audience::new(), core: Mutex::new(core) }
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core<S>> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        let state =
+            State { fsm: Fsm::new(settings), waiters: BTreeMap::new(), stops: BTreeMap::new(), asked: 0 };
+        let states = Broadcast::with_latest(ClientStates::CAPACITY, ClientState::Stopped);
+        Self { drive: drive::Shared::new(host, state), states }
     }
 
     pub(super) fn start(&self) {
-        self.command(|core, now| {
+        self.drive.command(|core, now| {
             if core.life != Life::Over {
-                core.fsm.handle(Input::Start, now);
+                core.state.fsm.start(now);
             }
         });
     }
 
     pub(super) fn stop(&self) -> ClientTicket {
-        let slot = Slot::empty();
-        let over = self.command(|core, now| {
-            let id = StopId(core.number());
-            core.fsm.handle(Input::Stop(id), now);
+        let slot = Arc::new(Oneshot::new());
+        let over = self.drive.command(|core, now| {
+            let id = StopId(core.state.number());
+            core.state.fsm.stop(id, now);
             if core.life != Life::Over {
-                core.stops.insert(id, slot.clone());
+                core.state.stops.insert(id, slot.clone());
             }
             core.life == Life::Over
         });
@@ -89,12 +66,12 @@ impl<S> Shared<S> {
     }
 
     pub(super) fn when_connected(self: &Arc<Self>, failures: Option<u32>) -> WhenConnected<S> {
-        let slot = Slot::empty();
-        let (id, over) = self.command(|core, now| {
-            let id = WaiterId(core.number());
+        let slot = Arc::new(Oneshot::new());
+        let (id, over) = self.drive.command(|core, now| {
+            let id = WaiterId(core.state.number());
             if core.life != Life::Over {
-                core.waiters.insert(id, slot.clone());
-                core.fsm.handle(Input::When(id, failures), now);
+                core.state.waiters.insert(id, slot.clone());
+                core.state.fsm.when_connected(id, failures, now);
             }
             (id, core.life == Life::Over)
         });
@@ -106,60 +83,44 @@ impl<S> Shared<S> {
 
     /// Nobody waits for this answer any more.
     pub(super) fn forget(&self, id: WaiterId) {
-        let answer = self.command(|core, now| {
-            core.fsm.handle(Input::Forget(id), now);
-            core.waiters.remove(&id)
+        let answer = self.drive.command(|core, now| {
+            core.state.fsm.forget(id, now);
+            core.state.waiters.remove(&id)
         });
         drop(answer);
     }
 
-    /// The last handle has gone.
-    pub(super) fn close(&self) {
-        self.command(|core, now| {
-            if core.life == Life::Open {
-                core.life = Life::Closing;
-                let id = StopId(core.number());
-                core.fsm.handle(Input::Stop(id), now);
-            }
-        });
-    }
-
     /// The driver has gone.
     pub(super) fn over(&self) {
-        let (waiters, stops) = self.command(|core, now| {
+        let (waiters, stops) = self.drive.command(|core, now| {
             core.life = Life::Over;
-            let id = StopId(core.number());
-            core.fsm.handle(Input::Stop(id), now);
-            (mem::take(&mut core.waiters), mem::take(&mut core.stops))
+            let id = StopId(core.state.number());
+            core.state.fsm.stop(id, now);
+            (mem::take(&mut core.state.waiters), mem::take(&mut core.state.stops))
         });
-        waiters.into_values().for_each(|answer| answer.fill(Err(ConnectWaitError::Closed)));
-        stops.into_values().for_each(|stop| stop.fill(()));
-        self.audience.close();
-    }
-
-    /// The way in: applies `command` at once, then wakes the driver to carry out what follows.
-    fn command<T>(&self, command: impl FnOnce(&mut Core<S>, Instant) -> T) -> T {
-        let now = self.host.now();
-        let mut core = self.lock();
-        let result = command(&mut core, now);
-        let driver = core.driver.take();
-        drop(core);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        result
+        waiters.into_values().for_each(|answer| {
+            answer.fill(Err(ConnectWaitError::Closed));
+        });
+        stops.into_values().for_each(|stop| {
+            stop.fill(());
+        });
+        self.states.close();
     }
 }
 
-impl<S> Core<S> {
-    /// Whom to wake after a command.
-    pub(super) fn register(&mut self, driver: &Waker) {
-        match &mut self.driver {
-            Some(registered) => registered.clone_from(driver),
-            none => *none = Some(driver.clone()),
-        }
+impl<S> Close for Shared<S> {
+    fn close(&self) {
+        self.drive.command(|core, now| {
+            if core.life == Life::Open {
+                core.life = Life::Closing;
+                let id = StopId(core.state.number());
+                core.state.fsm.stop(id, now);
+            }
+        });
     }
+}
 
+impl<S> State<S> {
     fn number(&mut self) -> u64 {
         self.asked += 1;
         self.asked
@@ -168,6 +129,6 @@ impl<S> Core<S> {
 
 impl<S> fmt::Debug for Shared<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("fsm", &self.lock().fsm).finish_non_exhaustive()
+        f.debug_struct("Shared").field("fsm", &self.drive.lock().state.fsm).finish_non_exhaustive()
     }
 }

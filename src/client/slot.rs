@@ -2,63 +2,19 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::link::Connection;
 use super::message::WaiterId;
 use super::setback::ConnectWaitError;
 use super::shared::Shared;
-
-/// A value that comes once.
-#[derive(Debug)]
-pub(super) struct Slot<T>(Mutex<Content<T>>);
-
-#[derive(Debug)]
-enum Content<T> {
-    Empty(Option<Waker>),
-    Full(T),
-    Taken,
-}
-
-impl<T> Slot<T> {
-    pub(super) fn empty() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Content::Empty(None))))
-    }
-
-    pub(super) fn fill(&self, value: T) {
-        let before = std::mem::replace(&mut *self.lock(), Content::Full(value));
-        // Woken when nothing is locked: it is not our code that wakes up.
-        if let Content::Empty(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-
-    fn poll(&self, cx: &Context<'_>) -> Poll<T> {
-        let mut content = self.lock();
-        match std::mem::replace(&mut *content, Content::Taken) {
-            Content::Full(value) => Poll::Ready(value),
-            Content::Empty(_) => {
-                *content = Content::Empty(Some(cx.waker().clone()));
-                Poll::Pending
-            }
-            Content::Taken => panic!("polled after it was ready"),
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        matches!(*self.lock(), Content::Full(_))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Content<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+use crate::sync::Oneshot;
 
 /// The end of what was to be stopped: resolves when nothing is open or pending. That takes no longer than the grace for
 /// closing. It may be dropped: the stop goes on.
 #[derive(Debug)]
-pub struct ClientTicket(pub(super) Arc<Slot<()>>);
+pub struct ClientTicket(pub(super) Arc<Oneshot<()>>);
 
 impl ClientTicket {
     /// Waits on this thread. Not for use on the thread that runs the driver: nobody would drive it.
@@ -68,7 +24,7 @@ impl ClientTicket {
 
     /// Whether there is nothing more to wait for.
     pub fn is_done(&self) -> bool {
-        self.0.is_full()
+        self.0.is_filled()
     }
 }
 
@@ -85,14 +41,14 @@ impl Future for ClientTicket {
 /// Dropping it takes the question back; nobody else notices (CS-22).
 #[must_use = "nobody is told what nobody waits for"]
 pub struct WhenConnected<S> {
-    slot: Arc<Slot<Result<Connection<S>, ConnectWaitError>>>,
+    slot: Arc<Oneshot<Result<Connection<S>, ConnectWaitError>>>,
     /// `None` once it has come.
     asked: Option<(WaiterId, Arc<Shared<S>>)>,
 }
 
 impl<S> WhenConnected<S> {
     pub(super) fn new(
-        slot: Arc<Slot<Result<Connection<S>, ConnectWaitError>>>,
+        slot: Arc<Oneshot<Result<Connection<S>, ConnectWaitError>>>,
         id: WaiterId,
         shared: Arc<Shared<S>>,
     ) -> Self {

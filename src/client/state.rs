@@ -1,14 +1,13 @@
 //! How the service is, and hearing how it changes.
 
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use async_channel::{Receiver, Sender};
 use futures_lite::Stream;
 
 use super::setback::DisconnectReason;
+use crate::sync::{Lagged, Subscription};
 
 /// How a [`ClientService`](super::ClientService) is. Times are those of its host's clock.
 #[derive(Clone, Debug)]
@@ -42,73 +41,32 @@ pub enum ClientState {
 }
 
 /// The states of a [`ClientService`](super::ClientService), beginning with the one it is in when this is asked for, until
-/// its driver is over.
+/// its driver has ended.
 ///
-/// A subscription holds up to [`ClientStates::CAPACITY`] states. Whoever is slower misses the oldest; the last one is
-/// always there.
-#[derive(Clone, Debug)]
-pub struct ClientStates(Pin<Box<Receiver<ClientState>>>);
+/// A subscription holds up to [`ClientStates::CAPACITY`] unread states. If there are more, the oldest are dropped, and
+/// the next item is [`Lagged`] with their number.
+#[derive(Debug)]
+pub struct ClientStates(pub(super) Subscription<ClientState>);
 
 impl ClientStates {
-    /// How many states wait for a slow subscriber: 256.
+    /// The number of unread states that a subscription holds: 256.
     pub const CAPACITY: usize = 256;
 
-    /// Waits for the next one on this thread. `None`: the driver is over.
-    pub fn wait(&mut self) -> Option<ClientState> {
-        self.0.recv_blocking().ok()
+    /// Blocks this thread until there is a state, and returns it; `None` when the driver has ended.
+    pub fn wait(&mut self) -> Option<Result<ClientState, Lagged>> {
+        self.0.wait()
+    }
+
+    /// Returns an iterator over the states, which blocks this thread until there is one.
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<ClientState, Lagged>> + use<'_> {
+        std::iter::from_fn(|| self.wait())
     }
 }
 
 impl Stream for ClientStates {
-    type Item = ClientState;
+    type Item = Result<ClientState, Lagged>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ClientState>> {
-        self.0.as_mut().poll_next(cx)
-    }
-}
-
-/// All subscribers of a service.
-#[derive(Debug)]
-pub(super) struct Audience(Mutex<Seats>);
-
-#[derive(Debug)]
-struct Seats {
-    /// What was told last, which whoever comes late is told first.
-    told: ClientState,
-    /// `None`: nothing more will be told.
-    listeners: Option<Vec<Sender<ClientState>>>,
-}
-
-impl Audience {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Seats { told: ClientState::Stopped, listeners: Some(Vec::new()) }))
-    }
-
-    pub(super) fn subscribe(&self) -> ClientStates {
-        let (sender, receiver) = async_channel::bounded(ClientStates::CAPACITY);
-        let mut seats = self.lock();
-        let Seats { told, listeners } = &mut *seats;
-        if let Some(listeners) = listeners {
-            let _ = sender.force_send(told.clone());
-            listeners.push(sender);
-        }
-        ClientStates(Box::pin(receiver))
-    }
-
-    pub(super) fn tell(&self, state: ClientState) {
-        let mut seats = self.lock();
-        if let Some(listeners) = &mut seats.listeners {
-            listeners.retain(|listener| listener.force_send(state.clone()).is_ok());
-        }
-        seats.told = state;
-    }
-
-    /// Nothing more will be told.
-    pub(super) fn close(&self) {
-        self.lock().listeners = None;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(cx)
     }
 }

@@ -3,7 +3,6 @@
 //! `System` is the real world; `Sim` is a scripted one with virtual
 //! time. Whatever implements [`Host`] can be supervised.
 
-mod alarm;
 mod check;
 mod descriptor;
 pub(crate) mod spec;
@@ -12,7 +11,6 @@ pub(crate) mod tap;
 mod target;
 pub(crate) mod traits;
 
-pub(crate) use alarm::Alarm;
 pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
 pub(crate) use spec::{Spec, Stdin};

@@ -3,16 +3,15 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
 use super::ProcessMonitor;
 use super::driver::MonitorDriver;
-use super::handle::Guard;
 use super::shared::Shared;
-use crate::fence::survives;
+use crate::drive::Guard;
 use crate::host::Host;
 use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
 use crate::output::{LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
+use crate::panic_guard::catch_and_log;
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
 #[must_use]
@@ -76,7 +75,7 @@ impl MonitorBuilder {
     /// A handle, and the driver that does the work: run it on an executor of your choice.
     pub fn build(self, host: impl Host) -> (ProcessMonitor, MonitorDriver) {
         let (shared, driver) = self.parts(Arc::new(host));
-        (ProcessMonitor(Arc::new(Guard { shared, thread: None })), driver)
+        (ProcessMonitor(Arc::new(Guard::new(shared))), driver)
     }
 
     /// A handle whose driver runs on a thread of its own, named `childminder`. Dropping the last handle stops all
@@ -87,9 +86,7 @@ impl MonitorBuilder {
     /// The system's, when it has no thread to give.
     pub fn background(self, host: impl Host) -> io::Result<ProcessMonitor> {
         let (shared, driver) = self.parts(Arc::new(host));
-        let thread =
-            thread::Builder::new().name("childminder".to_owned()).spawn(|| async_io::block_on(driver))?;
-        Ok(ProcessMonitor(Arc::new(Guard { shared, thread: Some(thread) })))
+        Ok(ProcessMonitor(Arc::new(Guard::background(shared, "childminder", driver)?)))
     }
 
     fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, MonitorDriver) {
@@ -105,10 +102,10 @@ impl MonitorBuilder {
             let shared = shared.clone();
             let mut logger_lives = true;
             move |notice: Notice| {
-                shared.ears.tell(&notice);
+                shared.notices.publish(&notice);
                 shared.forget_tail(&notice);
                 // A fence of its own: a logger that panics must not take the subscribers with it (F-48).
-                logger_lives = logger_lives && survives("the logger", || record(&notice));
+                logger_lives = logger_lives && catch_and_log("the logger", || log_notice(&notice));
             }
         };
         let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);
@@ -130,7 +127,7 @@ impl fmt::Debug for MonitorBuilder {
 }
 
 /// A notice as a log record (PM-31).
-fn record(notice: &Notice) {
+fn log_notice(notice: &Notice) {
     let level = match notice.kind {
         NoticeKind::Started { .. } | NoticeKind::Stopping { .. } | NoticeKind::Restarting { .. } => {
             log::Level::Info

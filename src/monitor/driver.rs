@@ -7,19 +7,17 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::live::Live;
-use super::shared::{Life, Shared};
+use super::shared::Shared;
 use super::ticket::Survivor;
 use super::wakeups::{Call, Source, Wakeups};
-use crate::host::{Alarm, Spec};
-use crate::machine::{Event, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
+use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step};
+use crate::host::{Host, Spec};
+use crate::machine::{Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
 use crate::output::Relay;
 
 /// How many processes one round may start. Starts are the slowest thing a driver does; a kill must not wait for a
 /// thousand of them.
 const STARTS: usize = 16;
-
-/// How many rounds one call of `poll` may take before others on the same executor get their turn.
-const ROUNDS: usize = 64;
 
 /// How long the end of a monitor waits for a sink to take the last output.
 const FLUSH_GRACE: Duration = Duration::from_secs(1);
@@ -35,6 +33,8 @@ pub struct MonitorDriver {
     wakeups: Arc<Wakeups>,
     live: HashMap<RunId, Live>,
     relay: Relay,
+    /// Processes started in this round.
+    starts: usize,
     alarm: Alarm,
     /// Set when nothing but the last output is left.
     flush_until: Option<Instant>,
@@ -51,6 +51,7 @@ impl MonitorDriver {
             wakeups: Arc::default(),
             live: HashMap::new(),
             relay,
+            starts: 0,
             alarm: Alarm::default(),
             flush_until: None,
             calls: Vec::new(),
@@ -63,66 +64,86 @@ impl Future for MonitorDriver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let driver = &mut *self;
-        driver.shared.lock().register(cx.waker());
-        driver.wakeups.register(cx.waker());
-        for _ in 0..ROUNDS {
-            // News before time: an exit at the very deadline needs no KILL (F-68).
-            let busy = driver.carry_out() | driver.poll_live(cx) | driver.poll_clock(cx);
-            driver.relay.commit();
-            if !busy {
-                return driver.poll_end(cx);
+        self.shared.drive.register(cx.waker());
+        self.wakeups.register(cx.waker());
+        drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
+    }
+}
+
+impl Driver for MonitorDriver {
+    type End = ();
+    type Machine = Machine<Arc<Spec>>;
+
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Self::Machine) -> T) -> T {
+        act(&mut self.shared.drive.lock().state.machine)
+    }
+
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
+        (&mut self.alarm, &*self.shared.drive.host)
+    }
+
+    fn execute(&mut self, output: Output<Arc<Spec>>) -> Step<()> {
+        match output {
+            Output::Spawn { run, name, spec } => {
+                self.spawn(run, name, &spec);
+                self.starts += 1;
+                if self.starts >= STARTS {
+                    return Step::Pause;
+                }
             }
+            Output::Signal { run, target, signal } => self.signal(run, target, signal),
+            Output::Look { run } => {
+                if let Some(live) = self.live.get_mut(&run) {
+                    let left = live.process.remaining();
+                    self.feed(Event::Group { run, left });
+                }
+            }
+            Output::Reap { run } => {
+                if let Some(mut live) = self.live.remove(&run) {
+                    live.drain(run, &mut self.relay);
+                    self.relay.end(run);
+                }
+                self.shared.drive.lock().state.tickets.over(run);
+            }
+            Output::Notice(notice) => self.tell(notice),
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Step::Continue
+    }
+
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        self.starts = 0;
+        let busy = self.poll_live(cx);
+        self.relay.commit();
+        busy
+    }
+
+    /// Ends when the last handle is gone, no run is left, and the sinks have taken the last output or had their time.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let core = self.shared.drive.lock();
+        if core.life == Life::Open || core.state.machine.runs().next().is_some() {
+            return Poll::Pending;
+        }
+        drop(core);
+        let host = &*self.shared.drive.host;
+        let until = *self.flush_until.get_or_insert_with(|| host.now() + FLUSH_GRACE);
+        if self.relay.poll_idle(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.alarm.poll(until, host, cx)
     }
 }
 
 impl MonitorDriver {
-    /// Does what the machine wants done.
-    fn carry_out(&mut self) -> bool {
-        let mut busy = false;
-        let mut starts = 0;
-        while starts < STARTS {
-            let output = self.shared.lock().machine.poll_output();
-            let Some(output) = output else { return busy };
-            busy = true;
-            match output {
-                Output::Spawn { run, name, spec } => {
-                    self.spawn(run, name, &spec);
-                    starts += 1;
-                }
-                Output::Signal { run, target, signal } => self.signal(run, target, signal),
-                Output::Look { run } => {
-                    if let Some(live) = self.live.get_mut(&run) {
-                        let left = live.process.remaining();
-                        self.bring(Event::Group { run, left });
-                    }
-                }
-                Output::Reap { run } => {
-                    if let Some(mut live) = self.live.remove(&run) {
-                        live.drain(run, &mut self.relay);
-                        self.relay.end(run);
-                    }
-                    self.shared.lock().tickets.over(run);
-                }
-                Output::Notice(notice) => self.tell(notice),
-            }
-        }
-        busy
-    }
-
     fn spawn(&mut self, run: RunId, name: Name, spec: &Spec) {
-        match self.shared.host.spawn(spec) {
+        match self.shared.drive.host.spawn(spec) {
             Ok(process) => {
                 let (pid, containment) = (process.id(), process.containment());
                 self.live.insert(run, Live::new(run, name, process, &self.wakeups));
-                self.bring(Event::Started { run, pid, containment });
+                self.feed(Event::Started { run, pid, containment });
             }
             Err(error) => {
-                self.bring(Event::SpawnFailed { run, error });
-                self.shared.lock().tickets.over(run);
+                self.feed(Event::SpawnFailed { run, error });
+                self.shared.drive.lock().state.tickets.over(run);
             }
         }
     }
@@ -133,14 +154,14 @@ impl MonitorDriver {
             && let Err(error) = live.process.signal(target, signal)
         {
             let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
-            self.relay.tell(Notice { at: self.shared.host.now(), name: live.name.clone(), run, kind });
+            self.relay.tell(Notice { at: self.shared.drive.host.now(), name: live.name.clone(), run, kind });
         }
     }
 
     fn tell(&mut self, notice: Notice) {
         if let NoticeKind::Survived { pids } = &notice.kind {
             let survivor = Survivor { name: notice.name.clone(), run: notice.run, pids: pids.clone() };
-            self.shared.lock().tickets.survived(&survivor);
+            self.shared.drive.lock().state.tickets.survived(&survivor);
         }
         self.relay.tell(notice);
     }
@@ -167,44 +188,16 @@ impl MonitorDriver {
                 }
             };
             if let Some(event) = news {
-                self.bring(event);
+                self.feed(event);
             }
         }
         self.calls = calls;
         busy
     }
 
-    /// Does what has become due, and sleeps until the next deadline.
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.shared.lock().machine.poll_timeout() else {
-            self.alarm.clear();
-            return false;
-        };
-        let now = self.shared.host.now();
-        if at <= now {
-            self.shared.lock().machine.handle_timeout(now);
-            return true;
-        }
-        self.alarm.poll(at, &*self.shared.host, cx).is_ready()
-    }
-
-    /// Nothing to do for now. For ever?
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let core = self.shared.lock();
-        if core.life == Life::Open || core.machine.runs().next().is_some() {
-            return Poll::Pending;
-        }
-        drop(core);
-        let until = *self.flush_until.get_or_insert_with(|| self.shared.host.now() + FLUSH_GRACE);
-        if self.relay.poll_idle(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        self.alarm.poll(until, &*self.shared.host, cx)
-    }
-
-    fn bring(&self, event: Event) {
-        let now = self.shared.host.now();
-        self.shared.lock().machine.handle_event(event, now);
+    fn feed(&self, event: Event) {
+        let now = self.shared.drive.host.now();
+        self.shared.drive.lock().state.machine.handle_event(event, now);
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::mem;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::shared::{Core, Life, Shared};
+use super::shared::{Core, Shared};
 use super::{AddError, CommandError, MonitorBuilder, MonitorDriver, Notices, Ticket};
+use crate::drive::{Guard, Life};
 use crate::host::{Host, Spec};
 use crate::machine::{Definition, Name, Signal, Status, UnknownName};
 
@@ -32,13 +31,7 @@ use crate::machine::{Definition, Name, Signal, Status, UnknownName};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct ProcessMonitor(pub(super) Arc<Guard>);
-
-/// Held by all handles; the last one closes the monitor.
-pub(super) struct Guard {
-    pub(super) shared: Arc<Shared>,
-    pub(super) thread: Option<JoinHandle<()>>,
-}
+pub struct ProcessMonitor(pub(super) Arc<Guard<Shared>>);
 
 /// Making one.
 impl ProcessMonitor {
@@ -80,9 +73,9 @@ impl ProcessMonitor {
             stop_signal: spec.get_stop_signal(),
             spec: Arc::new(spec),
         };
-        self.shared().command(|core, now| {
-            core.check_open().map_err(|Closed| AddError::Closed)?;
-            Ok(core.machine.add_process(name, definition, now)?)
+        self.shared().drive.command(|core, now| {
+            check_open(core).map_err(|Closed| AddError::Closed)?;
+            Ok(core.state.machine.add_process(name, definition, now)?)
         })
     }
 
@@ -92,7 +85,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process (PM-8).
     pub fn remove_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        let ticket = self.end(name, |core, now| core.machine.remove_process(name, now))?;
+        let ticket = self.end(name, |core, now| core.state.machine.remove_process(name, now))?;
         if ticket.is_done()
             && let Some(tail) = &self.shared().tail
         {
@@ -109,7 +102,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process (PM-14).
     pub fn start_process(&self, name: &str) -> Result<(), CommandError> {
-        self.apply(|core, now| core.machine.start_process(name, now))
+        self.apply(|core, now| core.state.machine.start_process(name, now))
     }
 
     /// Ends the run of a process: the stop signal, and KILL at the kill time. In a running service the process
@@ -120,7 +113,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process (PM-32).
     pub fn stop_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        self.end(name, |core, now| core.machine.stop_process(name, now))
+        self.end(name, |core, now| core.state.machine.stop_process(name, now))
     }
 
     /// Ends the run of a process, and keeps it down until it is released. The ticket resolves when the run is over.
@@ -129,7 +122,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process.
     pub fn hold_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        self.end(name, |core, now| core.machine.hold_process(name, now))
+        self.end(name, |core, now| core.state.machine.hold_process(name, now))
     }
 
     /// Ends a hold. In a running service the process is started.
@@ -138,7 +131,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process.
     pub fn release_process(&self, name: &str) -> Result<(), CommandError> {
-        self.apply(|core, now| core.machine.release_process(name, now))
+        self.apply(|core, now| core.state.machine.release_process(name, now))
     }
 
     /// Sends a signal to the group of a process, such as HUP to have it read its configuration again. Nothing else
@@ -148,28 +141,28 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] when there is no such process.
     pub fn signal_process(&self, name: &str, signal: Signal) -> Result<bool, CommandError> {
-        self.apply(|core, _| core.machine.signal_process(name, signal))
+        self.apply(|core, _| core.state.machine.signal_process(name, signal))
     }
 
     /// Ends the runs of all processes at once; in a running service each comes back (PM-39).
     pub fn restart_all(&self) -> Ticket {
-        self.end_all(|core, now| core.machine.restart_all(now))
+        self.end_all(|core, now| core.state.machine.restart_all(now))
     }
 
     /// Starts all processes, in the order they were added, and keeps them up from now on (PM-13).
     pub fn start_service(&self) {
-        self.shared().command(|core, now| core.machine.start_service(now));
+        self.shared().drive.command(|core, now| core.state.machine.start_service(now));
     }
 
     /// Stops all processes, and starts none until [`start_service`](Self::start_service). The ticket resolves when
     /// all are gone, those included that were removed before and are still dying (PM-40, PM-41).
     pub fn stop_service(&self) -> Ticket {
-        self.end_all(|core, now| core.machine.stop_service(now))
+        self.end_all(|core, now| core.state.machine.stop_service(now))
     }
 
     /// The same with KILL at once, also for those that have been asked to end already.
     pub fn kill_service(&self) -> Ticket {
-        self.end_all(|core, now| core.machine.kill_service(now))
+        self.end_all(|core, now| core.state.machine.kill_service(now))
     }
 }
 
@@ -177,23 +170,23 @@ impl ProcessMonitor {
 impl ProcessMonitor {
     /// Whether the service runs.
     pub fn is_running(&self) -> bool {
-        self.shared().lock().machine.is_running()
+        self.shared().drive.lock().state.machine.is_running()
     }
 
     /// What a process is doing, and why. `None`: there is none of this name.
     pub fn status(&self, name: &str) -> Option<Status> {
-        self.shared().lock().machine.status(name)
+        self.shared().drive.lock().state.machine.status(name)
     }
 
     /// What all processes are doing, in the order they were added.
     pub fn statuses(&self) -> Vec<Status> {
-        self.shared().lock().machine.statuses()
+        self.shared().drive.lock().state.machine.statuses()
     }
 
     /// All definitions, in the order they were added: what it takes to set up another monitor like this (PM-45).
     pub fn processes(&self) -> Vec<(Name, Spec)> {
-        let core = self.shared().lock();
-        core.machine.definitions().into_iter().map(|(name, spec)| (name, Spec::clone(&spec))).collect()
+        let core = self.shared().drive.lock();
+        core.state.machine.definitions().into_iter().map(|(name, spec)| (name, Spec::clone(&spec))).collect()
     }
 
     /// The last `lines` lines of a process, oldest first, if the monitor [keeps any](MonitorBuilder::tail).
@@ -203,26 +196,26 @@ impl ProcessMonitor {
 
     /// Subscribes to all that happens from now on (PM-31).
     pub fn notices(&self) -> Notices {
-        self.shared().ears.subscribe()
+        Notices(self.shared().notices.subscribe())
     }
 
     /// The time on the clock that statuses and notices are told in.
     pub fn now(&self) -> Instant {
-        self.shared().host.now()
+        self.shared().drive.host.now()
     }
 }
 
 impl ProcessMonitor {
     fn shared(&self) -> &Shared {
-        &self.0.shared
+        &self.0.service
     }
 
     fn apply<T>(
         &self,
         command: impl FnOnce(&mut Core, Instant) -> Result<T, UnknownName>,
     ) -> Result<T, CommandError> {
-        self.shared().command(|core, now| {
-            core.check_open().map_err(|Closed| CommandError::Closed)?;
+        self.shared().drive.command(|core, now| {
+            check_open(core).map_err(|Closed| CommandError::Closed)?;
             Ok(command(core, now)?)
         })
     }
@@ -232,19 +225,19 @@ impl ProcessMonitor {
         name: &str,
         command: impl FnOnce(&mut Core, Instant) -> Result<(), UnknownName>,
     ) -> Result<Ticket, CommandError> {
-        self.shared().command(|core, now| {
-            core.check_open().map_err(|Closed| CommandError::Closed)?;
-            let run = core.machine.run(name);
+        self.shared().drive.command(|core, now| {
+            check_open(core).map_err(|Closed| CommandError::Closed)?;
+            let run = core.state.machine.run(name);
             command(core, now)?;
-            Ok(core.tickets.issue(run))
+            Ok(core.state.tickets.issue(run))
         })
     }
 
     fn end_all(&self, command: impl FnOnce(&mut Core, Instant)) -> Ticket {
-        self.shared().command(|core, now| {
+        self.shared().drive.command(|core, now| {
             command(core, now);
-            let runs = if core.life == Life::Over { Vec::new() } else { core.machine.runs().collect() };
-            core.tickets.issue(runs)
+            let runs = if core.life == Life::Over { Vec::new() } else { core.state.machine.runs().collect() };
+            core.state.tickets.issue(runs)
         })
     }
 }
@@ -252,22 +245,8 @@ impl ProcessMonitor {
 /// The driver has gone.
 struct Closed;
 
-impl Core {
-    fn check_open(&self) -> Result<(), Closed> {
-        if self.life == Life::Over { Err(Closed) } else { Ok(()) }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.shared.close();
-        // A sink may hold the last handle; the driver cannot wait for itself.
-        if let Some(driver) = mem::take(&mut self.thread)
-            && driver.thread().id() != thread::current().id()
-        {
-            let _ = driver.join();
-        }
-    }
+fn check_open(core: &Core) -> Result<(), Closed> {
+    if core.life == Life::Over { Err(Closed) } else { Ok(()) }
 }
 
 /// The processes with their command lines, and `(uid:gid)` where they are set (PM-44).

@@ -20,7 +20,6 @@ pub(crate) use builder::MonitorBuilder;
 pub(crate) use driver::MonitorDriver;
 pub use error::{AddError, CommandError};
 pub(crate) use handle::ProcessMonitor;
-pub use notices::Heard;
 pub(crate) use notices::Notices;
 pub use ticket::Survivor;
 pub(crate) use ticket::{StopError, Ticket};

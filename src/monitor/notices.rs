@@ -1,109 +1,59 @@
-//! Subscriptions: hearing what the monitor tells.
+//! Subscriptions to the events of a monitor.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use async_channel::{Receiver, Sender, TrySendError};
-use futures_lite::{Stream, StreamExt};
+use futures_lite::Stream;
 
 use crate::machine::Notice;
+use crate::sync::{Lagged, Subscription};
 
-/// What the monitor tells, from the moment of subscription until the monitor is over.
+/// A subscription to the [notices](Notice) of a monitor, from [`ProcessMonitor::notices`](crate::ProcessMonitor::notices).
 ///
-/// A subscription holds up to [`Notices::CAPACITY`] notices. Whoever is slower than that misses some, and is told how
-/// many; the monitor never waits for a subscriber.
+/// It contains the notices published after the subscription, in order, and ends when the driver of the monitor has
+/// ended. It holds up to [`Notices::CAPACITY`] unread notices. The monitor never waits for a subscriber: if more are
+/// published, the oldest are dropped, and the next item is [`Lagged`] with their number.
 ///
-/// It is a [`Stream`], with [`next`](StreamExt::next) for asynchronous code and [`wait`](Self::wait) for the other.
-#[derive(Clone, Debug)]
-pub struct Notices(Pin<Box<Receiver<Heard>>>);
-
-/// What a subscriber hears.
-#[derive(Clone, Debug)]
-pub enum Heard {
-    /// Something happened.
-    Notice(Notice),
-    /// So many notices did not fit.
-    Missed(u64),
-}
+/// This is a [`Stream`] for asynchronous code. On a thread use [`wait`](Self::wait) or [`iter`](Self::iter).
+///
+/// ```
+/// use childminder::machine::NoticeKind;
+/// use childminder::{ProcessMonitor, Spec, System};
+///
+/// let monitor = ProcessMonitor::background(System::new())?;
+/// let mut notices = monitor.notices();
+/// monitor.add_process("true", Spec::new("true"))?;
+/// monitor.start_process("true")?;
+/// for notice in notices.iter() {
+///     if let NoticeKind::Exited { exit, .. } = notice?.kind {
+///         assert!(exit.is_success());
+///         break;
+///     }
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Notices(pub(super) Subscription<Notice>);
 
 impl Notices {
-    /// How many notices wait for a slow subscriber: 1024.
+    /// The number of unread notices that a subscription holds: 1024.
     pub const CAPACITY: usize = 1024;
 
-    /// Waits for the next one on this thread. `None`: the monitor is over.
-    pub fn wait(&mut self) -> Option<Heard> {
-        self.0.recv_blocking().ok()
+    /// Blocks this thread until there is a notice, and returns it; `None` when the driver has ended.
+    pub fn wait(&mut self) -> Option<Result<Notice, Lagged>> {
+        self.0.wait()
+    }
+
+    /// Returns an iterator over the notices, which blocks this thread until there is one.
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<Notice, Lagged>> + use<'_> {
+        std::iter::from_fn(|| self.wait())
     }
 }
 
 impl Stream for Notices {
-    type Item = Heard;
+    type Item = Result<Notice, Lagged>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_next(cx)
-    }
-}
-
-/// All subscribers of a monitor.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ears(Arc<Mutex<Option<Vec<Ear>>>>);
-
-#[derive(Debug)]
-struct Ear {
-    sender: Sender<Heard>,
-    missed: u64,
-}
-
-impl Ears {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(Vec::new()))))
-    }
-
-    pub(super) fn subscribe(&self) -> Notices {
-        let (sender, receiver) = async_channel::bounded(Notices::CAPACITY);
-        if let Some(ears) = &mut *self.lock() {
-            ears.push(Ear { sender, missed: 0 });
-        }
-        Notices(Box::pin(receiver))
-    }
-
-    pub(super) fn tell(&self, notice: &Notice) {
-        if let Some(ears) = &mut *self.lock() {
-            ears.retain_mut(|ear| ear.tell(notice));
-        }
-    }
-
-    /// Nothing more will be told.
-    pub(super) fn close(&self) {
-        *self.lock() = None;
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<Ear>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ear {
-    /// Returns whether anybody listens.
-    fn tell(&mut self, notice: &Notice) -> bool {
-        if self.missed > 0 {
-            match self.sender.try_send(Heard::Missed(self.missed)) {
-                Ok(()) => self.missed = 0,
-                Err(TrySendError::Full(_)) => {
-                    self.missed += 1;
-                    return true;
-                }
-                Err(TrySendError::Closed(_)) => return false,
-            }
-        }
-        match self.sender.try_send(Heard::Notice(notice.clone())) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed += 1;
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        }
     }
 }

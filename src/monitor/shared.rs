@@ -1,105 +1,66 @@
-//! What the handles and the driver share: the machine behind one short lock.
+//! The state that the handles and the driver of a monitor share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::time::Instant;
+use std::sync::Arc;
 
-use super::notices::Ears;
+use super::Notices;
 use super::ticket::Tickets;
+use crate::drive::{self, Close, Life};
 use crate::host::{Host, Spec};
 use crate::machine::{Machine, Notice, NoticeKind, Policy};
 use crate::output::TailSink;
+use crate::sync::Broadcast;
 
 /// Shared by all handles of a monitor and its driver.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) host: Arc<dyn Host>,
-    /// For processes that bring none.
+    pub(super) drive: drive::Shared<State>,
+    /// For processes whose spec has no policy.
     pub(super) policy: Policy,
-    pub(super) ears: Ears,
+    pub(super) notices: Broadcast<Notice>,
     pub(super) tail: Option<TailSink>,
-    core: Mutex<Core>,
 }
 
-/// Behind the lock, which is held for a command or a piece of news, never while anything is carried out.
-#[derive(Debug)]
-pub(super) struct Core {
+/// What is behind the lock.
+#[derive(Debug, Default)]
+pub(super) struct State {
     pub(super) machine: Machine<Arc<Spec>>,
     pub(super) tickets: Tickets,
-    pub(super) life: Life,
-    driver: Option<Waker>,
 }
 
-/// How far a monitor has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Life {
-    /// There are handles.
-    Open,
-    /// The last handle has gone: the driver ends when the last run is over.
-    Closing,
-    /// The driver has gone.
-    Over,
-}
+pub(super) type Core = drive::Core<State>;
 
 impl Shared {
     pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<TailSink>) -> Self {
-        let core =
-            Core { machine: Machine::new(), tickets: Tickets::default(), life: Life::Open, driver: None };
-        Self { host, policy, ears: Ears::new(), tail, core: Mutex::new(core) }
+        let drive = drive::Shared::new(host, State::default());
+        Self { drive, policy, notices: Broadcast::new(Notices::CAPACITY), tail }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A handle's way in: applies `command` at once, then wakes the driver to carry out what follows.
-    pub(super) fn command<T>(&self, command: impl FnOnce(&mut Core, Instant) -> T) -> T {
-        let now = self.host.now();
-        let mut core = self.lock();
-        let result = command(&mut core, now);
-        let driver = core.driver.take();
-        drop(core);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        result
-    }
-
-    /// The last handle has gone.
-    pub(super) fn close(&self) {
-        self.command(|core, now| {
-            if core.life == Life::Open {
-                core.life = Life::Closing;
-                core.machine.stop_service(now);
-            }
-        });
-    }
-
-    /// The last lines of a process go with it when it was removed. Called with each notice, behind the run's output.
+    /// Forgets the last lines of a process that has been removed. Called with each notice, after the output of its run.
     pub(super) fn forget_tail(&self, notice: &Notice) {
         if let (NoticeKind::Exited { .. }, Some(tail)) = (&notice.kind, &self.tail)
-            && self.lock().machine.status(&notice.name).is_none()
+            && self.drive.lock().state.machine.status(&notice.name).is_none()
         {
             tail.forget(&notice.name);
         }
     }
 
-    /// The driver has gone, and every process with it.
+    /// Called when the driver has ended or was dropped, and every process with it.
     pub(super) fn over(&self) {
-        let mut core = self.lock();
+        let mut core = self.drive.lock();
         core.life = Life::Over;
-        core.tickets.all_over();
+        core.state.tickets.all_over();
         drop(core);
-        self.ears.close();
+        self.notices.close();
     }
 }
 
-impl Core {
-    /// Whom to wake after a command.
-    pub(super) fn register(&mut self, driver: &Waker) {
-        match &mut self.driver {
-            Some(registered) => registered.clone_from(driver),
-            none => *none = Some(driver.clone()),
-        }
+impl Close for Shared {
+    fn close(&self) {
+        self.drive.command(|core, now| {
+            if core.life == Life::Open {
+                core.life = Life::Closing;
+                core.state.machine.stop_service(now);
+            }
+        });
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use crate::machine::{Name, Pids, RunId};
+use crate::sync::{Lock, WakerCell};
 
 /// The end of what was asked for: resolves when every run that was to be stopped is over, that is, when each process
 /// and its whole group is dead and reaped, and its output read to the end. (A slow sink may still have to take it.)
@@ -16,13 +17,13 @@ use crate::machine::{Name, Pids, RunId};
 /// It resolves within the kill time and [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE) (and the leak timeout), however
 /// stubborn the processes are. Synchronous code calls [`wait`](Self::wait).
 #[derive(Debug)]
-pub struct Ticket(Arc<Mutex<Wait>>);
+pub struct Ticket(Arc<Lock<Wait>>);
 
 #[derive(Debug)]
 struct Wait {
     runs: HashSet<RunId>,
     survivors: Vec<Survivor>,
-    waker: Option<Waker>,
+    waker: WakerCell,
 }
 
 /// A run that outlived KILL.
@@ -56,7 +57,7 @@ impl Ticket {
 
     /// Whether there is nothing more to wait for.
     pub fn is_done(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).runs.is_empty()
+        self.0.lock().runs.is_empty()
     }
 }
 
@@ -64,9 +65,9 @@ impl Future for Ticket {
     type Output = Result<(), StopError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut wait = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wait = self.0.lock();
         if !wait.runs.is_empty() {
-            wait.waker = Some(cx.waker().clone());
+            wait.waker.register(cx.waker());
             return Poll::Pending;
         }
         Poll::Ready(match wait.survivors.as_slice() {
@@ -78,14 +79,14 @@ impl Future for Ticket {
 
 /// The tickets that are out.
 #[derive(Debug, Default)]
-pub(super) struct Tickets(Vec<Arc<Mutex<Wait>>>);
+pub(super) struct Tickets(Vec<Arc<Lock<Wait>>>);
 
 impl Tickets {
     /// A ticket for `runs`.
     pub(super) fn issue(&mut self, runs: impl IntoIterator<Item = RunId>) -> Ticket {
         let runs: HashSet<RunId> = runs.into_iter().collect();
         let pending = !runs.is_empty();
-        let wait = Arc::new(Mutex::new(Wait { runs, survivors: Vec::new(), waker: None }));
+        let wait = Arc::new(Lock::new(Wait { runs, survivors: Vec::new(), waker: WakerCell::default() }));
         if pending {
             self.0.push(wait.clone());
         }
@@ -119,7 +120,7 @@ impl Tickets {
     /// Applies `change` to every ticket that somebody holds, and wakes those that are done.
     fn settle(&mut self, mut change: impl FnMut(&mut Wait) -> bool) {
         self.0.retain(|ticket| {
-            let mut wait = ticket.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut wait = ticket.lock();
             let done = change(&mut wait) && wait.runs.is_empty();
             if done && let Some(waker) = wait.waker.take() {
                 drop(wait);

@@ -3,11 +3,12 @@
 //! The driver is one future over thousands of exits and streams. Asking all of them at every wake-up would cost more
 //! the more children there are, so each source has a waker of its own, which puts it into this queue.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
 use crate::machine::{RunId, Stream};
+use crate::sync::{Lock, WakerCell};
 
 /// Something a run can have news on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub(super) enum Source {
 /// The sources that have called since the driver last looked.
 #[derive(Debug, Default)]
 pub(super) struct Wakeups {
-    calls: Mutex<Calls>,
+    calls: Lock<Calls>,
 }
 
 #[derive(Debug, Default)]
 struct Calls {
     waiting: Vec<Arc<Call>>,
-    driver: Option<Waker>,
+    driver: WakerCell,
 }
 
 /// A source's way to call.
@@ -48,24 +49,16 @@ impl Wakeups {
 
     /// From now on wakes `driver`.
     pub(super) fn register(&self, driver: &Waker) {
-        let mut calls = self.lock();
-        match &mut calls.driver {
-            Some(registered) => registered.clone_from(driver),
-            none => *none = Some(driver.clone()),
-        }
+        self.calls.lock().driver.register(driver);
     }
 
     /// Takes all calls made so far, in their order, into `calls`, which is empty.
     pub(super) fn take(&self, calls: &mut Vec<Arc<Call>>) {
-        std::mem::swap(&mut self.lock().waiting, calls);
+        std::mem::swap(&mut self.calls.lock().waiting, calls);
         for call in calls {
             // From here on a call counts anew: the source is asked after this.
             call.queued.store(false, Ordering::Release);
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,9 +69,9 @@ impl Wake for Call {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
-            let mut calls = self.wakeups.lock();
+            let mut calls = self.wakeups.calls.lock();
             calls.waiting.push(self.clone());
-            let driver = calls.driver.clone().filter(|_| calls.waiting.len() == 1);
+            let driver = if calls.waiting.len() == 1 { calls.driver.get() } else { None };
             drop(calls);
             if let Some(driver) = driver {
                 driver.wake();

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::{Batch, LoggingProtocol, Sink};
-use crate::fence::survives;
 use crate::machine::{Name, Notice, RunId, Stream};
+use crate::panic_guard::catch_and_log;
 
 /// Told everything that happens, in order with the output.
 pub(crate) type Tell = Box<dyn FnMut(Notice) + Send>;
@@ -40,16 +40,18 @@ impl Outlet {
 
     pub(super) fn notice(&mut self, notice: Notice) {
         if let Some(tell) = &mut self.tell
-            && !survives("whoever is told of events", || tell(notice))
+            && !catch_and_log("whoever is told of events", || tell(notice))
         {
             let tell = self.tell.take();
-            survives("whoever is told of events, while it was dropped,", || drop(tell));
+            catch_and_log("whoever is told of events, while it was dropped,", || drop(tell));
         }
     }
 
     /// Says that `count` notices were dropped, since nobody took them in time.
     pub(super) fn dropped(&self, count: u64) {
-        survives("the logger", || log::warn!("{count} events were not told, since nobody took them in time"));
+        catch_and_log("the logger", || {
+            log::warn!("{count} events were not told, since nobody took them in time")
+        });
     }
 
     pub(super) fn flush(&mut self) {
@@ -68,9 +70,9 @@ struct Sinks(Vec<Box<dyn Sink>>);
 
 impl Sinks {
     fn each(&mut self, mut call: impl FnMut(&mut dyn Sink)) {
-        let broken = self.0.extract_if(.., |sink| !survives("a sink", || call(&mut **sink)));
+        let broken = self.0.extract_if(.., |sink| !catch_and_log("a sink", || call(&mut **sink)));
         for sink in broken {
-            survives("a sink, while it was dropped,", || drop(sink));
+            catch_and_log("a sink, while it was dropped,", || drop(sink));
         }
     }
 }

@@ -17,8 +17,8 @@ use std::thread;
 use super::Sink;
 use super::outlet::{Outlet, Tell};
 use super::queue::{Item, Next, Output, Queue, SCRATCH};
-use crate::fence::survives;
 use crate::machine::{Name, Notice, RunId, Stream};
+use crate::panic_guard::catch_and_log;
 
 /// A read of this size is passed on in the buffer it was read into. A smaller one is copied: that is cheaper than to
 /// keep a buffer waiting that is nearly empty.
@@ -189,7 +189,7 @@ impl Relay {
                 }
             }
             Err(error) => {
-                survives("the logger", || {
+                catch_and_log("the logger", || {
                     log::warn!("no thread for output, so a slow sink will hold everything up: {error}");
                 });
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 
 use super::error::StepFailure;
-use crate::fence::{Contained, contain};
+use crate::panic_guard::{GuardedFuture, catch};
 
 /// What a [`call`](super::Plan::call) may return: nothing, or whether it went well.
 pub trait IntoStepResult {
@@ -73,16 +73,16 @@ impl Call {
                 let call = call.clone();
                 thread::Builder::new().name("childminder-call".to_owned()).spawn(move || {
                     // Whoever waited may have lost patience.
-                    let _ = sender.try_send(told(contain(|| call())));
+                    let _ = sender.try_send(told(catch(|| call())));
                 })?;
                 Box::pin(async move { answer.recv().await.expect("the thread answers before it ends") })
             }
             Self::Blocking(call) => {
-                let returned = told(contain(|| call()));
+                let returned = told(catch(|| call()));
                 Box::pin(async { returned })
             }
             Self::Future(call) => {
-                let task = contain(|| call()).map(Contained::from);
+                let task = catch(|| call()).map(GuardedFuture::from);
                 Box::pin(async move {
                     told(match task {
                         Ok(task) => task.await,

@@ -19,17 +19,14 @@ use super::recorder::{Recorder, Start};
 use super::report::Report;
 use super::script::{Op, Script};
 use super::vm::{Event, Failure, Output, Vm};
-use crate::host::{Alarm, Host};
+use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
+use crate::host::Host;
 use crate::machine::{Policy, Signal};
 use crate::monitor::{MonitorDriver, ProcessMonitor, StopError, Ticket};
 use crate::ready::{ConditionStatus, UntilReady, Watch};
 
 /// How many of its last lines of each stream an error shows.
 const LAST_LINES: usize = 20;
-
-/// How many rounds may follow each other at once before the executor and the clock get their turn: a process that never
-/// stops printing always has news.
-const ROUNDS: usize = 64;
 
 /// How long the exit of a process may be behind the end of its input. The system closes the one before it tells the other,
 /// and of the two the exit is what there is to know.
@@ -165,31 +162,7 @@ impl Run {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        for _ in 0..ROUNDS {
-            // It ends with the last handle, and we have one.
-            let _ = Pin::new(&mut self.driver).poll(cx);
-            let mut busy = self.hear_processes() | self.poll_work(cx) | self.poll_clearing(cx);
-            while let Some(output) = self.vm.poll_output() {
-                busy = true;
-                if let Output::Over(verdict) = output {
-                    return Poll::Ready(verdict);
-                }
-                let is_crash = matches!(output, Output::Crash(_));
-                self.carry_out(output);
-                // The driver sends the KILL. It comes before anything else that the script wants (see `crash`).
-                if is_crash {
-                    break;
-                }
-            }
-            // News before time: what comes at the very deadline counts.
-            if !busy && !self.poll_clock(cx) {
-                return Poll::Pending;
-            }
-        }
-        // News without an end do not stop the time.
-        self.poll_clock(cx);
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        drive::poll_driver(self, ClockCheck::WhenQuiet, cx)
     }
 
     fn hear_processes(&mut self) -> bool {
@@ -231,17 +204,39 @@ impl Run {
         self.vm.handle_event(Event::Cleared(cleared.err()), self.recorder.now());
         true
     }
+}
 
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.vm.poll_timeout() else {
-            self.alarm.clear();
-            return false;
-        };
-        if at > self.recorder.now() && self.alarm.poll(at, &self.recorder, cx).is_pending() {
-            return false;
+impl Driver for Run {
+    type End = Verdict;
+    type Machine = Vm;
+
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Vm) -> T) -> T {
+        act(&mut self.vm)
+    }
+
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
+        (&mut self.alarm, &self.recorder)
+    }
+
+    fn execute(&mut self, output: Output) -> Step<Verdict> {
+        match output {
+            Output::Over(verdict) => Step::Done(verdict),
+            // The monitor's driver sends the KILL. It comes before anything else that the script wants (see `crash`).
+            Output::Crash(_) => {
+                self.carry_out(output);
+                Step::Pause
+            }
+            _ => {
+                self.carry_out(output);
+                Step::Continue
+            }
         }
-        self.vm.handle_timeout(self.recorder.now());
-        true
+    }
+
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        // The monitor ends with its last handle, and this run has one.
+        let _ = Pin::new(&mut self.driver).poll(cx);
+        self.hear_processes() | self.poll_work(cx) | self.poll_clearing(cx)
     }
 }
 

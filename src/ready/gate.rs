@@ -18,11 +18,12 @@ use super::progress::ConditionStatus;
 use super::tally::{Tally, Word};
 use super::tree::Tree;
 use super::verdict::Cause;
+use crate::drive::StateMachine;
 use crate::machine::{Exit, SpawnError};
 
 /// Decides whether one run is ready.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     tree: Tree,
     tallies: Vec<Tally>,
     timeout: Duration,
@@ -45,7 +46,7 @@ enum State {
 
 /// What can happen.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// The process runs, with this id. From now on time counts.
     Started(u32),
     /// There is no process.
@@ -64,7 +65,7 @@ pub(super) enum Event {
 
 /// What to do.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(crate) enum Output {
     /// Ask for this leaf, and answer with [`Word::Answer`] and the number of the attempt.
     Ask { leaf: usize, attempt: u32 },
     /// Look whether the process is alive, and answer with [`Event::Alive`] or [`Event::Exited`].
@@ -75,22 +76,12 @@ pub(super) enum Output {
     Failed(Cause),
 }
 
-impl Gate {
-    /// A gate for a run that has not started. `timeout` counts from the start.
-    pub(super) fn new(condition: &Condition, timeout: Duration) -> Self {
-        let (tree, leaves) = Tree::of(condition);
-        Self {
-            tree,
-            tallies: leaves.into_iter().map(Tally::new).collect(),
-            timeout,
-            started: None,
-            state: State::Closed,
-            out: VecDeque::new(),
-        }
-    }
+impl StateMachine for Gate {
+    type Event = Event;
+    type Output = Output;
 
     /// Takes in news. What is not awaited is ignored: news before the start, news after the end.
-    pub(super) fn handle_event(&mut self, event: Event, now: Instant) {
+    fn handle_event(&mut self, event: Event, now: Instant) {
         match (event, self.state) {
             (Event::Started(_), State::Closed) => {
                 self.started = Some(now);
@@ -123,7 +114,7 @@ impl Gate {
     }
 
     /// Does what has become due. Too early, too late and too often do no harm.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    fn handle_timeout(&mut self, now: Instant) {
         self.meet_uptimes(now);
         if self.deadline().is_some_and(|deadline| deadline <= now) && !self.tree.holds(&self.tallies) {
             self.fail(Cause::TimedOut(self.timeout));
@@ -133,17 +124,32 @@ impl Gate {
     }
 
     /// The next thing to do, in order. Ask until `None`.
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()
     }
 
     /// When to call [`Self::handle_timeout`]; never, if `None`.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         let State::Waiting(started) = self.state else { return None };
         let uptimes = self.tallies.iter().filter_map(Tally::missing_uptime);
         let uptimes = uptimes.filter_map(|uptime| started.checked_add(uptime));
         let rests = self.asked().into_iter().filter_map(|leaf| self.tallies[leaf].resting_until());
         self.deadline().into_iter().chain(uptimes).chain(rests).min()
+    }
+}
+
+impl Gate {
+    /// A gate for a run that has not started. `timeout` counts from the start.
+    pub(super) fn new(condition: &Condition, timeout: Duration) -> Self {
+        let (tree, leaves) = Tree::of(condition);
+        Self {
+            tree,
+            tallies: leaves.into_iter().map(Tally::new).collect(),
+            timeout,
+            started: None,
+            state: State::Closed,
+            out: VecDeque::new(),
+        }
     }
 
     /// The leaf with this number.

@@ -55,7 +55,7 @@ struct Pause {
 
 /// News of one leaf.
 #[derive(Clone, Debug)]
-pub(super) enum Word {
+pub(crate) enum Word {
     /// It has come: a notification.
     Met,
     /// The text was seen so many times in all.
@@ -68,7 +68,7 @@ pub(super) enum Word {
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Of a probe.
     ProbeFuture(Result<ProbeOwner, ProbeError>),
     /// Of a command: how it failed, in words.

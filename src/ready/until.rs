@@ -5,7 +5,6 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use super::attempt::{Attempt, begin};
 use super::gate::{Event, Gate, Output};
@@ -14,7 +13,8 @@ use super::progress::ConditionStatus;
 use super::session::Session;
 use super::tally::Word;
 use super::verdict::{Failure, Ready};
-use crate::host::{Host, SleepFuture};
+use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
+use crate::host::Host;
 
 /// Ends when the start is ready, or will not be. Dropping it ends the wait: no timer, no probe, no descriptor is left,
 /// and the process is left alone (SV-21).
@@ -27,7 +27,7 @@ pub(crate) struct UntilReady {
     pid: Option<u32>,
     attempts: Vec<Pending>,
     bells: Vec<Hung>,
-    alarm: Option<(Instant, SleepFuture)>,
+    alarm: Alarm,
 }
 
 /// An attempt on its way.
@@ -45,7 +45,7 @@ pub(super) struct Hung {
 
 impl UntilReady {
     pub(super) fn new(host: Arc<dyn Host>, session: Arc<Session>, gate: Gate, bells: Vec<Hung>) -> Self {
-        Self { host, session, gate, pid: None, attempts: Vec::new(), bells, alarm: None }
+        Self { host, session, gate, pid: None, attempts: Vec::new(), bells, alarm: Alarm::default() }
     }
 
     /// How far each part has come by now, for somebody whose patience ends before the time-out. News counts when this was
@@ -59,21 +59,54 @@ impl Future for UntilReady {
     type Output = Result<Ready, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        loop {
-            // News before time: what is met at the very deadline counts (F-85).
-            let heard = this.hear_session(cx) | this.hear_bells(cx) | this.hear_answers(cx);
-            let under_way = this.attempts.len();
-            if let Some(verdict) = this.carry_out() {
-                this.let_go();
-                return Poll::Ready(verdict);
+        let poll = drive::poll_driver(&mut *self, ClockCheck::WhenQuiet, cx);
+        if poll.is_ready() {
+            self.let_go();
+        }
+        poll
+    }
+}
+
+impl Driver for UntilReady {
+    type End = Result<Ready, Failure>;
+    type Machine = Gate;
+
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Gate) -> T) -> T {
+        act(&mut self.gate)
+    }
+
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
+        (&mut self.alarm, &*self.host)
+    }
+
+    fn execute(&mut self, output: Output) -> Step<Self::End> {
+        match output {
+            Output::Ask { leaf, attempt: number } => {
+                let pid = self.pid.expect("a gate asks only after the start");
+                let attempt = begin(self.gate.leaf(leaf), &self.host, pid);
+                self.attempts.extend(attempt.map(|attempt| Pending { leaf, number, attempt }));
+                Step::Continue
             }
-            // An attempt that was just begun wakes nobody before it is polled.
-            let begun = this.attempts.len() > under_way;
-            if !heard && !begun && !this.poll_clock(cx) {
-                return Poll::Pending;
+            Output::Look => {
+                let seen = self.session.look();
+                self.bring(seen);
+                Step::Continue
+            }
+            Output::Ready => {
+                let now = self.host.now();
+                let (progress, took) = (self.gate.report(now), self.gate.took(now));
+                Step::Done(Ok(Ready { progress, took, session: self.session.clone() }))
+            }
+            Output::Failed(cause) => {
+                let now = self.host.now();
+                let (progress, took) = (self.gate.report(now), self.gate.took(now));
+                Step::Done(Err(Failure { cause, progress, took }))
             }
         }
+    }
+
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        self.hear_session(cx) | self.hear_bells(cx) | self.hear_answers(cx)
     }
 }
 
@@ -125,55 +158,6 @@ impl UntilReady {
         busy
     }
 
-    /// Does what the gate wants done; ends with its verdict.
-    fn carry_out(&mut self) -> Option<Result<Ready, Failure>> {
-        loop {
-            match self.gate.poll_output()? {
-                Output::Ask { leaf, attempt: number } => {
-                    let pid = self.pid.expect("a gate asks only after the start");
-                    let attempt = begin(self.gate.leaf(leaf), &self.host, pid);
-                    self.attempts.extend(attempt.map(|attempt| Pending { leaf, number, attempt }));
-                }
-                Output::Look => {
-                    let seen = self.session.look();
-                    self.bring(seen);
-                }
-                Output::Ready => {
-                    let now = self.host.now();
-                    let (progress, took) = (self.gate.report(now), self.gate.took(now));
-                    return Some(Ok(Ready { progress, took, session: self.session.clone() }));
-                }
-                Output::Failed(cause) => {
-                    let now = self.host.now();
-                    let (progress, took) = (self.gate.report(now), self.gate.took(now));
-                    return Some(Err(Failure { cause, progress, took }));
-                }
-            }
-        }
-    }
-
-    /// Does what has become due, and sleeps until the next deadline. Whether to go round once more.
-    fn poll_clock(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.gate.poll_timeout() else {
-            self.alarm = None;
-            return false;
-        };
-        let now = self.host.now();
-        if at <= now {
-            self.gate.handle_timeout(now);
-            return true;
-        }
-        let (_, sleep) = match &mut self.alarm {
-            Some(set) if set.0 == at => set,
-            other => other.insert((at, self.host.sleep_until(at))),
-        };
-        let woken = sleep.as_mut().poll(cx).is_ready();
-        if woken {
-            self.alarm = None;
-        }
-        woken
-    }
-
     fn bring(&mut self, event: Event) {
         self.gate.handle_event(event, self.host.now());
     }
@@ -181,7 +165,7 @@ impl UntilReady {
     /// Keeps nothing that could call.
     fn let_go(&mut self) {
         self.session.close();
-        self.alarm = None;
+        self.alarm.clear();
         drop(mem::take(&mut self.attempts));
         drop(mem::take(&mut self.bells));
     }

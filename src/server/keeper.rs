@@ -17,7 +17,7 @@ use super::leak::LeakCause;
 use super::link::Link;
 use super::shared::Shared;
 use super::stream::TidyStream;
-use crate::fence::{Contained, contain, record};
+use crate::panic_guard::{GuardedFuture, catch, log_guarded};
 
 /// How long nobody is accepted after that has failed, most likely because descriptors have run out.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -40,7 +40,7 @@ where
     shared.conclude(&LeakCause::Unfinished);
     // Handlers that still run are dropped here. Whatever else they would say is not heard any more.
     drop(executor);
-    let _ = contain(|| drop(handler));
+    let _ = catch(|| drop(handler));
     shared.clear();
 }
 
@@ -82,11 +82,11 @@ where
     H: AsyncFn(TidyStream) -> io::Result<()> + 'static,
 {
     let (id, peer) = (link.id(), link.peer().clone());
-    let outcome = Contained::new(async move { handler(TidyStream::new(link)).await }).await;
+    let outcome = GuardedFuture::new(async move { handler(TidyStream::new(link)).await }).await;
     let panic = match outcome {
         Ok(Ok(())) => None,
         Ok(Err(error)) if is_hang_up(&error) => {
-            record(|| log::debug!(target: "childminder::server", "{peer} hung up: {error}"));
+            log_guarded(|| log::debug!(target: "childminder::server", "{peer} hung up: {error}"));
             None
         }
         Ok(Err(error)) => {
@@ -114,5 +114,5 @@ fn is_hang_up(error: &io::Error) -> bool {
 }
 
 pub(super) fn warn(message: std::fmt::Arguments<'_>) {
-    record(|| log::warn!(target: "childminder::server", "{message}"));
+    log_guarded(|| log::warn!(target: "childminder::server", "{message}"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_lite::StreamExt;
 
 use crate::machine::{Exit, LastRun, Name, NoticeKind};
-use crate::monitor::{Heard, Notices};
+use crate::monitor::Notices;
 
 /// How a service ended: what a stop returns.
 #[derive(Clone, Debug)]
@@ -32,9 +32,9 @@ impl ServiceExit {
         let (mut killed, mut left_behind, mut leaked) = (false, Vec::new(), false);
         loop {
             let notice = match notices.next().await? {
-                Heard::Notice(notice) => notice,
+                Ok(notice) => notice,
                 // Of one process there are never so many; but what was missed cannot be told.
-                Heard::Missed(_) => continue,
+                Err(_) => continue,
             };
             match notice.kind {
                 NoticeKind::Killed => killed = true,

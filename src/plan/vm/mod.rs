@@ -26,6 +26,7 @@ use super::error::{PlanProblem, StepFailure};
 use super::planned::ProcessRef;
 use super::point::Crash;
 use super::script::{Op, Script};
+use crate::drive::StateMachine;
 use crate::machine::{Exit, Name, SpawnError, Stream};
 use crate::monitor::StopError;
 
@@ -133,29 +134,12 @@ enum Life {
     StaysDead,
 }
 
-impl Vm {
-    pub(super) fn new(script: Arc<Script>, crash: Option<Crash>) -> Self {
-        let actor = Actor { life: Life::Absent, found: 0, killed: false };
-        Self {
-            phase: Phase::Still,
-            actors: vec![actor; script.cast.len()],
-            unjudged: Vec::new(),
-            crash,
-            has_crashed: false,
-            comeback: None,
-            outputs: VecDeque::new(),
-            script,
-        }
-    }
-
-    /// Begins with the first step.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.begin_step(0, now);
-        self.go_on(now);
-    }
+impl StateMachine for Vm {
+    type Event = Event;
+    type Output = Output;
 
     /// Takes in what has happened. What is not news, such as the answer to a step that is over, does no harm.
-    pub(super) fn handle_event(&mut self, event: Event, now: Instant) {
+    fn handle_event(&mut self, event: Event, now: Instant) {
         match event {
             Event::Started(process) => self.started(process),
             Event::NotStarted(process, error) => {
@@ -179,7 +163,7 @@ impl Vm {
     }
 
     /// Fails the plan if the current step has taken too long.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    fn handle_timeout(&mut self, now: Instant) {
         let Phase::At { step, .. } = self.phase else { return };
         if self.poll_timeout().is_none_or(|at| at > now) {
             return;
@@ -195,7 +179,7 @@ impl Vm {
         self.fail(PlanProblem::TimedOut { timeout, waiting_for, progress: Vec::new() });
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::At { step, began, .. } if step < self.script.steps.len() => {
                 Some(began + self.script.timeout(step))
@@ -204,8 +188,30 @@ impl Vm {
         }
     }
 
-    pub(super) fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+}
+
+impl Vm {
+    pub(super) fn new(script: Arc<Script>, crash: Option<Crash>) -> Self {
+        let actor = Actor { life: Life::Absent, found: 0, killed: false };
+        Self {
+            phase: Phase::Still,
+            actors: vec![actor; script.cast.len()],
+            unjudged: Vec::new(),
+            crash,
+            has_crashed: false,
+            comeback: None,
+            outputs: VecDeque::new(),
+            script,
+        }
+    }
+
+    /// Begins with the first step.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.begin_step(0, now);
+        self.go_on(now);
     }
 
     /// Whether a process was to crash and has crashed.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use childminder::background::CallError;
 use childminder::machine::NoticeKind;
-use childminder::monitor::Heard;
 use childminder::{Background, Exit, Host, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, yield_now};
@@ -41,7 +40,7 @@ fn rx_2_install_sigchld_waker_is_not_needed_to_see_a_child_exit() {
             let mut notices = monitor.notices();
             monitor.add_process("web", Spec::new("sleep").arg("1000")).unwrap();
             monitor.start_process("web").unwrap();
-            let Some(Heard::Notice(started)) = notices.next().await else { panic!("it starts") };
+            let Some(Ok(started)) = notices.next().await else { panic!("it starts") };
             assert!(matches!(started.kind, NoticeKind::Started { .. }), "{started}");
             monitor.stop_process("web").unwrap().await.unwrap();
             monitor.status("web").unwrap().pid

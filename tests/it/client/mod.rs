@@ -51,7 +51,7 @@ impl Town {
             // The first is how it is now.
             states.next().await;
             while let Some(state) = states.next().await {
-                scribe.note(word(&state));
+                scribe.note(word(&state.expect("it reads in time")));
             }
         });
         Self { sim, server, service }

@@ -144,7 +144,7 @@ where
     let mut due = None;
     let mut outages = 0;
     while outages < 3 {
-        match states.next().await.unwrap() {
+        match states.next().await.unwrap().unwrap() {
             ClientState::Waiting { since, until, reason } => {
                 assert!(until >= since + hasty().initial_delay);
                 assert!(

@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
 use childminder::machine::{SignalTarget, Stream};
-use childminder::monitor::Heard;
 use childminder::output::Batch;
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, ProcessMonitor, Signal, Sink, SpawnError, Spec};
@@ -226,7 +225,7 @@ fn f_31_signals_that_are_refused_are_told_and_the_survivor_is_named() {
     let error = sim.block_on(monitor.stop_service()).unwrap_err();
     assert_eq!(error.to_string(), "still not gone after KILL: other#1 (pid 101)");
     let mut told = Vec::new();
-    while let Some(Some(Heard::Notice(notice))) = sim.block_on(poll_once(notices.next())) {
+    while let Some(Some(Ok(notice))) = sim.block_on(poll_once(notices.next())) {
         told.push(notice.to_string());
     }
     let refused = |signal| format!("other#1 cannot be sent {signal}: Operation not permitted (os error 1)");

@@ -1,6 +1,5 @@
 //! Subscriptions.
 
-use childminder::monitor::Heard;
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Notices, ProcessMonitor, Spec};
 use futures_lite::StreamExt;
@@ -12,8 +11,8 @@ fn drain(sim: &Sim, notices: &mut Notices) -> Vec<String> {
     let mut heard = Vec::new();
     while let Some(Some(news)) = sim.block_on(futures_lite::future::poll_once(notices.next())) {
         heard.push(match news {
-            Heard::Notice(notice) => notice.to_string(),
-            Heard::Missed(count) => format!("missed {count}"),
+            Ok(notice) => notice.to_string(),
+            Err(lagged) => format!("missed {}", lagged.missed()),
         });
     }
     heard

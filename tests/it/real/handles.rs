@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
-use childminder::monitor::{CommandError, Heard};
+use childminder::monitor::CommandError;
 use childminder::{Host, Phase, ProcessMonitor, SpawnError, Spec, System};
 use futures_lite::future::{block_on, poll_once};
 
@@ -203,7 +203,7 @@ fn notices_reach_a_thread_that_waits_for_them() {
     let mut notices = monitor.notices();
     let listener = std::thread::spawn(move || {
         let mut heard = Vec::new();
-        while let Some(Heard::Notice(notice)) = notices.wait() {
+        while let Some(Ok(notice)) = notices.wait() {
             heard.push(notice.to_string().split(' ').nth(1).unwrap().to_owned());
         }
         heard

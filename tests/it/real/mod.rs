@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use childminder::machine::NoticeKind;
-use childminder::monitor::Heard;
 use childminder::output::Batch;
 use childminder::{MonitorBuilder, Notice, Notices, Policy, ProcessMonitor, Sink, Spec, System};
 use futures_lite::StreamExt;
@@ -100,12 +99,12 @@ fn builder() -> MonitorBuilder {
 async fn hear<T>(notices: &mut Notices, mut pick: impl FnMut(&Notice) -> Option<T>) -> T {
     loop {
         match notices.next().await.expect("the monitor is not over") {
-            Heard::Notice(notice) => {
+            Ok(notice) => {
                 if let Some(picked) = pick(&notice) {
                     return picked;
                 }
             }
-            Heard::Missed(count) => panic!("missed {count}"),
+            Err(lagged) => panic!("{lagged}"),
         }
     }
 }

@@ -53,8 +53,7 @@ fn imports_point_one_way() {
     let mut wrong = Vec::new();
     for (file, line, target) in Imports::of_src().between_rooms() {
         let room = room(&file);
-        let target = if target == "fence" { "panic_guard".to_owned() } else { target };
-        if matches!(room, "lib" | "fence") {
+        if room == "lib" {
             continue;
         }
         let allowed = layers.get(room).unwrap_or_else(|| panic!("{file}: `{room}` is not a known room"));

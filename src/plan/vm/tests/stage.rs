@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::drive::StateMachine;
 use crate::machine::{Exit, Name, RunId, Signal, SpawnError, SpawnStep, Stream};
 use crate::monitor::{StopError, Survivor};
 use crate::plan::Plan;

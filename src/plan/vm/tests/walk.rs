@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::oracle::{Fact, Verdict, Why, verdict};
 use super::stage::plan;
+use crate::drive::StateMachine;
 use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 use crate::plan::error::{PlanProblem, StepFailure};
 use crate::plan::planned::ProcessRef;

@@ -1,0 +1,307 @@
+//! How a pure state machine is driven: one contract, and one loop that carries it out.
+//!
+//! Every decision of the crate is made by one of four state machines (processes, readiness, plans, client connections).
+//! They have no clock, lock, channel, thread or future. A *driver* is a future that owns the real objects: it executes
+//! what its machine puts out, feeds it the events of its sources, and tells it when a deadline has passed.
+//!
+//! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine between the
+//! handles and the driver, behind the lock in [`Shared`].
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::host::{Host, SleepFuture};
+use crate::machine::{Event, Machine, Output};
+use crate::sync::{Lock, WakerCell};
+
+/// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its executor.
+const ROUNDS: usize = 64;
+
+/// A pure state machine: all decisions, no I/O.
+///
+/// 1. A command (a method of the machine) or an event goes in, with the current time.
+/// 2. [`poll_output`](Self::poll_output) is called until it returns `None`, and each output is executed in order.
+/// 3. [`poll_timeout`](Self::poll_timeout) says when to call [`handle_timeout`](Self::handle_timeout). Early, late
+///    and repeated calls change nothing that is not due; after step 2 no deadline lies in the past.
+/// 4. Every event carries the id of its run or attempt, and an event with an old id changes nothing. An event that
+///    arrives before the one it follows from is kept.
+pub(crate) trait StateMachine {
+    /// What can happen.
+    type Event;
+    /// What is to be done.
+    type Output;
+
+    /// Takes in an event that happened at `now`.
+    fn handle_event(&mut self, event: Self::Event, now: Instant);
+
+    /// Does what is due at `now`.
+    fn handle_timeout(&mut self, now: Instant);
+
+    /// Returns the next thing to do.
+    fn poll_output(&mut self) -> Option<Self::Output>;
+
+    /// Returns the next deadline; `None` if there is none.
+    fn poll_timeout(&self) -> Option<Instant>;
+}
+
+/// The public machine has the contract's methods as inherent methods, so that users need no trait.
+impl<S: Clone> StateMachine for Machine<S> {
+    type Event = Event;
+    type Output = Output<S>;
+
+    fn handle_event(&mut self, event: Event, now: Instant) {
+        self.handle_event(event, now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.handle_timeout(now);
+    }
+
+    fn poll_output(&mut self) -> Option<Output<S>> {
+        self.poll_output()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.poll_timeout()
+    }
+}
+
+/// The real objects behind a state machine.
+pub(crate) trait Driver {
+    /// The machine that decides.
+    type Machine: StateMachine;
+    /// What the driver returns at its end.
+    type End;
+
+    /// Gives access to the machine, locking it if it is shared.
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Self::Machine) -> T) -> T;
+
+    /// Returns the timer of the next deadline, and the host whose clock it uses.
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host);
+
+    /// Executes one output of the machine.
+    fn execute(&mut self, output: <Self::Machine as StateMachine>::Output) -> Step<Self::End>;
+
+    /// Feeds the machine the events of all sources that are ready. Returns whether there were any.
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool;
+
+    /// Called when there is nothing to do: decides whether the driver has come to its end.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Self::End> {
+        let _ = cx;
+        Poll::Pending
+    }
+}
+
+/// What follows an output.
+#[derive(Debug)]
+pub(crate) enum Step<T> {
+    /// The next output.
+    Continue,
+    /// The sources and the clock; the remaining outputs are executed in the next round.
+    Pause,
+    /// The end of the driver.
+    Done(T),
+}
+
+/// When the clock is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClockCheck {
+    /// In every round. For machines with many independent objects: the deadline of one must not wait until all the
+    /// others have nothing to do.
+    EveryRound,
+    /// In a round without outputs and events, or once in [`ROUNDS`] rounds. For machines with one verdict: an event
+    /// at the very deadline counts, and so does everything that follows from it at the same instant, which may take
+    /// several rounds.
+    WhenQuiet,
+}
+
+/// Drives a machine: outputs, then sources, then the clock, until there is nothing more to do.
+///
+/// Events come before time: what happens at the very deadline has happened in time. The number of rounds is bounded, and
+/// the clock is read at least once per call, so that an endless stream of events delays neither a deadline nor other tasks.
+pub(crate) fn poll_driver<D: Driver>(
+    driver: &mut D,
+    check: ClockCheck,
+    cx: &mut Context<'_>,
+) -> Poll<D::End> {
+    for round in 1..=ROUNDS {
+        let mut busy = false;
+        while let Some(output) = driver.machine(D::Machine::poll_output) {
+            busy = true;
+            match driver.execute(output) {
+                Step::Continue => {}
+                Step::Pause => break,
+                Step::Done(end) => return Poll::Ready(end),
+            }
+        }
+        busy |= driver.poll_sources(cx);
+        if !busy || check == ClockCheck::EveryRound || round == ROUNDS {
+            busy |= poll_clock(driver, cx);
+        }
+        if !busy {
+            return driver.poll_idle(cx);
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Handles a deadline that has passed, or sleeps until the next one. Returns whether there may be something to do.
+fn poll_clock<D: Driver>(driver: &mut D, cx: &mut Context<'_>) -> bool {
+    let deadline = driver.machine(|machine| machine.poll_timeout());
+    let (alarm, host) = driver.clock();
+    let Some(at) = deadline else {
+        alarm.clear();
+        return false;
+    };
+    let now = host.now();
+    if at <= now {
+        driver.machine(|machine| machine.handle_timeout(now));
+        return true;
+    }
+    alarm.poll(at, host, cx).is_ready()
+}
+
+/// The one timer of a driver: a sleep until the next deadline, replaced only when the deadline changes.
+#[derive(Default)]
+pub(crate) struct Alarm(Option<(Instant, SleepFuture)>);
+
+impl Alarm {
+    /// Ready when `at` has passed.
+    pub(crate) fn poll(&mut self, at: Instant, host: &dyn Host, cx: &mut Context<'_>) -> Poll<()> {
+        let (_, sleep) = match &mut self.0 {
+            Some(set) if set.0 == at => set,
+            other => other.insert((at, host.sleep_until(at))),
+        };
+        let poll = sleep.as_mut().poll(cx);
+        if poll.is_ready() {
+            self.clear();
+        }
+        poll
+    }
+
+    /// Removes the timer: there is no deadline.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm").field(&self.0.as_ref().map(|(at, _)| at)).finish()
+    }
+}
+
+/// The phases in the life of a service with handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// There are handles, and the driver runs or is about to.
+    Open,
+    /// The last handle was dropped: the driver ends when everything is stopped.
+    Closing,
+    /// The driver has ended or was dropped.
+    Over,
+}
+
+/// The state that handles and driver share: `C`, which contains the machine, behind one lock.
+///
+/// The lock is held for one command or one event; never while an output is executed or foreign code runs.
+pub(crate) struct Shared<C> {
+    pub(crate) host: Arc<dyn Host>,
+    core: Lock<Core<C>>,
+}
+
+/// What is behind the lock of [`Shared`].
+#[derive(Debug)]
+pub(crate) struct Core<C> {
+    pub(crate) state: C,
+    pub(crate) life: Life,
+    driver: WakerCell,
+}
+
+impl<C> Shared<C> {
+    pub(crate) fn new(host: Arc<dyn Host>, state: C) -> Self {
+        let core = Core { state, life: Life::Open, driver: WakerCell::default() };
+        Self { host, core: Lock::new(core) }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<C>> {
+        self.core.lock()
+    }
+
+    /// Applies `command` under the lock, then wakes the driver to execute what follows from it.
+    pub(crate) fn command<T>(&self, command: impl FnOnce(&mut Core<C>, Instant) -> T) -> T {
+        let now = self.host.now();
+        let mut core = self.lock();
+        let result = command(&mut core, now);
+        let driver = core.driver.take();
+        drop(core);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        result
+    }
+
+    /// Registers the driver's task to be woken by the next command. Called at the beginning of each poll.
+    pub(crate) fn register(&self, driver: &Waker) {
+        self.lock().driver.register(driver);
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Shared<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+/// A service that ends when its last handle is dropped.
+pub(crate) trait Close {
+    /// Begins the end of the service.
+    fn close(&self);
+}
+
+/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a thread of
+/// its own, waits for the end of that thread.
+#[derive(Debug)]
+pub(crate) struct Guard<S: Close> {
+    pub(crate) service: Arc<S>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<S: Close> Guard<S> {
+    /// For a driver that the user runs.
+    pub(crate) fn new(service: Arc<S>) -> Self {
+        Self { service, thread: None }
+    }
+
+    /// Runs `driver` on a new thread with this name.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it cannot create a thread.
+    pub(crate) fn background(
+        service: Arc<S>,
+        name: &str,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        let thread = builder.spawn(|| async_io::block_on(driver))?;
+        Ok(Self { service, thread: Some(thread) })
+    }
+}
+
+impl<S: Close> Drop for Guard<S> {
+    fn drop(&mut self) {
+        self.service.close();
+        // Foreign code that the driver calls may own the last handle, and a thread cannot join itself.
+        if let Some(driver) = self.thread.take()
+            && driver.thread().id() != thread::current().id()
+        {
+            let _ = driver.join();
+        }
+    }
+}
