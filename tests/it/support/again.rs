@@ -1,12 +1,12 @@
-//! A test run again as `cargo test` would, to see what its output is there.
+//! Runs a test again as `cargo test` would, to examine what the harness prints.
 
 use std::env;
 use std::process::{Command, Stdio};
 
 const MARK: &str = "CHILDMINDER_TEST_OUTPUT";
 
-/// The test with this path below the crate, to be run again by itself, as `cargo test` would; `None` if that is what
-/// happens already.
+/// Returns a command that runs the test with this path below the crate, with its output captured as usual. Returns
+/// `None` in the process that the command has started.
 pub(crate) fn again(name: &str) -> Option<Command> {
     if env::var_os(MARK).is_some() {
         return None;

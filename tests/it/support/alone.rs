@@ -1,9 +1,9 @@
-//! A test in a process of its own.
+//! Runs a test in a process of its own.
 //!
-//! Whoever counts descriptors, threads or children, changes signal dispositions or sets limits cannot share a process
-//! with other tests. So such a test starts the test binary again, for itself alone, and looks at how that ended.
-//! The inner process adopts what its children leave behind, and fails if anything of it is alive at its end. It has a
-//! directory of its own for temporary files, which must be empty then.
+//! A test that counts descriptors, threads or children, changes signal dispositions or sets limits cannot share a
+//! process with other tests. It starts the test binary again with only itself to run, and checks the exit status.
+//! The inner process is a subreaper: it adopts orphans, and fails if a descendant is alive when the test is done. Its
+//! temporary directory must be empty then.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -14,24 +14,26 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
 
 use super::census::other_children;
+use super::skip::{forward_skips, skip};
 use super::{Census, Scratch};
 
 const MARK: &str = "CHILDMINDER_TEST_ALONE";
 
-/// How long a test alone may take, with all that it starts.
+/// The time limit of the inner process and of the processes that it starts.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs `body` alone; `name` is the path of the calling test below the crate, such as `sys::f_9_no_leak`.
+/// Runs `body` in a process of its own. `name` is the path of the calling test below the crate, such as
+/// `sys::f_9_no_leak`.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     alone_under(&[], name, body);
 }
 
-/// Runs `body` alone, while `strace` makes system calls fail: `inject` as for its option `-e inject=`. Skipped where
-/// there is no strace, or it may not trace.
+/// Runs `body` in a process of its own in which `strace` makes system calls fail. `inject` is the argument of its option
+/// `-e inject=`. Without strace, or without the right to trace, the test is skipped.
 pub(crate) fn alone_with_fault(inject: &str, name: &str, body: impl FnOnce()) {
     let inject = format!("inject={inject}");
     let wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-    // Inside, there is a tracer already, and none can be tried.
+    // The inner process has a tracer already, so it cannot try whether it may trace.
     if is_inner() || can_trace() {
         alone_under(&wrapper, name, body);
     } else {
@@ -48,12 +50,7 @@ fn is_inner() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Says that a test did not happen, and why.
-pub(crate) fn skip(name: &str, reason: &str) {
-    eprintln!("SKIPPED {name}: {reason}");
-}
-
-/// Runs `body` alone, in a process that is started through `wrapper`, such as `env VARIABLE=value`.
+/// Runs `body` in a process of its own that is started through `wrapper`, such as `env VARIABLE=value`.
 pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
     if is_inner() {
         return inner(body);
@@ -82,25 +79,26 @@ pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
     thread::spawn(move || done.send(child.wait_with_output()));
     let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
         let _ = kill_process_group(pid, Signal::KILL);
-        panic!("{name} alone is not done within {DEADLINE:?}")
+        panic!("{name} did not finish within {DEADLINE:?} in a process of its own")
     });
     let output = output.expect("wait");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success() && out.contains("1 passed"),
-        "{name} alone: {}\n{out}\n{err}",
+        "{name} failed in a process of its own: {}\n{out}\n{err}",
         output.status
     );
+    forward_skips(&err);
     scratch.assert_empty();
 }
 
 fn inner(body: impl FnOnce()) {
-    heed_signals();
+    restore_signals();
     set_child_subreaper(Pid::from_raw(1)).expect("a subreaper");
     body();
-    // What was killed a moment ago may take another to die.
+    // A process may take a moment to die after KILL.
     let deadline = async_io::Timer::after(Duration::from_secs(5));
-    let everybody_is_gone = async {
+    let all_gone = async {
         loop {
             while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
             if other_children().is_empty() {
@@ -111,30 +109,30 @@ fn inner(body: impl FnOnce()) {
     };
     let late = async {
         deadline.await;
-        panic!("children are left: {:#?}", Census::take())
+        panic!("children survive the test: {:#?}", Census::take())
     };
-    futures_lite::future::block_on(futures_lite::future::or(everybody_is_gone, late));
+    futures_lite::future::block_on(futures_lite::future::or(all_gone, late));
 }
 
-/// Gives INT and TERM back their default effect in a process of a test's own. A shell that runs a test suite in the
-/// background has INT ignored for all of it.
-#[expect(unsafe_code, reason = "the whole process changes, which no safe function offers")]
-pub(crate) fn heed_signals() {
+/// Restores the default disposition of INT and TERM in the process of a test. A shell that runs a test suite in the
+/// background has INT ignored in all of it.
+#[expect(unsafe_code, reason = "no safe function changes a signal disposition")]
+pub(crate) fn restore_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the default effect runs nothing of ours.
+        // SAFETY: the default disposition calls no handler.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
 
-/// Gives root up for good, in all threads of a process that runs a test alone.
-#[expect(unsafe_code, reason = "the whole process changes, which no safe function offers")]
-pub(crate) fn become_nobody() {
-    const NOBODY: u32 = 65_534;
-    // SAFETY: the pointer is not read for a length of 0; the others take none.
+/// Changes to the unprivileged user 65534 for good, in all threads of a process that runs one test.
+#[expect(unsafe_code, reason = "no safe function changes the user of the whole process")]
+pub(crate) fn drop_privileges() {
+    const UNPRIVILEGED: u32 = 65_534;
+    // SAFETY: a pointer with a length of 0 is not read; the other calls take no pointer.
     let done = unsafe {
         libc::setgroups(0, std::ptr::null()) == 0
-            && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
-            && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0
+            && libc::setresgid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0
+            && libc::setresuid(UNPRIVILEGED, UNPRIVILEGED, UNPRIVILEGED) == 0
     };
-    assert!(done, "root may become anybody");
+    assert!(done, "cannot drop privileges: {}", std::io::Error::last_os_error());
 }

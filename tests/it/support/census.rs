@@ -1,4 +1,4 @@
-//! Looks at `/proc`: what this process has, and how another one is.
+//! Reads `/proc`: the descriptors, threads and children of this process, and the state of other processes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,8 +10,8 @@ use rustix::process::{WaitOptions, wait};
 
 use super::PATIENCE;
 
-/// What this process has: descriptors, threads and children, zombies included. Not counted is the guardian, which is
-/// there from the first start that needs it until the end; dead and not reaped, it is counted as well.
+/// The descriptors, threads and children of this process, zombies included. The guardian is left out, since it lives
+/// from the first start that needs it until the process exits; a guardian that has died and is not reaped is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
@@ -24,7 +24,7 @@ impl Census {
         let paths = |dir: &str| fs::read_dir(dir).expect("/proc").map(|entry| entry.expect("entry").path());
         let descriptors = paths("/proc/self/fd").filter_map(|path| {
             let target = fs::read_link(&path).ok()?.display().to_string();
-            // The directory that is being read is open, too.
+            // The descriptor that reads the directory.
             (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
         });
         let mut threads: Vec<String> = paths("/proc/self/task").filter_map(|task| name_of(&task)).collect();
@@ -32,31 +32,31 @@ impl Census {
         Self { descriptors: descriptors.collect(), threads, children: other_children() }
     }
 
-    /// How many descriptors there are.
+    /// Returns the number of open descriptors.
     pub(crate) fn descriptors(&self) -> usize {
         self.descriptors.len()
     }
 
-    /// A census as soon as all that was started for monitors is gone, what was adopted and has died included. For a test
-    /// alone, after its last monitor was dropped.
+    /// Takes a census as soon as every child and every thread of a monitor is gone, and reaps adopted orphans meanwhile.
+    /// For a test in its own process, after its last monitor was dropped.
     pub(crate) fn settled() -> Self {
         let begin = Instant::now();
         loop {
-            // With all monitors gone, nobody else waits for anybody.
+            // All monitors are gone, so no other code waits for a child.
             while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
             let census = Self::take();
-            // The one that waits for SIGCHLD, where there is one, stays.
+            // The thread that waits for SIGCHLD, on the portable back end, stays.
             let of_a_monitor =
                 |thread: &String| thread.starts_with("childminder") && thread != "childminder-sig";
             if census.children.is_empty() && !census.threads.iter().any(of_a_monitor) {
                 return census;
             }
-            assert!(begin.elapsed() < PATIENCE, "this does not go: {census:#?}");
+            assert!(begin.elapsed() < PATIENCE, "not gone within {PATIENCE:?}: {census:#?}");
             thread::yield_now();
         }
     }
 
-    /// Nothing more than before; fewer threads are fine.
+    /// Asserts that there are no new descriptors, children or threads since `before`.
     pub(crate) fn assert_unchanged_since(&self, before: &Self) {
         assert_eq!(self.descriptors, before.descriptors, "descriptors");
         assert_eq!(self.children, before.children, "children");
@@ -64,18 +64,18 @@ impl Census {
         assert!(threads.len() <= before.len(), "threads: {threads:?}, before: {before:?}");
     }
 
-    /// Whether there is a thread with this name, of which the kernel keeps 15 characters.
+    /// Whether a thread has this name, of which the kernel keeps 15 characters.
     pub(crate) fn has_thread(&self, name: &str) -> bool {
         self.threads.iter().any(|thread| thread == name)
     }
 
-    /// How many threads there are.
+    /// Returns the number of threads.
     pub(crate) fn threads(&self) -> usize {
         self.threads.len()
     }
 }
 
-/// The name of a thread, but for one that is exiting: it is in the list for a moment after it was joined.
+/// Returns the name of a thread. An exiting thread has none: it stays in the list for a moment after it was joined.
 fn name_of(task: &Path) -> Option<String> {
     const PF_EXITING: u64 = 0x4;
     let stat = fs::read_to_string(task.join("stat")).ok()?;
@@ -85,12 +85,12 @@ fn name_of(task: &Path) -> Option<String> {
     (flags & PF_EXITING == 0).then(|| name.to_owned())
 }
 
-/// The children of this process but for the guardian.
+/// Returns the children of this process, without the guardian.
 pub(crate) fn other_children() -> BTreeSet<u32> {
     children().filter(|pid| !is_guardian(*pid)).collect()
 }
 
-/// The guardians of this process that are alive: one at most, or somebody has made a mistake.
+/// Returns the living guardians of this process, of which there is at most one in a correct program.
 pub(crate) fn guardians() -> Vec<u32> {
     children().filter(|pid| is_guardian(*pid)).collect()
 }
@@ -103,13 +103,13 @@ fn children() -> impl Iterator<Item = u32> {
     })
 }
 
-/// It says so in its command line, which is there as long as it lives.
+/// Whether this is a guardian, by its command line, which a zombie no longer has.
 fn is_guardian(pid: u32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     command.split(|b| *b == 0).any(|word| word == b"childminder-guardian")
 }
 
-/// Whether anybody on this machine listens on this TCP port, be it by IPv4 or by IPv6.
+/// Whether any socket on this machine listens on this TCP port, by IPv4 or IPv6.
 pub(crate) fn listens(port: u16) -> bool {
     const LISTEN: &str = "0A";
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
@@ -121,13 +121,13 @@ pub(crate) fn listens(port: u16) -> bool {
     })
 }
 
-/// A field of `/proc/…/status`; `None` if there is no such process.
+/// Returns a field of `/proc/PID/status`, or `None` if there is no such process.
 pub(crate) fn status_field(pid: u32, field: &str) -> Option<String> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| Some(line.strip_prefix(field)?.strip_prefix(':')?.trim().to_owned()))
 }
 
-/// Whether the process runs, or could: a zombie does not.
+/// Whether the process exists and is not a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     status_field(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }

@@ -11,7 +11,7 @@ use futures_lite::future::{block_on, or};
 
 use super::PATIENCE;
 
-/// Runs a future to its end, which must come within `deadline`.
+/// Runs a future, which must complete within `deadline`.
 fn within<T>(deadline: Duration, future: impl Future<Output = T>) -> T {
     let late = async {
         async_io::Timer::after(deadline).await;
@@ -29,7 +29,7 @@ impl Child {
         System::new().spawn(spec).map(Self)
     }
 
-    /// A shell script.
+    /// Starts a shell script.
     pub(crate) fn shell(script: &str) -> Self {
         Self::start(&Spec::new("sh").args(["-c", script])).expect("sh starts")
     }
@@ -38,30 +38,30 @@ impl Child {
         self.0.id()
     }
 
-    /// How it ends.
+    /// Waits for the exit.
     pub(crate) fn exit(&mut self) -> Exit {
         within(PATIENCE, poll_fn(|cx| self.0.poll_exit(cx)))
     }
 
-    /// What it writes to `stream`, until the end.
+    /// Reads `stream` up to end-of-file.
     pub(crate) fn read_to_end(&mut self, stream: Stream) -> String {
         let mut all = Vec::new();
         while self.read_some(stream, &mut all) > 0 {}
         String::from_utf8(all).expect("text")
     }
 
-    /// What it writes to standard output, until there is a whole line.
+    /// Reads the next line of standard output.
     pub(crate) fn line(&mut self) -> String {
         self.line_of(Stream::Stdout)
     }
 
-    /// What it writes to `stream`, until there is a whole line.
+    /// Reads the next line of `stream`.
     pub(crate) fn line_of(&mut self, stream: Stream) -> String {
         let mut line = Vec::new();
         while line.last() != Some(&b'\n') {
             let mut byte = [0];
             let read = poll_fn(|cx| self.0.poll_read(stream, cx, &mut byte));
-            assert_eq!(within(PATIENCE, read).expect("read"), 1, "the end instead of a line, after {line:?}");
+            assert_eq!(within(PATIENCE, read).expect("read"), 1, "end-of-file within a line, after {line:?}");
             line.push(byte[0]);
         }
         String::from_utf8(line).expect("text").trim_end().to_owned()
@@ -91,7 +91,7 @@ impl Child {
     }
 }
 
-/// Runs `spec` to its end: how it ended, and what it wrote to both streams.
+/// Runs `spec` until it exits, and returns its exit with the contents of stdout and stderr.
 pub(crate) fn run(spec: &Spec) -> (Exit, String, String) {
     let mut child = Child::start(spec).expect("it starts");
     let out = child.read_to_end(Stream::Stdout);

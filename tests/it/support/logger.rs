@@ -1,4 +1,4 @@
-//! The logger of this binary: it keeps what a test logs on its own thread, for that test.
+//! The logger of this binary, which records what a test logs on its own thread.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -6,22 +6,22 @@ use std::sync::Once;
 use log::kv::{self, VisitSource};
 
 thread_local! {
-    /// What this thread has logged, while it is recorded.
+    /// The records of this thread, while recording is on.
     static RECORDS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// What `log` logs on this thread, each record in a line: target, level, message, key-values.
+/// Runs `log` and returns the records that it logs on this thread, each as `target level message key=value…`.
 ///
-/// Levels go up to debug, and a target that begins with `silent` is switched off.
+/// The maximum level is debug. A target that begins with `silent` is disabled.
 pub(crate) fn recorded(log: impl FnOnce()) -> Vec<String> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        log::set_logger(&Recorder).expect("nothing else in this binary sets a logger");
+        log::set_logger(&Recorder).expect("this binary sets no other logger");
         log::set_max_level(log::LevelFilter::Debug);
     });
     RECORDS.replace(Some(Vec::new()));
     log();
-    RECORDS.take().expect("nothing else takes them")
+    RECORDS.take().expect("recording is on")
 }
 
 struct Recorder;
@@ -43,7 +43,7 @@ impl log::Log for Recorder {
             return;
         }
         let mut pairs = Pairs(String::new());
-        record.key_values().visit(&mut pairs).expect("nothing fails in there");
+        record.key_values().visit(&mut pairs).expect("the visitor does not fail");
         let text = format!("{} {} {}{}", record.target(), record.level(), record.args(), pairs.0);
         RECORDS.with_borrow_mut(|records| records.iter_mut().for_each(|records| records.push(text.clone())));
     }

@@ -1,25 +1,38 @@
-//! What tests share: a test alone in a process, or as `cargo test` would run it, a process to be killed, futures with a deadline, looks at `/proc`, the
-//! programs that they want, and a logger.
+//! Helpers for integration tests: a test alone in its process or run as `cargo test` runs it, a process to be killed, a
+//! real child driven by hand, a census of `/proc`, programs that a test requires, and a logger.
 
 mod again;
 mod alone;
 mod census;
 mod child;
+mod doomed;
 mod logger;
 mod program;
 mod scratch;
-mod victim;
+mod skip;
 
 pub(crate) use again::again;
-pub(crate) use alone::{alone, alone_under, alone_with_fault, become_nobody, skip};
+pub(crate) use alone::{alone, alone_under, alone_with_fault};
+#[allow(
+    clippy::allow_attributes,
+    unused_imports,
+    reason = "the latter is the former name, until all tests are changed"
+)]
+pub(crate) use alone::{drop_privileges, drop_privileges as become_nobody};
 pub(crate) use census::{Census, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
+#[allow(
+    clippy::allow_attributes,
+    unused_imports,
+    reason = "the latter is the former name, until all tests are changed"
+)]
+pub(crate) use doomed::{DoomedProcess, DoomedProcess as Victim};
 pub(crate) use logger::recorded;
 pub(crate) use program::required;
 pub(crate) use scratch::Scratch;
-pub(crate) use victim::Victim;
+pub(crate) use skip::skip;
 
-/// Longer than anything takes on a busy machine; only a broken test gets here.
+/// A deadline that only a broken test reaches, also on a busy machine.
 pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Whether exits are noticed by SIGCHLD and reaped at once, as on systems without pidfds.

@@ -1,4 +1,4 @@
-//! Programs that a test wants, and not every machine has.
+//! Programs that a test requires and that may be missing.
 
 use std::env;
 use std::fs;
@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::skip;
 
-/// Where to look besides `PATH`: Debian keeps PostgreSQL's programs apart by version, and PATH may be without `sbin`.
+/// Folders to search besides `PATH`, which often lacks `sbin`. Debian keeps PostgreSQL's programs in a folder per
+/// version.
 const ELSEWHERE: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 
-/// The path of `program`. Without it the test is skipped, with a message.
+/// Returns the path of `program`; if it is missing, marks the test as skipped and returns `None`.
 ///
 /// # Panics
 ///
-/// If it is missing where `CI=true` says that all packages are installed: a test that never happens protects nobody.
+/// If the program is missing although `CI=true` promises that all packages are installed.
 pub(crate) fn required(test: &str, program: &str) -> Option<PathBuf> {
     let found = folders().into_iter().map(|folder| folder.join(program)).find(|path| is_program(path));
     if found.is_none() {
         let in_ci = env::var_os("CI").is_some_and(|value| value == "true");
-        assert!(!in_ci, "{test}: {program} is missing, which .ci/run should have installed");
+        assert!(!in_ci, "{test}: {program} is missing; .ci/run should have installed it");
         skip(test, &format!("{program} is missing"));
     }
     found

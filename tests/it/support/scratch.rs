@@ -1,4 +1,4 @@
-//! A directory for the temporary files of one process, to see what it leaves behind.
+//! A directory for the temporary files of one process, to detect what it leaves behind.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// An empty directory that everybody may use, whoever the process becomes. Give it to the process as `TMPDIR`.
+/// An empty directory that every user may write to. Pass it to a process as `TMPDIR`.
 #[derive(Debug)]
 pub(crate) struct Scratch(TempDir);
 
@@ -21,13 +21,13 @@ impl Scratch {
         self.0.path()
     }
 
-    /// What is in it.
+    /// Returns the paths of its entries.
     fn files(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path()).expect("it is there");
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
     pub(crate) fn assert_empty(&self) {
-        assert_eq!(self.files(), Vec::<PathBuf>::new(), "temporary files are left");
+        assert_eq!(self.files(), Vec::<PathBuf>::new(), "temporary files were left behind");
     }
 }
