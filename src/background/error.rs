@@ -1,64 +1,64 @@
-//! What can go wrong with a call, and with the thread.
+//! The errors of a call and of the thread.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-/// Why a call has no value.
+/// The error returned by [`Background::call`](crate::Background::call): the reason why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The future took longer than it may. It has been dropped; nothing of it happens any more (RX-6).
+    /// The future exceeded its timeout. It was dropped, and has no later effects.
     TimedOut {
-        /// How long it may take.
+        /// The timeout of the call.
         after: Duration,
     },
-    /// The same, but the thread is blocked, so that the future could not be dropped. It is never polled again; what it
-    /// does in the poll that blocks the thread, if it is the one, cannot be prevented.
+    /// The future exceeded its timeout, and could not be dropped because the thread is blocked. It is never polled
+    /// again. If its current poll is what blocks the thread, the effects of that poll cannot be prevented.
     Hung {
-        /// How long it may take.
+        /// The timeout of the call.
         after: Duration,
     },
-    /// The future panicked, with this message. The thread goes on.
+    /// The future panicked with this message. The thread keeps running.
     Panicked(String),
-    /// The thread has been stopped, or has died: before the call or during it (RX-7).
+    /// The thread was stopped, or has died, before or during the call.
     Stopped,
-    /// It was the thread itself that called. It cannot wait for itself (RX-7).
+    /// The call was made on the thread itself, which cannot wait for itself.
     FromItself,
 }
 
-/// What is wrong with the thread of a [`Background`](super::Background).
+/// The error returned when the thread of a [`Background`](crate::Background) does not start, react or end.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BackgroundError {
-    /// It is alive and does not react: something that was called blocks it (RX-8, RX-10).
+    /// The thread is alive and does not react: a call blocks it.
     Hung {
-        /// How long it was waited for.
+        /// The time that it had to react.
         after: Duration,
     },
-    /// Its work is over and it does not end: the executor that was set does not return (RX-10).
+    /// The work is over and the thread does not end: the executor does not return.
     Lingers {
-        /// How long it was waited for.
+        /// The time that it had to end.
         after: Duration,
     },
-    /// The executor that was set ended or panicked before it did any work.
+    /// The executor returned or panicked before it did any work.
     Ended,
-    /// It cannot wait for its own end.
+    /// The thread was asked to wait for its own end.
     FromItself,
-    /// The system has no thread or no descriptor for it.
+    /// The system has no thread or no descriptor.
     Start(io::Error),
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut { after } => write!(f, "the call took longer than {after:?} and was cancelled"),
+            Self::TimedOut { after } => write!(f, "the call exceeded its timeout of {after:?} and was cancelled"),
             Self::Hung { after } => {
-                write!(f, "the call took longer than {after:?}, and the background thread is blocked")
+                write!(f, "the call exceeded its timeout of {after:?}, and the background thread is blocked")
             }
             Self::Panicked(message) => write!(f, "the call panicked: {message}"),
-            Self::Stopped => f.write_str("the background thread does not run"),
-            Self::FromItself => f.write_str("the background thread cannot wait for a call to itself"),
+            Self::Stopped => f.write_str("the background thread is not running"),
+            Self::FromItself => f.write_str("cannot wait for a call on the background thread itself"),
         }
     }
 }
@@ -66,12 +66,9 @@ impl fmt::Display for CallError {
 impl fmt::Display for BackgroundError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hung { after } => write!(f, "the background thread hangs: no reaction within {after:?}"),
+            Self::Hung { after } => write!(f, "the background thread is blocked: no reaction within {after:?}"),
             Self::Lingers { after } => {
-                write!(
-                    f,
-                    "the background thread does not end: its executor has not returned within {after:?}"
-                )
+                write!(f, "the background thread does not end: its executor did not return within {after:?}")
             }
             Self::Ended => f.write_str("the executor of the background thread ended before it did any work"),
             Self::FromItself => f.write_str("the background thread cannot wait for its own end"),

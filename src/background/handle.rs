@@ -1,14 +1,13 @@
-//! The handle of a background executor.
+//! The handle of a background thread.
 
 use std::fmt;
-use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::worker::{Door, Worker};
-use super::{BackgroundBuilder, BackgroundError, CallError, WorkFuture};
+use super::error::{BackgroundError, CallError};
+use super::worker::{CallSender, Settings, Worker};
+use crate::sync::Lock;
 
-/// A thread with an executor, for synchronous programs and tests.
+/// A thread with an executor, for synchronous programs and tests that call asynchronous code.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,119 +20,89 @@ use super::{BackgroundBuilder, BackgroundError, CallError, WorkFuture};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It can be started, called, reset and stopped on any thread (RX-4), and shared by many: calls do not wait for each
+/// It can be started, called, reset and stopped on any thread, and shared by several threads: calls do not wait for each
 /// other. While it runs, INT and TERM stop the services of this process before they end it
-/// ([`signals`](BackgroundBuilder::signals)).
+/// ([`signals`](crate::background::BackgroundBuilder::signals)).
 ///
-/// Dropping it stops it, as [`stop`](Self::stop) does. A thread that cannot be stopped is left to itself, with a warning
+/// Dropping it stops it, as [`stop`](Self::stop) does. A thread that cannot be stopped is left running, with a warning
 /// in the log.
 pub struct Background {
-    pub(super) settings: BackgroundBuilder,
-    /// Held as long as a start or a stop takes. `None`: stopped.
-    pub(super) worker: Mutex<Option<Worker>>,
-    /// Held for a moment only, so that no call waits for a stop that is under way.
-    pub(super) door: Mutex<Door>,
+    settings: Settings,
+    /// Locked while a start or a stop is in progress. `None`: stopped.
+    worker: Lock<Option<Worker>>,
+    /// Locked for a moment only, so that calls do not wait for a stop that is in progress.
+    calls: Lock<CallSender>,
 }
 
-/// Starting and stopping.
+/// Restarting and stopping.
 impl Background {
-    /// Starts a thread, named `childminder-background`, and returns when it runs (RX-1).
+    pub(super) fn new(settings: Settings, worker: Worker, calls: CallSender) -> Self {
+        Self { settings, worker: Lock::new(Some(worker)), calls: Lock::new(calls) }
+    }
+
+    /// Makes sure that the thread runs.
+    ///
+    /// A running thread is left alone. If it was stopped, or has died, which is logged as a warning, another one is
+    /// started. Does nothing when called by a future on the thread itself.
     ///
     /// # Errors
     ///
-    /// The system's: it has no thread or no descriptor to give.
-    pub fn start() -> io::Result<Self> {
-        Self::builder().start()
-    }
-
-    /// Starts a thread that runs `drive`, which brings an executor of your choice (RX-13). It is given all [`WorkFuture`] that
-    /// there will be as one future, and is to return when that is done.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use childminder::Background;
-    ///
-    /// let background = Background::with(|work| {
-    ///     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    ///     runtime.block_on(work);
-    /// })?;
-    /// let answer = background.call(Duration::from_secs(5), async {
-    ///     tokio::spawn(async { 6 * 7 }).await
-    /// })??;
-    /// assert_eq!(answer, 42);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As for [`start`](Self::start); and with a [`BackgroundError`] inside, if `drive` does not drive its work.
-    pub fn with(drive: impl Fn(WorkFuture) + Send + Sync + 'static) -> io::Result<Self> {
-        Self::builder().drive(drive).start()
-    }
-
-    /// Other settings: time limit, signals, executor.
-    pub fn builder() -> BackgroundBuilder {
-        BackgroundBuilder::default()
-    }
-
-    /// Makes sure that the thread runs (RX-8). One that runs is left alone. If it has died, which is logged as a warning,
-    /// or was stopped, another one is started (RX-11). Called by a future on the very thread, it has nothing to do.
-    ///
-    /// # Errors
-    ///
-    /// [`BackgroundError`] if the thread is alive and does not react, or no other one can be started.
+    /// Returns a [`BackgroundError`] if the thread is alive and does not react, or if no thread can be started.
     pub fn reset(&self) -> Result<(), BackgroundError> {
-        if self.door().is_mine() {
+        if self.calls().is_own_thread() {
             return Ok(());
         }
-        let mut slot = self.worker();
+        let mut slot = self.worker.lock();
         if slot.is_some() {
-            match self.door().ping(self.settings.timeout) {
+            match self.calls().ping(self.settings.timeout) {
                 Ok(()) => return Ok(()),
-                // The door is closed, so the thread is dead or about to be.
-                Err(CallError::Stopped) => self.end(&mut slot)?,
+                // The queue is closed, so the thread is dead or ending.
+                Err(CallError::Stopped) => self.join(&mut slot)?,
                 Err(_) => return Err(BackgroundError::Hung { after: self.settings.timeout }),
             }
             log::warn!(target: "childminder::background", "the background thread has died; starting another");
         }
-        let (worker, door) = Worker::launch(&self.settings)?;
+        let (worker, calls) = Worker::launch(&self.settings)?;
         *slot = Some(worker);
-        *self.lock_door() = door;
+        *self.calls.lock() = calls;
         Ok(())
     }
 
-    /// Ends the thread, and returns when it is gone (RX-10). Futures that are still there are dropped on it: their calls
-    /// fail with [`CallError::Stopped`], as do all calls from now on. If there is no thread any more, nothing happens.
-    /// [`reset`](Self::reset) starts another one.
+    /// Stops the thread, and returns when it has ended.
+    ///
+    /// Futures that are still running are dropped on the thread, and their calls fail with [`CallError::Stopped`], as do
+    /// all later calls. Does nothing if the thread is stopped. [`reset`](Self::reset) starts another one.
     ///
     /// # Errors
     ///
-    /// [`BackgroundError`] if the thread is not gone within the [time limit](BackgroundBuilder::timeout), or if it is
-    /// this one. Calls fail nevertheless in the first case; in the second nothing has changed.
+    /// Returns a [`BackgroundError`] if the thread has not ended within the
+    /// [timeout](crate::background::BackgroundBuilder::timeout); calls fail nevertheless. Also if it is called on the
+    /// thread itself; nothing has changed then.
     pub fn stop(&self) -> Result<(), BackgroundError> {
-        if self.door().is_mine() {
+        if self.calls().is_own_thread() {
             return Err(BackgroundError::FromItself);
         }
-        let mut slot = self.worker();
-        self.door().close();
-        self.end(&mut slot)
+        let mut slot = self.worker.lock();
+        self.calls().close();
+        self.join(&mut slot)
     }
 }
 
 /// Calling.
 impl Background {
-    /// Runs `future` on the thread, and returns its value (RX-5); if that is a `Result`, it comes back as it is. Any
-    /// number of threads may call at the same time: the futures take turns.
+    /// Runs `future` on the thread and returns its value.
     ///
-    /// A future that has no value within `timeout` is dropped on its thread before this returns, so that it has no
-    /// effects later (RX-6). If the thread is blocked, by this future or another, it cannot be dropped:
-    /// then this returns when the [time limit](BackgroundBuilder::timeout) of the thread has passed, too, and the future
-    /// is dropped as soon as possible, without being polled again.
+    /// If the value is a `Result`, it is returned as it is. Any number of threads may call at the same time: the futures
+    /// run concurrently.
+    ///
+    /// A future that has no value within `timeout` is dropped on its thread before this returns, so that it has no later
+    /// effects. If the thread is blocked, by this future or another, it cannot be dropped. Then this returns when the
+    /// [timeout](crate::background::BackgroundBuilder::timeout) of the thread has passed as well, and the future is
+    /// dropped as soon as possible, without being polled again.
     ///
     /// # Errors
     ///
-    /// [`CallError`]. If the thread is stopped or dead, or is this one, at once (RX-7).
+    /// Returns a [`CallError`] with the reason. If the thread is stopped, dead, or the calling one, it returns at once.
     pub fn call<T: Send + 'static>(
         &self,
         timeout: Duration,
@@ -142,7 +111,8 @@ impl Background {
         self.call_with(timeout, || future)
     }
 
-    /// The same for a future that cannot be sent to another thread: it is `make` that is sent, and makes it there.
+    /// Runs the future that `make` returns on the thread, and returns its value. The future need not be `Send`, because
+    /// `make` is called on the thread. Otherwise it works as [`call`](Self::call) does.
     ///
     /// ```
     /// use std::rc::Rc;
@@ -161,7 +131,7 @@ impl Background {
     ///
     /// # Errors
     ///
-    /// As for [`call`](Self::call).
+    /// Returns a [`CallError`], as [`call`](Self::call) does.
     pub fn call_with<T, F>(
         &self,
         timeout: Duration,
@@ -171,32 +141,24 @@ impl Background {
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
-        self.door().call(make, timeout, self.settings.timeout)
+        self.calls().call(make, timeout, self.settings.timeout)
     }
 }
 
 impl Background {
-    /// Waits until the thread, whose door is closed, is gone.
-    fn end(&self, slot: &mut Option<Worker>) -> Result<(), BackgroundError> {
+    /// Waits for the end of the thread, whose queue is closed.
+    fn join(&self, slot: &mut Option<Worker>) -> Result<(), BackgroundError> {
         let after = self.settings.timeout;
-        *slot = slot.take().and_then(|worker| worker.outlives(after));
+        *slot = slot.take().and_then(|worker| worker.join_timeout(after));
         match slot {
             None => Ok(()),
-            Some(_) if self.door().is_attended() => Err(BackgroundError::Hung { after }),
+            Some(_) if self.calls().has_receiver() => Err(BackgroundError::Hung { after }),
             Some(_) => Err(BackgroundError::Lingers { after }),
         }
     }
 
-    fn worker(&self) -> MutexGuard<'_, Option<Worker>> {
-        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_door(&self) -> MutexGuard<'_, Door> {
-        self.door.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn door(&self) -> Door {
-        self.lock_door().clone()
+    fn calls(&self) -> CallSender {
+        self.calls.lock().clone()
     }
 }
 
@@ -204,9 +166,9 @@ impl Drop for Background {
     fn drop(&mut self) {
         match self.stop() {
             Ok(()) => {}
-            // It cannot wait for itself, and ends by itself when the future that dropped this lets it.
-            Err(BackgroundError::FromItself) => self.door().close(),
-            Err(error) => log::warn!(target: "childminder::background", "left behind: {error}"),
+            // A future on the thread drops the last owner: the thread ends when that future returns.
+            Err(BackgroundError::FromItself) => self.calls().close(),
+            Err(error) => log::warn!(target: "childminder::background", "the thread is left running: {error}"),
         }
     }
 }

@@ -1,20 +1,23 @@
-//! A thread with an executor, for synchronous tests of asynchronous code.
+//! A thread with an executor, so that synchronous code can call asynchronous code.
 //!
-//! A [`Background`] sends futures to its thread and waits for what comes back. All that can go wrong has a bound: a
-//! future that takes too long is dropped where it lives before the wait returns, so that nothing of it happens later; a
-//! thread that is blocked is told from one that is slow; one that has died can be replaced.
+//! A [`Background`] sends futures to its thread and waits for their values. Every wait is bounded: a future that exceeds
+//! its timeout is dropped on its thread before the call returns, so it has no later effects; a blocked thread is
+//! distinguished from a slow future; a thread that has died can be replaced.
 //!
-//! * `builder`: the settings;
-//! * `call`: one future on its way there, and its value on the way back;
-//! * `work`: what the thread does, as one future, so that any executor can drive it;
-//! * `worker`: the thread, and the door through which calls reach it;
-//! * `watch`: INT and TERM, as long as there is a `Background`.
+//! # Structure
+//!
+//! * `builder`: the settings, and starting a thread with them;
+//! * `handle`: the public handle;
+//! * `call`: a future on its way to the thread, and its value on the way back;
+//! * `work`: everything that the thread does, as one future, so that any executor can drive it;
+//! * `worker`: the thread, and the queue through which calls reach it;
+//! * `signals`: INT and TERM while a `Background` runs.
 
 mod builder;
 mod call;
 mod error;
 pub(crate) mod handle;
-mod watch;
+mod signals;
 mod work;
 mod worker;
 

@@ -1,4 +1,4 @@
-//! What the thread does, as one future.
+//! Everything that the thread does, as one future.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,14 +9,23 @@ use async_executor::LocalExecutor;
 
 use crate::panic_guard::catch;
 
-/// Puts a future into the executor.
+/// Spawns the future of a call on the executor.
 pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
 
-/// All that a [`Background`](super::Background) is called for, as one future: it is done when the `Background` stops.
+/// All the work of a [`Background`](crate::Background), as one future. It is done when the `Background` stops.
 ///
-/// Whoever drives it (see [`Background::with`](super::Background::with)) drives every future that is called, on the same
-/// thread. Dropping it before it is done drops them all, and their calls fail; it never panics.
-#[must_use = "it is to be driven to its end"]
+/// An executor of your own (see [`Background::with`](crate::Background::with)) drives this future, and with it every
+/// future that is called, on the same thread. Dropping it before it is done drops those futures, and their calls fail.
+/// It never panics.
+///
+/// ```
+/// use childminder::Background;
+///
+/// let background = Background::with(|work| async_io::block_on(work))?;
+/// background.stop()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "no call runs unless this future is driven"]
 pub struct WorkFuture(Pin<Box<dyn Future<Output = ()>>>);
 
 impl WorkFuture {
@@ -24,12 +33,12 @@ impl WorkFuture {
         let jobs = Jobs(jobs);
         Self(Box::pin(async move {
             let executor = LocalExecutor::new();
-            let take_jobs = async {
+            let run_jobs = async {
                 while let Ok(job) = jobs.0.recv().await {
                     job(&executor);
                 }
             };
-            executor.run(take_jobs).await;
+            executor.run(run_jobs).await;
         }))
     }
 }
@@ -44,12 +53,12 @@ impl Future for WorkFuture {
 
 impl fmt::Debug for WorkFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Work").finish_non_exhaustive()
+        f.debug_struct("WorkFuture").finish_non_exhaustive()
     }
 }
 
-/// The receiving end. When it goes, nothing may be left in the channel: a call whose job nobody will ever look at would
-/// wait for its whole time.
+/// The receiving end of the queue. Dropping it empties the queue: a call whose job stayed there would wait for its whole
+/// timeout.
 struct Jobs(Receiver<Job>);
 
 impl Drop for Jobs {

@@ -1,16 +1,16 @@
-//! Why there is no answer.
+//! The errors of a request.
 
 use std::fmt;
 use std::io;
 
-/// Why there is no answer.
+/// The reason why a request has no response.
 #[derive(Debug)]
 pub(crate) enum HttpError {
-    /// The connection broke, or ended too early.
+    /// The connection failed, or ended before the response was complete.
     Io(io::Error),
-    /// What came is not HTTP/1.
+    /// The peer does not speak HTTP/1.
     NotHttp,
-    /// It is HTTP, but more of it than there is room for.
+    /// The response exceeds a limit.
     TooLarge,
 }
 
@@ -18,8 +18,8 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::NotHttp => f.write_str("the answer is not HTTP"),
-            Self::TooLarge => f.write_str("the answer is too large"),
+            Self::NotHttp => f.write_str("the response is not HTTP"),
+            Self::TooLarge => f.write_str("the response is too large"),
         }
     }
 }

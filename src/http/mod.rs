@@ -1,11 +1,11 @@
-//! One HTTP/1.1 request over one fresh connection: enough to ask a server of this machine whether it is well, and to
-//! speak to one that takes commands.
+//! A minimal HTTP/1.1 client: one request over one new connection. It is used for readiness probes of local servers and
+//! for the JSON protocol of web drivers.
 //!
-//! The connection is the caller's, and so is the time limit. Nothing is kept alive, nothing redirected, nothing
-//! decompressed. What is bounded here is memory: the head of an answer to 64 KiB, the body to what the caller says.
+//! The caller provides the connection and the timeout. There are no persistent connections, redirects or compression.
+//! Memory is bounded: the head of a response to 64 KiB, the body to a limit that the caller sets.
 
-mod answer;
 mod error;
+mod response;
 #[cfg(test)]
 mod tests;
 
@@ -15,80 +15,83 @@ use futures_lite::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::error::HttpError;
 
-use self::answer::Answer;
+use self::response::ResponseReader;
 
-/// What is asked.
+/// The value of the `User-Agent` field. Some servers and proxies refuse requests without one.
+const USER_AGENT: &str = concat!("childminder/", env!("CARGO_PKG_VERSION"));
+
+/// A request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
-    /// Such as `GET`.
+    /// The method, such as `GET`.
     pub(crate) method: &'a str,
-    /// Whom the server is to take itself for, such as `localhost:8080`.
+    /// The value of the `Host` field, such as `localhost:8080`.
     pub(crate) host: &'a str,
-    /// Begins with a slash. What may not be in a path is sent percent-encoded.
+    /// The path, which begins with a slash. Bytes that are not allowed in a path are sent percent-encoded.
     pub(crate) path: &'a str,
-    /// JSON, if anything.
+    /// The body, which must be JSON.
     pub(crate) body: Option<&'a [u8]>,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
-    /// Such as 200.
+    /// The status code, such as 200.
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
 }
 
-/// Asks, and reads the whole answer, of which the body may have `limit` bytes.
+/// Sends a request and reads the whole response, with a body of at most `limit` bytes.
 ///
 /// # Errors
 ///
-/// [`HttpError`]: the connection broke, or what came is not HTTP, or too much.
+/// Returns an [`HttpError`] if the connection fails, the peer does not speak HTTP, or the response is too large.
 pub(crate) async fn request(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &Request<'_>,
     limit: usize,
 ) -> Result<Response, HttpError> {
-    let mut answer = ask(stream, request).await?;
-    let head = answer.head().await?;
-    let body = answer.body(head.length(request.method), limit).await?;
+    let mut response = send(stream, request).await?;
+    let head = response.head().await?;
+    let body = response.body(head.length(request.method), limit).await?;
     Ok(Response { status: head.status, body })
 }
 
-/// Asks, and reads only as far as the status.
+/// Sends a request and reads the status of the response.
 ///
 /// # Errors
 ///
-/// As [`request`].
+/// Returns an [`HttpError`], as [`request`] does.
 pub(crate) async fn status(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &Request<'_>,
 ) -> Result<u16, HttpError> {
-    Ok(ask(stream, request).await?.head().await?.status)
+    Ok(send(stream, request).await?.head().await?.status)
 }
 
-async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     request: &Request<'_>,
-) -> Result<Answer<S>, HttpError> {
+) -> Result<ResponseReader<S>, HttpError> {
     stream.write_all(&bytes(request)).await?;
     stream.flush().await?;
-    Ok(Answer::new(stream))
+    Ok(ResponseReader::new(stream))
 }
 
-/// The request as it is sent, in one piece: a server may not wait for the second one.
+/// Returns the bytes of the request. They are sent in one piece, because a simple server may read only once.
 fn bytes(request: &Request<'_>) -> Vec<u8> {
     let mut text = format!("{} ", request.method);
     for byte in request.path.bytes() {
         match byte {
             b'!'..=b'~' => text.push(byte.into()),
-            _ => write!(text, "%{byte:02X}").expect("a string takes everything"),
+            _ => write!(text, "%{byte:02X}").expect("writing to a string cannot fail"),
         }
     }
-    write!(text, " HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", request.host)
-        .expect("a string takes everything");
+    write!(text, " HTTP/1.1\r\nHost: {}\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n", request.host)
+        .expect("writing to a string cannot fail");
     if let Some(body) = request.body {
         write!(text, "Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n", body.len())
-            .expect("a string takes everything");
+            .expect("writing to a string cannot fail");
     }
     text.push_str("\r\n");
     let mut bytes = text.into_bytes();

@@ -5,41 +5,41 @@ use std::task::{Context, Poll};
 use futures_lite::future::block_on;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::{HttpError, Request, Response, bytes, request, status};
+use super::{HttpError, Request, Response, USER_AGENT, bytes, request, status};
 
 const GET: Request<'static> = Request { method: "GET", host: "localhost:8080", path: "/health", body: None };
 
-/// A server that has its answer ready, and gives at most `piece` bytes of it to each read.
-struct Ready<'a> {
-    answer: &'a [u8],
+/// A server with a prepared response. Each read returns at most `piece` bytes of it.
+struct CannedServer<'a> {
+    response: &'a [u8],
     piece: usize,
-    asked: Vec<u8>,
-    /// What a read finds behind the answer.
+    received: Vec<u8>,
+    /// The error of a read after the response; `None`: end-of-file.
     end: Option<io::ErrorKind>,
 }
 
-impl<'a> Ready<'a> {
-    fn new(answer: &'a [u8]) -> Self {
-        Self { answer, piece: usize::MAX, asked: Vec::new(), end: None }
+impl<'a> CannedServer<'a> {
+    fn new(response: &'a [u8]) -> Self {
+        Self { response, piece: usize::MAX, received: Vec::new(), end: None }
     }
 }
 
-impl AsyncRead for Ready<'_> {
+impl AsyncRead for CannedServer<'_> {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let length = buf.len().min(self.piece).min(self.answer.len());
+        let length = buf.len().min(self.piece).min(self.response.len());
         if let (0, Some(kind)) = (length, self.end) {
             return Poll::Ready(Err(kind.into()));
         }
-        let (now, later) = self.answer.split_at(length);
+        let (now, later) = self.response.split_at(length);
         buf[..length].copy_from_slice(now);
-        self.answer = later;
+        self.response = later;
         Poll::Ready(Ok(length))
     }
 }
 
-impl AsyncWrite for Ready<'_> {
+impl AsyncWrite for CannedServer<'_> {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.asked.extend_from_slice(buf);
+        self.received.extend_from_slice(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -52,15 +52,15 @@ impl AsyncWrite for Ready<'_> {
     }
 }
 
-/// What comes of this answer; the same, whatever the size of the reads.
+/// Returns the result of reading this response, and checks that it does not depend on the size of the reads.
 #[track_caller]
-fn outcome(answer: &[u8]) -> String {
-    let read = |piece, asked: &Request<'_>| {
-        let mut server = Ready { piece, ..Ready::new(answer) };
-        describe(block_on(request(&mut server, asked, 20)))
+fn outcome(response: &[u8]) -> String {
+    let read = |piece, sent: &Request<'_>| {
+        let mut server = CannedServer { piece, ..CannedServer::new(response) };
+        describe(block_on(request(&mut server, sent, 20)))
     };
     let whole = read(usize::MAX, &GET);
-    for piece in 1..answer.len().min(500) {
+    for piece in 1..response.len().min(500) {
         assert_eq!(read(piece, &GET), whole, "read by {piece}");
     }
     whole
@@ -75,27 +75,31 @@ fn describe(result: Result<Response, HttpError>) -> String {
 }
 
 #[test]
-fn a_request_is_sent_as_it_should_be() {
-    let mut server = Ready::new(b"HTTP/1.1 204 No Content\r\n\r\n");
+fn a_request_has_its_method_path_fields_and_body() {
+    let mut server = CannedServer::new(b"HTTP/1.1 204 No Content\r\n\r\n");
     assert_eq!(describe(block_on(request(&mut server, &GET, 0))), "204 ");
-    let expected = "GET /health HTTP/1.1\r\nHost: localhost:8080\r\nConnection: close\r\n\r\n";
-    assert_eq!(String::from_utf8_lossy(&server.asked), expected);
+    let expected = format!(
+        "GET /health HTTP/1.1\r\nHost: localhost:8080\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\r\n"
+    );
+    assert_eq!(String::from_utf8_lossy(&server.received), expected);
 
     let post = Request { method: "POST", host: "[::1]:9515", path: "/session", body: Some(b"{}") };
-    let expected = "POST /session HTTP/1.1\r\nHost: [::1]:9515\r\nConnection: close\r\n\
-                    Content-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}";
+    let expected = format!(
+        "POST /session HTTP/1.1\r\nHost: [::1]:9515\r\nUser-Agent: {USER_AGENT}\r\nConnection: close\r\n\
+         Content-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{{}}"
+    );
     assert_eq!(String::from_utf8_lossy(&bytes(&post)), expected);
 }
 
 #[test]
-fn a_path_cannot_break_out_of_its_line() {
-    let sly = Request { path: "/a b\r\nX: y/ü?q=%20#\x7f", ..GET };
-    let sent = String::from_utf8(bytes(&sly)).expect("ASCII");
+fn a_path_cannot_add_a_header_field() {
+    let malicious = Request { path: "/a b\r\nX: y/ü?q=%20#\x7f", ..GET };
+    let sent = String::from_utf8(bytes(&malicious)).expect("ASCII");
     assert!(sent.starts_with("GET /a%20b%0D%0AX:%20y/%C3%BC?q=%20#%7F HTTP/1.1\r\nHost:"), "{sent}");
 }
 
 #[test]
-fn a_body_ends_where_its_head_says() {
+fn a_body_ends_where_its_head_says_so() {
     for (answer, expected) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello and more", "200 hello"),
         ("HTTP/1.0 200 OK\r\ncontent-length:  5 \r\n\r\nhello", "200 hello"),
@@ -112,17 +116,17 @@ fn a_body_ends_where_its_head_says() {
 }
 
 #[test]
-fn chunks_are_put_together_and_what_comes_after_the_last_does_not_matter() {
+fn chunks_are_joined_and_trailer_fields_are_ignored() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n";
     for (body, expected) in [
         ("5\r\nhello\r\n1;name=value\r\n!\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n", "200 hello!"),
         ("A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n", "200 01234567890123456789"),
         ("0\r\n\r\n", "200 "),
         ("5\r\nhello\r\n0\r\n", "200 hello"),
-        ("A\r\n0123456789\r\nb\r\n0123456789x\r\n0\r\n\r\n", "the answer is too large"),
-        ("ffffffffffffffff\r\n", "the answer is too large"),
-        ("5\r\nhelloX\r\n", "the answer is not HTTP"),
-        ("hello\r\n", "the answer is not HTTP"),
+        ("A\r\n0123456789\r\nb\r\n0123456789x\r\n0\r\n\r\n", "the response is too large"),
+        ("ffffffffffffffff\r\n", "the response is too large"),
+        ("5\r\nhelloX\r\n", "the response is not HTTP"),
+        ("hello\r\n", "the response is not HTTP"),
         ("5\r\nhello", "UnexpectedEof"),
         ("5\r\nhel", "UnexpectedEof"),
         ("5", "UnexpectedEof"),
@@ -133,7 +137,7 @@ fn chunks_are_put_together_and_what_comes_after_the_last_does_not_matter() {
 }
 
 #[test]
-fn interim_answers_are_skipped() {
+fn interim_responses_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     let proper = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
     assert_eq!(outcome(format!("{interim}{proper}").as_bytes()), "200 hi");
@@ -142,7 +146,7 @@ fn interim_answers_are_skipped() {
 }
 
 #[test]
-fn what_is_not_http_is_told_apart_from_what_is_too_short() {
+fn a_response_that_is_not_http_differs_from_one_that_is_too_short() {
     for answer in [
         "SSH-2.0-OpenSSH_10.0\r\n",
         "-ERR unknown command\r\n",
@@ -155,7 +159,7 @@ fn what_is_not_http_is_told_apart_from_what_is_too_short() {
         "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "\0",
     ] {
-        assert_eq!(outcome(answer.as_bytes()), "the answer is not HTTP", "{answer}");
+        assert_eq!(outcome(answer.as_bytes()), "the response is not HTTP", "{answer}");
     }
     for answer in ["", "HTTP", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
         assert_eq!(outcome(answer.as_bytes()), "UnexpectedEof", "{answer}");
@@ -169,19 +173,19 @@ fn memory_is_bounded() {
         format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(21)),
         format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(257)),
     ] {
-        assert_eq!(outcome(answer.as_bytes()), "the answer is too large");
+        assert_eq!(outcome(answer.as_bytes()), "the response is too large");
     }
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(1 << 20));
-    let mut server = Ready::new(endless.as_bytes());
-    assert_eq!(describe(block_on(request(&mut server, &GET, 20))), "the answer is too large");
-    assert!(server.answer.len() > 900_000, "it went on reading");
+    let mut server = CannedServer::new(endless.as_bytes());
+    assert_eq!(describe(block_on(request(&mut server, &GET, 20))), "the response is too large");
+    assert!(server.response.len() > 900_000, "it read the whole response");
 }
 
 #[test]
-fn a_broken_connection_is_an_error_but_not_for_who_only_wants_the_status() {
-    let cut = || Ready {
+fn a_broken_connection_is_an_error_unless_only_the_status_is_read() {
+    let cut = || CannedServer {
         end: Some(io::ErrorKind::ConnectionReset),
-        ..Ready::new(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        ..CannedServer::new(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
     };
     assert_eq!(describe(block_on(request(cut(), &GET, 20))), "ConnectionReset");
     assert_eq!(block_on(status(cut(), &GET)).expect("the head is there"), 200);

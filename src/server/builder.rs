@@ -1,4 +1,4 @@
-//! Where a server is to listen, and how it is started.
+//! Where a server listens, and how it is started.
 
 use std::env;
 use std::fs::Permissions;
@@ -13,54 +13,74 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::TidyServer;
+use super::accept::serve;
 use super::error::TidyError;
-use super::keeper::keep;
-use super::shared::{Door, Shared};
+use super::handle::TidyServer;
+use super::shared::{Listening, Shared};
 use super::socket::Listener;
 use super::stream::TidyStream;
-use crate::host::LONGEST_SOCKET_PATH;
+use crate::host::{Host, LONGEST_SOCKET_PATH};
+use crate::sys::System;
 
-/// Settings of a [`TidyServer`] that does not listen yet. Clones are for servers of the same kind: each
-/// [`listen`](Self::listen) makes a server of its own.
+/// Settings of a [`TidyServer`] that does not listen yet.
+///
+/// A builder can be cloned: each [`listen`](Self::listen) starts a server of its own.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use childminder::TidyServer;
+/// use childminder::server::line_echo;
+///
+/// let settings = TidyServer::tcp().grace(Duration::from_millis(200));
+/// let servers = [settings.clone().listen(line_echo)?, settings.listen(line_echo)?];
+/// assert_ne!(servers[0].port(), servers[1].port());
+/// for server in servers {
+///     server.close().wait()?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
-#[must_use = "nobody listens yet"]
+#[must_use = "a builder does nothing until `listen` is called"]
 pub struct TidyServerBuilder {
     place: Place,
     grace: Duration,
+    /// `None`: the real one, made when the server starts.
+    host: Option<Arc<dyn Host>>,
 }
 
 #[derive(Clone, Debug)]
 enum Place {
     Tcp(SocketAddr),
-    /// In a private directory in this one.
+    /// In a private directory, which is created in this one.
     Unix(PathBuf),
 }
 
-/// Where to listen.
+/// Choosing where to listen.
 impl TidyServer {
-    /// Listens on 127.0.0.1, at a port that the system chooses (TD-2).
+    /// Returns the settings of a server on 127.0.0.1, with a port that the system chooses.
     pub fn tcp() -> TidyServerBuilder {
         Self::tcp_at((Ipv4Addr::LOCALHOST, 0))
     }
 
-    /// Listens on ::1, at a port that the system chooses.
+    /// Returns the settings of a server on ::1, with a port that the system chooses.
     pub fn tcp_v6() -> TidyServerBuilder {
         Self::tcp_at((Ipv6Addr::LOCALHOST, 0))
     }
 
-    /// Listens at this address; port 0 lets the system choose one.
+    /// Returns the settings of a server on this address. With port 0 the system chooses the port.
     pub fn tcp_at(address: impl Into<SocketAddr>) -> TidyServerBuilder {
         TidyServerBuilder::new(Place::Tcp(address.into()))
     }
 
-    /// Listens at a Unix socket in a private directory, among the temporary files of this system (TD-3). The directory
-    /// goes with the server.
+    /// Returns the settings of a server on a Unix socket, in a private directory below the system's directory for
+    /// temporary files. The directory is removed when the server is closed.
     pub fn unix() -> TidyServerBuilder {
         Self::unix_in(env::temp_dir())
     }
 
-    /// The same, with the private directory in this one.
+    /// Returns the settings of a server on a Unix socket, in a private directory below `directory`. The private
+    /// directory is removed when the server is closed.
     pub fn unix_in(directory: impl Into<PathBuf>) -> TidyServerBuilder {
         TidyServerBuilder::new(Place::Unix(directory.into()))
     }
@@ -68,21 +88,32 @@ impl TidyServer {
 
 impl TidyServerBuilder {
     fn new(place: Place) -> Self {
-        Self { place, grace: Duration::from_secs(1) }
+        Self { place, grace: Duration::from_secs(1), host: None }
     }
 
-    /// Sets how long handlers may take to end when the server is closed. Default: 1 s.
+    /// Sets how long handlers may take to return when the server is closed. Default: 1 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Listens: from now on clients can connect, and for each of them `handler` runs, an async function. Its handlers run
-    /// on a thread of the server's own, side by side; they may keep things that cannot leave a thread.
+    /// Sets the host whose clock measures the times of the server. Default: [`System`].
     ///
-    /// An error that a handler returns is logged: at level debug if the other end has hung up, else as a warning. A panic
-    /// is logged as well, and is what [`close`](TidyServer::close) will answer, so that an `assert!` in a handler is worth
-    /// its line.
+    /// With a [`Sim`](crate::testkit::Sim), the grace period passes in virtual time; sockets and threads are real all
+    /// the same.
+    pub fn host(mut self, host: impl Host) -> Self {
+        self.host = Some(Arc::new(host));
+        self
+    }
+
+    /// Starts the server: clients can connect from now on, and `handler` runs for each of them.
+    ///
+    /// The handler is an async function. All handlers run concurrently on the server's thread, so they may use values
+    /// that cannot be sent to another thread.
+    ///
+    /// If a handler returns an error, it is logged: at level debug if the client has disconnected, and otherwise as a
+    /// warning. A panic is logged too, and [`close`](TidyServer::close) returns it, so that a failed `assert!` in a
+    /// handler fails the test.
     ///
     /// ```
     /// use std::cell::Cell;
@@ -101,35 +132,36 @@ impl TidyServerBuilder {
     ///
     /// # Errors
     ///
-    /// [`TidyError`], naming what it is about: the port, the address, the directory.
+    /// Returns a [`TidyError`] that names the port, the address or the directory.
     #[track_caller]
     pub fn listen<H>(self, handler: H) -> Result<TidyServer, TidyError>
     where
         H: AsyncFn(TidyStream) -> io::Result<()> + Send + 'static,
     {
         let line = Location::caller();
-        let door = self.place.open()?;
-        let address = door.listener.endpoint().map_err(TidyError::Start)?;
-        let shared = Arc::new(Shared::new(address, self.grace, door));
+        let listening = self.place.open()?;
+        let address = listening.listener.endpoint().map_err(TidyError::Start)?;
+        let host = self.host.unwrap_or_else(|| Arc::new(System::new()));
+        let shared = Arc::new(Shared::new(host, address, self.grace, listening));
         let body = {
             let shared = shared.clone();
-            move || keep(&shared, handler)
+            move || serve(&shared, handler)
         };
         let thread = thread::Builder::new().name("childminder-server".to_owned()).spawn(body);
-        shared.employ(thread.map_err(TidyError::Start)?);
+        shared.set_thread(thread.map_err(TidyError::Start)?);
         Ok(TidyServer { shared, line })
     }
 }
 
 impl Place {
-    fn open(self) -> Result<Door, TidyError> {
+    fn open(self) -> Result<Listening, TidyError> {
         match self {
             Self::Tcp(address) => {
                 let listener = Listener::tcp(address).map_err(|source| match source.kind() {
                     io::ErrorKind::AddrInUse => TidyError::PortInUse { address },
                     _ => TidyError::Address { address, source },
                 })?;
-                Ok(Door { listener, _directory: None })
+                Ok(Listening { listener, _directory: None })
             }
             Self::Unix(parent) => {
                 let unusable = |source| TidyError::Directory { path: parent.clone(), source };
@@ -139,14 +171,14 @@ impl Place {
                     return Err(TidyError::PathTooLong { path, longest: LONGEST_SOCKET_PATH });
                 }
                 let listener = Listener::unix(&path).map_err(unusable)?;
-                Ok(Door { listener, _directory: Some(directory) })
+                Ok(Listening { listener, _directory: Some(directory) })
             }
         }
     }
 }
 
-/// A directory that nobody else may enter.
+/// Creates a directory that only the current user may enter.
 fn private_directory(parent: &Path) -> io::Result<TempDir> {
-    let ours_alone = Permissions::from_mode(0o700);
-    tempfile::Builder::new().prefix("childminder-").permissions(ours_alone).tempdir_in(parent)
+    let owner_only = Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix("childminder-").permissions(owner_only).tempdir_in(parent)
 }

@@ -1,17 +1,29 @@
-//! The handle of a tidy server.
+//! The handle of a server, and the futures that it returns.
 
 use std::fmt;
+use std::io;
 use std::panic::Location;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
+use std::time::Duration;
 
-use super::keeper::warn;
+use futures_lite::future::{block_on, or};
+
+use super::accept::warn;
+use super::error::{LeakCause, LeakError};
 use super::ledger::Line;
+use super::link::Link;
 use super::shared::Shared;
-use super::*;
+use super::socket::Endpoint;
+use super::stream::TidyStream;
 
-/// A socket server for a test, by TCP or by Unix socket, which closes completely.
+/// How long the server's thread may take to react after the grace period. After that it counts as blocked.
+const REACTION: Duration = Duration::from_secs(5);
+
+/// A socket server for a test, by TCP or by Unix socket, that releases everything when it is closed.
 ///
 /// ```
 /// use childminder::TidyServer;
@@ -30,27 +42,28 @@ use super::*;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Where it listens is said first: [`tcp`](Self::tcp), [`tcp_v6`](Self::tcp_v6), [`tcp_at`](Self::tcp_at),
-/// [`unix`](Self::unix), [`unix_in`](Self::unix_in). Then [`listen`](TidyServerBuilder::listen) makes the server, so there
-/// is none that does not listen, and none that listens twice (TD-6). Each server has a thread of its own, named
-/// `childminder-server`, and is independent of all others (TD-4). It works in synchronous tests and on any executor.
+/// Choose where it listens with [`tcp`](Self::tcp), [`tcp_v6`](Self::tcp_v6), [`tcp_at`](Self::tcp_at),
+/// [`unix`](Self::unix) or [`unix_in`](Self::unix_in), and start it with
+/// [`listen`](crate::server::TidyServerBuilder::listen). A `TidyServer` always listens, on one address, until it is
+/// closed. Each server has its own thread, named `childminder-server`, and is independent of all others. It works in
+/// synchronous tests and with any executor.
 ///
-/// Dropping it without [`close`](Self::close) closes it as well, with a warning in the log, and waits for that; it takes as
-/// long as a close may take.
+/// Dropping a server that was not [closed](Self::close) closes it, logs a warning, and blocks for as long as the close
+/// takes.
 pub struct TidyServer {
     pub(super) shared: Arc<Shared>,
-    /// Where it was made.
+    /// The source line that started it.
     pub(super) line: Line,
 }
 
-/// While it is open.
+/// Connecting, and the state of the server.
 impl TidyServer {
-    /// Where it listens.
+    /// Returns the address on which the server listens.
     pub fn address(&self) -> &Endpoint {
         &self.shared.address
     }
 
-    /// The port, if it listens by TCP.
+    /// Returns the port, if the server listens by TCP.
     pub fn port(&self) -> Option<u16> {
         match self.address() {
             Endpoint::Tcp(address) => Some(address.port()),
@@ -58,7 +71,7 @@ impl TidyServer {
         }
     }
 
-    /// The path of its socket, if it is one with a path.
+    /// Returns the path of the socket, if the server listens on a Unix socket.
     pub fn path(&self) -> Option<&Path> {
         match self.address() {
             Endpoint::Unix(path) => Some(path),
@@ -66,52 +79,57 @@ impl TidyServer {
         }
     }
 
-    /// Connects a client that goes with the server. There may be any number. The line that calls this is remembered, and
-    /// named should the connection leak.
+    /// Connects a client, which is closed together with the server.
     ///
-    /// Clients that come by other ways are served alike.
+    /// The source line of the call is kept and named if the connection leaks. Clients that connect by other means are
+    /// served in the same way.
     ///
     /// # Errors
     ///
-    /// Of the future: the system's; with a [`TidyError`] inside if the server is closed.
+    /// The future fails with the error of the system. If the server is closed, it contains a
+    /// [`TidyError`](crate::server::TidyError).
     #[track_caller]
     pub fn connect(&self) -> ConnectFuture {
         ConnectFuture::new(self.shared.clone(), Location::caller())
     }
 
-    /// How many connections were accepted and are not over: their handler runs, or somebody holds their stream.
+    /// Returns the number of accepted connections that are not over: the handler runs, or a stream is still held.
     pub fn connections(&self) -> usize {
         self.shared.ledger().open()
     }
 }
 
-/// Its end.
+/// Closing.
 impl TidyServer {
-    /// Closes it: stops listening, asks every connection to end, waits for the handlers, aborts those that have not ended
-    /// when the [grace](TidyServerBuilder::grace) is over, and closes what is still open, clients included.
+    /// Closes the server.
     ///
-    /// It begins at once, whether or not the answer is waited for. To close it twice is fine, and gives the same answer.
+    /// It stops listening, asks every connection to end, and waits for the handlers. Handlers that have not returned
+    /// at the end of the [grace period](crate::server::TidyServerBuilder::grace) are dropped. Then all sockets that are
+    /// still open are closed, those of clients included.
+    ///
+    /// The close begins with this call, even if the future is dropped. A second call joins the first and returns an
+    /// equal result.
     ///
     /// # Errors
     ///
-    /// Of the future: [`LeakError`], naming every connection whose handler did not end, or panicked.
+    /// The future fails with a [`LeakError`] that lists every connection whose handler did not return or panicked.
     pub fn close(&self) -> CloseFuture {
-        self.shared.ask();
+        self.shared.begin_close();
         CloseFuture::new(self.shared.clone())
     }
 }
 
 impl Drop for TidyServer {
     fn drop(&mut self) {
-        let first = self.shared.ask();
-        // A test that has failed does not get as far as its close.
+        let first = self.shared.begin_close();
+        // A test that fails does not reach its close, and needs no second message.
         let forgotten = first && !thread::panicking();
         let (address, line) = (self.address(), self.line);
         if forgotten {
-            warn(format_args!("the server at {address}, made at {line}, was dropped without close"));
+            warn(format_args!("the server at {address}, started at {line}, was dropped without close()"));
         }
-        // It cannot wait for itself, and ends by itself when the handler that dropped this lets it.
-        if self.shared.is_mine() {
+        // A handler that drops its own server must return before the thread can end: waiting here would deadlock.
+        if self.shared.is_own_thread() {
             return;
         }
         if let Err(leak) = CloseFuture::new(self.shared.clone()).wait()
@@ -125,5 +143,100 @@ impl Drop for TidyServer {
 impl fmt::Debug for TidyServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TidyServer").field("address", self.address()).finish_non_exhaustive()
+    }
+}
+
+/// The future returned by [`TidyServer::close`]: resolves when the server is completely closed.
+///
+/// It resolves when the last handler has returned, and at the latest at the end of the
+/// [grace period](crate::server::TidyServerBuilder::grace). If a handler blocks the server's thread, it resolves five
+/// seconds later. Dropping the future does not cancel the close. Synchronous code calls [`wait`](Self::wait).
+pub struct CloseFuture(Pin<Box<dyn Future<Output = Result<(), LeakError>> + Send + Sync>>);
+
+impl CloseFuture {
+    fn new(shared: Arc<Shared>) -> Self {
+        Self(Box::pin(async move {
+            let done = async {
+                shared.done.wait().await;
+                shared.join_thread();
+            };
+            let blocked = async {
+                shared.sleep_after_close(shared.grace.saturating_add(REACTION)).await;
+                shared.conclude(&LeakCause::Blocked);
+                shared.close_sockets();
+                shared.detach();
+            };
+            or(done, blocked).await;
+            shared.verdict().expect("a close has a verdict before it is done")
+        }))
+    }
+
+    /// Waits for the end of the close on this thread.
+    ///
+    /// A handler must not call this for its own server: it would wait for itself until it counts as blocked.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`LeakError`] that lists the connections that were not closed cleanly.
+    pub fn wait(self) -> Result<(), LeakError> {
+        block_on(self)
+    }
+}
+
+impl Future for CloseFuture {
+    type Output = Result<(), LeakError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for CloseFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseFuture").finish_non_exhaustive()
+    }
+}
+
+/// The future returned by [`TidyServer::connect`]: resolves with the client's end of the connection.
+///
+/// The connection is established then, but the server may not have accepted it yet. Synchronous code calls
+/// [`wait`](Self::wait).
+#[must_use = "no connection is made before this is awaited"]
+pub struct ConnectFuture(Pin<Box<dyn Future<Output = io::Result<TidyStream>> + Send>>);
+
+impl ConnectFuture {
+    fn new(shared: Arc<Shared>, line: Line) -> Self {
+        Self(Box::pin(async move {
+            // A server that is closed meanwhile accepts no more clients, so the connect could wait without end.
+            let closed = async {
+                shared.closing.wait().await;
+                Err(shared.closed_error().into())
+            };
+            or(closed, Link::connect(&shared, line)).await.map(TidyStream::new)
+        }))
+    }
+
+    /// Connects, and waits for the connection on this thread.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the system. If the server is closed, it contains a
+    /// [`TidyError`](crate::server::TidyError).
+    pub fn wait(self) -> io::Result<TidyStream> {
+        block_on(self)
+    }
+}
+
+impl Future for ConnectFuture {
+    type Output = io::Result<TidyStream>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for ConnectFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectFuture").finish_non_exhaustive()
     }
 }

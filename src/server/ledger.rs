@@ -1,35 +1,36 @@
-//! The book of connections: who is open, who has been asked to end, who is left. It knows no time, and does no input or
-//! output.
+//! The book of a server's connections: which are open, and which have leaked. It knows no time, does no input or
+//! output, and decides what a close reports.
 //!
-//! A server goes through three stages. While it is *open*, connections come and go. From the moment when it is *asked* to
-//! end, nobody is admitted any more, and it is *quiet* as soon as the last handler has ended. At the *verdict* those whose
-//! handler still runs are aborted, and leaked; whatever they say later is not heard.
+//! A server has three stages. While it is *open*, connections come and go. When it is *closing*, no connection is
+//! admitted, and the server is *quiet* as soon as the last handler has ended. When it is *concluded*, handlers that
+//! still run have leaked and are aborted; their later results are ignored.
 //!
-//! An accepted connection is in the book until its handler has ended *and* its socket is closed, in either order: a
-//! handler may give its stream away, and a stream may be closed under a handler. A client is in the book as long as its
-//! socket is. A handler that does not end is a leak. A socket is not: the server can close it, whoever holds it.
+//! An accepted connection stays in the book until its handler has ended *and* its socket is closed, in either order: a
+//! handler may pass its stream on, and a stream may be closed while its handler runs. A client stays in the book while
+//! its socket is open. A handler that does not end is a leak. An open socket is not, because the server can close it.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-use super::endpoint::Endpoint;
-use super::leak::{LeakCause, LeakedConnection};
+use super::error::{LeakCause, LeakedConnection};
+use super::socket::Endpoint;
 
-/// The line that opened a connection.
+/// The source line that opened a connection.
 pub(super) type Line = &'static Location<'static>;
 
-/// Tells one end of a connection from all others of this server.
+/// Identifies one end of a connection within its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Id(u64);
 
-/// The book, which keeps an `S` for each socket.
+/// The connections of a server, with an `S` for each open socket.
 #[derive(Debug)]
 pub(super) struct Ledger<S> {
     stage: Stage,
     next: u64,
     accepted: BTreeMap<Id, Accepted<S>>,
     clients: BTreeMap<Id, S>,
-    /// Which line a client of ours comes from. Kept until the other end is over, which may be long after the client.
+    /// The source line for each client of the server's handle. Kept until the accepted end is over, which may be long
+    /// after the client.
     lines: BTreeMap<Endpoint, Line>,
     panicked: BTreeMap<Id, LeakedConnection>,
 }
@@ -37,8 +38,8 @@ pub(super) struct Ledger<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Open,
-    Asked,
-    Over,
+    Closing,
+    Concluded,
 }
 
 #[derive(Debug)]
@@ -56,7 +57,7 @@ enum Handler {
     Aborted,
 }
 
-/// What happens to the connections.
+/// Events of the connections.
 impl<S: Clone> Ledger<S> {
     pub(super) fn new() -> Self {
         Self {
@@ -69,14 +70,14 @@ impl<S: Clone> Ledger<S> {
         }
     }
 
-    /// A client from `peer` was accepted, and a handler is to run for it. `None`: it comes too late.
+    /// Admits an accepted connection from `peer`, for which a handler will run. Returns `None` if the server is closing.
     pub(super) fn accept(&mut self, peer: Endpoint, socket: impl FnOnce(Id) -> S) -> Option<Id> {
         let id = self.admit()?;
         self.accepted.insert(id, Accepted { peer, handler: Handler::Running, socket: Some(socket(id)) });
         Some(id)
     }
 
-    /// A client of ours is connected. `None`: it comes too late.
+    /// Admits a connected client of the server's handle. Returns `None` if the server is closing.
     pub(super) fn connect(&mut self, socket: impl FnOnce(Id) -> S) -> Option<Id> {
         let id = self.admit()?;
         self.clients.insert(id, socket(id));
@@ -89,27 +90,27 @@ impl<S: Clone> Ledger<S> {
         (self.stage == Stage::Open).then_some(id)
     }
 
-    /// Whoever comes from `peer` was connected by this line. It may be accepted before this is known.
+    /// Records the source line of the client at `peer`, which may have been accepted already.
     pub(super) fn announce(&mut self, peer: Endpoint, line: Line) {
         self.lines.insert(peer, line);
     }
 
-    /// Nobody comes from there after all.
+    /// Withdraws the announcement of a client that could not connect.
     pub(super) fn renounce(&mut self, peer: &Endpoint) {
         self.lines.remove(peer);
     }
 
-    /// The socket of `id` is closed.
-    pub(super) fn closed(&mut self, id: Id) {
+    /// Records that the socket of `id` is closed.
+    pub(super) fn socket_closed(&mut self, id: Id) {
         self.clients.remove(&id);
         if let Some(accepted) = self.accepted.get_mut(&id) {
             accepted.socket = None;
         }
-        self.strike(id);
+        self.remove_if_over(id);
     }
 
-    /// The handler of `id` has ended; with this message, if it panicked.
-    pub(super) fn handled(&mut self, id: Id, panic: Option<String>) {
+    /// Records that the handler of `id` has ended, with the message of its panic if it panicked.
+    pub(super) fn handler_ended(&mut self, id: Id, panic: Option<String>) {
         let Some(accepted) = self.accepted.get_mut(&id) else { return };
         match accepted.handler {
             Handler::Running => accepted.handler = Handler::Ended,
@@ -120,11 +121,11 @@ impl<S: Clone> Ledger<S> {
             let leaked = accepted.leaked(&self.lines, LeakCause::Panicked(message));
             self.panicked.insert(id, leaked);
         }
-        self.strike(id);
+        self.remove_if_over(id);
     }
 
-    /// Takes `id` from the book if nothing is left of it.
-    fn strike(&mut self, id: Id) {
+    /// Removes `id` if its handler has ended and its socket is closed.
+    fn remove_if_over(&mut self, id: Id) {
         let is_over = |accepted: &Accepted<S>| accepted.socket.is_none() && !accepted.is_running();
         if self.accepted.get(&id).is_some_and(is_over)
             && let Some(accepted) = self.accepted.remove(&id)
@@ -134,42 +135,42 @@ impl<S: Clone> Ledger<S> {
     }
 }
 
-/// The end of the server.
+/// The close of the server.
 impl<S: Clone> Ledger<S> {
-    /// The server is to end: from now on nobody is admitted.
-    pub(super) fn ask(&mut self) {
+    /// Begins the close: no further connection is admitted.
+    pub(super) fn close(&mut self) {
         match self.stage {
-            Stage::Open => self.stage = Stage::Asked,
-            Stage::Asked | Stage::Over => {}
+            Stage::Open => self.stage = Stage::Closing,
+            Stage::Closing | Stage::Concluded => {}
         }
     }
 
-    /// Whether the server is to end and no handler runs any more.
+    /// Whether the server is closing and no handler runs any more.
     pub(super) fn is_quiet(&self) -> bool {
         self.stage != Stage::Open && !self.accepted.values().any(Accepted::is_running)
     }
 
-    /// The time is over. Handlers that run are aborted, for `cause`; they and those that have panicked are who leaked, in
-    /// the order in which they were accepted.
-    pub(super) fn verdict(&mut self, cause: &LeakCause) -> Vec<LeakedConnection> {
-        self.stage = Stage::Over;
+    /// Ends the grace period and returns the leaked connections in the order in which they were accepted: those whose
+    /// handler still runs, which is aborted because of `cause`, and those whose handler panicked.
+    pub(super) fn conclude(&mut self, cause: &LeakCause) -> Vec<LeakedConnection> {
+        self.stage = Stage::Concluded;
         let mut leaked = self.panicked.clone();
         for (id, accepted) in self.accepted.iter_mut().filter(|(_, accepted)| accepted.is_running()) {
             accepted.handler = Handler::Aborted;
             leaked.insert(*id, accepted.leaked(&self.lines, cause.clone()));
         }
         let ids: Vec<Id> = self.accepted.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.strike(id));
+        ids.into_iter().for_each(|id| self.remove_if_over(id));
         leaked.into_values().collect()
     }
 
-    /// All sockets that are open, those that were accepted first: when a client is closed, its server has gone before.
+    /// Returns all open sockets. Accepted ones come first: a client then sees that the server has closed first.
     pub(super) fn sockets(&self) -> Vec<S> {
         let accepted = self.accepted.values().filter_map(|accepted| accepted.socket.as_ref());
         accepted.chain(self.clients.values()).cloned().collect()
     }
 
-    /// How many of the connections that were accepted are not over.
+    /// Returns the number of accepted connections that are not over.
     pub(super) fn open(&self) -> usize {
         self.accepted.len()
     }

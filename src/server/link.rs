@@ -1,28 +1,30 @@
-//! One end of a connection, as its clones and its server share it.
+//! One end of a connection, shared by its streams and by the server.
 //!
-//! The socket lies behind a lock, for it has two masters. Whoever holds a [`TidyStream`](super::TidyStream) reads and
-//! writes; the server asks it to end, and closes it in the end, whoever holds it still. The lock is held for one system
-//! call that does not block. The event loop knows who waits for the socket, but says nothing when the socket is taken
-//! away; so who waits is kept here as well.
+//! The socket is behind a lock, because both may end it: it is read and written through [`TidyStream`]s, and closed by
+//! the server even while streams refer to it. The lock is held for one non-blocking system call. The event loop wakes
+//! a task when its socket is ready, but not when the socket is taken away, so the wakers are kept here as well.
+//!
+//! [`TidyStream`]: super::TidyStream
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 
-use super::endpoint::Endpoint;
 use super::ledger::{Id, Line};
-use super::shared::Shared;
-use super::socket::Socket;
+use super::shared::{Closable, Shared};
+use super::socket::{Endpoint, Socket};
+use crate::sync::Lock;
 
-/// How many reads and writes may succeed in a row before others get their turn. Who is flooded never has to wait, and
-/// would keep the thread for itself.
-const TURN: u32 = 64;
+/// How many reads and writes in a row may succeed before other tasks get their turn. A task on a busy connection never
+/// has to wait, and would starve the others.
+const BUDGET: u32 = 64;
 
-/// How much of what was not read is kept when a socket is closed by the server.
-const REST: u64 = 1 << 20;
+/// How many unread bytes are kept when the server closes a socket.
+const UNREAD_LIMIT: u64 = 1 << 20;
 
+/// One end of a connection.
 #[derive(Debug)]
 pub(super) struct Link {
     shared: Arc<Shared>,
@@ -30,50 +32,50 @@ pub(super) struct Link {
     side: Side,
     local: Endpoint,
     peer: Endpoint,
-    wire: Mutex<Wire>,
+    io: Lock<Io>,
 }
 
-/// Whose end it is. It decides how the end is asked for.
+/// The side of the connection. It decides how this end is asked to finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
-    /// A handler's. It reads the end of the stream as soon as there is nothing else to read.
+    /// The handler's end. It reads end-of-file as soon as there is nothing else to read.
     Accepted,
-    /// A client's. It has nothing more to say: it cannot write any more, but reads what the server still sends.
+    /// The end of a client. It can no longer write, but reads what the server still sends.
     Client,
 }
 
 #[derive(Debug)]
-struct Wire {
+struct Io {
     state: State,
     reader: Option<Waker>,
     writer: Option<Waker>,
-    /// How many reads and writes have succeeded since somebody last had to wait.
-    turns: u32,
+    /// Reads and writes since a task last had to wait.
+    operations: u32,
 }
 
 #[derive(Debug)]
 enum State {
     Open {
         socket: Socket,
-        /// The server is to end.
-        asked: bool,
+        /// This end was asked to finish.
+        ending: bool,
     },
     Closed {
-        /// What had come and was not read yet. Who was about to read it does not have to be faster than the close.
-        rest: VecDeque<u8>,
-        /// That was all.
-        is_all: bool,
+        /// Data that had arrived and was not read: a reader does not have to be faster than the close.
+        unread: VecDeque<u8>,
+        /// Whether no data was discarded.
+        is_complete: bool,
     },
 }
 
 impl Link {
-    /// The server's end of a connection. `None`: the server is to end.
+    /// Registers the server's end of a connection. Returns `None` if the server is closing.
     pub(super) fn accept(shared: &Arc<Shared>, socket: Socket, peer: Endpoint) -> Option<Arc<Self>> {
         let local = shared.address.clone();
         let mut link = None;
         shared.ledger().accept(peer.clone(), |id| {
             let opened = Self::open(shared, id, Side::Accepted, socket, [local, peer]);
-            Arc::downgrade(link.insert(opened))
+            downgrade(link.insert(opened))
         });
         link
     }
@@ -90,7 +92,7 @@ impl Link {
                 let (socket, name) = shared.named_socket(path)?;
                 let local = Endpoint::Unix(name);
                 shared.ledger().announce(local.clone(), line);
-                let connected = Socket::connect_unix(socket, path).await;
+                let connected = Socket::connect_unix(socket, path, |delay| shared.sleep(delay)).await;
                 (connected.inspect_err(|_| shared.ledger().renounce(&local))?, local)
             }
             Endpoint::Unnamed => unreachable!("a server has an address"),
@@ -99,16 +101,16 @@ impl Link {
         let mut link = None;
         shared.ledger().connect(|id| {
             let opened = Self::open(shared, id, Side::Client, socket, [local, peer]);
-            Arc::downgrade(link.insert(opened))
+            downgrade(link.insert(opened))
         });
-        link.ok_or_else(|| shared.closed().into())
+        link.ok_or_else(|| shared.closed_error().into())
     }
 
     fn open(shared: &Arc<Shared>, id: Id, side: Side, socket: Socket, ends: [Endpoint; 2]) -> Arc<Self> {
         let [local, peer] = ends;
-        let state = State::Open { socket, asked: false };
-        let wire = Mutex::new(Wire { state, reader: None, writer: None, turns: 0 });
-        Arc::new(Self { shared: shared.clone(), id, side, local, peer, wire })
+        let state = State::Open { socket, ending: false };
+        let io = Lock::new(Io { state, reader: None, writer: None, operations: 0 });
+        Arc::new(Self { shared: shared.clone(), id, side, local, peer, io })
     }
 
     pub(super) fn id(&self) -> Id {
@@ -127,116 +129,119 @@ impl Link {
         &self.peer
     }
 
-    fn wire(&self) -> MutexGuard<'_, Wire> {
-        self.wire.lock().unwrap_or_else(PoisonError::into_inner)
+    fn io(&self) -> MutexGuard<'_, Io> {
+        self.io.lock()
     }
 }
 
-/// What whoever holds it does.
+fn downgrade(link: &Arc<Link>) -> Weak<dyn Closable> {
+    let link: Weak<Link> = Arc::downgrade(link);
+    link
+}
+
+/// Used by streams.
 impl Link {
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut wire = self.wire();
-        if wire.turn_is_over(cx) {
+        let mut io = self.io();
+        if io.poll_yield(cx).is_pending() {
             return Poll::Pending;
         }
-        match &mut wire.state {
-            State::Open { socket, asked } => match socket.poll_read(cx, buf) {
-                Poll::Pending if *asked && self.side == Side::Accepted => Poll::Ready(Ok(0)),
+        match &mut io.state {
+            State::Open { socket, ending } => match socket.poll_read(cx, buf) {
+                Poll::Pending if *ending && self.side == Side::Accepted => Poll::Ready(Ok(0)),
                 Poll::Pending => {
-                    wire.turns = 0;
-                    wire.reader = Some(cx.waker().clone());
+                    io.operations = 0;
+                    io.reader = Some(cx.waker().clone());
                     Poll::Pending
                 }
-                done => done,
+                ready => ready,
             },
-            State::Closed { rest, is_all } => match rest.read(buf) {
-                Ok(0) if !*is_all && !buf.is_empty() => Poll::Ready(Err(self.lost())),
+            State::Closed { unread, is_complete } => match unread.read(buf) {
+                Ok(0) if !*is_complete && !buf.is_empty() => Poll::Ready(Err(self.aborted())),
                 read => Poll::Ready(read),
             },
         }
     }
 
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let mut wire = self.wire();
-        if wire.turn_is_over(cx) {
+        let mut io = self.io();
+        if io.poll_yield(cx).is_pending() {
             return Poll::Pending;
         }
-        match &wire.state {
+        match &io.state {
             State::Open { socket, .. } => {
                 let written = socket.poll_write(cx, buf);
                 if written.is_pending() {
-                    wire.turns = 0;
-                    wire.writer = Some(cx.waker().clone());
+                    io.operations = 0;
+                    io.writer = Some(cx.waker().clone());
                 }
                 written
             }
-            State::Closed { .. } => Poll::Ready(Err(self.lost())),
+            State::Closed { .. } => Poll::Ready(Err(self.aborted())),
         }
     }
 
-    /// Says to the other end that nothing more comes.
-    pub(super) fn finish(&self) -> io::Result<()> {
-        match &self.wire().state {
-            State::Open { socket, .. } => socket.finish(),
+    /// Closes the direction from here to the peer.
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+        match &self.io().state {
+            State::Open { socket, .. } => socket.shutdown_write(),
             State::Closed { .. } => Ok(()),
         }
     }
 
-    fn lost(&self) -> io::Error {
-        io::Error::new(io::ErrorKind::ConnectionAborted, self.shared.closed())
+    fn aborted(&self) -> io::Error {
+        io::Error::new(io::ErrorKind::ConnectionAborted, self.shared.closed_error())
     }
 }
 
-impl Wire {
-    /// Whether it is time to let others do something. Whoever is told so is called again at once.
-    fn turn_is_over(&mut self, cx: &Context<'_>) -> bool {
-        self.turns += 1;
-        let is_over = self.turns > TURN;
-        if is_over {
-            self.turns = 0;
-            cx.waker().wake_by_ref();
+impl Io {
+    /// Pending, with the task woken at once, when it is time to let other tasks run.
+    fn poll_yield(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.operations += 1;
+        if self.operations <= BUDGET {
+            return Poll::Ready(());
         }
-        is_over
+        self.operations = 0;
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
-/// What the server does.
-impl Link {
-    /// Asks it to end. What is being read may be read to its end, and answered.
-    pub(super) fn ask(&self) {
-        let mut wire = self.wire();
-        let State::Open { socket, asked } = &mut wire.state else { return };
-        *asked = true;
+/// Used by the server when it closes.
+impl Closable for Link {
+    fn request_end(&self) {
+        let mut io = self.io();
+        let State::Open { socket, ending } = &mut io.state else { return };
+        *ending = true;
         match self.side {
             Side::Accepted => {
-                let reader = wire.reader.take();
-                drop(wire);
+                let reader = io.reader.take();
+                drop(io);
                 reader.into_iter().for_each(Waker::wake);
             }
-            // If it fails there is nobody to be told: the connection has gone already.
-            Side::Client => drop(socket.finish()),
+            // An error means that the connection is gone already.
+            Side::Client => drop(socket.shutdown_write()),
         }
     }
 
-    /// Closes it, whoever holds it. Whoever waits for it is told.
-    pub(super) fn close(&self) {
-        let mut wire = self.wire();
-        let State::Open { socket, .. } = &wire.state else { return };
-        let (rest, is_all) = socket.drain(REST);
-        let before = mem::replace(&mut wire.state, State::Closed { rest: rest.into(), is_all });
-        let wakers = [wire.reader.take(), wire.writer.take()];
-        drop(wire);
+    fn close(&self) {
+        let mut io = self.io();
+        let State::Open { socket, .. } = &io.state else { return };
+        let (unread, is_complete) = socket.drain(UNREAD_LIMIT);
+        let before = mem::replace(&mut io.state, State::Closed { unread: unread.into(), is_complete });
+        let wakers = [io.reader.take(), io.writer.take()];
+        drop(io);
         drop(before);
-        self.shared.ledger().closed(self.id);
+        self.shared.ledger().socket_closed(self.id);
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // The socket first: in the book it is closed only when it is.
-        let closed = State::Closed { rest: VecDeque::new(), is_all: true };
-        drop(mem::replace(&mut self.wire.get_mut().unwrap_or_else(PoisonError::into_inner).state, closed));
-        self.shared.ledger().closed(self.id);
+        // The socket first, so that the ledger never lists an open socket as closed.
+        let closed = State::Closed { unread: VecDeque::new(), is_complete: true };
+        drop(mem::replace(&mut self.io().state, closed));
+        self.shared.ledger().socket_closed(self.id);
     }
 }

@@ -1,31 +1,28 @@
-//! A socket server for a test, which closes completely, every time.
+//! A socket server for tests that releases everything when it is closed.
 //!
-//! A server that is made in a test has to go with it: no socket, no task, no thread, no file may be left, or the next test
-//! inherits them. That is easy as long as everybody behaves. A [`TidyServer`] does it when a client has gone before, hangs
-//! up meanwhile, never reads, or when a handler does not listen. Closing it takes these steps, all of them bounded:
+//! A server that a test starts must end with that test: a leftover socket, task, thread or file would affect the
+//! tests that follow. Closing a [`TidyServer`] is bounded, also when a client disconnects at the same moment, never
+//! reads, or when a handler ignores the request to end. The steps are:
 //!
-//! 1. The door is shut: nobody is accepted any more, and the directory of a Unix socket goes.
-//! 2. Every connection is asked to end: handlers read the end of their streams, clients cannot write any more.
-//! 3. The handlers have their time to end. Those that do not are dropped, and named in a [`LeakError`].
-//! 4. Every socket that is still open is closed, whoever holds it.
+//! 1. The listener is closed, and the directory of a Unix socket is removed.
+//! 2. Every connection is asked to end: handlers read end-of-file, and clients can no longer write.
+//! 3. Handlers have the [grace period](TidyServerBuilder::grace) to return. A handler that does not is dropped, and
+//!    its connection is listed in a [`LeakError`].
+//! 4. Every socket that is still open is closed, even if a stream still refers to it.
 //!
-//! * `builder`: where to listen;
-//! * `socket`: TCP and Unix as one;
-//! * `ledger`: the book of who is open and who is left, pure;
-//! * `link`: one end of a connection, as its clones and the server share it;
-//! * `shared`: what the handle, the thread and the connections share, and the sequence of the end;
-//! * `keeper`: the thread, which accepts and runs the handlers.
+//! # Structure
+//!
+//! * `builder`: where to listen, and starting the server;
+//! * `socket`: TCP and Unix sockets behind one type;
+//! * `ledger`: which connections are open and which have leaked, without input, output or time;
+//! * `link`: one end of a connection, shared by its streams and the server;
+//! * `shared`: the state that the handle, the thread and the connections share, and the steps of a close;
+//! * `accept`: the server's thread, which accepts connections and runs the handlers.
 
-mod bell;
+mod accept;
 mod builder;
-mod closing;
-mod connecting;
-mod echo;
-mod endpoint;
 mod error;
 pub(crate) mod handle;
-mod keeper;
-mod leak;
 mod ledger;
 mod link;
 mod pair;
@@ -34,12 +31,9 @@ mod socket;
 mod stream;
 
 pub use builder::TidyServerBuilder;
-pub use closing::CloseFuture;
-pub use connecting::ConnectFuture;
-pub use echo::line_echo;
-pub use endpoint::Endpoint;
-pub use error::TidyError;
+pub use error::{LeakCause, LeakError, LeakedConnection, TidyError};
 pub(crate) use handle::TidyServer;
-pub use leak::{LeakCause, LeakError, LeakedConnection};
+pub use handle::{CloseFuture, ConnectFuture};
 pub use pair::TidyPair;
-pub use stream::TidyStream;
+pub use socket::Endpoint;
+pub use stream::{TidyStream, line_echo};

@@ -1,10 +1,14 @@
-//! A server and a client, with both ends of their connection in hand.
+//! A server with one client, and both ends of their connection.
 
 use std::io;
 
-use super::{CloseFuture, TidyServer, TidyServerBuilder, TidyStream};
+use super::builder::TidyServerBuilder;
+use super::handle::{CloseFuture, TidyServer};
+use super::stream::TidyStream;
 
-/// A server with one client, and both ends of their connection, for the test of whatever reads and writes a stream.
+/// A server with one client, giving a test both ends of their connection.
+///
+/// Use it to test code that reads and writes a stream, without a listener of your own.
 ///
 /// ```
 /// use childminder::TidyServer;
@@ -31,21 +35,23 @@ pub struct TidyPair {
 }
 
 impl TidyPair {
-    /// Listens, connects, and accepts.
+    /// Starts a server, connects a client to it, and returns both when the connection is accepted.
     ///
     /// # Errors
     ///
-    /// The system's; with a [`TidyError`](super::TidyError) inside if it cannot listen.
+    /// The future fails with the error of the system. If the server cannot listen, it contains a
+    /// [`TidyError`](super::TidyError).
     #[track_caller]
     pub fn connect(builder: TidyServerBuilder) -> impl Future<Output = io::Result<Self>> + Send {
-        let (give, accepted) = async_channel::bounded(1);
+        // Other programs may connect as well, so there can be more streams than the one that is waited for.
+        let (sender, accepted) = async_channel::unbounded();
         let listening = builder.listen(async move |stream| {
-            // Whoever comes after the pair is complete is not wanted.
-            let _ = give.try_send(stream);
+            // Fails once the pair is complete; the stream of a later client is dropped.
+            let _ = sender.try_send(stream);
             Ok(())
         });
-        // Not in a closure, which would be the line that is told.
-        let opened = match listening {
+        // A `match`, because `connect` inside a closure would record the closure's line instead of the caller's.
+        let started = match listening {
             Ok(listening) => {
                 let connecting = listening.connect();
                 Ok((listening, connecting))
@@ -53,11 +59,11 @@ impl TidyPair {
             Err(error) => Err(error),
         };
         async move {
-            let (listening, connecting) = opened?;
+            let (listening, connecting) = started?;
             let client = connecting.await?;
             loop {
-                let server: TidyStream = accepted.recv().await.map_err(|_| listening.shared.closed())?;
-                // A stranger may have been faster.
+                let closed = |_| listening.shared.closed_error();
+                let server: TidyStream = accepted.recv().await.map_err(closed)?;
                 if server.peer() == client.local() {
                     return Ok(Self { client, server, listening });
                 }
@@ -65,7 +71,11 @@ impl TidyPair {
         }
     }
 
-    /// Closes the server, and both ends; as [`TidyServer::close`].
+    /// Closes the server and both ends of the connection, as [`TidyServer::close`] does.
+    ///
+    /// # Errors
+    ///
+    /// The future fails with a [`LeakError`](super::LeakError), as that of [`TidyServer::close`].
     pub fn close(&self) -> CloseFuture {
         self.listening.close()
     }

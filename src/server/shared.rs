@@ -1,149 +1,185 @@
-//! What the handle, the thread and every connection of a server share.
+//! The state that the handle, the thread and the connections of a server share.
 //!
-//! The end of a server is one sequence, and whoever gets there first carries a step out:
+//! A close is one sequence of steps. Each step is carried out by the first thread that reaches it:
 //!
-//! 1. *asked*: the door is shut, so that nobody comes in any more, and every connection is asked to end;
-//! 2. *quiet*: the last handler has ended;
-//! 3. *concluded*: the verdict is there, be it that everything is quiet or that the time is over;
-//! 4. *cleared*: every socket is closed, whoever holds it.
+//! 1. *closing*: the listener is closed, and every connection is asked to end;
+//! 2. *quiet*: the last handler has returned;
+//! 3. *concluded*: the verdict is given, because the server is quiet or the grace period is over;
+//! 4. *done*: every socket is closed, and the thread has ended or is given up.
 //!
-//! The thread does all of that. When something blocks it, whoever waits for the end does it instead.
+//! The server's thread does all of this. If a handler blocks it, a thread that waits for the close takes over.
 
+use std::fmt::Debug;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::bell::Bell;
-use super::endpoint::Endpoint;
-use super::error::TidyError;
-use super::leak::{LeakCause, LeakError};
+use super::error::{LeakCause, LeakError, TidyError};
 use super::ledger::{Id, Ledger};
-use super::link::Link;
-use super::socket::{Listener, Socket};
+use super::socket::{Endpoint, Listener, Socket};
+use crate::backoff::BackoffPolicy;
+use crate::host::{Host, SleepFuture};
+use crate::sync::{Lock, SetOnce};
 
+/// One end of a connection, as the server sees it when it closes.
+pub(super) trait Closable: Debug + Send + Sync {
+    /// Asks the user of this end to finish. Data that has arrived can still be read and answered.
+    fn request_end(&self);
+
+    /// Closes the socket, whether or not it is in use.
+    fn close(&self);
+}
+
+/// The book of the server's connections.
+type Connections = Ledger<Weak<dyn Closable>>;
+
+/// The state of one server.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) address: Endpoint,
     pub(super) grace: Duration,
-    /// The server is to end.
-    pub(super) asked: Bell,
+    /// The server is being closed.
+    pub(super) closing: SetOnce,
     /// No handler runs any more, and none will.
-    pub(super) quiet: Bell,
-    /// There is nothing more to wait for: the thread is at its end, or given up.
-    pub(super) done: Bell,
-    ledger: Mutex<Ledger<Weak<Link>>>,
-    door: Mutex<Option<Door>>,
+    pub(super) quiet: SetOnce,
+    /// There is nothing more to wait for: the thread has ended, or is given up.
+    pub(super) done: SetOnce,
+    host: Arc<dyn Host>,
+    /// When the close began.
+    closed_at: OnceLock<Instant>,
+    ledger: Lock<Connections>,
+    listening: Lock<Option<Listening>>,
     verdict: OnceLock<Result<(), LeakError>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Lock<Option<JoinHandle<()>>>,
+    /// How many names of client sockets have been used.
     names: AtomicU64,
 }
 
-/// Where clients come in. It goes as a whole, the directory last.
+/// The listening socket. Its directory is dropped after it.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Listening {
     pub(super) listener: Listener,
-    /// Where the socket is, if it is one with a path.
+    /// The private directory of a Unix socket.
     pub(super) _directory: Option<TempDir>,
 }
 
 impl Shared {
-    pub(super) fn new(address: Endpoint, grace: Duration, door: Door) -> Self {
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        address: Endpoint,
+        grace: Duration,
+        listening: Listening,
+    ) -> Self {
         Self {
             address,
             grace,
-            asked: Bell::new(),
-            quiet: Bell::new(),
-            done: Bell::new(),
-            ledger: Mutex::new(Ledger::new()),
-            door: Mutex::new(Some(door)),
+            closing: SetOnce::new(),
+            quiet: SetOnce::new(),
+            done: SetOnce::new(),
+            host,
+            closed_at: OnceLock::new(),
+            ledger: Lock::new(Ledger::new()),
+            listening: Lock::new(Some(listening)),
             verdict: OnceLock::new(),
-            thread: Mutex::new(None),
+            thread: Lock::new(None),
             names: AtomicU64::new(0),
         }
     }
 
-    /// The book. The lock is held for a moment only; no link is dropped meanwhile, for that makes an entry of its own.
-    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger<Weak<Link>>> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the ledger. No connection may be dropped meanwhile, because its drop locks the ledger as well.
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Connections> {
+        self.ledger.lock()
     }
 
-    /// The next client. Pending for ever when the door is shut.
+    /// Polls for the next client. Never ready once the listener is closed.
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Socket, Endpoint)>> {
-        match &*lock(&self.door) {
-            Some(door) => door.listener.poll_accept(cx),
+        match &*self.listening.lock() {
+            Some(listening) => listening.listener.poll_accept(cx),
             None => Poll::Pending,
         }
     }
 
-    /// A socket for a client, and its name, beside that of the server. The door is held meanwhile: a directory that somebody
-    /// puts something into just then cannot be removed.
+    /// Creates a client socket with a name beside that of the server. The listener is locked meanwhile: a directory
+    /// in which a file appears while it is being removed would stay behind.
     pub(super) fn named_socket(&self, server: &Path) -> io::Result<(OwnedFd, PathBuf)> {
-        let door = lock(&self.door);
-        if door.is_none() {
-            return Err(self.closed().into());
+        let listening = self.listening.lock();
+        if listening.is_none() {
+            return Err(self.closed_error().into());
         }
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let name = server.with_file_name(format!("client-{number}"));
         Ok((Socket::named_unix(&name)?, name))
     }
 
-    /// The handler of `id` has ended.
-    pub(super) fn handled(&self, id: Id, panic: Option<String>) {
-        let mut ledger = self.ledger();
-        ledger.handled(id, panic);
-        if ledger.is_quiet() {
-            self.quiet.ring();
-        }
+    /// Sleeps for `time` on the clock of the host.
+    pub(super) fn sleep(&self, time: Duration) -> SleepFuture {
+        self.host.sleep_until(self.host.now() + time)
     }
 
-    /// What is told to those who come too late.
-    pub(super) fn closed(&self) -> TidyError {
+    /// Returns the error for a client that connects after the close has begun.
+    pub(super) fn closed_error(&self) -> TidyError {
         TidyError::Closed { server: self.address.clone() }
     }
 }
 
-/// The end.
+/// Closing.
 impl Shared {
-    /// Shuts the door, and asks every connection to end. True for the first who does.
-    pub(super) fn ask(&self) -> bool {
-        let door = lock(&self.door).take();
-        drop(door);
-        let links = {
+    /// Closes the listener and asks every connection to end. Returns true for the first call.
+    pub(super) fn begin_close(&self) -> bool {
+        let listening = self.listening.lock().take();
+        drop(listening);
+        let connections = {
             let mut ledger = self.ledger();
-            ledger.ask();
+            ledger.close();
             if ledger.is_quiet() {
-                self.quiet.ring();
+                self.quiet.set();
             }
             ledger.sockets()
         };
-        let first = self.asked.ring();
+        self.closed_at.get_or_init(|| self.host.now());
+        let first = self.closing.set();
         if first {
-            links.iter().filter_map(Weak::upgrade).for_each(|link| link.ask());
+            connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.request_end());
         }
         first
     }
 
-    /// Gives the verdict, if there is none: handlers that still run have leaked, for `cause`.
+    /// Sleeps until `time` has passed since the beginning of the close.
+    pub(super) async fn sleep_after_close(&self, time: Duration) {
+        let closed_at = *self.closed_at.get_or_init(|| self.host.now());
+        self.host.sleep_until(closed_at + time.min(BackoffPolicy::LONGEST)).await;
+    }
+
+    /// Records that the handler of `id` has ended, with the message of its panic if it panicked.
+    pub(super) fn handler_ended(&self, id: Id, panic: Option<String>) {
+        let mut ledger = self.ledger();
+        ledger.handler_ended(id, panic);
+        if ledger.is_quiet() {
+            self.quiet.set();
+        }
+    }
+
+    /// Gives the verdict, if it was not given before: handlers that still run have leaked because of `cause`.
     pub(super) fn conclude(&self, cause: &LeakCause) {
         let mut ledger = self.ledger();
         self.verdict.get_or_init(|| {
-            let connections = ledger.verdict(cause);
+            let connections = ledger.conclude(cause);
             let leak = LeakError { server: self.address.clone(), grace: self.grace, connections };
             if leak.connections.is_empty() { Ok(()) } else { Err(leak) }
         });
     }
 
-    /// Closes every socket that is open, whoever holds it.
-    pub(super) fn clear(&self) {
-        let links = self.ledger().sockets();
-        links.iter().filter_map(Weak::upgrade).for_each(|link| link.close());
+    /// Closes every socket that is still open.
+    pub(super) fn close_sockets(&self) {
+        let connections = self.ledger().sockets();
+        connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.close());
     }
 
     pub(super) fn verdict(&self) -> Option<Result<(), LeakError>> {
@@ -153,32 +189,27 @@ impl Shared {
 
 /// The thread.
 impl Shared {
-    pub(super) fn employ(&self, thread: JoinHandle<()>) {
-        *lock(&self.thread) = Some(thread);
+    pub(super) fn set_thread(&self, thread: JoinHandle<()>) {
+        *self.thread.lock() = Some(thread);
     }
 
-    /// Waits until the thread, which has nothing more to do, is gone.
-    pub(super) fn dismiss(&self) {
-        // Who comes second waits for the first, and finds the thread gone as well.
-        let mut slot = lock(&self.thread);
+    /// Joins the thread, which has nothing more to do. A second caller waits for the first.
+    pub(super) fn join_thread(&self) {
+        let mut slot = self.thread.lock();
         if let Some(thread) = slot.take() {
-            // It contains every panic that is not ours.
+            // The panics of handlers are caught, so there is no panic to pass on.
             let _ = thread.join();
         }
     }
 
-    /// Nobody waits for the thread any more, which is blocked.
-    pub(super) fn let_go(&self) {
-        drop(lock(&self.thread).take());
-        self.done.ring();
+    /// Stops waiting for the thread, because a handler blocks it.
+    pub(super) fn detach(&self) {
+        drop(self.thread.lock().take());
+        self.done.set();
     }
 
-    /// Whether this is the thread of the server. It cannot wait for itself.
-    pub(super) fn is_mine(&self) -> bool {
-        lock(&self.thread).as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
+    /// Whether this is called on the server's own thread, which cannot wait for itself.
+    pub(super) fn is_own_thread(&self) -> bool {
+        self.thread.lock().as_ref().is_some_and(|thread| thread.thread().id() == thread::current().id())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

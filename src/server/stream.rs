@@ -1,4 +1,4 @@
-//! The stream that handlers and clients are given.
+//! The stream of a connection, and a handler that echoes lines.
 
 use std::fmt;
 use std::io;
@@ -6,26 +6,33 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_lite::{AsyncRead, AsyncWrite};
+use futures_lite::io::BufReader;
+use futures_lite::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt};
 
-use super::endpoint::Endpoint;
 use super::link::Link;
+use super::socket::Endpoint;
 
-/// One end of a connection to a [`TidyServer`](super::TidyServer): a handler's, or that of a client that
-/// [`connect`](super::TidyServer::connect) made. It is a stream of bytes for any executor, by TCP or by a Unix socket.
+/// One end of a connection to a [`TidyServer`](crate::TidyServer): that of a handler, or of a client made by
+/// [`connect`](crate::TidyServer::connect).
 ///
-/// Clones are the same end, for a task that reads and one that writes; a reference can be read and written, too. The
-/// socket is closed when the last clone is gone, or when the server is closed, whichever comes first. One task may wait
-/// for reading and one for writing at a time; of two that read, only the one that came last is woken.
+/// It is a byte stream for any executor, by TCP or by a Unix socket. Clones refer to the same end, for example for a
+/// task that reads and one that writes, and shared references can be read and written as well. The socket is closed
+/// when the last clone is dropped or when the server is closed, whichever comes first. One task at a time may wait for
+/// reading and one for writing; if two wait for reading, only the later one is woken.
 ///
-/// When the server is to end, a handler reads the end of the stream as soon as it has read what is there; so whoever reads
-/// until the end has nothing else to do. Whoever waits for something else waits for [`closing`](Self::closing) beside it.
-/// A client cannot write any more then, but reads what is still sent to it.
+/// # When the server is closed
 ///
-/// When the server has closed it, what had come can still be read, up to a mebibyte. If that was all, the end of the stream
-/// follows; otherwise reading fails with [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), as does writing.
+/// A handler reads end-of-file once it has read the data that has arrived, so a handler that reads until the end needs
+/// no other signal. A handler that waits for something else can also wait for [`closing`](Self::closing). A client can
+/// no longer write, but reads what the server still sends.
 ///
-/// Synchronous code wraps it: `futures_lite::io::BlockOn::new(stream)` is a [`Read`](io::Read) and a [`Write`](io::Write).
+/// After the server has closed the socket, up to 1 MiB of data that had arrived can still be read. Then follows
+/// end-of-file, or, if data had to be discarded, the error [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
+/// Writing fails with that error too.
+///
+/// # Synchronous code
+///
+/// `futures_lite::io::BlockOn::new(stream)` implements [`Read`](io::Read) and [`Write`](io::Write).
 #[derive(Clone)]
 pub struct TidyStream(Arc<Link>);
 
@@ -34,17 +41,17 @@ impl TidyStream {
         Self(link)
     }
 
-    /// The other end.
+    /// Returns the address of the other end.
     pub fn peer(&self) -> &Endpoint {
         self.0.peer()
     }
 
-    /// This end.
+    /// Returns the address of this end.
     pub fn local(&self) -> &Endpoint {
         self.0.local()
     }
 
-    /// Resolves when the server is to end.
+    /// Waits until the close of the server begins.
     ///
     /// ```
     /// use childminder::TidyServer;
@@ -52,22 +59,22 @@ impl TidyStream {
     /// use futures_lite::AsyncWriteExt;
     /// use futures_lite::future::{or, pending};
     ///
-    /// async fn say_good_bye(mut stream: TidyStream) -> std::io::Result<()> {
+    /// async fn say_goodbye(mut stream: TidyStream) -> std::io::Result<()> {
     ///     or(stream.closing(), pending()).await;
-    ///     stream.write_all(b"good bye\n").await
+    ///     stream.write_all(b"goodbye\n").await
     /// }
     ///
-    /// let server = TidyServer::tcp().listen(say_good_bye)?;
+    /// let server = TidyServer::tcp().listen(say_goodbye)?;
     /// server.close().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn closing(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
-        self.0.shared().asked.rung()
+        self.0.shared().closing.wait()
     }
 
-    /// Whether the server is to end.
+    /// Returns whether the close of the server has begun.
     pub fn is_closing(&self) -> bool {
-        self.0.shared().asked.has_rung()
+        self.0.shared().closing.is_set()
     }
 }
 
@@ -77,7 +84,7 @@ impl AsyncRead for &TidyStream {
     }
 }
 
-/// Nothing is buffered. To close it is to say that nothing more will be written; it can still be read.
+/// Writes are not buffered. Closing ends the direction to the peer; the stream can still be read.
 impl AsyncWrite for &TidyStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.0.poll_write(cx, buf)
@@ -88,7 +95,7 @@ impl AsyncWrite for &TidyStream {
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.0.finish())
+        Poll::Ready(self.0.shutdown_write())
     }
 }
 
@@ -98,7 +105,7 @@ impl AsyncRead for TidyStream {
     }
 }
 
-/// As for a reference.
+/// Writes are not buffered. Closing ends the direction to the peer; the stream can still be read.
 impl AsyncWrite for TidyStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut &*self).poll_write(cx, buf)
@@ -120,4 +127,21 @@ impl fmt::Debug for TidyStream {
             .field("peer", self.peer())
             .finish_non_exhaustive()
     }
+}
+
+/// A handler for [`listen`](super::TidyServerBuilder::listen) that sends back every line as soon as it is complete.
+///
+/// An unterminated last line is sent back when the client ends the stream. The length of a line is not limited.
+///
+/// # Errors
+///
+/// Returns the error of the system if the connection breaks.
+pub async fn line_echo(stream: TidyStream) -> io::Result<()> {
+    let mut lines = BufReader::new(&stream);
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).await? > 0 {
+        (&stream).write_all(&line).await?;
+        line.clear();
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The book by itself: what it says after each entry, and long random stories beside a book that is kept naively.
+//! The ledger alone: what it reports after each event, and random sequences compared with a naive model.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,7 +8,7 @@ fn peer(port: u16) -> Endpoint {
     Endpoint::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
 
-/// Its socket is its own number.
+/// Accepts a connection whose socket is represented by its id.
 fn accept(ledger: &mut Ledger<Id>, port: u16) -> Id {
     ledger.accept(peer(port), |id| id).expect("the server is open")
 }
@@ -22,37 +22,37 @@ fn leaked(port: u16, connected: Option<Line>, cause: LeakCause) -> LeakedConnect
 }
 
 #[test]
-fn td_weak_1_who_has_gone_before_is_not_waited_for() {
+fn td_weak_1_connections_that_ended_earlier_are_not_waited_for() {
     let mut ledger = Ledger::new();
     let (first, second) = (accept(&mut ledger, 1), accept(&mut ledger, 2));
     assert_eq!(ledger.open(), 2);
-    ledger.handled(first, None);
-    assert_eq!(ledger.open(), 2, "its stream was given away");
-    ledger.closed(first);
-    ledger.closed(second);
+    ledger.handler_ended(first, None);
+    assert_eq!(ledger.open(), 2, "its stream was passed on");
+    ledger.socket_closed(first);
+    ledger.socket_closed(second);
     assert_eq!(ledger.open(), 1, "its handler still runs");
-    ledger.ask();
+    ledger.close();
     assert!(!ledger.is_quiet());
-    ledger.handled(second, None);
+    ledger.handler_ended(second, None);
     assert!(ledger.is_quiet() && ledger.open() == 0);
-    assert_eq!(ledger.verdict(&LeakCause::Unfinished), []);
+    assert_eq!(ledger.conclude(&LeakCause::Unfinished), []);
 }
 
 #[test]
-fn td_weak_4_each_connection_is_its_own() {
+fn td_weak_4_each_connection_leaks_by_itself() {
     let mut ledger = Ledger::new();
     let ids: Vec<Id> = (1..=3).map(|port| accept(&mut ledger, port)).collect();
-    ledger.ask();
-    ledger.handled(ids[1], None);
-    ledger.closed(ids[1]);
+    ledger.close();
+    ledger.handler_ended(ids[1], None);
+    ledger.socket_closed(ids[1]);
     let unfinished = |port| leaked(port, None, LeakCause::Unfinished);
-    assert_eq!(ledger.verdict(&LeakCause::Unfinished), [unfinished(1), unfinished(3)]);
+    assert_eq!(ledger.conclude(&LeakCause::Unfinished), [unfinished(1), unfinished(3)]);
 }
 
 #[test]
-fn td_weak_5_nobody_is_admitted_behind_the_back_of_the_end() {
+fn td_weak_5_no_connection_is_admitted_after_the_close() {
     let mut ledger = Ledger::new();
-    ledger.ask();
+    ledger.close();
     assert!(ledger.is_quiet());
     assert_eq!(ledger.accept(peer(1), |id| id), None);
     assert_eq!(ledger.connect(|id| id), None);
@@ -60,39 +60,39 @@ fn td_weak_5_nobody_is_admitted_behind_the_back_of_the_end() {
 }
 
 #[test]
-fn a_line_is_known_whichever_end_is_first_and_goes_with_the_connection() {
+fn the_source_line_is_known_whichever_end_is_first_and_is_removed_with_the_connection() {
     let line = Location::caller();
     let mut ledger = Ledger::new();
     let (early, late) = (accept(&mut ledger, 1), accept(&mut ledger, 2));
     ledger.announce(peer(1), line);
-    ledger.handled(late, None);
-    ledger.closed(late);
-    // The system gives the same port to somebody else.
+    ledger.handler_ended(late, None);
+    ledger.socket_closed(late);
+    // The system reuses the port for another client.
     let other = accept(&mut ledger, 2);
     ledger.announce(peer(3), line);
     ledger.renounce(&peer(3));
     assert_eq!(ledger.lines.len(), 1);
     let unfinished = |port, line| leaked(port, line, LeakCause::Unfinished);
-    assert_eq!(ledger.verdict(&LeakCause::Unfinished), [unfinished(1, Some(line)), unfinished(2, None)]);
+    assert_eq!(ledger.conclude(&LeakCause::Unfinished), [unfinished(1, Some(line)), unfinished(2, None)]);
     for id in [early, other] {
-        ledger.closed(id);
-        ledger.handled(id, Some("too late".to_owned()));
+        ledger.socket_closed(id);
+        ledger.handler_ended(id, Some("too late".to_owned()));
     }
     assert!(ledger.lines.is_empty() && ledger.open() == 0);
 }
 
 #[test]
-fn a_panic_is_remembered_and_the_verdict_is_final() {
+fn a_panic_is_reported_and_the_verdict_is_final() {
     let mut ledger = Ledger::new();
     let (hangs, panics) = (accept(&mut ledger, 1), accept(&mut ledger, 2));
-    ledger.handled(panics, Some("boom".to_owned()));
-    ledger.closed(panics);
-    ledger.ask();
-    let verdict = ledger.verdict(&LeakCause::Blocked);
+    ledger.handler_ended(panics, Some("boom".to_owned()));
+    ledger.socket_closed(panics);
+    ledger.close();
+    let verdict = ledger.conclude(&LeakCause::Blocked);
     let panicked = leaked(2, None, LeakCause::Panicked("boom".to_owned()));
     assert_eq!(verdict, [leaked(1, None, LeakCause::Blocked), panicked.clone()]);
-    ledger.handled(hangs, Some("too late".to_owned()));
-    assert_eq!(ledger.verdict(&LeakCause::Unfinished), [panicked], "nobody is blamed twice");
+    ledger.handler_ended(hangs, Some("too late".to_owned()));
+    assert_eq!(ledger.conclude(&LeakCause::Unfinished), [panicked], "no connection leaks twice");
 }
 
 #[test]
@@ -101,11 +101,11 @@ fn accepted_sockets_are_closed_before_clients() {
     let client = connect(&mut ledger);
     let accepted = accept(&mut ledger, 1);
     assert_eq!(ledger.sockets(), [accepted, client]);
-    ledger.closed(accepted);
+    ledger.socket_closed(accepted);
     assert_eq!(ledger.sockets(), [client]);
 }
 
-/// What a naive book knows of one end: everything, for ever.
+/// One end of a connection in a naive model, which never forgets anything.
 #[derive(Debug)]
 struct Known {
     id: Id,
@@ -118,7 +118,7 @@ struct Known {
 }
 
 #[test]
-fn random_stories_agree_with_a_naive_book() {
+fn random_sequences_agree_with_a_naive_model() {
     for seed in 0..2_000 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut ledger: Ledger<Id> = Ledger::new();
@@ -154,24 +154,24 @@ fn random_stories_agree_with_a_naive_book() {
                 }
                 45..70 => {
                     if let Some(one) = random.choice(&mut known) {
-                        ledger.closed(one.id);
+                        ledger.socket_closed(one.id);
                         one.socket = false;
                     }
                 }
                 70..95 => {
                     if let Some(one) = random.choice(&mut known) {
                         let panic = random.bool();
-                        ledger.handled(one.id, panic.then(String::new));
+                        ledger.handler_ended(one.id, panic.then(String::new));
                         one.panicked |= one.running && panic;
                         one.running = false;
                     }
                 }
                 95..99 => {
-                    ledger.ask();
+                    ledger.close();
                     asked = true;
                 }
                 _ => {
-                    let verdict = ledger.verdict(&LeakCause::Unfinished);
+                    let verdict = ledger.conclude(&LeakCause::Unfinished);
                     let named: Vec<Option<u16>> =
                         known.iter().filter(|one| one.running || one.panicked).map(|one| one.port).collect();
                     assert_eq!(

@@ -1,8 +1,8 @@
-//! The thread of a server: it accepts, runs the handlers, and brings them to their end.
+//! The server's thread: it accepts connections, runs their handlers and carries out the close.
 //!
-//! Every server has one of its own. So a handler may be any future, `Send` or not; servers do not depend on each other,
-//! nor on what drives the test; and a handler that blocks its thread harms nobody else. Accepting and ending happen on the
-//! same thread, so there is no connection that is accepted behind the back of the end.
+//! Each server has its own thread, so a handler may be any future, `Send` or not, servers do not depend on each other
+//! or on the executor of the test, and a handler that blocks affects its own server only. Accepting and closing happen
+//! on this one thread, so no connection can be accepted after the close has begun.
 
 use std::io;
 use std::rc::Rc;
@@ -10,47 +10,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_executor::LocalExecutor;
-use async_io::Timer;
 use futures_lite::future::{or, poll_fn, yield_now};
 
-use super::leak::LeakCause;
+use super::error::LeakCause;
 use super::link::Link;
 use super::shared::Shared;
 use super::stream::TidyStream;
 use crate::panic_guard::{GuardedFuture, catch, log_guarded};
 
-/// How long nobody is accepted after that has failed, most likely because descriptors have run out.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait before accepting again after a failure, which most often means that descriptors have run out.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// The body of the thread.
-pub(super) fn keep<H>(shared: &Arc<Shared>, handler: H)
+/// Serves until the server is closed. This is the body of the thread.
+pub(super) fn serve<H>(shared: &Arc<Shared>, handler: H)
 where
     H: AsyncFn(TidyStream) -> io::Result<()> + 'static,
 {
-    let _done = RingDone(shared.clone());
+    // Set even if the thread panics.
+    let _done = shared.done.set_on_drop();
     let executor = LocalExecutor::new();
     let handler = Rc::new(handler);
     async_io::block_on(executor.run(async {
-        or(shared.asked.rung(), accept(shared, &executor, &handler)).await;
-        let too_late = async {
-            Timer::after(shared.grace).await;
-        };
-        or(shared.quiet.rung(), too_late).await;
+        or(shared.closing.wait(), accept(shared, &executor, &handler)).await;
+        or(shared.quiet.wait(), shared.sleep_after_close(shared.grace)).await;
     }));
     shared.conclude(&LeakCause::Unfinished);
-    // Handlers that still run are dropped here. Whatever else they would say is not heard any more.
+    // Drops the handlers that still run. The verdict is given, so their results no longer count.
     drop(executor);
     let _ = catch(|| drop(handler));
-    shared.clear();
-}
-
-/// The thread is at its end, even by a panic.
-struct RingDone(Arc<Shared>);
-
-impl Drop for RingDone {
-    fn drop(&mut self) {
-        self.0.done.ring();
-    }
+    shared.close_sockets();
 }
 
 async fn accept<H>(shared: &Arc<Shared>, executor: &LocalExecutor<'static>, handler: &Rc<H>)
@@ -63,20 +51,20 @@ where
                 if let Some(link) = Link::accept(shared, socket, peer) {
                     executor.spawn(handle(shared.clone(), handler.clone(), link)).detach();
                 }
-                // A crowd that comes in must not keep those waiting who are in.
+                // Many clients that connect at once must not starve the handlers.
                 yield_now().await;
             }
-            // The client has gone already: it is not the server that is broken.
+            // The client has disconnected before it was accepted: the server works.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                warn(format_args!("the server at {} cannot accept: {error}", shared.address));
-                Timer::after(PAUSE).await;
+                warn(format_args!("the server at {} cannot accept a connection: {error}", shared.address));
+                shared.sleep(RETRY_DELAY).await;
             }
         }
     }
 }
 
-/// One connection, from beginning to end.
+/// Runs the handler of one connection and records its result.
 async fn handle<H>(shared: Arc<Shared>, handler: Rc<H>, link: Arc<Link>)
 where
     H: AsyncFn(TidyStream) -> io::Result<()> + 'static,
@@ -85,8 +73,8 @@ where
     let outcome = GuardedFuture::new(async move { handler(TidyStream::new(link)).await }).await;
     let panic = match outcome {
         Ok(Ok(())) => None,
-        Ok(Err(error)) if is_hang_up(&error) => {
-            log_guarded(|| log::debug!(target: "childminder::server", "{peer} hung up: {error}"));
+        Ok(Err(error)) if is_disconnect(&error) => {
+            log_guarded(|| log::debug!(target: "childminder::server", "{peer} disconnected: {error}"));
             None
         }
         Ok(Err(error)) => {
@@ -98,11 +86,11 @@ where
             Some(message)
         }
     };
-    shared.handled(id, panic);
+    shared.handler_ended(id, panic);
 }
 
-/// Whether it is the other end that caused this error, or the end of the server. That is how connections go.
-fn is_hang_up(error: &io::Error) -> bool {
+/// Whether the error is the ordinary end of a connection, caused by the client or by the close of the server.
+fn is_disconnect(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionReset
@@ -113,6 +101,7 @@ fn is_hang_up(error: &io::Error) -> bool {
     )
 }
 
+/// Logs a warning of the server.
 pub(super) fn warn(message: std::fmt::Arguments<'_>) {
     log_guarded(|| log::warn!(target: "childminder::server", "{message}"));
 }

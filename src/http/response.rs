@@ -1,4 +1,4 @@
-//! The answer, as it comes in.
+//! Reading a response from a stream.
 
 use std::io;
 
@@ -7,40 +7,41 @@ use httparse::Status;
 
 use super::HttpError;
 
-/// So long may a head be, or the line before a chunk.
+/// The longest response head, and the longest line before a chunk, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// So many fields may be in a head.
+/// The largest number of header fields.
 const FIELD_LIMIT: usize = 256;
 
-/// So much is asked of the stream at a time.
-const PIECE: usize = 8 * 1024;
+/// How many bytes one read asks for.
+const READ_SIZE: usize = 8 * 1024;
 
-/// What has come of it and is not used up.
-pub(super) struct Answer<S> {
+/// A response that is being read.
+pub(super) struct ResponseReader<S> {
     stream: S,
+    /// Bytes that were read and not parsed yet.
     unused: Vec<u8>,
 }
 
-/// The part before the body.
+/// The status and the header fields that matter here.
 pub(super) struct Head {
     pub(super) status: u16,
     length: Length,
 }
 
-/// Where the body ends.
+/// How the end of the body is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
-    /// After so many bytes.
+    /// After this number of bytes.
     Known(u64),
-    /// Each of its chunks says.
+    /// By the last chunk.
     Chunked,
-    /// With the connection.
+    /// By the end of the connection.
     UntilEnd,
 }
 
 impl Head {
-    /// Where the body ends that answers a request of this method.
+    /// Returns how the body ends in a response to a request with this method.
     pub(super) fn length(&self, method: &str) -> Length {
         match self.status {
             204 | 304 => Length::Known(0),
@@ -50,37 +51,37 @@ impl Head {
     }
 }
 
-impl<S: AsyncRead + Unpin> Answer<S> {
+impl<S: AsyncRead + Unpin> ResponseReader<S> {
     pub(super) fn new(stream: S) -> Self {
         Self { stream, unused: Vec::new() }
     }
 
-    /// The head of the answer proper: those that only say "go on", or "soon", are skipped.
+    /// Reads the head of the final response, skipping interim responses such as 100 (Continue).
     pub(super) async fn head(&mut self) -> Result<Head, HttpError> {
         loop {
             match parse_head(&self.unused)? {
                 Status::Complete((used, head)) => {
                     self.unused.drain(..used);
-                    // 101 is no promise of another answer.
+                    // No other response follows 101 (Switching Protocols).
                     if !matches!(head.status, 100 | 102..200) {
                         return Ok(head);
                     }
                 }
-                Status::Partial => self.more_of_a_head().await?,
+                Status::Partial => self.read_more_of_head().await?,
             }
         }
     }
 
-    /// The body, of at most `limit` bytes.
+    /// Reads the body, of at most `limit` bytes.
     pub(super) async fn body(&mut self, length: Length, limit: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
         match length {
-            Length::Known(length) => self.take(length, &mut body, limit).await?,
-            // The fields after the last chunk do not matter, for nothing else comes over this connection.
+            Length::Known(length) => self.read_exact(length, &mut body, limit).await?,
+            // The trailer fields are not read: the connection is not used again.
             Length::Chunked => loop {
                 match self.chunk_size().await? {
                     0 => break,
-                    size => self.take(size, &mut body, limit).await?,
+                    size => self.read_exact(size, &mut body, limit).await?,
                 }
                 self.end_of_chunk().await?;
             },
@@ -97,8 +98,8 @@ impl<S: AsyncRead + Unpin> Answer<S> {
         Ok(body)
     }
 
-    /// Moves `size` bytes to `body`.
-    async fn take(&mut self, size: u64, body: &mut Vec<u8>, limit: usize) -> Result<(), HttpError> {
+    /// Reads `size` bytes and appends them to `body`.
+    async fn read_exact(&mut self, size: u64, body: &mut Vec<u8>, limit: usize) -> Result<(), HttpError> {
         let room = limit.saturating_sub(body.len());
         let mut missing =
             usize::try_from(size).ok().filter(|size| *size <= room).ok_or(HttpError::TooLarge)?;
@@ -109,7 +110,7 @@ impl<S: AsyncRead + Unpin> Answer<S> {
             if missing == 0 {
                 return Ok(());
             }
-            self.more().await?;
+            self.read_more().await?;
         }
     }
 
@@ -120,14 +121,14 @@ impl<S: AsyncRead + Unpin> Answer<S> {
                     self.unused.drain(..used);
                     return Ok(size);
                 }
-                Status::Partial => self.more_of_a_head().await?,
+                Status::Partial => self.read_more_of_head().await?,
             }
         }
     }
 
     async fn end_of_chunk(&mut self) -> Result<(), HttpError> {
         while self.unused.len() < 2 {
-            self.more().await?;
+            self.read_more().await?;
         }
         match self.unused.drain(..2).as_slice() {
             b"\r\n" => Ok(()),
@@ -135,15 +136,15 @@ impl<S: AsyncRead + Unpin> Answer<S> {
         }
     }
 
-    async fn more_of_a_head(&mut self) -> Result<(), HttpError> {
+    async fn read_more_of_head(&mut self) -> Result<(), HttpError> {
         if self.unused.len() > HEAD_LIMIT {
             return Err(HttpError::TooLarge);
         }
-        self.more().await
+        self.read_more().await
     }
 
-    /// Reads something; the end is too early.
-    async fn more(&mut self) -> Result<(), HttpError> {
+    /// Reads at least one byte. The end of the stream is an error.
+    async fn read_more(&mut self) -> Result<(), HttpError> {
         match self.read().await? {
             0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             _ => Ok(()),
@@ -152,14 +153,14 @@ impl<S: AsyncRead + Unpin> Answer<S> {
 
     async fn read(&mut self) -> io::Result<usize> {
         let before = self.unused.len();
-        self.unused.resize(before + PIECE, 0);
+        self.unused.resize(before + READ_SIZE, 0);
         let read = self.stream.read(&mut self.unused[before..]).await;
         self.unused.truncate(before + read.as_ref().unwrap_or(&0));
         read
     }
 }
 
-/// The head at the beginning of `bytes`, and how long it is.
+/// Parses the head at the beginning of `bytes`, and returns it with its length.
 fn parse_head(bytes: &[u8]) -> Result<Status<(usize, Head)>, HttpError> {
     let mut fields = [httparse::EMPTY_HEADER; FIELD_LIMIT];
     let mut response = httparse::Response::new(&mut fields);
@@ -175,7 +176,7 @@ fn parse_head(bytes: &[u8]) -> Result<Status<(usize, Head)>, HttpError> {
     }
 }
 
-/// An encoding of the transfer counts more than a length; of several lengths all must say the same.
+/// Returns how the body ends. A transfer encoding takes precedence over a length; several lengths must be equal.
 fn length_of(fields: &[httparse::Header<'_>]) -> Result<Length, HttpError> {
     let mut known = None;
     for field in fields {
