@@ -1,5 +1,5 @@
-//! Remote objects over a tidy server, with Cap'n Proto: a calculator that does not add itself, but hands out somebody who
-//! does. The objects live on the server's thread and never leave it; clients hold references to them.
+//! Remote objects over a tidy server, with Cap'n Proto: a calculator that returns an adder. The objects stay on the thread
+//! of the server; clients hold references to them.
 
 use std::io;
 use std::rc::Rc;
@@ -67,7 +67,7 @@ impl echoer::Server for Echoer {
     }
 }
 
-/// What a client gets to see first.
+/// The object that a client receives first.
 struct Root;
 
 impl root::Server for Root {
@@ -90,21 +90,21 @@ impl root::Server for Root {
     }
 }
 
-/// The handler of each connection. It ends when the stream does, which is also how the server asks it to.
+/// Handles one connection. It ends at end-of-file, which is also how the server asks it to end.
 async fn serve(stream: TidyStream) -> io::Result<()> {
     let network = VatNetwork::new(stream.clone(), stream, Side::Server, ReaderOptions::new());
     let root: root::Client = new_client(Root);
     RpcSystem::new(Box::new(network), Some(root.client)).await.map_err(io::Error::other)
 }
 
-/// What a client does with the objects.
+/// Calls the objects as a client.
 async fn use_objects(root: root::Client) -> capnp::Result<()> {
     let echoer = root.echoer_request().send().promise.await?.get()?.get_echoer()?;
     let mut request = echoer.echo_request();
-    request.get().set_text("is anybody there?");
+    request.get().set_text("hello");
     println!("  echo: {}", request.send().promise.await?.get()?.get_text()?.to_str()?);
 
-    // The adder is asked before the calculator has handed it out: one trip for three calls.
+    // The adder is called before the calculator has returned it: three calls in one round trip.
     let calculator = root.calculator_request().send().pipeline.get_calculator();
     let adder = calculator.adder_request().send().pipeline.get_adder();
     let mut request = adder.add_request();
@@ -121,10 +121,10 @@ async fn over(kind: &str, server: TidyServerBuilder) -> Result<(), Box<dyn std::
     let network = VatNetwork::new(stream.clone(), stream, Side::Client, ReaderOptions::new());
     let mut system = RpcSystem::new(Box::new(network), None);
     let root = system.bootstrap(Side::Server);
-    // The system carries the messages of both; it has no end before the connection has.
+    // The system transports the messages, and ends with the connection.
     or(use_objects(root), system).await?;
     server.close().await?;
-    println!("  closed clean");
+    println!("  closed cleanly");
     Ok(())
 }
 

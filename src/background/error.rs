@@ -52,7 +52,9 @@ pub enum BackgroundError {
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut { after } => write!(f, "the call exceeded its timeout of {after:?} and was cancelled"),
+            Self::TimedOut { after } => {
+                write!(f, "the call exceeded its timeout of {after:?} and was cancelled")
+            }
             Self::Hung { after } => {
                 write!(f, "the call exceeded its timeout of {after:?}, and the background thread is blocked")
             }
@@ -66,7 +68,9 @@ impl fmt::Display for CallError {
 impl fmt::Display for BackgroundError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Hung { after } => write!(f, "the background thread is blocked: no reaction within {after:?}"),
+            Self::Hung { after } => {
+                write!(f, "the background thread is blocked: no reaction within {after:?}")
+            }
             Self::Lingers { after } => {
                 write!(f, "the background thread does not end: its executor did not return within {after:?}")
             }

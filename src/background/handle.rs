@@ -168,7 +168,9 @@ impl Drop for Background {
             Ok(()) => {}
             // A future on the thread drops the last owner: the thread ends when that future returns.
             Err(BackgroundError::FromItself) => self.calls().close(),
-            Err(error) => log::warn!(target: "childminder::background", "the thread is left running: {error}"),
+            Err(error) => {
+                log::warn!(target: "childminder::background", "the thread is left running: {error}")
+            }
         }
     }
 }

@@ -23,5 +23,4 @@ mod worker;
 
 pub use builder::BackgroundBuilder;
 pub use error::{BackgroundError, CallError};
-pub(crate) use handle::Background;
 pub use work::WorkFuture;

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::accept::serve;
 use super::error::TidyError;
 use super::handle::TidyServer;
-use super::shared::{Listening, Shared};
+use super::shared::{Clock, Listening, Shared};
 use super::socket::Listener;
 use super::stream::TidyStream;
 use crate::host::{Host, LONGEST_SOCKET_PATH};
@@ -46,7 +46,7 @@ pub struct TidyServerBuilder {
     place: Place,
     grace: Duration,
     /// `None`: the real one, made when the server starts.
-    host: Option<Arc<dyn Host>>,
+    clock: Option<Clock>,
 }
 
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl TidyServer {
 
 impl TidyServerBuilder {
     fn new(place: Place) -> Self {
-        Self { place, grace: Duration::from_secs(1), host: None }
+        Self { place, grace: Duration::from_secs(1), clock: None }
     }
 
     /// Sets how long handlers may take to return when the server is closed. Default: 1 s.
@@ -102,7 +102,7 @@ impl TidyServerBuilder {
     /// With a [`Sim`](crate::testkit::Sim), the grace period passes in virtual time; sockets and threads are real all
     /// the same.
     pub fn host(mut self, host: impl Host) -> Self {
-        self.host = Some(Arc::new(host));
+        self.clock = Some(Clock(Arc::new(host)));
         self
     }
 
@@ -141,8 +141,8 @@ impl TidyServerBuilder {
         let line = Location::caller();
         let listening = self.place.open()?;
         let address = listening.listener.endpoint().map_err(TidyError::Start)?;
-        let host = self.host.unwrap_or_else(|| Arc::new(System::new()));
-        let shared = Arc::new(Shared::new(host, address, self.grace, listening));
+        let clock = self.clock.unwrap_or_else(|| Clock(Arc::new(System::new())));
+        let shared = Arc::new(Shared::new(clock, address, self.grace, listening));
         let body = {
             let shared = shared.clone();
             move || serve(&shared, handler)

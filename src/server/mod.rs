@@ -32,7 +32,6 @@ mod stream;
 
 pub use builder::TidyServerBuilder;
 pub use error::{LeakCause, LeakError, LeakedConnection, TidyError};
-pub(crate) use handle::TidyServer;
 pub use handle::{CloseFuture, ConnectFuture};
 pub use pair::TidyPair;
 pub use socket::Endpoint;

@@ -10,8 +10,10 @@
 //! The server's thread does all of this. If a handler blocks it, a thread that waits for the close takes over.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard, OnceLock, Weak};
@@ -51,7 +53,7 @@ pub(super) struct Shared {
     pub(super) quiet: SetOnce,
     /// There is nothing more to wait for: the thread has ended, or is given up.
     pub(super) done: SetOnce,
-    host: Arc<dyn Host>,
+    clock: Clock,
     /// When the close began.
     closed_at: OnceLock<Instant>,
     ledger: Lock<Connections>,
@@ -62,6 +64,14 @@ pub(super) struct Shared {
     names: AtomicU64,
 }
 
+/// The host whose clock a server uses.
+#[derive(Clone, Debug)]
+pub(super) struct Clock(pub(super) Arc<dyn Host>);
+
+// A host is used through shared references by several threads, so no panic can leave it half changed for the next user.
+impl UnwindSafe for Clock {}
+impl RefUnwindSafe for Clock {}
+
 /// The listening socket. Its directory is dropped after it.
 #[derive(Debug)]
 pub(super) struct Listening {
@@ -71,19 +81,14 @@ pub(super) struct Listening {
 }
 
 impl Shared {
-    pub(super) fn new(
-        host: Arc<dyn Host>,
-        address: Endpoint,
-        grace: Duration,
-        listening: Listening,
-    ) -> Self {
+    pub(super) fn new(clock: Clock, address: Endpoint, grace: Duration, listening: Listening) -> Self {
         Self {
             address,
             grace,
             closing: SetOnce::new(),
             quiet: SetOnce::new(),
             done: SetOnce::new(),
-            host,
+            clock,
             closed_at: OnceLock::new(),
             ledger: Lock::new(Ledger::new()),
             listening: Lock::new(Some(listening)),
@@ -120,7 +125,7 @@ impl Shared {
 
     /// Sleeps for `time` on the clock of the host.
     pub(super) fn sleep(&self, time: Duration) -> SleepFuture {
-        self.host.sleep_until(self.host.now() + time)
+        self.clock.0.sleep_until(self.clock.0.now() + time)
     }
 
     /// Returns the error for a client that connects after the close has begun.
@@ -143,7 +148,7 @@ impl Shared {
             }
             ledger.sockets()
         };
-        self.closed_at.get_or_init(|| self.host.now());
+        self.closed_at.get_or_init(|| self.clock.0.now());
         let first = self.closing.set();
         if first {
             connections.iter().filter_map(Weak::upgrade).for_each(|connection| connection.request_end());
@@ -153,8 +158,11 @@ impl Shared {
 
     /// Sleeps until `time` has passed since the beginning of the close.
     pub(super) async fn sleep_after_close(&self, time: Duration) {
-        let closed_at = *self.closed_at.get_or_init(|| self.host.now());
-        self.host.sleep_until(closed_at + time.min(BackoffPolicy::LONGEST)).await;
+        let closed_at = *self.closed_at.get_or_init(|| self.clock.0.now());
+        let sleep = self.clock.0.sleep_until(closed_at + time.min(BackoffPolicy::LONGEST));
+        // The lock is never contended. It makes the sleep `Sync`, and with it the future of a close.
+        let mut sleep = Lock::new(sleep);
+        poll_fn(move |cx| sleep.get_mut().as_mut().poll(cx)).await;
     }
 
     /// Records that the handler of `id` has ended, with the message of its panic if it panicked.

@@ -120,7 +120,7 @@ fn log_format() {
 #[test]
 fn tidy_server() {
     let text = run("tidy_server");
-    assert!(text.starts_with("hello, Ada\nhello, Grace\nthe server at port "), "{text}");
+    assert!(text.starts_with("hello, Ada\nhello, Grace\nthe server on port "), "{text}");
     assert!(
         text.contains(" is gone\nand back\nits directory is gone: true\na connection of the server at "),
         "{text}"
@@ -131,7 +131,7 @@ fn tidy_server() {
 
 #[test]
 fn remote_objects() {
-    let said = "  echo: is anybody there?\n  15 + 30 = 45\n  closed clean\n";
+    let said = "  echo: hello\n  15 + 30 = 45\n  closed cleanly\n";
     assert_eq!(run("remote_objects"), format!("over TCP:\n{said}over a Unix socket:\n{said}"));
 }
 

@@ -1,5 +1,5 @@
-//! Real signals. Each test starts the test binary again for a victim, which says on its standard output what happens to
-//! it; the test sends the signals and looks at what is said and at how the victim ends.
+//! Real signals. Each test starts the test binary again as a victim, which reports events on its standard output. The
+//! test sends the signals and checks the reports and how the victim ends.
 
 use std::future::pending;
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -10,47 +10,47 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::background::Background;
+use crate::Background;
 use crate::shutdown;
 use crate::sys::alone::heed_signals;
 
-const MARK: &str = "CHILDMINDER_TEST_VICTIM";
+const MARK: &str = "CHILDMINDER_TEST_SIGNAL_VICTIM";
 
-/// What a victim says begins like this; the test harness talks, too.
-const SAYS: &str = "victim: ";
+/// The prefix of a report. The test harness prints other lines.
+const PREFIX: &str = "victim: ";
 
-/// How long a call may take that never ends. No victim lives that long.
-const FOR_EVER: Duration = Duration::from_secs(60);
+/// The timeout of calls that never return. No victim lives that long.
+const FOREVER: Duration = Duration::from_secs(60);
 
-fn say(what: &str) {
-    // It may be said on any thread, and the harness may just have begun a line.
-    let _ = writeln!(std::io::stdout(), "\n{SAYS}{what}");
+fn report(what: &str) {
+    // On any thread, and the harness may have written half a line.
+    let _ = writeln!(std::io::stdout(), "\n{PREFIX}{what}");
 }
 
-struct Victim {
+struct SignalVictim {
     process: Child,
-    said: Lines<BufReader<ChildStdout>>,
+    reports: Lines<BufReader<ChildStdout>>,
 }
 
-impl Victim {
-    /// `None` in the victim itself.
+impl SignalVictim {
+    /// Starts the victim for `test`. Returns `None` in the victim itself.
     fn start(test: &str) -> Option<Self> {
         if std::env::var_os(MARK).is_some() {
             heed_signals();
             return None;
         }
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", &format!("background::watch::tests::{test}"), "--nocapture"]);
+        command.args(["--exact", &format!("background::signals::tests::{test}"), "--nocapture"]);
         command.env(MARK, "1").process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let said = BufReader::new(process.stdout.take().unwrap()).lines();
-        Some(Self { process, said })
+        let reports = BufReader::new(process.stdout.take().unwrap()).lines();
+        Some(Self { process, reports })
     }
 
-    /// What it says next; `None` when it has ended.
+    /// Returns the next report; `None` when the victim has ended.
     fn next(&mut self) -> Option<String> {
-        let mut said = (&mut self.said).map(Result::unwrap);
-        said.find_map(|line| line.strip_prefix(SAYS).map(str::to_owned))
+        let mut lines = (&mut self.reports).map(Result::unwrap);
+        lines.find_map(|line| line.strip_prefix(PREFIX).map(str::to_owned))
     }
 
     #[track_caller]
@@ -62,7 +62,7 @@ impl Victim {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// It must end by `signal`, and say no more.
+    /// Checks that the victim ends by `signal`, without further reports.
     #[track_caller]
     fn expect_end_by(mut self, signal: Signal) {
         assert_eq!(self.next(), None);
@@ -70,7 +70,7 @@ impl Victim {
     }
 }
 
-impl Drop for Victim {
+impl Drop for SignalVictim {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -81,12 +81,12 @@ impl Drop for Victim {
 fn rx_3_sv_11_a_signal_stops_the_services_and_then_ends_the_process_by_convention() {
     for signal in [Signal::INT, Signal::TERM] {
         let name = "rx_3_sv_11_a_signal_stops_the_services_and_then_ends_the_process_by_convention";
-        let Some(mut victim) = Victim::start(name) else {
-            let _service = shutdown::register(|| say("stopped"));
+        let Some(mut victim) = SignalVictim::start(name) else {
+            let _service = shutdown::register(|| report("stopped"));
             let background = Background::start().unwrap();
-            say("ready");
-            let _ = background.call(FOR_EVER, pending::<()>());
-            return say("still alive");
+            report("ready");
+            let _ = background.call(FOREVER, pending::<()>());
+            return report("still alive");
         };
         victim.expect("ready");
         victim.send(signal);
@@ -96,16 +96,16 @@ fn rx_3_sv_11_a_signal_stops_the_services_and_then_ends_the_process_by_conventio
 }
 
 #[test]
-fn rx_3_a_thread_that_hangs_holds_up_no_signal() {
-    let Some(mut victim) = Victim::start("rx_3_a_thread_that_hangs_holds_up_no_signal") else {
-        let _service = shutdown::register(|| say("stopped"));
+fn rx_3_a_blocked_thread_does_not_delay_a_signal() {
+    let Some(mut victim) = SignalVictim::start("rx_3_a_blocked_thread_does_not_delay_a_signal") else {
+        let _service = shutdown::register(|| report("stopped"));
         let background = Background::start().unwrap();
         let (_hold, held) = mpsc::channel::<()>();
-        let _ = background.call(FOR_EVER, async move {
-            say("blocked");
+        let _ = background.call(FOREVER, async move {
+            report("blocked");
             let _ = held.recv();
         });
-        return say("still alive");
+        return report("still alive");
     };
     victim.expect("blocked");
     victim.send(Signal::TERM);
@@ -115,17 +115,18 @@ fn rx_3_a_thread_that_hangs_holds_up_no_signal() {
 
 #[test]
 fn rx_3_the_second_signal_does_not_wait_for_the_services() {
-    let Some(mut victim) = Victim::start("rx_3_the_second_signal_does_not_wait_for_the_services") else {
+    let Some(mut victim) = SignalVictim::start("rx_3_the_second_signal_does_not_wait_for_the_services")
+    else {
         let (_hold, held) = mpsc::channel::<()>();
         let held = std::sync::Mutex::new(held);
         let _service = shutdown::register(move || {
-            say("stopping");
+            report("stopping");
             let _ = held.lock().unwrap().recv();
         });
         let background = Background::start().unwrap();
-        say("ready");
-        let _ = background.call(FOR_EVER, pending::<()>());
-        return say("still alive");
+        report("ready");
+        let _ = background.call(FOREVER, pending::<()>());
+        return report("still alive");
     };
     victim.expect("ready");
     victim.send(Signal::INT);
@@ -135,17 +136,19 @@ fn rx_3_the_second_signal_does_not_wait_for_the_services() {
 }
 
 #[test]
-fn rx_3_a_background_may_be_dropped_by_what_is_being_stopped() {
-    let Some(mut victim) = Victim::start("rx_3_a_background_may_be_dropped_by_what_is_being_stopped") else {
+fn rx_3_a_service_that_is_being_stopped_may_drop_its_background() {
+    let Some(mut victim) =
+        SignalVictim::start("rx_3_a_service_that_is_being_stopped_may_drop_its_background")
+    else {
         let background = std::sync::Mutex::new(Some(Background::start().unwrap()));
         let _service = shutdown::register(move || {
             background.lock().unwrap().take();
-            say("dropped");
+            report("dropped");
         });
-        say("ready");
+        report("ready");
         let (_hold, held) = mpsc::channel::<()>();
-        let _ = held.recv_timeout(FOR_EVER);
-        return say("still alive");
+        let _ = held.recv_timeout(FOREVER);
+        return report("still alive");
     };
     victim.expect("ready");
     victim.send(Signal::TERM);
@@ -155,14 +158,15 @@ fn rx_3_a_background_may_be_dropped_by_what_is_being_stopped() {
 
 #[test]
 fn rx_12_after_the_stop_a_signal_ends_the_process_at_once() {
-    let Some(mut victim) = Victim::start("rx_12_after_the_stop_a_signal_ends_the_process_at_once") else {
-        let _service = shutdown::register(|| say("stopped"));
+    let Some(mut victim) = SignalVictim::start("rx_12_after_the_stop_a_signal_ends_the_process_at_once")
+    else {
+        let _service = shutdown::register(|| report("stopped"));
         let background = Background::start().unwrap();
         background.stop().unwrap();
-        say("ready");
+        report("ready");
         let (_hold, held) = mpsc::channel::<()>();
-        let _ = held.recv_timeout(FOR_EVER);
-        return say("still alive");
+        let _ = held.recv_timeout(FOREVER);
+        return report("still alive");
     };
     victim.expect("ready");
     victim.send(Signal::TERM);

@@ -1,4 +1,4 @@
-//! Calls: there, and back with a value or a reason.
+//! Calls, which return a value or an error.
 
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use childminder::{Background, Exit, Host, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, yield_now};
 
-use super::{Block, SOON, drop_teller, thread_of};
+use super::{Block, SOON, drop_reporter, thread_of};
 use crate::support::{Census, PATIENCE, alone};
 
 #[test]
@@ -22,7 +22,7 @@ fn rx_1_reactor_running_in_a_separate_thread() {
     let name = background.call(PATIENCE, async { thread::current().name().map(str::to_owned) }).unwrap();
     assert_eq!(name.as_deref(), Some("childminder-background"));
     assert_ne!(thread_of(&background), thread::current().id());
-    assert_eq!(thread_of(&background), thread_of(&background), "one thread for all");
+    assert_eq!(thread_of(&background), thread_of(&background), "one thread runs all calls");
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn rx_2_install_sigchld_waker_is_not_needed_to_see_a_child_exit() {
     });
     assert_eq!(exit, Ok(Exit::Code(7)));
 
-    let told = background.call(PATIENCE, async {
+    let pid = background.call(PATIENCE, async {
         let (monitor, driver) = ProcessMonitor::new(System::new());
-        let story = async {
+        let body = async {
             let mut notices = monitor.notices();
             monitor.add_process("web", Spec::new("sleep").arg("1000")).unwrap();
             monitor.start_process("web").unwrap();
@@ -45,13 +45,13 @@ fn rx_2_install_sigchld_waker_is_not_needed_to_see_a_child_exit() {
             monitor.stop_process("web").unwrap().await.unwrap();
             monitor.status("web").unwrap().pid
         };
-        or(story, async {
+        or(body, async {
             driver.await;
-            panic!("the driver ended before its time")
+            panic!("the driver ended too early")
         })
         .await
     });
-    assert_eq!(told, Ok(None));
+    assert_eq!(pid, Ok(None));
 }
 
 #[test]
@@ -63,12 +63,12 @@ fn rx_4_any_thread_starts_it_and_all_threads_call_it_at_once() {
             let (background, barrier) = (&background, &barrier);
             scope.spawn(move || {
                 barrier.wait();
-                let (ask, asked) = async_channel::bounded(1);
-                // All are under way at the same time: each waits for one that was called after it, or before.
+                let (sender, receiver) = async_channel::bounded(1);
+                // The calls overlap: each yields between sending and receiving.
                 let answer = background.call(PATIENCE, async move {
-                    ask.send(number).await.unwrap();
+                    sender.send(number).await.unwrap();
                     yield_now().await;
-                    asked.recv().await.unwrap() * 2
+                    receiver.recv().await.unwrap() * 2
                 });
                 assert_eq!(answer, Ok(number * 2));
             });
@@ -87,7 +87,7 @@ fn rx_5_call_success_returns_the_value() {
         "later"
     });
     assert_eq!(waited, Ok("later"));
-    assert_eq!(background.call(Duration::MAX, async {}), Ok(()), "no time limit at all");
+    assert_eq!(background.call(Duration::MAX, async {}), Ok(()), "without a timeout");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn rx_5_call_fail_returns_the_error_as_it_is() {
 }
 
 #[test]
-fn rx_5_what_cannot_be_sent_is_made_there() {
+fn rx_5_a_future_that_is_not_send_is_made_on_the_thread() {
     let background = Background::start().unwrap();
     let outcome = background.call_with(PATIENCE, || {
         let local = Rc::new(6);
@@ -112,7 +112,7 @@ fn rx_5_what_cannot_be_sent_is_made_there() {
 }
 
 #[test]
-fn rx_5_a_panic_is_told_and_the_thread_lives_on() {
+fn rx_5_a_panic_is_an_error_and_the_thread_keeps_running() {
     let background = Background::start().unwrap();
     let before = thread_of(&background);
     let panicked = |message: &str| Err::<(), _>(CallError::Panicked(message.to_owned()));
@@ -126,10 +126,10 @@ fn rx_5_a_panic_is_told_and_the_thread_lives_on() {
     let odd = background.call(PATIENCE, async { std::panic::panic_any(7) });
     assert_eq!(odd, panicked("a panic without a message"));
     let made = background.call_with(PATIENCE, || {
-        assert!(thread::current().name().is_none(), "not made");
+        assert!(thread::current().name().is_none(), "no future");
         async {}
     });
-    assert_eq!(made, panicked("not made"));
+    assert_eq!(made, panicked("no future"));
     assert_eq!(thread_of(&background), before);
 }
 
@@ -143,7 +143,7 @@ impl Drop for Bomb {
 }
 
 #[test]
-fn rx_6_a_destructor_that_panics_harms_neither_the_thread_nor_the_stop() {
+fn rx_6_a_panicking_destructor_affects_neither_the_thread_nor_the_stop() {
     let background = Background::start().unwrap();
     let before = thread_of(&background);
     let after = Duration::from_millis(1);
@@ -169,44 +169,44 @@ fn rx_6_a_destructor_that_panics_harms_neither_the_thread_nor_the_stop() {
 }
 
 #[test]
-fn rx_6_timeout_drops_the_future_where_it_lives_before_the_call_returns() {
+fn rx_6_timeout_drops_the_future_on_its_thread_before_the_call_returns() {
     // Upstream: test_timeout.
     let background = Background::start().unwrap();
     let home = thread_of(&background);
     for after in [Duration::ZERO, Duration::from_millis(20)] {
-        let (teller, dropped_on) = drop_teller();
+        let (reporter, dropped_on) = drop_reporter();
         let (go_on, may_go_on) = async_channel::bounded::<()>(1);
         let (landed, effects) = mpsc::channel();
         let outcome = background.call(after, async move {
-            let _teller = teller;
+            let _reporter = reporter;
             let _ = may_go_on.recv().await;
             landed.send("an effect").unwrap();
         });
         assert_eq!(outcome, Err(CallError::TimedOut { after }));
-        assert_eq!(dropped_on.try_recv(), Ok(home), "dropped before the return, and there");
-        go_on.try_send(()).expect_err("nobody waits for it any more");
-        // The thread has had its chance.
+        assert_eq!(dropped_on.try_recv(), Ok(home), "dropped on the thread, before the call returns");
+        go_on.try_send(()).expect_err("the receiver is dropped");
+        // Another call shows that the thread has run since.
         thread_of(&background);
         assert_eq!(effects.try_recv(), Err(mpsc::TryRecvError::Disconnected));
     }
 }
 
 #[test]
-fn rx_6_a_future_that_blocks_is_told_apart_and_never_polled_again() {
+fn rx_6_a_future_that_blocks_is_reported_as_such_and_never_polled_again() {
     let background = Background::builder().timeout(SOON).start().unwrap();
     let home = thread_of(&background);
-    let (teller, dropped_on) = drop_teller();
+    let (reporter, dropped_on) = drop_reporter();
     let (unblock, blocked) = mpsc::channel::<()>();
     let (landed, effects) = mpsc::channel();
     let after = Duration::from_millis(20);
     let hung = background.call(after, async move {
-        let _teller = teller;
+        let _reporter = reporter;
         let _ = blocked.recv();
         yield_now().await;
         landed.send("an effect").unwrap();
     });
     assert_eq!(hung, Err(CallError::Hung { after }));
-    // One that is called meanwhile has its own time, and never begins.
+    // A call behind it has its own timeout, and never begins.
     let (begun, has_begun) = mpsc::channel();
     let behind = background.call(after, async move { begun.send(()).unwrap() });
     assert_eq!(behind, Err(CallError::Hung { after }));
@@ -221,20 +221,20 @@ fn rx_6_a_future_that_blocks_is_told_apart_and_never_polled_again() {
 fn rx_7_a_call_after_the_stop_fails_at_once() {
     let background = Background::start().unwrap();
     background.stop().unwrap();
-    // Waiting would end in a time-out.
+    // Waiting would be a timeout.
     assert_eq!(background.call(PATIENCE, pending::<()>()), Err(CallError::Stopped));
 }
 
 #[test]
-fn rx_7_a_stop_ends_calls_that_are_under_way() {
+fn rx_7_a_stop_ends_calls_in_progress() {
     let background = Background::start().unwrap();
     let home = thread_of(&background);
-    let (teller, dropped_on) = drop_teller();
+    let (reporter, dropped_on) = drop_reporter();
     let (begun, has_begun) = mpsc::channel();
     thread::scope(|scope| {
         let call = scope.spawn(|| {
             background.call(PATIENCE, async move {
-                let _teller = teller;
+                let _reporter = reporter;
                 begun.send(()).unwrap();
                 pending::<()>().await;
             })
@@ -256,11 +256,11 @@ fn rx_7_a_call_while_a_stop_is_waiting_does_not_wait_with_it() {
         let background = &background;
         scope.spawn(move || {
             stopping.send(()).unwrap();
-            // It hangs, unless the block is removed in time.
+            // A hang, unless the block is removed in time.
             let _ = background.stop();
         });
         is_stopping.recv().unwrap();
-        // One that still gets in before the stop is told so late that it hangs.
+        // A call that is queued before the stop is reported as hung instead.
         (0..1000).for_each(|_| thread::yield_now());
         let took = loop {
             let begin = Instant::now();
@@ -279,7 +279,7 @@ fn rx_7_a_call_from_the_thread_itself_is_detected() {
     let itself = background.clone();
     let nested = background.call(PATIENCE, async move { itself.call(PATIENCE, async {}) });
     assert_eq!(nested, Ok(Err(CallError::FromItself)));
-    // Another one is another matter.
+    // A call to a different `Background` works.
     let other = Background::start().unwrap();
     assert_eq!(background.call(PATIENCE, async move { other.call(PATIENCE, async { 1 }) }), Ok(Ok(1)));
 }

@@ -1,4 +1,4 @@
-//! Executors of the caller's choice.
+//! Executors of the user's choice.
 
 use std::future::pending;
 use std::thread;
@@ -26,7 +26,7 @@ fn rx_13_asyncio_reactor_stands_for_any_other_loop_such_as_tokios() {
         });
         task.await.unwrap()
     };
-    assert_eq!(background.call(PATIENCE, spawned), Ok(home), "all of it happens there");
+    assert_eq!(background.call(PATIENCE, spawned), Ok(home), "everything runs on that thread");
     let after = Duration::from_millis(1);
     assert_eq!(background.call(after, pending::<()>()), Err(CallError::TimedOut { after }));
     background.stop().unwrap();
@@ -58,15 +58,15 @@ fn rx_13_every_executor_will_do() {
 }
 
 #[test]
-fn rx_14_there_is_none_that_was_never_started() {
-    // Upstream a reset before setUp fails, and a call before it waits. Here a value exists only after the start.
-    let wrong = |error: &std::io::Error| {
+fn rx_14_a_background_exists_only_after_a_successful_start() {
+    // In the original, a reset before setUp fails and a call before it waits. Here the value does not exist yet.
+    let message = |error: &std::io::Error| {
         error.get_ref().and_then(|error| error.downcast_ref::<BackgroundError>()).unwrap().to_string()
     };
     let error = Background::with(drop).unwrap_err();
-    assert_eq!(wrong(&error), "the executor of the background thread ended before it did any work");
+    assert_eq!(message(&error), "the executor of the background thread ended before it did any work");
     let error = Background::with(|_| panic!("no executor today")).unwrap_err();
-    assert_eq!(wrong(&error), "the executor of the background thread ended before it did any work");
+    assert_eq!(message(&error), "the executor of the background thread ended before it did any work");
     let (hold, held) = async_channel::bounded::<()>(1);
     let lazy = move |work| {
         let _ = held.recv_blocking();
@@ -74,6 +74,6 @@ fn rx_14_there_is_none_that_was_never_started() {
     };
     let error = Background::builder().timeout(SOON).drive(lazy).start().unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert_eq!(wrong(&error), "the background thread hangs: no reaction within 1s");
+    assert_eq!(message(&error), "the background thread is blocked: no reaction within 1s");
     drop(hold);
 }

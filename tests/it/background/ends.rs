@@ -1,4 +1,4 @@
-//! The end of the thread, wanted and unwanted, and what comes after it.
+//! The end of the thread, on request or by a failure, and restarting it.
 
 use std::future::pending;
 use std::net::{TcpListener, TcpStream};
@@ -15,17 +15,17 @@ use futures_lite::future::{block_on, or};
 use super::{Block, SOON, thread_of};
 use crate::support::{Census, PATIENCE, alone};
 
-/// An executor that does something else when it is told to.
-fn mortal(told: Receiver<End>) -> impl Fn(WorkFuture) + Send + Sync + 'static {
+/// Returns an executor that fails in a given way on command.
+fn failing(commands: Receiver<End>) -> impl Fn(WorkFuture) + Send + Sync + 'static {
     move |mut work| {
         let done = async {
             (&mut work).await;
             None
         };
-        let end = block_on(or(done, async { told.recv().await.ok() }));
+        let end = block_on(or(done, async { commands.recv().await.ok() }));
         match end {
             None | Some(End::Return) => {}
-            Some(End::Panic) => panic!("the executor dies"),
+            Some(End::Panic) => panic!("the executor fails"),
             Some(End::Linger(gate)) => {
                 drop(work);
                 gate.pass();
@@ -41,17 +41,17 @@ fn mortal(told: Receiver<End>) -> impl Fn(WorkFuture) + Send + Sync + 'static {
 enum End {
     Return,
     Panic,
-    /// Gives its work up, but stays.
+    /// Drops its work, but does not return.
     Linger(Gate),
-    /// Keeps its work, and does not look at it any more.
+    /// Keeps its work, but does not poll it.
     Ignore(Gate),
 }
 
-/// Where a thread waits for a test.
+/// A place where a thread waits for the test.
 struct Gate(mpsc::Receiver<()>);
 
 impl Gate {
-    /// A gate, and how to keep it closed: what is sent has been taken when the thread is there.
+    /// Returns a sender that keeps the gate closed, and the gate. A send returns when the thread has reached the gate.
     fn new() -> (mpsc::SyncSender<()>, Self) {
         let (hold, held) = mpsc::sync_channel(0);
         (hold, Self(held))
@@ -62,7 +62,7 @@ impl Gate {
     }
 }
 
-/// Waits until nobody takes calls any more.
+/// Waits until calls are no longer accepted.
 fn wait_for_death(background: &Background) {
     while background.call(PATIENCE, async {}) != Err(CallError::Stopped) {}
 }
@@ -91,11 +91,11 @@ fn rx_8_reset_thread_and_reactor_died() {
     alone("background::ends::rx_8_reset_thread_and_reactor_died", || {
         log::set_logger(&LOG).unwrap();
         log::set_max_level(log::LevelFilter::Warn);
-        let (kill, told) = async_channel::unbounded();
-        let background = Background::with(mortal(told)).unwrap();
+        let (kill, commands) = async_channel::unbounded();
+        let background = Background::with(failing(commands)).unwrap();
         let first = thread_of(&background);
         background.reset().unwrap();
-        assert_eq!(thread_of(&background), first, "alive: nothing happens");
+        assert_eq!(thread_of(&background), first, "a living thread is kept");
         kill.try_send(End::Panic).unwrap();
         wait_for_death(&background);
         background.reset().unwrap();
@@ -106,16 +106,16 @@ fn rx_8_reset_thread_and_reactor_died() {
         assert_eq!(
             *warnings,
             ["WARN the background thread has died; starting another"],
-            "a stop is no death"
+            "a stop is not a failure"
         );
     });
 }
 
 #[test]
 fn rx_8_reset_thread_died_but_reactor_is_running() {
-    // There is no flag to be wrong: whoever waits for the dead thread is told.
-    let (kill, told) = async_channel::unbounded();
-    let background = Background::with(mortal(told)).unwrap();
+    // The end of the thread ends the calls that wait for it.
+    let (kill, commands) = async_channel::unbounded();
+    let background = Background::with(failing(commands)).unwrap();
     let (begun, has_begun) = mpsc::channel();
     thread::scope(|scope| {
         let call = scope.spawn(|| {
@@ -139,7 +139,7 @@ fn rx_8_reset_hung_thread() {
     let block = Block::put(&background);
     let error = background.reset().unwrap_err();
     assert!(matches!(error, BackgroundError::Hung { after: SOON }), "{error:?}");
-    assert_eq!(error.to_string(), "the background thread hangs: no reaction within 1s");
+    assert_eq!(error.to_string(), "the background thread is blocked: no reaction within 1s");
     block.remove();
     background.reset().unwrap();
     assert_eq!(thread_of(&background), before);
@@ -147,8 +147,8 @@ fn rx_8_reset_hung_thread() {
 
 #[test]
 fn rx_8_reset_thread_alive_but_reactor_is_not_running() {
-    let (kill, told) = async_channel::unbounded();
-    let background = Background::builder().timeout(SOON).drive(mortal(told)).start().unwrap();
+    let (kill, commands) = async_channel::unbounded();
+    let background = Background::builder().timeout(SOON).drive(failing(commands)).start().unwrap();
     let (hold, gate) = Gate::new();
     kill.try_send(End::Linger(gate)).unwrap();
     hold.send(()).unwrap();
@@ -160,7 +160,7 @@ fn rx_8_reset_thread_alive_but_reactor_is_not_running() {
 }
 
 #[test]
-fn rx_8_reset_by_what_runs_on_the_thread_finds_it_alive() {
+fn rx_8_reset_by_a_future_on_the_thread_finds_it_alive() {
     let background = Arc::new(Background::start().unwrap());
     let itself = background.clone();
     background.call(PATIENCE, async move { itself.reset() }).unwrap().unwrap();
@@ -197,14 +197,14 @@ fn rx_10_cleanup_stops_thread_and_reactor() {
             background.stop().unwrap();
             assert!(!Census::take().has_thread("childminder-bac"));
             drop(background);
-            // The same by dropping, and by a panic.
+            // By a drop, and by a panic.
             drop(Background::start().unwrap());
             let panic = catch_unwind(AssertUnwindSafe(|| {
                 let _background = Background::start().unwrap();
                 panic!("a test fails");
             }));
             assert!(panic.is_err());
-            // The event loop of `async-io` comes with the first, and stays.
+            // The event loop of `async-io` starts with the first one, and stays.
             before.get_or_insert_with(Census::take);
         }
         Census::take().assert_unchanged_since(&before.unwrap());
@@ -213,8 +213,8 @@ fn rx_10_cleanup_stops_thread_and_reactor() {
 
 #[test]
 fn rx_10_cleanup_thread_not_alive() {
-    let (kill, told) = async_channel::unbounded();
-    let background = Background::with(mortal(told)).unwrap();
+    let (kill, commands) = async_channel::unbounded();
+    let background = Background::with(failing(commands)).unwrap();
     kill.try_send(End::Panic).unwrap();
     wait_for_death(&background);
     background.stop().unwrap();
@@ -228,17 +228,20 @@ fn rx_10_cleanup_hung_thread() {
     let error = background.stop().unwrap_err();
     assert!(matches!(error, BackgroundError::Hung { after: SOON }), "{error:?}");
     let error = background.reset().unwrap_err();
-    assert!(matches!(error, BackgroundError::Hung { after: SOON }), "no second one beside it: {error:?}");
+    assert!(
+        matches!(error, BackgroundError::Hung { after: SOON }),
+        "a second thread would run beside it: {error:?}"
+    );
     block.remove();
     background.stop().unwrap();
 }
 
 #[test]
 fn rx_10_cleanup_hung_reactor() {
-    let (tell, told) = async_channel::unbounded();
-    let background = Background::builder().timeout(SOON).drive(mortal(told)).start().unwrap();
+    let (kill, commands) = async_channel::unbounded();
+    let background = Background::builder().timeout(SOON).drive(failing(commands)).start().unwrap();
     let (hold, gate) = Gate::new();
-    tell.try_send(End::Ignore(gate)).unwrap();
+    kill.try_send(End::Ignore(gate)).unwrap();
     hold.send(()).unwrap();
     let error = background.stop().unwrap_err();
     assert!(matches!(error, BackgroundError::Hung { after: SOON }), "{error:?}");
@@ -256,14 +259,14 @@ fn rx_10_cleanup_thread_does_not_die() {
     let background = Background::builder().timeout(SOON).drive(drive).start().unwrap();
     let error = background.stop().unwrap_err();
     assert!(matches!(error, BackgroundError::Lingers { after: SOON }), "{error:?}");
-    let text = "the background thread does not end: its executor has not returned within 1s";
+    let text = "the background thread does not end: its executor did not return within 1s";
     assert_eq!(error.to_string(), text);
     drop(hold);
     background.stop().unwrap();
 }
 
 #[test]
-fn rx_10_a_stop_by_what_runs_on_the_thread_is_refused() {
+fn rx_10_a_stop_by_a_future_on_the_thread_is_an_error() {
     let background = Arc::new(Background::start().unwrap());
     let itself = background.clone();
     let error = background.call(PATIENCE, async move { itself.stop() }).unwrap().unwrap_err();
@@ -273,7 +276,7 @@ fn rx_10_a_stop_by_what_runs_on_the_thread_is_refused() {
 
 #[test]
 fn rx_10_the_last_owner_may_be_a_future_on_the_thread() {
-    let (last, gets_it) = async_channel::bounded::<Arc<Background>>(1);
+    let (sender, receiver) = async_channel::bounded::<Arc<Background>>(1);
     let (ended, has_ended) = mpsc::channel::<()>();
     let background = Background::with(move |work| {
         let _ended = ended.clone();
@@ -285,18 +288,18 @@ fn rx_10_the_last_owner_may_be_a_future_on_the_thread() {
         let background = Arc::downgrade(&background);
         move || {
             let strong = background.upgrade().unwrap();
-            let outcome = strong.call(PATIENCE, async move { drop(gets_it.recv().await) });
+            let outcome = strong.call(PATIENCE, async move { drop(receiver.recv().await) });
             assert_eq!(outcome, Ok(()));
         }
     });
-    last.send_blocking(background).unwrap();
+    sender.send_blocking(background).unwrap();
     caller.join().unwrap();
-    assert_eq!(has_ended.recv(), Err(mpsc::RecvError), "the thread and its executor are gone");
+    assert_eq!(has_ended.recv(), Err(mpsc::RecvError), "the thread has ended");
 }
 
 #[test]
 fn rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works() {
-    // A child of another test has a copy of the listening socket between its fork and its exec.
+    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening socket.
     alone("background::ends::rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works", || {
         let background = Background::start().unwrap();
         let (here, address) = mpsc::channel();
@@ -311,7 +314,7 @@ fn rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works() {
             let address = address.recv().unwrap();
             TcpStream::connect(address).unwrap();
             background.stop().unwrap();
-            TcpStream::connect(address).expect_err("the server went with the thread");
+            TcpStream::connect(address).expect_err("the server is dropped");
             assert_eq!(call.join().unwrap(), Err(CallError::Stopped));
         });
         background.reset().unwrap();

@@ -1,4 +1,4 @@
-//! `Background`: futures on a thread of their own, for synchronous tests.
+//! `Background`: a thread with an executor, for synchronous tests.
 
 mod calls;
 mod drive;
@@ -14,22 +14,22 @@ use childminder::background::CallError;
 
 use crate::support::PATIENCE;
 
-/// Long enough for a thread that reacts, and short enough for a test that waits for one that does not.
+/// The timeout of a thread in these tests: long enough to react, and short enough to wait for a thread that does not.
 const SOON: Duration = Duration::from_secs(1);
 
-/// The thread that runs what is called.
+/// Returns the thread that runs the calls.
 fn thread_of(background: &Background) -> ThreadId {
     background.call(PATIENCE, async { thread::current().id() }).expect("it runs")
 }
 
-/// A call that blocks the thread, until the block is dropped.
+/// A call that blocks the thread until this is removed.
 struct Block {
     _hold: mpsc::Sender<()>,
     caller: Option<thread::JoinHandle<()>>,
 }
 
 impl Block {
-    /// Returns when the thread is blocked.
+    /// Blocks the thread, and returns when it is blocked.
     fn put(background: &Arc<Background>) -> Self {
         let (hold, held) = mpsc::channel::<()>();
         let (blocked, is_blocked) = mpsc::channel();
@@ -39,7 +39,7 @@ impl Block {
                 blocked.send(()).unwrap();
                 let _ = held.recv();
             };
-            // It succeeds, or it fails because the thread is stopped meanwhile.
+            // The call succeeds, or the thread is stopped meanwhile.
             let outcome = background.call(PATIENCE, future);
             assert!(matches!(outcome, Ok(()) | Err(CallError::Stopped)), "{outcome:?}");
         });
@@ -47,7 +47,7 @@ impl Block {
         Self { _hold: hold, caller: Some(caller) }
     }
 
-    /// Ends it, and returns when its caller is done.
+    /// Unblocks the thread, and returns when the call has returned.
     fn remove(mut self) {
         let caller = self.caller.take().unwrap();
         drop(self);
@@ -55,16 +55,16 @@ impl Block {
     }
 }
 
-/// Tells on which thread it was dropped.
-struct DropTeller(mpsc::Sender<ThreadId>);
+/// Reports the thread on which it is dropped.
+struct DropReporter(mpsc::Sender<ThreadId>);
 
-impl Drop for DropTeller {
+impl Drop for DropReporter {
     fn drop(&mut self) {
         let _ = self.0.send(thread::current().id());
     }
 }
 
-fn drop_teller() -> (DropTeller, mpsc::Receiver<ThreadId>) {
-    let (tell, told) = mpsc::channel();
-    (DropTeller(tell), told)
+fn drop_reporter() -> (DropReporter, mpsc::Receiver<ThreadId>) {
+    let (reporter, reports) = mpsc::channel();
+    (DropReporter(reporter), reports)
 }

@@ -1,10 +1,10 @@
-//! The handlers for INT and TERM: there as long as somebody needs them.
+//! The handlers for INT and TERM, which are installed while a `Background` runs.
 
 use childminder::Background;
 
 use crate::support::{alone, status_field};
 
-/// Which of INT and TERM have a handler.
+/// Returns whether INT and TERM have a handler.
 fn handled() -> [bool; 2] {
     let caught = status_field(std::process::id(), "SigCgt").unwrap();
     let caught = u64::from_str_radix(&caught, 16).unwrap();

@@ -1,4 +1,4 @@
-//! What is left of a server: nothing. Each test has a process of its own, which counts.
+//! A closed server leaves nothing behind. Each test runs in a process of its own and counts its resources.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,15 +14,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{assert_closes, closed, exchange, hang, kinds, rest, wait, wait_for_connections};
 use crate::support::{Census, PATIENCE, Scratch, alone};
 
-/// What there is once everything that stays has been started: the thread of the event loop.
+/// Takes a census after everything that stays for the life of the process has been started, such as the event loop.
 fn before() -> Census {
     assert_closes(&TidyServer::tcp().listen(line_echo).unwrap());
     Census::take()
 }
 
 #[test]
-fn td_3_no_socket_no_thread_and_no_file_is_left() {
-    alone("server::census::td_3_no_socket_no_thread_and_no_file_is_left", || {
+fn td_3_no_socket_thread_or_file_is_left() {
+    alone("server::census::td_3_no_socket_thread_or_file_is_left", || {
         let before = before();
         for kind in kinds() {
             for clients in [0, 1, 20] {
@@ -33,7 +33,7 @@ fn td_3_no_socket_no_thread_and_no_file_is_left() {
                 }
                 assert!(Census::take().descriptors() > before.descriptors());
                 assert_closes(&server);
-                // The handles are still there; what they stood for is gone.
+                // The handles still exist; the resources behind them do not.
                 Census::take().assert_unchanged_since(&before);
                 drop((server, clients));
             }
@@ -45,10 +45,10 @@ fn td_3_no_socket_no_thread_and_no_file_is_left() {
 }
 
 #[test]
-fn td_weak_7_nothing_is_left_when_anything_fails() {
-    alone("server::census::td_weak_7_nothing_is_left_when_anything_fails", || {
+fn td_weak_7_nothing_is_left_after_any_failure() {
+    alone("server::census::td_weak_7_nothing_is_left_after_any_failure", || {
         let before = before();
-        // What cannot listen. The temporary directory of this process must be empty in the end.
+        // Servers that cannot listen.
         let deep = Scratch::new();
         let path = deep.path().join("d".repeat(120));
         std::fs::create_dir(&path).unwrap();
@@ -61,20 +61,20 @@ fn td_weak_7_nothing_is_left_when_anything_fails() {
         Census::take().assert_unchanged_since(&before);
         for kind in kinds() {
             let kind = kind.grace(Duration::from_millis(10));
-            // Handlers that hang, and clients that never read.
+            // A handler that hangs, and a client that never reads.
             let server = kind.clone().listen(hang).unwrap();
             let mut client = wait(server.connect()).unwrap();
             wait_for_connections(&server, 1);
-            wait(client.write_all(b"nobody reads this")).unwrap();
-            assert_eq!(closed(&server).0.unwrap_err().connections.len(), 1);
+            wait(client.write_all(b"never read")).unwrap();
+            assert_eq!(closed(&server).0.unwrap_err().connections().len(), 1);
             Census::take().assert_unchanged_since(&before);
-            // Handlers that panic.
+            // A handler that panics.
             let server = kind.clone().listen(async |_| panic!("oh")).unwrap();
             let client = wait(server.connect()).unwrap();
             assert_eq!(wait(rest(&client)).unwrap(), "");
-            assert!(closed(&server).0.is_err_and(|leak| leak.connections.len() == 1));
+            assert!(closed(&server).0.is_err_and(|leak| leak.connections().len() == 1));
             Census::take().assert_unchanged_since(&before);
-            // Servers that are forgotten, by the test or by its panic.
+            // Servers that are not closed, by mistake or because of a panic.
             let server = kind.clone().listen(line_echo).unwrap();
             let _client = wait(server.connect()).unwrap();
             drop(server);
@@ -91,13 +91,13 @@ fn td_weak_7_nothing_is_left_when_anything_fails() {
 }
 
 #[test]
-fn nothing_is_left_of_a_blocked_server_when_it_is_unblocked() {
-    alone("server::census::nothing_is_left_of_a_blocked_server_when_it_is_unblocked", || {
+fn a_blocked_server_leaves_nothing_once_it_is_unblocked() {
+    alone("server::census::a_blocked_server_leaves_nothing_once_it_is_unblocked", || {
         let before = before();
         let (block, blocked) = mpsc::channel::<()>();
-        let (tell, is_blocked) = mpsc::channel();
+        let (entered, is_blocked) = mpsc::channel();
         let server = TidyServer::unix().grace(Duration::ZERO).listen(async move |_| {
-            tell.send(()).unwrap();
+            entered.send(()).unwrap();
             let _ = blocked.recv();
             Ok(())
         });
@@ -108,7 +108,7 @@ fn nothing_is_left_of_a_blocked_server_when_it_is_unblocked() {
         assert_eq!(
             Census::take().descriptors(),
             before.descriptors(),
-            "the sockets do not wait for the thread"
+            "the sockets are closed before the thread is free"
         );
         drop(block);
         Census::settled().assert_unchanged_since(&before);
@@ -116,17 +116,17 @@ fn nothing_is_left_of_a_blocked_server_when_it_is_unblocked() {
 }
 
 #[test]
-fn a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one() {
-    alone("server::census::a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one", || {
+fn a_server_without_descriptors_accepts_again_when_there_is_one() {
+    alone("server::census::a_server_without_descriptors_accepts_again_when_there_is_one", || {
         let server = TidyServer::tcp().listen(line_echo).unwrap();
-        // Whatever else the server and its event loop open, they have opened when somebody is served.
+        // Everything else that the server and the event loop open is open once a client was served.
         let first = wait(server.connect()).unwrap();
         assert_eq!(wait(exchange(&first, "up\n")).unwrap(), "up\n");
         let few = Rlimit { current: Some(64), ..getrlimit(Resource::Nofile) };
         setrlimit(Resource::Nofile, few).unwrap();
         let mut files: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         files.pop();
-        // The client takes the last one, and there is none for the server's end.
+        // The client uses the last descriptor, and there is none for the server's end.
         let mut client = TcpStream::connect(("127.0.0.1", server.port().unwrap())).unwrap();
         assert!(File::open("/dev/null").is_err());
         drop(files);
@@ -140,10 +140,10 @@ fn a_server_that_had_no_descriptor_to_accept_with_accepts_when_there_is_one() {
 }
 
 #[test]
-fn a_thousand_connections_are_closed_without_a_trace() {
-    alone("server::census::a_thousand_connections_are_closed_without_a_trace", || {
+fn a_thousand_connections_leave_nothing() {
+    alone("server::census::a_thousand_connections_leave_nothing", || {
         let before = before();
-        // Where descriptors are scarce, fewer have to do.
+        // Fewer where the limit of descriptors is low.
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(4_096);
         let count = usize::try_from(limit / 2).unwrap().saturating_sub(50).min(1_000);
         for kind in kinds() {

@@ -25,7 +25,7 @@ fn td_4_many_servers_are_independent() {
 }
 
 #[test]
-fn many_clients_are_served_side_by_side() {
+fn many_clients_are_served_concurrently() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(line_echo).unwrap();
         let clients: Vec<_> = (0..100).map(|_| wait(server.connect()).unwrap()).collect();
@@ -42,7 +42,7 @@ fn many_clients_are_served_side_by_side() {
 }
 
 #[test]
-fn a_crowd_that_comes_at_once_comes_in() {
+fn many_clients_that_connect_at_once_are_served() {
     for kind in kinds() {
         let served = Arc::new(AtomicUsize::new(0));
         let count = served.clone();

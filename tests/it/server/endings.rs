@@ -1,4 +1,4 @@
-//! How a server ends when everybody behaves, whatever has happened before.
+//! Closing a server whose handlers and clients behave well, after all sorts of events.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
@@ -12,42 +12,42 @@ use childminder::server::{TidyError, TidyServerBuilder, line_echo};
 use futures_lite::AsyncReadExt;
 use futures_lite::future::{pending, poll_once};
 
-use super::{LONG, assert_closes, closed, exchange, kinds, listen_only, rest, wait, wait_for_connections};
+use super::{LONG, assert_closes, closed, exchange, kinds, read_only, rest, wait, wait_for_connections};
 use crate::support::{PATIENCE, recorded};
 
-/// A server that tells when a handler begins and ends.
-fn telling(kind: TidyServerBuilder) -> (TidyServer, Receiver<&'static str>) {
-    let (tell, told) = async_channel::unbounded();
+/// Returns a server that reports when a handler begins and ends.
+fn reporting(kind: TidyServerBuilder) -> (TidyServer, Receiver<&'static str>) {
+    let (reporter, reports) = async_channel::unbounded();
     let server = kind.grace(LONG).listen(async move |stream| {
-        tell.try_send("made").unwrap();
+        reporter.try_send("made").unwrap();
         rest(&stream).await?;
-        tell.try_send("lost").unwrap();
+        reporter.try_send("lost").unwrap();
         Ok(())
     });
-    (server.unwrap(), told)
+    (server.unwrap(), reports)
 }
 
-fn all(told: &Receiver<&'static str>) -> Vec<&'static str> {
-    std::iter::from_fn(|| told.try_recv().ok()).collect()
+fn all(reports: &Receiver<&'static str>) -> Vec<&'static str> {
+    std::iter::from_fn(|| reports.try_recv().ok()).collect()
 }
 
 #[test]
-fn td_1_when_close_returns_both_sides_are_lost_and_nobody_listens() {
+fn td_1_when_close_returns_both_ends_are_closed_and_there_is_no_listener() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         let client = wait(server.connect()).unwrap();
-        assert_eq!(wait(told.recv()), Ok("made"));
-        assert!(wait(async { poll_once(rest(&client)).await }).is_none(), "the client is there");
+        assert_eq!(wait(reports.recv()), Ok("made"));
+        assert!(wait(async { poll_once(rest(&client)).await }).is_none(), "the client is connected");
         assert_closes(&server);
-        assert_eq!(all(&told), ["lost"]);
-        assert_eq!(wait(rest(&client)).unwrap(), "", "the client reads the end");
+        assert_eq!(all(&reports), ["lost"]);
+        assert_eq!(wait(rest(&client)).unwrap(), "", "the client reads end-of-file");
         assert_eq!(server.connections(), 0);
         assert!(wait(server.connect()).is_err());
     }
 }
 
 #[test]
-fn td_6_there_is_nothing_to_connect_to_before_listen_and_after_close_the_error_says_so() {
+fn td_6_connecting_is_impossible_before_listen_and_an_error_after_close() {
     for kind in kinds() {
         // Before: `TidyServerBuilder` has no `connect`.
         let server = kind.listen(line_echo).unwrap();
@@ -67,9 +67,9 @@ fn td_6_there_is_nothing_to_connect_to_before_listen_and_after_close_the_error_s
 fn td_7_connect_does_not_wait_until_the_server_accepts() {
     for kind in kinds() {
         let (block, blocked) = mpsc::channel::<()>();
-        let (tell, is_blocked) = mpsc::channel();
+        let (entered, is_blocked) = mpsc::channel();
         let server = kind.listen(async move |_| {
-            tell.send(()).unwrap();
+            entered.send(()).unwrap();
             let _ = blocked.recv();
             Ok(())
         });
@@ -77,7 +77,7 @@ fn td_7_connect_does_not_wait_until_the_server_accepts() {
         let first = wait(server.connect()).unwrap();
         is_blocked.recv_timeout(PATIENCE).unwrap();
         let second = wait(server.connect()).unwrap();
-        assert_eq!(server.connections(), 1, "nobody can accept the second");
+        assert_eq!(server.connections(), 1, "the second cannot be accepted");
         drop((block, first, second));
         wait_for_connections(&server, 0);
         assert_closes(&server);
@@ -93,7 +93,7 @@ fn td_9_a_server_without_clients_closes_at_once() {
 }
 
 #[test]
-fn td_10_clients_that_are_held_are_closed_with_the_server() {
+fn td_10_clients_that_are_in_use_are_closed_with_the_server() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(line_echo).unwrap();
         let clients: Vec<_> = (0..5).map(|_| wait(server.connect()).unwrap()).collect();
@@ -110,7 +110,7 @@ fn td_10_clients_that_are_held_are_closed_with_the_server() {
 }
 
 #[test]
-fn td_10_a_client_from_elsewhere_that_stays_does_not_hold_up_the_end() {
+fn td_10_a_client_that_the_handle_did_not_make_does_not_delay_the_close() {
     let server = TidyServer::tcp().grace(LONG).listen(line_echo).unwrap();
     let mut client = TcpStream::connect(("127.0.0.1", server.port().unwrap())).unwrap();
     wait_for_connections(&server, 1);
@@ -119,16 +119,16 @@ fn td_10_a_client_from_elsewhere_that_stays_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn td_weak_1_connections_that_were_lost_before_are_not_waited_for() {
+fn td_weak_1_connections_that_ended_earlier_are_not_waited_for() {
     for kind in kinds() {
-        // The client goes.
+        // The client disconnects.
         let server = kind.clone().grace(LONG).listen(line_echo).unwrap();
         let client = wait(server.connect()).unwrap();
         assert_eq!(wait(exchange(&client, "hello\n")).unwrap(), "hello\n");
         drop(client);
         wait_for_connections(&server, 0);
         assert_closes(&server);
-        // The server's end goes.
+        // The handler returns.
         let server = kind.grace(LONG).listen(async |_| Ok(())).unwrap();
         let client = wait(server.connect()).unwrap();
         assert_eq!(wait(rest(&client)).unwrap(), "");
@@ -138,13 +138,13 @@ fn td_weak_1_connections_that_were_lost_before_are_not_waited_for() {
 }
 
 #[test]
-fn td_weak_2_every_client_goes_not_only_the_last_one() {
+fn td_weak_2_every_client_is_closed_not_only_the_last_one() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         let clients = [(); 3].map(|()| wait(server.connect()).unwrap());
         wait_for_connections(&server, 3);
         assert_closes(&server);
-        let mut all = all(&told);
+        let mut all = all(&reports);
         all.sort_unstable();
         assert_eq!(all, ["lost", "lost", "lost", "made", "made", "made"]);
         for client in clients {
@@ -154,13 +154,13 @@ fn td_weak_2_every_client_goes_not_only_the_last_one() {
 }
 
 #[test]
-fn td_weak_3_to_close_twice_is_fine_and_gives_the_same_answer() {
+fn td_weak_3_a_second_close_gives_an_equal_result() {
     for kind in kinds() {
         let server = kind.clone().listen(line_echo).unwrap();
         let (first, second) = (server.close(), server.close());
         assert_eq!((wait(first), wait(second)), (Ok(()), Ok(())));
         assert_eq!(closed(&server).0, Ok(()));
-        // A ticket that is dropped cancels nothing.
+        // Dropping the future cancels nothing.
         let server = kind.listen(line_echo).unwrap();
         drop(server.close());
         assert_eq!(closed(&server).0, Ok(()));
@@ -173,7 +173,7 @@ fn td_weak_3_to_close_twice_is_fine_and_gives_the_same_answer() {
 }
 
 #[test]
-fn td_weak_8_each_listen_is_a_server_of_its_own() {
+fn td_weak_8_each_listen_starts_a_server_of_its_own() {
     for kind in kinds() {
         let servers = [(); 2].map(|()| kind.clone().listen(line_echo).unwrap());
         assert_ne!(servers[0].address(), servers[1].address());
@@ -185,7 +185,7 @@ fn td_weak_8_each_listen_is_a_server_of_its_own() {
 }
 
 #[test]
-fn a_handler_that_is_asked_may_say_good_bye() {
+fn a_handler_that_reads_end_of_file_may_still_write() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(async |stream| {
             rest(&stream).await?;
@@ -195,15 +195,15 @@ fn a_handler_that_is_asked_may_say_good_bye() {
         let server = server.unwrap();
         let client = wait(server.connect()).unwrap();
         wait_for_connections(&server, 1);
-        let heard = thread::spawn(move || wait(async { (&client).read(&mut [0; 4]).await }));
-        // Its last read meets the end, which counts as the other's hang-up and not as a failure.
+        let reader = thread::spawn(move || wait(async { (&client).read(&mut [0; 4]).await }));
+        // The last read of the handler fails at end-of-file, which counts as a disconnect and not as a failure.
         assert_closes(&server);
-        assert_eq!(heard.join().unwrap().unwrap(), 4);
+        assert_eq!(reader.join().unwrap().unwrap(), 4);
     }
 }
 
 #[test]
-fn a_handler_that_waits_for_something_else_can_wait_for_the_end_beside_it() {
+fn a_handler_that_waits_for_something_else_can_wait_for_the_close_as_well() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(async |stream| {
             futures_lite::future::or(stream.closing(), pending()).await;
@@ -219,7 +219,7 @@ fn a_handler_that_waits_for_something_else_can_wait_for_the_end_beside_it() {
 #[test]
 fn a_drop_without_close_closes_and_warns_with_the_line_that_made_the_server() {
     for kind in kinds() {
-        let (line, server) = (line!(), kind.grace(LONG).listen(listen_only).unwrap());
+        let (line, server) = (line!(), kind.grace(LONG).listen(read_only).unwrap());
         let (address, path) = (server.address().clone(), server.path().map(ToOwned::to_owned));
         let client = wait(server.connect()).unwrap();
         wait_for_connections(&server, 1);
@@ -228,16 +228,16 @@ fn a_drop_without_close_closes_and_warns_with_the_line_that_made_the_server() {
         assert!(begin.elapsed() < PATIENCE);
         let file = file!();
         let [warning] = &log[..] else { panic!("{log:?}") };
-        let expected = format!("childminder::server WARN the server at {address}, made at {file}:{line}:");
+        let expected = format!("childminder::server WARN the server at {address}, started at {file}:{line}:");
         assert!(warning.starts_with(&expected), "{warning}");
-        assert!(warning.ends_with(", was dropped without close"), "{warning}");
+        assert!(warning.ends_with(", was dropped without close()"), "{warning}");
         assert_eq!(wait(rest(&client)).unwrap(), "");
         assert!(path.is_none_or(|path| !path.parent().unwrap().exists()));
     }
 }
 
 #[test]
-fn a_drop_after_close_says_nothing() {
+fn a_drop_after_close_logs_nothing() {
     let server = TidyServer::unix().listen(line_echo).unwrap();
     assert_closes(&server);
     assert_eq!(recorded(|| drop(server)), [""; 0]);
@@ -249,15 +249,15 @@ fn a_drop_after_close_says_nothing() {
 #[test]
 fn a_handler_may_drop_its_own_server() {
     let (give, server) = async_channel::bounded::<TidyServer>(1);
-    let (tell, told) = mpsc::channel();
+    let (dropped, is_dropped) = mpsc::channel();
     let itself = TidyServer::tcp().grace(LONG).listen(async move |_| {
         drop(server.recv().await);
-        tell.send(()).unwrap();
+        dropped.send(()).unwrap();
         Ok(())
     });
     let itself = itself.unwrap();
     let client = wait(itself.connect()).unwrap();
     give.try_send(itself).unwrap();
-    told.recv_timeout(PATIENCE).unwrap();
+    is_dropped.recv_timeout(PATIENCE).unwrap();
     assert_eq!(wait(rest(&client)).unwrap(), "");
 }

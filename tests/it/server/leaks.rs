@@ -1,4 +1,4 @@
-//! Handlers that do not end when they are asked, and how they are named.
+//! Handlers that do not end on request, and how the error names them.
 
 use std::future::pending;
 use std::sync::mpsc;
@@ -10,15 +10,15 @@ use futures_lite::future::or;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    LONG, assert_closes, closed, exchange, hang, kinds, listen_only, rest, wait, wait_for_connections,
+    LONG, assert_closes, closed, exchange, hang, kinds, read_only, rest, wait, wait_for_connections,
 };
 use crate::support::{PATIENCE, recorded};
 
 const SHORT: Duration = Duration::from_millis(50);
 
-/// Who is in it, and why, without the lines.
-fn who(leak: &LeakError) -> Vec<(String, LeakCause)> {
-    leak.connections.iter().map(|leaked| (leaked.peer.to_string(), leaked.cause.clone())).collect()
+/// Returns the peers of the leaked connections and the causes, without the source lines.
+fn leaked(leak: &LeakError) -> Vec<(String, LeakCause)> {
+    leak.connections().iter().map(|leaked| (leaked.peer.to_string(), leaked.cause.clone())).collect()
 }
 
 #[test]
@@ -31,33 +31,33 @@ fn a_leak_names_every_connection_that_is_still_open_and_where_it_was_opened() {
         let (answer, took) = closed(&server);
         assert!(took >= SHORT && took < PATIENCE, "{took:?}");
         let leak = answer.unwrap_err();
-        assert_eq!((&leak.server, leak.grace), (server.address(), SHORT));
+        assert_eq!((leak.server(), leak.grace()), (server.address(), SHORT));
         let unfinished = |stream: &TidyStream| (stream.local().to_string(), LeakCause::Unfinished);
-        assert_eq!(who(&leak), [unfinished(&first), unfinished(&second)]);
-        let lines = leak.connections.iter().map(|leaked| leaked.connected.expect("a client of ours"));
+        assert_eq!(leaked(&leak), [unfinished(&first), unfinished(&second)]);
+        let lines = leak.connections().iter().map(|leaked| leaked.connected.expect("a client of the handle"));
         let lines: Vec<_> = lines.map(|at| (at.file(), at.line())).collect();
         assert_eq!(lines, [(file!(), line), (file!(), line + 1)]);
-        let told = leak.to_string();
+        let message = leak.to_string();
         let address = server.address();
-        let head = format!("2 connections of the server at {address} did not end well:\n  from ");
-        assert!(told.starts_with(&head), "{told}");
+        let head = format!("2 connections to {address} were not closed cleanly:\n  from ");
+        assert!(message.starts_with(&head), "{message}");
         let tail = format!("{}:{}:", file!(), line);
-        assert!(told.contains(&format!("\n  from {}, connected at {tail}", first.local())), "{told}");
-        assert!(told.ends_with(": still open 50ms after it was asked to end"), "{told}");
-        assert_eq!(wait(server.close()), Err(leak), "the same answer");
-        assert_eq!(server.connections(), 0, "closed it is all the same");
+        assert!(message.contains(&format!("\n  from {}, connected at {tail}", first.local())), "{message}");
+        assert!(message.ends_with(": its handler was still running after 50ms"), "{message}");
+        assert_eq!(wait(server.close()), Err(leak), "an equal result");
+        assert_eq!(server.connections(), 0, "it is closed nevertheless");
         assert_eq!(wait(rest(&first)).unwrap(), "");
     }
 }
 
 #[test]
-fn a_leak_of_a_client_from_elsewhere_has_no_line() {
+fn a_leaked_client_that_the_handle_did_not_make_has_no_line() {
     let server = TidyServer::tcp().grace(SHORT).listen(hang).unwrap();
     let client = std::net::TcpStream::connect(("127.0.0.1", server.port().unwrap())).unwrap();
     wait_for_connections(&server, 1);
     let leak = closed(&server).0.unwrap_err();
-    assert_eq!(who(&leak), [(client.local_addr().unwrap().to_string(), LeakCause::Unfinished)]);
-    assert_eq!(leak.connections[0].connected, None);
+    assert_eq!(leaked(&leak), [(client.local_addr().unwrap().to_string(), LeakCause::Unfinished)]);
+    assert_eq!(leak.connections()[0].connected, None);
 }
 
 #[test]
@@ -68,16 +68,16 @@ fn a_leak_knows_the_line_of_a_client_that_has_gone() {
         wait_for_connections(&server, 1);
         drop(client);
         let leak = closed(&server).0.unwrap_err();
-        assert!(leak.connections[0].connected.is_some_and(|line| line.file() == file!()), "{leak}");
+        assert!(leak.connections()[0].connected.is_some_and(|line| line.file() == file!()), "{leak}");
     }
 }
 
 #[test]
-fn td_weak_4_one_that_hangs_does_not_hide_those_that_end() {
+fn td_weak_4_a_handler_that_hangs_does_not_hide_those_that_end() {
     for kind in kinds() {
         let server = kind.grace(SHORT).listen(async |stream| match &*exchange(&stream, "?").await? {
             "h" => hang(stream).await,
-            _ => listen_only(stream).await,
+            _ => read_only(stream).await,
         });
         let server = server.unwrap();
         let clients = ["e", "h", "e"].map(|kind| {
@@ -86,16 +86,16 @@ fn td_weak_4_one_that_hangs_does_not_hide_those_that_end() {
             wait(client.write_all(kind.as_bytes())).unwrap();
             client
         });
-        // Each has said what it is, and each handler reads that before it can read the end.
+        // Each client has sent its kind, and its handler reads that before it can read end-of-file.
         let leak = closed(&server).0.unwrap_err();
-        assert_eq!(who(&leak), [(clients[1].local().to_string(), LeakCause::Unfinished)]);
+        assert_eq!(leaked(&leak), [(clients[1].local().to_string(), LeakCause::Unfinished)]);
     }
 }
 
 #[test]
-fn td_weak_6_a_peer_that_never_reads_does_not_hold_up_the_end() {
+fn td_weak_6_a_peer_that_never_reads_does_not_delay_the_close() {
     for kind in kinds() {
-        // It writes until there is an end, which it never sees.
+        // It writes until it is asked to end, which it never notices.
         let server = kind.clone().grace(SHORT).listen(async |mut stream| {
             loop {
                 stream.write_all(&[0; 65_536]).await?;
@@ -106,13 +106,13 @@ fn td_weak_6_a_peer_that_never_reads_does_not_hold_up_the_end() {
         wait_for_connections(&server, 1);
         let (answer, took) = closed(&server);
         assert!(took < PATIENCE, "{took:?}");
-        assert_eq!(who(&answer.unwrap_err()), [(client.local().to_string(), LeakCause::Unfinished)]);
-        // It may be too much to be kept. Whoever is told that it was everything has less.
+        assert_eq!(leaked(&answer.unwrap_err()), [(client.local().to_string(), LeakCause::Unfinished)]);
+        // There may be more than is kept. Then there is an error instead of end-of-file.
         let mut some = Vec::new();
         let all = wait(async { (&client).read_to_end(&mut some).await });
         assert!(!some.is_empty() && some.len() <= 1 << 20, "{}", some.len());
         assert!(all.is_err() || some.len() < 1 << 20);
-        // One that looks out for the end is not held up.
+        // A handler that waits for the close as well ends in time.
         let server = kind.grace(LONG).listen(async |mut stream| {
             let closing = stream.closing();
             let write = async {
@@ -134,9 +134,9 @@ fn td_weak_6_a_peer_that_never_reads_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn td_weak_6_a_peer_that_writes_without_end_does_not_hold_up_the_end() {
+fn td_weak_6_a_peer_that_writes_without_end_does_not_delay_the_close() {
     for kind in kinds() {
-        let server = kind.grace(LONG).listen(listen_only).unwrap();
+        let server = kind.grace(LONG).listen(read_only).unwrap();
         let mut client = wait(server.connect()).unwrap();
         let flood = std::thread::spawn(move || {
             wait(async { while client.write_all(&[b'x'; 65_536]).await.is_ok() {} })
@@ -148,14 +148,14 @@ fn td_weak_6_a_peer_that_writes_without_end_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_handler_that_never_has_to_wait_does_not_keep_the_others_waiting() {
+fn a_handler_that_never_waits_does_not_starve_the_others() {
     for kind in kinds() {
         let server = kind.grace(SHORT).listen(async |stream| {
             if exchange(&stream, "?").await? == "e" {
                 return line_echo(stream).await;
             }
             loop {
-                // There is always room for nothing.
+                // An empty write always succeeds at once.
                 (&stream).write(&[]).await?;
             }
         });
@@ -167,16 +167,16 @@ fn a_handler_that_never_has_to_wait_does_not_keep_the_others_waiting() {
             client
         });
         assert_eq!(wait(exchange(&echo, "my turn\n")).unwrap(), "my turn\n");
-        assert_eq!(closed(&server).0.unwrap_err().connections.len(), 1);
+        assert_eq!(closed(&server).0.unwrap_err().connections().len(), 1);
     }
 }
 
 #[test]
-fn a_panic_in_a_handler_is_contained_and_is_what_close_answers() {
+fn a_panic_in_a_handler_is_caught_and_reported_by_close() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(async |stream| {
-            let said = exchange(&stream, "?").await?;
-            assert_eq!(said, "!", "manners");
+            let answer = exchange(&stream, "?").await?;
+            assert_eq!(answer, "!", "manners");
             line_echo(stream).await
         });
         let server = server.unwrap();
@@ -189,7 +189,7 @@ fn a_panic_in_a_handler_is_contained_and_is_what_close_answers() {
         assert_eq!(wait(rest(&rude)).unwrap(), "", "its connection is over");
         assert_eq!(wait(exchange(&polite, "go on\n")).unwrap(), "go on\n", "the others go on");
         let leak = closed(&server).0.unwrap_err();
-        let [leaked] = &leak.connections[..] else { panic!("{leak}") };
+        let [leaked] = leak.connections() else { panic!("{leak}") };
         assert_eq!(leaked.peer, *rude.local());
         assert!(leaked.connected.is_some());
         let LeakCause::Panicked(message) = &leaked.cause else { panic!("{leak}") };
@@ -199,7 +199,7 @@ fn a_panic_in_a_handler_is_contained_and_is_what_close_answers() {
 }
 
 #[test]
-fn a_panic_before_the_handler_has_begun_and_one_when_it_is_dropped_are_contained() {
+fn a_panic_before_the_handler_begins_and_one_when_it_is_dropped_are_caught() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -214,23 +214,23 @@ fn a_panic_before_the_handler_has_begun_and_one_when_it_is_dropped_are_contained
     let client = wait(server.connect()).unwrap();
     wait_for_connections(&server, 1);
     let leak = closed(&server).0.unwrap_err();
-    assert_eq!(who(&leak), [(client.local().to_string(), LeakCause::Unfinished)]);
-    // Not an async function at all until it is called.
+    assert_eq!(leaked(&leak), [(client.local().to_string(), LeakCause::Unfinished)]);
+    // It panics before there is a future.
     let server = TidyServer::unix()
         .listen(|_: TidyStream| -> std::future::Ready<std::io::Result<()>> { panic!("no future") });
     let server = server.unwrap();
     let client = wait(server.connect()).unwrap();
     assert_eq!(wait(rest(&client)).unwrap(), "");
     let leak = closed(&server).0.unwrap_err();
-    assert_eq!(leak.connections[0].cause, LeakCause::Panicked("no future".to_owned()));
+    assert_eq!(leak.connections()[0].cause, LeakCause::Panicked("no future".to_owned()));
 }
 
 #[test]
 fn td_weak_6_a_handler_that_blocks_the_thread_is_named_and_its_sockets_are_closed() {
     let (block, blocked) = mpsc::channel::<()>();
-    let (tell, is_blocked) = mpsc::channel();
+    let (entered, is_blocked) = mpsc::channel();
     let server = TidyServer::unix().grace(Duration::ZERO).listen(async move |_held| {
-        tell.send(()).unwrap();
+        entered.send(()).unwrap();
         let _ = blocked.recv();
         Ok(())
     });
@@ -241,13 +241,15 @@ fn td_weak_6_a_handler_that_blocks_the_thread_is_named_and_its_sockets_are_close
     let (answer, took) = closed(&server);
     assert!(took < PATIENCE, "{took:?}");
     let leak = answer.unwrap_err();
-    assert_eq!(who(&leak), [(client.local().to_string(), LeakCause::Blocked)]);
-    assert!(leak.to_string().ends_with(": still open, and the thread of the handlers is blocked"));
+    assert_eq!(leaked(&leak), [(client.local().to_string(), LeakCause::Blocked)]);
+    assert!(
+        leak.to_string().ends_with(": its handler was still running, and the server's thread is blocked")
+    );
     assert!(!directory.exists());
-    assert_eq!(wait(rest(&client)).unwrap(), "", "its socket is closed, whoever holds it");
+    assert_eq!(wait(rest(&client)).unwrap(), "", "its socket is closed although the handler holds it");
     let (again, took) = closed(&server);
     assert_eq!(again, Err(leak));
-    assert!(took < Duration::from_secs(2), "nobody waits for it twice: {took:?}");
+    assert!(took < Duration::from_secs(2), "the second close waits for the thread again: {took:?}");
     assert_eq!(recorded(|| drop(server)), [""; 0]);
     drop(block);
 }

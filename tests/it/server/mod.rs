@@ -1,4 +1,4 @@
-//! `TidyServer`: real sockets, by TCP and by Unix socket. Every wait has a deadline.
+//! `TidyServer` with real sockets, by TCP and by Unix socket. Every wait has a deadline.
 
 mod census;
 mod crowds;
@@ -9,6 +9,7 @@ mod races;
 mod remote;
 mod runtimes;
 mod streams;
+mod time;
 mod upstream;
 
 use std::io;
@@ -21,10 +22,10 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::PATIENCE;
 
-/// How long nothing takes but what waits for a grace that is longer than this.
+/// A grace period that no test waits for.
 const LONG: Duration = Duration::from_secs(30);
 
-/// One of each kind that this machine has.
+/// Returns a builder for each kind of server that this machine supports.
 fn kinds() -> Vec<TidyServerBuilder> {
     let mut kinds = vec![TidyServer::tcp(), TidyServer::unix()];
     if std::net::TcpListener::bind("[::1]:0").is_ok() {
@@ -33,22 +34,22 @@ fn kinds() -> Vec<TidyServerBuilder> {
     kinds
 }
 
-/// What comes of it, which must be soon.
+/// Awaits `future`, with a deadline.
 async fn within<T>(future: impl Future<Output = T>) -> T {
     let late = async {
         async_io::Timer::after(PATIENCE).await;
         panic!("not done within {PATIENCE:?}")
     };
-    // The deadline first: else what should have woken up before, and did not, would do so now.
+    // The deadline first: if a wake-up is lost, the timer would otherwise wake `future` and hide that.
     or(late, future).await
 }
 
-/// The same on this thread.
+/// Waits for `future` on this thread, with a deadline.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     block_on(within(future))
 }
 
-/// Sends a line, and reads as much.
+/// Sends a line and reads a line of the same length.
 async fn exchange(stream: &TidyStream, line: &str) -> io::Result<String> {
     let mut stream = stream;
     let mut answer = vec![0; line.len()];
@@ -57,7 +58,7 @@ async fn exchange(stream: &TidyStream, line: &str) -> io::Result<String> {
     Ok(String::from_utf8(answer).expect("text"))
 }
 
-/// Everything until the end.
+/// Reads until end-of-file.
 async fn rest(stream: &TidyStream) -> io::Result<String> {
     let mut stream = stream;
     let mut rest = String::new();
@@ -65,7 +66,7 @@ async fn rest(stream: &TidyStream) -> io::Result<String> {
     Ok(rest)
 }
 
-/// Waits until the server sees as many connections.
+/// Waits until the server has this number of connections.
 fn wait_for_connections(server: &TidyServer, count: usize) {
     wait(async {
         while server.connections() != count {
@@ -74,26 +75,26 @@ fn wait_for_connections(server: &TidyServer, count: usize) {
     });
 }
 
-/// What closing it comes to, and how long that takes.
+/// Closes the server, and returns the result and the time that it took.
 fn closed(server: &TidyServer) -> (Result<(), LeakError>, Duration) {
     let begin = Instant::now();
     let answer = wait(server.close());
     (answer, begin.elapsed())
 }
 
-/// Closes a server whose handlers all end when they are asked.
+/// Closes a server whose handlers all end on request.
 fn assert_closes(server: &TidyServer) {
     let (answer, took) = closed(server);
     assert_eq!(answer, Ok(()));
     assert!(took < PATIENCE, "{took:?}");
 }
 
-/// A handler that reads all there is, and says nothing.
-async fn listen_only(stream: TidyStream) -> io::Result<()> {
+/// A handler that reads until end-of-file and sends nothing.
+async fn read_only(stream: TidyStream) -> io::Result<()> {
     rest(&stream).await.map(drop)
 }
 
-/// A handler that has no end.
+/// A handler that never ends.
 async fn hang(stream: TidyStream) -> io::Result<()> {
     let _held = stream;
     std::future::pending().await

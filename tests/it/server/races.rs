@@ -1,4 +1,4 @@
-//! Connections that are lost just before, during and just after the close.
+//! Connections that end just before, during and just after the close.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -11,8 +11,8 @@ use futures_lite::AsyncWriteExt;
 
 use super::{LONG, assert_closes, exchange, kinds, rest, wait};
 
-/// A client that hangs up as soon as it is connected.
-fn ring_and_run(server: &TidyServer) {
+/// Connects and disconnects at once.
+fn connect_and_drop(server: &TidyServer) {
     match server.address() {
         Endpoint::Tcp(address) => drop(TcpStream::connect(address).unwrap()),
         Endpoint::Unix(path) => drop(UnixStream::connect(path).unwrap()),
@@ -21,13 +21,13 @@ fn ring_and_run(server: &TidyServer) {
 }
 
 #[test]
-fn td_11_a_client_that_hangs_up_at_once_holds_up_nothing() {
-    // The server may see it before the close, during the close, or never.
+fn td_11_a_client_that_disconnects_at_once_does_not_delay_the_close() {
+    // The server may notice that before the close, during the close, or never.
     for round in 0..1_000 {
         let kind = if round % 2 == 0 { TidyServer::tcp() } else { TidyServer::unix() };
         let server = kind.grace(LONG).listen(line_echo).unwrap();
         match round / 2 % 2 {
-            0 => ring_and_run(&server),
+            0 => connect_and_drop(&server),
             _ => drop(wait(server.connect()).unwrap()),
         }
         assert_closes(&server);
@@ -35,12 +35,12 @@ fn td_11_a_client_that_hangs_up_at_once_holds_up_nothing() {
 }
 
 #[test]
-fn td_11_a_thousand_clients_that_hang_up_at_once_leave_the_server_at_work() {
+fn td_11_a_thousand_clients_that_disconnect_at_once_do_not_stop_the_server() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(line_echo).unwrap();
         thread::scope(|scope| {
             for _ in 0..2 {
-                scope.spawn(|| (0..500).for_each(|_| ring_and_run(&server)));
+                scope.spawn(|| (0..500).for_each(|_| connect_and_drop(&server)));
             }
         });
         let client = wait(server.connect()).unwrap();
@@ -50,7 +50,7 @@ fn td_11_a_thousand_clients_that_hang_up_at_once_leave_the_server_at_work() {
 }
 
 #[test]
-fn td_weak_5_who_comes_in_during_the_close_is_waited_for_or_turned_away() {
+fn td_weak_5_a_client_that_connects_during_the_close_is_waited_for_or_refused() {
     for round in 0..50 {
         for kind in kinds() {
             let server = kind.grace(LONG).listen(line_echo).unwrap();
@@ -58,12 +58,12 @@ fn td_weak_5_who_comes_in_during_the_close_is_waited_for_or_turned_away() {
                 for _ in 0..3 {
                     scope.spawn(|| {
                         while let Ok(client) = wait(server.connect()) {
-                            // It may be cut short at any point, but it always comes to an end.
+                            // It may fail at any point, but it always ends.
                             let _ = wait(exchange(&client, "hello\n"));
                         }
                     });
                 }
-                // Let them get into it, for a different while each time.
+                // Lets them run for a while, which differs from round to round.
                 for _ in 0..10_000 {
                     if server.connections() >= round % 3 {
                         break;
@@ -75,40 +75,40 @@ fn td_weak_5_who_comes_in_during_the_close_is_waited_for_or_turned_away() {
             assert_eq!(server.connections(), 0);
             assert!(
                 server.path().is_none_or(|path| !path.parent().unwrap().exists()),
-                "its directory is there"
+                "its directory still exists"
             );
         }
     }
 }
 
-/// What a client may do to a server.
+/// The behaviour of a client.
 #[derive(Clone, Copy, Debug)]
-enum Manner {
-    GoAtOnce,
-    Say,
-    SayAndGo,
-    SayHalfALine,
+enum Behaviour {
+    LeaveAtOnce,
+    Send,
+    SendAndLeave,
+    SendHalfALine,
     ReadInTheBackground,
-    HangUpHalf,
-    GoDuringTheClose,
-    GoAfterTheClose,
-    RingAndRun,
+    CloseHalf,
+    LeaveDuringTheClose,
+    LeaveAfterTheClose,
+    ConnectAndDrop,
 }
 
-const MANNERS: [Manner; 9] = [
-    Manner::GoAtOnce,
-    Manner::Say,
-    Manner::SayAndGo,
-    Manner::SayHalfALine,
-    Manner::ReadInTheBackground,
-    Manner::HangUpHalf,
-    Manner::GoDuringTheClose,
-    Manner::GoAfterTheClose,
-    Manner::RingAndRun,
+const BEHAVIOURS: [Behaviour; 9] = [
+    Behaviour::LeaveAtOnce,
+    Behaviour::Send,
+    Behaviour::SendAndLeave,
+    Behaviour::SendHalfALine,
+    Behaviour::ReadInTheBackground,
+    Behaviour::CloseHalf,
+    Behaviour::LeaveDuringTheClose,
+    Behaviour::LeaveAfterTheClose,
+    Behaviour::ConnectAndDrop,
 ];
 
 #[test]
-fn td_10_every_mixture_of_manners_comes_to_a_clean_end() {
+fn td_10_every_mixture_of_clients_is_closed_cleanly() {
     for seed in 0..150 {
         let mut random = fastrand::Rng::with_seed(seed);
         let kinds = kinds();
@@ -117,34 +117,36 @@ fn td_10_every_mixture_of_manners_comes_to_a_clean_end() {
         let mut held: Vec<TidyStream> = Vec::new();
         let mut leaving: Vec<TidyStream> = Vec::new();
         let mut threads = Vec::new();
-        let manners: Vec<Manner> =
-            (0..random.usize(0..12)).map(|_| *random.choice(MANNERS.iter()).expect("some")).collect();
-        for manner in &manners {
-            if let Manner::RingAndRun = manner {
-                ring_and_run(&server);
+        let behaviours: Vec<Behaviour> =
+            (0..random.usize(0..12)).map(|_| *random.choice(BEHAVIOURS.iter()).expect("some")).collect();
+        for behaviour in &behaviours {
+            if let Behaviour::ConnectAndDrop = behaviour {
+                connect_and_drop(&server);
                 continue;
             }
             let mut client = wait(server.connect()).unwrap();
-            match manner {
-                Manner::GoAtOnce => drop(client),
-                Manner::Say => {
+            match behaviour {
+                Behaviour::LeaveAtOnce => drop(client),
+                Behaviour::Send => {
                     assert_eq!(wait(exchange(&client, "hello\n")).unwrap(), "hello\n");
                     held.push(client);
                 }
-                Manner::SayAndGo => wait(client.write_all(b"hello\n")).unwrap(),
-                Manner::SayHalfALine => {
+                Behaviour::SendAndLeave => wait(client.write_all(b"hello\n")).unwrap(),
+                Behaviour::SendHalfALine => {
                     wait(client.write_all(b"hel")).unwrap();
                     held.push(client);
                 }
-                // It reads the end, or hears that it was cut off.
-                Manner::ReadInTheBackground => threads.push(thread::spawn(move || drop(wait(rest(&client))))),
-                Manner::HangUpHalf => {
+                // It reads end-of-file or an error.
+                Behaviour::ReadInTheBackground => {
+                    threads.push(thread::spawn(move || drop(wait(rest(&client)))))
+                }
+                Behaviour::CloseHalf => {
                     wait(client.close()).unwrap();
                     held.push(client);
                 }
-                Manner::GoDuringTheClose => leaving.push(client),
-                Manner::GoAfterTheClose => held.push(client),
-                Manner::RingAndRun => unreachable!("it has no stream"),
+                Behaviour::LeaveDuringTheClose => leaving.push(client),
+                Behaviour::LeaveAfterTheClose => held.push(client),
+                Behaviour::ConnectAndDrop => unreachable!("handled above"),
             }
         }
         let leaver = thread::spawn(move || {
@@ -154,8 +156,8 @@ fn td_10_every_mixture_of_manners_comes_to_a_clean_end() {
             })
         });
         let answer = wait(server.close());
-        assert_eq!(answer, Ok(()), "seed {seed}: {manners:?}");
-        assert_eq!(server.connections(), 0, "seed {seed}: {manners:?}");
+        assert_eq!(answer, Ok(()), "seed {seed}: {behaviours:?}");
+        assert_eq!(server.connections(), 0, "seed {seed}: {behaviours:?}");
         leaver.join().unwrap();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         drop(held);
@@ -163,13 +165,13 @@ fn td_10_every_mixture_of_manners_comes_to_a_clean_end() {
 }
 
 #[test]
-fn a_grace_of_nothing_gives_no_time_and_no_hang() {
+fn a_grace_of_zero_does_not_hang() {
     for kind in kinds() {
         let server = kind.grace(Duration::ZERO).listen(line_echo).unwrap();
         let _clients = [(); 5].map(|()| wait(server.connect()).unwrap());
-        // The handlers may or may not be fast enough; the end comes in any case.
+        // The handlers may or may not be fast enough.
         let answer = wait(server.close());
-        assert!(answer.is_ok() || answer.is_err_and(|leak| leak.connections.len() <= 5));
+        assert!(answer.is_ok() || answer.is_err_and(|leak| leak.connections().len() <= 5));
         assert_eq!(server.connections(), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! Remote objects over tidy servers, as the original had them with Perspective Broker: here with Cap'n Proto.
+//! Remote objects over tidy servers with Cap'n Proto; the original used Perspective Broker.
 //!
-//! They cannot leave their thread, which is fine: the handlers of a server do not have to.
+//! The objects are not `Send`. They need not be, because the handlers of a server stay on one thread.
 
 use std::cell::Cell;
 use std::io;
@@ -17,7 +17,7 @@ use futures_lite::future::or;
 use super::{LONG, assert_closes, kinds, wait};
 use crate::calculator_capnp::{adder, calculator, echoer, root};
 
-/// Counts how often it is asked.
+/// Counts its calls.
 #[derive(Default)]
 struct Adder(Cell<u32>);
 
@@ -86,7 +86,7 @@ impl root::Server for Root {
     }
 }
 
-/// The handler: its side of the connection, until that ends.
+/// Serves the root object until the connection ends.
 async fn serve(stream: TidyStream) -> io::Result<()> {
     let adder = new_client(Adder::default());
     let root = Root { calculator: new_client(Calculator(adder)), echoer: new_client(Echoer) };
@@ -95,25 +95,28 @@ async fn serve(stream: TidyStream) -> io::Result<()> {
     RpcSystem::new(Box::new(network), Some(root.client)).await.map_err(io::Error::other)
 }
 
-/// Connects, and talks to the root object.
-async fn talk<T>(server: &TidyServer, talk: impl AsyncFnOnce(root::Client) -> capnp::Result<T>) -> T {
+/// Connects, and calls `use_root` with the root object.
+async fn with_root<T>(
+    server: &TidyServer,
+    use_root: impl AsyncFnOnce(root::Client) -> capnp::Result<T>,
+) -> T {
     let stream = server.connect().await.expect("the server listens");
     let network = VatNetwork::new(stream.clone(), stream, Side::Client, ReaderOptions::new());
     let mut system = RpcSystem::new(Box::new(network), None);
     let root: root::Client = system.bootstrap(Side::Server);
     let ended = async {
         let _ = system.await;
-        // Whoever calls now is told so.
+        // Calls that are in progress fail.
         std::future::pending().await
     };
-    or(async { talk(root).await.expect("no call fails") }, ended).await
+    or(async { use_root(root).await.expect("no call fails") }, ended).await
 }
 
-/// For every kind of server: what is said over one connection to it, and then the end.
-fn over_each(say: impl AsyncFn(root::Client) -> capnp::Result<()>) {
+/// Calls `use_root` over one connection to each kind of server, and closes the server.
+fn over_each(use_root: impl AsyncFn(root::Client) -> capnp::Result<()>) {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(serve).unwrap();
-        wait(talk(&server, &say));
+        wait(with_root(&server, &use_root));
         assert_closes(&server);
     }
 }
@@ -140,7 +143,7 @@ fn td_14_test_addition() {
     });
 }
 
-/// The adder that the calculator hands out is the same each time, and not a copy.
+/// The calculator returns the same adder each time, and not a copy.
 #[test]
 fn td_14_test_check_adder() {
     over_each(async |root| {
@@ -166,9 +169,9 @@ fn td_14_test_echo() {
     });
 }
 
-/// Without waiting for any of the answers in between.
+/// The calls are sent without waiting for the results in between.
 #[test]
-fn td_14_calls_go_to_what_has_not_come_back_yet() {
+fn td_14_calls_can_be_pipelined() {
     over_each(async |root| {
         let calculator = root.calculator_request().send().pipeline.get_calculator();
         let adder = calculator.adder_request().send().pipeline.get_adder();
@@ -178,7 +181,7 @@ fn td_14_calls_go_to_what_has_not_come_back_yet() {
 }
 
 #[test]
-fn td_14_a_call_that_fails_says_so_and_the_connection_goes_on() {
+fn td_14_a_call_that_fails_returns_its_error_and_the_connection_stays_up() {
     over_each(async |root| {
         let adder = adder_of(&root).await?;
         let error = sum(&adder, i64::MAX, 1).await.unwrap_err();
@@ -188,12 +191,12 @@ fn td_14_a_call_that_fails_says_so_and_the_connection_goes_on() {
     });
 }
 
-/// Objects are held and calls are under way when the server is closed: they fail, nothing hangs, nothing leaks.
+/// Objects are in use and calls in progress when the server is closed: they fail, and nothing hangs or leaks.
 #[test]
-fn td_14_a_close_ends_the_conversation() {
+fn td_14_a_close_ends_calls_in_progress() {
     for kind in kinds() {
         let server = kind.grace(LONG).listen(serve).unwrap();
-        wait(talk(&server, async |root| {
+        wait(with_root(&server, async |root| {
             let adder = adder_of(&root).await?;
             assert_eq!(server.close().await, Ok(()));
             assert!(sum(&adder, 1, 1).await.is_err());

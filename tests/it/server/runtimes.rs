@@ -1,4 +1,4 @@
-//! The same on every executor: a server, clients, and the end.
+//! Serving, connecting and closing on every executor.
 
 use childminder::TidyServer;
 use childminder::server::{TidyPair, line_echo};

@@ -1,5 +1,5 @@
-//! The tests of the original, under their own names. Where it had protocol classes that it subclassed, to hear of
-//! connections that are made and lost, there are handlers: they begin and end.
+//! The tests of the original, under their own names. It subclassed protocol classes to learn of connections that are made
+//! and lost; here a handler begins and ends.
 
 use std::io;
 use std::sync::Arc;
@@ -13,28 +13,28 @@ use futures_lite::AsyncWriteExt;
 use super::{assert_closes, exchange, kinds, rest, wait};
 use crate::support::PATIENCE;
 
-/// What a protocol class of the original was told.
+/// A callback of a protocol class in the original.
 #[derive(Debug, PartialEq, Eq)]
-enum Told {
+enum Callback {
     Made,
     Lost { closing: bool },
 }
 
-async fn tell(stream: TidyStream, tell: &Sender<Told>) -> io::Result<()> {
-    tell.send(Told::Made).expect("the test listens");
-    // Its end is an error or not; lost it is in any case.
+async fn report(stream: TidyStream, reporter: &Sender<Callback>) -> io::Result<()> {
+    reporter.send(Callback::Made).expect("the test receives");
+    // The connection is lost with or without an error.
     let _ = rest(&stream).await;
-    tell.send(Told::Lost { closing: stream.is_closing() }).expect("the test listens");
+    reporter.send(Callback::Lost { closing: stream.is_closing() }).expect("the test receives");
     Ok(())
 }
 
-fn telling(kind: TidyServerBuilder) -> (TidyServer, Receiver<Told>) {
-    let (sender, told) = mpsc::channel();
-    (kind.listen(async move |stream| tell(stream, &sender).await).unwrap(), told)
+fn reporting(kind: TidyServerBuilder) -> (TidyServer, Receiver<Callback>) {
+    let (sender, reports) = mpsc::channel();
+    (kind.listen(async move |stream| report(stream, &sender).await).unwrap(), reports)
 }
 
-fn next(told: &Receiver<Told>) -> Told {
-    told.recv_timeout(PATIENCE).expect("something is told")
+fn next(reports: &Receiver<Callback>) -> Callback {
+    reports.recv_timeout(PATIENCE).expect("a report")
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn td_4_test_multiple_server() {
     }
 }
 
-/// Theirs made an instance of a given class with given arguments; a closure has them.
+/// The original created an instance of a given class with given arguments; here a closure captures them.
 #[test]
 fn td_5_test_correct_inheritance() {
     for kind in kinds() {
@@ -86,7 +86,7 @@ fn td_5_test_correct_inheritance() {
     }
 }
 
-/// A class without a protocol: nobody handles anything, and it closes as well.
+/// The counterpart of a class without a protocol: a handler that does nothing.
 #[test]
 fn td_5_test_correct_none_inheritance() {
     for kind in kinds() {
@@ -99,59 +99,59 @@ fn td_5_test_correct_none_inheritance() {
 #[test]
 fn td_8_test_connection_made() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         let _client = wait(server.connect()).unwrap();
-        assert_eq!(next(&told), Told::Made);
+        assert_eq!(next(&reports), Callback::Made);
         assert_closes(&server);
     }
 }
 
-/// Once for each connection, not once for all.
+/// Once per connection.
 #[test]
 fn td_8_test_connection_made_called() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         let _clients = [(); 3].map(|()| wait(server.connect()).unwrap());
-        assert_eq!([(); 3].map(|()| next(&told)), [Told::Made, Told::Made, Told::Made]);
+        assert_eq!([(); 3].map(|()| next(&reports)), [Callback::Made, Callback::Made, Callback::Made]);
         assert_closes(&server);
-        let rest: Vec<Told> = told.try_iter().collect();
-        assert_eq!(rest, [const { Told::Lost { closing: true } }; 3]);
+        let rest: Vec<Callback> = reports.try_iter().collect();
+        assert_eq!(rest, [const { Callback::Lost { closing: true } }; 3]);
     }
 }
 
 #[test]
 fn td_8_test_connection_lost_disconnecting() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         let _client = wait(server.connect()).unwrap();
-        assert_eq!(next(&told), Told::Made);
+        assert_eq!(next(&reports), Callback::Made);
         assert_closes(&server);
-        assert_eq!(next(&told), Told::Lost { closing: true });
+        assert_eq!(next(&reports), Callback::Lost { closing: true });
     }
 }
 
 #[test]
 fn td_8_test_connection_lost_not_disconnecting() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         drop(wait(server.connect()).unwrap());
-        assert_eq!(next(&told), Told::Made);
-        assert_eq!(next(&told), Told::Lost { closing: false });
+        assert_eq!(next(&reports), Callback::Made);
+        assert_eq!(next(&reports), Callback::Lost { closing: false });
         assert_closes(&server);
     }
 }
 
-/// Once, by whichever way it is lost.
+/// Once per connection, whether the client or the server ends it.
 #[test]
 fn td_8_test_connection_lost_called() {
     for kind in kinds() {
-        let (server, told) = telling(kind);
+        let (server, reports) = reporting(kind);
         drop(wait(server.connect()).unwrap());
-        assert_eq!([(); 2].map(|()| next(&told)), [Told::Made, Told::Lost { closing: false }]);
+        assert_eq!([(); 2].map(|()| next(&reports)), [Callback::Made, Callback::Lost { closing: false }]);
         let _held = wait(server.connect()).unwrap();
-        assert_eq!(next(&told), Told::Made);
+        assert_eq!(next(&reports), Callback::Made);
         assert_closes(&server);
-        assert_eq!(told.try_iter().collect::<Vec<_>>(), [Told::Lost { closing: true }]);
+        assert_eq!(reports.try_iter().collect::<Vec<_>>(), [Callback::Lost { closing: true }]);
     }
 }
 
@@ -170,8 +170,8 @@ fn td_9_test_no_multiple_clients() {
     }
 }
 
-/// Theirs looked at two signals right after listen: one of the client that has not fired, and one of the server that does
-/// not exist. Ours has no signal that could be missing: who is not there is not waited for.
+/// The original checked two deferreds after listen: that of the client has not fired, and that of the server does not
+/// exist. Here there is no deferred that could be missing, because a close waits for existing connections only.
 fn deferreds(kind: TidyServerBuilder) {
     let server = kind.listen(line_echo).unwrap();
     assert_eq!(server.connections(), 0);
@@ -191,8 +191,8 @@ fn td_12_test_deferreds_unix() {
     deferreds(TidyServer::unix());
 }
 
-/// A test base without a server had nothing to tear down. With us it is an `Option`, and a builder that nobody listens
-/// with leaves nothing either.
+/// A test case of the original without a server had nothing to tear down. Here that is an `Option`, and a builder that is
+/// never used leaves nothing either.
 #[test]
 fn td_13_without_a_server_there_is_nothing_to_tear_down() {
     let none: Option<TidyServer> = None;
