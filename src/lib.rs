@@ -105,8 +105,7 @@ pub use monitor::driver::MonitorDriver;
 pub use monitor::handle::ProcessMonitor;
 pub use monitor::notices::Notices;
 pub use monitor::ticket::{StopError, Ticket};
-pub use output::logger::LogSink;
-pub use output::sink::Sink;
+pub use output::sink::{LogSink, Sink};
 #[cfg(feature = "plan")]
 pub use plan::builder::Plan;
 #[cfg(feature = "plan")]

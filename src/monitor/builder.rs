@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::drive::Guard;
 use crate::host::Host;
 use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
-use crate::output::{LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
+use crate::output::{LineFormat, LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
 use crate::panic_guard::catch_and_log;
 
 /// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
@@ -108,7 +108,12 @@ impl MonitorBuilder {
                 logger_lives = logger_lives && catch_and_log("the logger", || log_notice(&notice));
             }
         };
-        let relay = Relay::new(self.sinks, Box::new(tell), self.max_line, threads);
+        let relay = Relay::new(
+            self.sinks,
+            Box::new(tell),
+            LineFormat { max_line: self.max_line, ..LineFormat::default() },
+            threads,
+        );
         let driver = MonitorDriver::new(shared.clone(), relay);
         (shared, driver)
     }

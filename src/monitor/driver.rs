@@ -36,6 +36,8 @@ pub struct MonitorDriver {
     /// Processes started in this round.
     starts: usize,
     alarm: Alarm,
+    /// The timer of the relay, whose deadlines are no decisions of the machine.
+    relay_alarm: Alarm,
     /// Set when nothing but the last output is left.
     flush_until: Option<Instant>,
     /// Reused from round to round.
@@ -53,6 +55,7 @@ impl MonitorDriver {
             relay,
             starts: 0,
             alarm: Alarm::default(),
+            relay_alarm: Alarm::default(),
             flush_until: None,
             calls: Vec::new(),
             stalled: Vec::new(),
@@ -114,7 +117,7 @@ impl Driver for MonitorDriver {
         self.starts = 0;
         let busy = self.poll_live(cx);
         self.relay.commit();
-        busy
+        busy | self.poll_relay(cx)
     }
 
     /// Ends when the last handle is gone, no run is left, and the sinks have taken the last output or had their time.
@@ -129,7 +132,11 @@ impl Driver for MonitorDriver {
         if self.relay.poll_idle(cx).is_ready() {
             return Poll::Ready(());
         }
-        self.alarm.poll(until, host, cx)
+        let poll = self.alarm.poll(until, host, cx);
+        if poll.is_ready() {
+            self.relay.report_undelivered();
+        }
+        poll
     }
 }
 
@@ -154,7 +161,12 @@ impl MonitorDriver {
             && let Err(error) = live.process.signal(target, signal)
         {
             let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
-            self.relay.tell(Notice { at: self.shared.drive.host.now(), name: live.name.clone(), run, kind });
+            self.relay.publish(Notice {
+                at: self.shared.drive.host.now(),
+                name: live.name.clone(),
+                run,
+                kind,
+            });
         }
     }
 
@@ -163,7 +175,7 @@ impl MonitorDriver {
             let survivor = Survivor { name: notice.name.clone(), run: notice.run, pids: pids.clone() };
             self.shared.drive.lock().state.tickets.survived(&survivor);
         }
-        self.relay.tell(notice);
+        self.relay.publish(notice);
     }
 
     /// Asks every source that has called.
@@ -193,6 +205,20 @@ impl MonitorDriver {
         }
         self.calls = calls;
         busy
+    }
+
+    /// Lets the relay do what is due, such as showing a prompt, and sleeps until its next deadline.
+    fn poll_relay(&mut self, cx: &mut Context<'_>) -> bool {
+        let host = &*self.shared.drive.host;
+        let Some(at) = self.relay.poll_timeout(|| host.now()) else {
+            self.relay_alarm.clear();
+            return false;
+        };
+        let due = self.relay_alarm.poll(at, host, cx).is_ready();
+        if due {
+            self.relay.handle_timeout(host.now());
+        }
+        due
     }
 
     fn feed(&self, event: Event) {

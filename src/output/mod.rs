@@ -1,4 +1,4 @@
-//! The output path: bytes become lines, lines become batches, batches go to sinks.
+//! The output of processes: from bytes to lines, and from lines to sinks.
 //!
 //! ```text
 //! read ──► Relay ──► LoggingProtocol ──► Batch ──► Sink, Sink, …
@@ -6,45 +6,43 @@
 //!           thread)    each stream)        of one read)
 //! ```
 //!
-//! What a child writes is read in one piece and stays one piece: the framer cuts it into lines where it lies, and a
-//! sink gets all lines of a read at once, so that it can write them at once. Only the beginning of a line whose end
-//! has not come yet is copied and kept. A silent child costs nothing here.
+//! What a process writes is read in one piece and stays one piece: the framer finds the lines in the read buffer, and a
+//! sink receives all lines of a read at once, so that it can write them with one call. Only the beginning of a line
+//! whose end has not been read yet is copied and kept. A silent process costs nothing here.
 //!
-//! Lines that say when, how urgent and by whom are taken apart by a [`LogFormat`]; [`LogFormatSink`] hands what it finds to the
-//! `log` crate.
+//! Lines with a level, a date and a logger name can be parsed: see the module `log_format` (a cargo feature).
 //!
-//! Three rules hold whatever a child prints and whatever a sink does.
+//! Three rules hold for every process and every sink:
 //!
-//! 1. *Whole*: every byte comes once and in order, and before the notice of the exit. A line that is too long is cut,
-//!    and the pieces say so.
-//! 2. *Bounded*: a partial line, the queue to the sinks and the tails have a largest size. When the queue is full, no
-//!    more is read, and the child waits in its `write`.
-//! 3. *Apart*: sinks run on a thread of their own, without any lock. One that blocks holds up output, never a restart
-//!    or a kill; one that panics is dropped, and the others go on.
+//! 1. *Complete*: every byte is delivered once and in order, before the notice of the exit. A line that is too long is
+//!    cut into pieces that are marked. A line that stays unfinished for 100 ms, such as a prompt, is shown as far as it
+//!    goes, marked as [partial](Line::partial).
+//! 2. *Bounded*: unfinished lines, the queue to the sinks, and tails have a maximum size. While the queue is full,
+//!    nothing is read, and processes wait in their writes.
+//! 3. *Isolated*: sinks run on a thread of their own, without a lock. A sink that blocks delays output, but never a
+//!    restart or a kill, and a [notice](crate::Notice) by half a second at most; after that, notices are published ahead
+//!    of the output before them, and a warning with the amount of waiting output is logged. A sink that panics is
+//!    dropped, and the others continue.
 
-mod batch;
-mod callback;
 mod lines;
 #[cfg(feature = "log-format")]
 pub mod log_format;
-pub(crate) mod logger;
 mod outlet;
 mod protocol;
 mod queue;
 mod relay;
 pub(crate) mod sink;
 mod tail;
-mod test_output;
 mod text;
 mod writer;
 
-pub use batch::{Batch, Line};
-pub use callback::CallbackSink;
+pub use lines::Line;
 pub(crate) use lines::MAX_LINE;
-pub(crate) use logger::LogSink;
-pub use protocol::LoggingProtocol;
+pub(crate) use outlet::LineFormat;
+pub use protocol::{Batch, LoggingProtocol};
 pub(crate) use relay::Relay;
-pub(crate) use sink::Sink;
+pub use sink::{CallbackSink, TestOutputSink};
+pub(crate) use sink::{LogSink, Sink};
 pub use tail::TailSink;
-pub use test_output::TestOutputSink;
+pub use text::InvalidUtf8;
 pub use writer::{WriterHealth, WriterSink};

@@ -1,57 +1,62 @@
-//! The receiving end: protocols, sinks and whoever is told, with a fence around each.
+//! Delivers output to protocols and sinks, and notices to the monitor, with a panic guard around each call.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{Batch, LoggingProtocol, Sink};
+use super::lines::MAX_LINE;
+use super::protocol::{Batch, LoggingProtocol};
+use super::sink::Sink;
+use super::text::InvalidUtf8;
 use crate::machine::{Name, Notice, RunId, Stream};
 use crate::panic_guard::catch_and_log;
 
-/// Told everything that happens, in order with the output.
-pub(crate) type Tell = Box<dyn FnMut(Notice) + Send>;
+/// Called with every notice, after the output that precedes it.
+pub(crate) type NoticeCallback = Box<dyn FnMut(Notice) + Send>;
 
-/// Frames what it is given, and calls sinks and `tell` at once, on the caller's thread.
+/// How lines are framed and shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineFormat {
+    pub(crate) max_line: usize,
+    pub(crate) invalid_utf8: InvalidUtf8,
+}
+
+impl Default for LineFormat {
+    fn default() -> Self {
+        Self { max_line: MAX_LINE, invalid_utf8: InvalidUtf8::default() }
+    }
+}
+
+/// Frames the output of all runs and calls the sinks, on the caller's thread.
 pub(super) struct Outlet {
-    /// The runs that have printed and have not ended.
+    /// The runs that have written something and have not ended.
     runs: HashMap<RunId, LoggingProtocol>,
     sinks: Sinks,
-    tell: Option<Tell>,
-    max_line: usize,
+    format: LineFormat,
 }
 
 impl Outlet {
-    pub(super) fn new(sinks: Vec<Box<dyn Sink>>, tell: Tell, max_line: usize) -> Self {
-        Self { runs: HashMap::new(), sinks: Sinks(sinks), tell: Some(tell), max_line }
+    pub(super) fn new(sinks: Vec<Box<dyn Sink>>, format: LineFormat) -> Self {
+        Self { runs: HashMap::new(), sinks: Sinks(sinks), format }
     }
 
     pub(super) fn data(&mut self, run: RunId, name: &Name, stream: Stream, bytes: &[u8]) {
-        let protocol = self
-            .runs
-            .entry(run)
-            .or_insert_with(|| LoggingProtocol::new(name.clone(), run).max_line(self.max_line));
+        let LineFormat { max_line, invalid_utf8 } = self.format;
+        let protocol = self.runs.entry(run).or_insert_with(|| {
+            LoggingProtocol::new(name.clone(), run).max_line(max_line).invalid_utf8(invalid_utf8)
+        });
         protocol.data_received(stream, bytes, &mut self.sinks);
+    }
+
+    pub(super) fn show_partial(&mut self, run: RunId, stream: Stream) {
+        if let Some(protocol) = self.runs.get_mut(&run) {
+            protocol.show_partial(stream, &mut self.sinks);
+        }
     }
 
     pub(super) fn end(&mut self, run: RunId) {
         if let Some(mut protocol) = self.runs.remove(&run) {
             protocol.process_ended(&mut self.sinks);
         }
-    }
-
-    pub(super) fn notice(&mut self, notice: Notice) {
-        if let Some(tell) = &mut self.tell
-            && !catch_and_log("whoever is told of events", || tell(notice))
-        {
-            let tell = self.tell.take();
-            catch_and_log("whoever is told of events, while it was dropped,", || drop(tell));
-        }
-    }
-
-    /// Says that `count` notices were dropped, since nobody took them in time.
-    pub(super) fn dropped(&self, count: u64) {
-        catch_and_log("the logger", || {
-            log::warn!("{count} events were not told, since nobody took them in time")
-        });
     }
 
     pub(super) fn flush(&mut self) {
@@ -65,14 +70,14 @@ impl fmt::Debug for Outlet {
     }
 }
 
-/// All sinks as one. A sink that panics is dropped (F-48).
+/// All sinks as one. A sink that panics is dropped.
 struct Sinks(Vec<Box<dyn Sink>>);
 
 impl Sinks {
     fn each(&mut self, mut call: impl FnMut(&mut dyn Sink)) {
         let broken = self.0.extract_if(.., |sink| !catch_and_log("a sink", || call(&mut **sink)));
         for sink in broken {
-            catch_and_log("a sink, while it was dropped,", || drop(sink));
+            catch_and_log("the destructor of a sink", || drop(sink));
         }
     }
 }
@@ -84,5 +89,33 @@ impl Sink for Sinks {
 
     fn flush(&mut self) {
         self.each(|sink| sink.flush());
+    }
+}
+
+/// Publishes notices until the callback panics.
+pub(super) struct Publisher(Option<NoticeCallback>);
+
+impl Publisher {
+    pub(super) fn new(callback: NoticeCallback) -> Self {
+        Self(Some(callback))
+    }
+
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn publish(&mut self, notice: Notice) {
+        if let Some(callback) = &mut self.0
+            && !catch_and_log("the notice callback", || callback(notice))
+        {
+            let callback = self.0.take();
+            catch_and_log("the destructor of the notice callback", || drop(callback));
+        }
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Publisher").field(&self.0.is_some()).finish()
     }
 }

@@ -1,40 +1,49 @@
-//! The queue between the driver, which reads, and the output thread, which hands over.
+//! The queue between the driver, which reads output, and the thread that delivers it.
 //!
-//! The driver never waits for it: it asks whether there is room, and reads on when it is woken. Output counts against
-//! a limit in bytes until its sinks are done with it. Notices do not, for an exit must not wait for room; they are
-//! bounded by number, and the oldest goes first.
+//! The driver never waits for the queue: it asks whether there is room, and is woken when there is. Output counts
+//! against a limit in bytes until the sinks have processed it. Notices do not, because an exit must not wait for room;
+//! they are limited in number, and the oldest one is dropped first.
+//!
+//! There is one order for everything. Only when the sinks are blocked do notices leave the queue ahead of the output
+//! before them, in their own order ([`Queue::overtake`]).
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, MutexGuard};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use crate::machine::{Name, Notice, RunId, Stream};
+use crate::sync::{self, Lock};
 
-/// The size of the read buffer. There is one; whoever is readable borrows it. What is read is soon looked at, so it
-/// should still be in the cache of a core by then: of 256 KiB it is not, and a line costs half as much again.
+/// The size of the read buffer, which all streams share. What was read is processed soon and should still be in the
+/// cache of a core: with 256 KiB it is not, and a line costs half as much again.
 pub(super) const SCRATCH: usize = 64 * 1024;
-/// There is room for more output while less than this is queued, in bytes of memory.
+/// The driver stops reading when this much is queued, in bytes of memory.
 pub(super) const LIMIT: usize = 1024 * 1024;
-/// When the limit was reached, the driver is woken at this: so it reads in bursts, not byte by byte.
+/// The driver resumes reading at this level, so that it reads in large pieces.
 const ROOM: usize = LIMIT / 2;
-/// The most notices that wait.
+/// The maximum number of queued notices.
 pub(super) const MOST_NOTICES: usize = 4096;
-/// The most buffers that are kept for later.
+/// The maximum number of buffers that are kept for reuse.
 const MOST_SPARE: usize = 8;
+/// How long a notice waits for the output before it.
+pub(super) const NOTICE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// One thing to hand over.
+/// One thing to deliver.
 #[derive(Debug)]
 pub(super) enum Item {
-    /// Something was read.
+    /// Output that was read.
     Output(Output),
-    /// The run has ended: flush it and forget it.
+    /// The stream has paused: show its unfinished line.
+    Partial(RunId, Stream),
+    /// The run has ended: deliver its unfinished lines and forget it.
     End(RunId),
-    /// Tell this.
+    /// A notice to publish.
     Notice(Notice),
 }
 
-/// The first `len` bytes of `buffer` are what `run` wrote to `stream`.
+/// Output of `run`: the first `len` bytes of `buffer`.
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) run: RunId,
@@ -45,17 +54,17 @@ pub(super) struct Output {
 }
 
 impl Item {
-    /// What it counts against the limit.
+    /// Returns what the item counts against the limit.
     pub(super) fn cost(&self) -> usize {
         match self {
             Self::Output(output) => output.cost(),
-            Self::End(_) | Self::Notice(_) => 0,
+            Self::Partial(..) | Self::End(_) | Self::Notice(_) => 0,
         }
     }
 }
 
 impl Output {
-    /// The memory it takes, which is more than the bytes that were read.
+    /// Returns the memory in use, which is more than the bytes that were read.
     fn cost(&self) -> usize {
         self.buffer.capacity() + 2 * size_of::<Item>()
     }
@@ -63,47 +72,75 @@ impl Output {
 
 /// What the output thread does next.
 #[derive(Debug)]
-pub(super) enum Next {
-    Item(Item),
-    /// Say that so many notices are missing here.
-    Dropped(u64),
-    /// Nothing waits: flush the sinks.
+pub(super) enum Task {
+    Deliver(Item),
+    /// Log that this many notices were dropped.
+    ReportDropped(u64),
+    /// Log that the sinks accept output again.
+    ReportResumed,
+    /// Flush the sinks: nothing is waiting.
     Flush,
 }
 
-/// Shared by the two.
+/// What the notice thread does next.
+#[derive(Debug)]
+pub(super) enum Urgent {
+    /// Log that the sinks are blocked, with this many bytes of output waiting.
+    ReportBlocked(usize),
+    Publish(Notice),
+}
+
+/// The queue, shared by the driver and the threads that deliver.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
-    /// The output thread waits here for something to do.
-    more: Condvar,
+    state: Lock<State>,
+    /// Notified when there is something to do for a delivering thread.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     items: VecDeque<Item>,
-    /// The cost of all output that is queued or in a sink's hands.
+    /// The notices that do not wait for output any longer. They precede all notices in `items`.
+    overtaking: VecDeque<Notice>,
+    /// The cost of all output that is queued or being processed by the sinks.
     cost: usize,
-    /// How many of the items are notices.
+    /// The bytes of that output.
+    bytes: usize,
+    /// The number of notices in `items`.
     notices: usize,
-    /// How many notices were dropped since that was last told.
+    /// The number of notices dropped since that was last reported.
     dropped: u64,
     spare: Vec<Vec<u8>>,
-    /// Whether something was handed over since the last flush.
+    /// Whether something was delivered since the last flush.
     unflushed: bool,
-    /// Whether anything is queued, in hand or unflushed.
+    /// Whether anything is queued, being processed, or unflushed.
     busy: bool,
+    /// Whether a thread is publishing a notice, so that the other one has to wait.
+    publishing: bool,
+    blocked: Blocked,
+    /// Whether a notice thread is running, or about to be started.
+    helped: bool,
     /// Whether the driver is gone: finish, then end.
     closed: bool,
-    /// Whether the output thread is gone: nothing will ever be handed over.
+    /// Whether the output thread is gone, so that nothing more will be delivered.
     abandoned: bool,
     waits_for_room: Option<Waker>,
     waits_for_idle: Option<Waker>,
 }
 
-impl Queue {
-    // ---- the driver's side ----
+/// Whether the sinks are blocked, as far as notices have noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Blocked {
+    #[default]
+    No,
+    /// The notice thread has not reported it yet.
+    Unreported,
+    Reported,
+}
 
+/// The driver's side.
+impl Queue {
     pub(super) fn push(&self, items: impl Iterator<Item = Item>) {
         let mut state = self.lock();
         if state.abandoned {
@@ -112,23 +149,24 @@ impl Queue {
         for item in items {
             state.cost += item.cost();
             match &item {
-                // Only a run with output has an end, so their number is bounded by that of the outputs.
-                Item::Output(_) | Item::End(_) => {}
+                Item::Output(output) => state.bytes += output.len,
+                // Each of these follows an output of its run, so that limit applies to them as well.
+                Item::Partial(..) | Item::End(_) => {}
                 Item::Notice(_) => state.make_room_for_notice(),
             }
             state.items.push_back(item);
         }
         state.busy = true;
         drop(state);
-        self.more.notify_one();
+        self.changed.notify_all();
     }
 
-    /// A buffer that the sinks are done with.
+    /// Returns a buffer that the sinks have processed.
     pub(super) fn spare(&self) -> Option<Vec<u8>> {
         self.lock().spare.pop()
     }
 
-    /// Whether there is room, if `more` is on its way already.
+    /// Ready when there is room, given that `more` is about to be pushed.
     pub(super) fn poll_room(&self, more: usize, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.cost + more < LIMIT {
@@ -147,17 +185,75 @@ impl Queue {
         Poll::Pending
     }
 
-    /// No more will be pushed.
-    pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.more.notify_one();
+    /// Returns when the oldest waiting notice stops waiting for the output before it.
+    pub(super) fn notice_deadline(&self) -> Option<Instant> {
+        let state = self.lock();
+        if state.notices == 0 {
+            return None;
+        }
+        let mut notices = state.items.iter().filter_map(|item| match item {
+            Item::Notice(notice) => Some(notice.at + NOTICE_PATIENCE),
+            Item::Output(_) | Item::Partial(..) | Item::End(_) => None,
+        });
+        notices.next()
     }
 
-    // ---- the output thread's side ----
+    /// Lets all notices that have waited too long overtake the output before them. Returns whether a notice thread has
+    /// to be started for them.
+    pub(super) fn overtake(&self, now: Instant) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let is_due = |item: &Item| matches!(item, Item::Notice(notice) if notice.at + NOTICE_PATIENCE <= now);
+        let before = state.overtaking.len();
+        for index in (0..state.items.len()).rev() {
+            if is_due(&state.items[index])
+                && let Some(Item::Notice(notice)) = state.items.remove(index)
+            {
+                state.overtaking.insert(before, notice);
+                state.notices -= 1;
+            }
+        }
+        if state.overtaking.len() == before {
+            return false;
+        }
+        if state.blocked == Blocked::No {
+            state.blocked = Blocked::Unreported;
+        }
+        let start = !mem::replace(&mut state.helped, true);
+        drop(guard);
+        self.changed.notify_all();
+        start
+    }
 
-    /// Waits for the next thing to do; `done` is the output that was handed over last. `None`: all is done, and the
-    /// driver is gone.
-    pub(super) fn next(&self, done: Option<Output>) -> Option<Next> {
+    /// Reports that no notice thread could be started: the notices wait for the output again.
+    pub(super) fn wait_again(&self) {
+        let mut state = self.lock();
+        while let Some(notice) = state.overtaking.pop_back() {
+            state.items.push_front(Item::Notice(notice));
+            state.notices += 1;
+        }
+        (state.helped, state.blocked) = (false, Blocked::No);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Returns how many bytes of output have not been processed by the sinks.
+    pub(super) fn undelivered(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Announces that nothing more will be pushed.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The side of the threads that deliver.
+impl Queue {
+    /// Waits for the next task of the output thread; `done` is the output that it delivered last. Returns `None` when
+    /// everything is delivered and the driver is gone.
+    pub(super) fn next(&self, done: Option<Output>) -> Option<Task> {
         let mut state = self.lock();
         if let Some(waker) = done.and_then(|output| state.settle(output)) {
             drop(state);
@@ -165,16 +261,36 @@ impl Queue {
             state = self.lock();
         }
         loop {
+            // Notices in the queue come after those that overtake it.
+            let waits = state.publishing || !state.overtaking.is_empty();
+            if state.blocked == Blocked::Reported && state.overtaking.is_empty() {
+                state.blocked = Blocked::No;
+                return Some(Task::ReportResumed);
+            }
             if state.dropped > 0 {
-                return Some(Next::Dropped(mem::take(&mut state.dropped)));
+                return Some(Task::ReportDropped(mem::take(&mut state.dropped)));
+            }
+            match state.items.front() {
+                Some(Item::Notice(_)) if waits => {
+                    state = self.wait(state);
+                    continue;
+                }
+                Some(Item::Notice(_)) => {
+                    state.notices -= 1;
+                    state.publishing = true;
+                }
+                Some(Item::Output(_) | Item::Partial(..) | Item::End(_)) | None => {}
             }
             if let Some(item) = state.items.pop_front() {
-                state.notices -= usize::from(matches!(item, Item::Notice(_)));
                 state.unflushed = true;
-                return Some(Next::Item(item));
+                return Some(Task::Deliver(item));
             }
             if mem::take(&mut state.unflushed) {
-                return Some(Next::Flush);
+                return Some(Task::Flush);
+            }
+            if waits {
+                state = self.wait(state);
+                continue;
             }
             state.busy = false;
             if let Some(waker) = state.waits_for_idle.take() {
@@ -184,32 +300,66 @@ impl Queue {
             } else if state.closed {
                 return None;
             } else {
-                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wait(state);
             }
         }
     }
 
-    /// The output thread ends and leaves nobody waiting. Usually all is done by then; otherwise what waits is lost.
+    /// Waits for the next task of the notice thread. Returns `None` when the sinks are no longer blocked, or the driver
+    /// is gone.
+    pub(super) fn next_urgent(&self) -> Option<Urgent> {
+        let mut state = self.lock();
+        loop {
+            if !state.publishing && state.blocked == Blocked::Unreported {
+                state.blocked = Blocked::Reported;
+                return Some(Urgent::ReportBlocked(state.bytes));
+            }
+            if !state.publishing
+                && let Some(notice) = state.overtaking.pop_front()
+            {
+                state.publishing = true;
+                return Some(Urgent::Publish(notice));
+            }
+            if state.overtaking.is_empty() && (state.closed || state.blocked == Blocked::No) {
+                state.helped = false;
+                return None;
+            }
+            state = self.wait(state);
+        }
+    }
+
+    /// Reports that a notice was published.
+    pub(super) fn published(&self) {
+        self.lock().publishing = false;
+        self.changed.notify_all();
+    }
+
+    /// Ends the queue with its output thread, and wakes the driver. Usually everything is delivered by then; if not,
+    /// it is discarded.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
-        let items = mem::take(&mut state.items);
-        (state.cost, state.notices, state.busy, state.abandoned) = (0, 0, false, true);
+        let items = (mem::take(&mut state.items), mem::take(&mut state.overtaking));
+        (state.cost, state.bytes, state.notices) = (0, 0, 0);
+        (state.busy, state.publishing, state.abandoned, state.closed) = (false, false, true, true);
         let wakers = [state.waits_for_room.take(), state.waits_for_idle.take()];
         drop(state);
         drop(items);
+        self.changed.notify_all();
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// What is queued or in a sink's hands, in bytes of memory.
+    /// Returns the memory of the output that is queued or being processed.
     #[cfg(test)]
     pub(super) fn cost(&self) -> usize {
         self.lock().cost
     }
 
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        sync::wait(&self.changed, state)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No sink runs with the lock, and nobody is woken. So only a bug of ours could poison it, in the output thread;
-        // that one is then abandoned, and supervision goes on without output.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -220,13 +370,14 @@ impl State {
             return;
         }
         let oldest = self.items.iter().position(|item| matches!(item, Item::Notice(_)));
-        self.items.remove(oldest.expect("so many notices are in the queue"));
+        self.items.remove(oldest.expect("the queue contains this many notices"));
         self.dropped += 1;
     }
 
-    /// The sinks are done with this output. Returns whom to wake for it.
+    /// Releases output that the sinks have processed. Returns the driver's waker if it waits for room and there is.
     fn settle(&mut self, output: Output) -> Option<Waker> {
         self.cost -= output.cost();
+        self.bytes -= output.len;
         if output.buffer.len() == SCRATCH && self.spare.len() < MOST_SPARE {
             self.spare.push(output.buffer);
         }

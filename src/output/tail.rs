@@ -1,15 +1,17 @@
-//! The last lines of every process, kept in memory: for an error message, or for somebody who asks later.
+//! Keeps the last lines of every process in memory, for error messages and for later questions.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use super::{Batch, Sink};
+use super::protocol::Batch;
+use super::sink::Sink;
 use crate::machine::Name;
+use crate::sync::Lock;
 
-/// Keeps the last lines of every process, within a bound.
+/// Keeps the last lines of every process, up to a limit.
 ///
-/// It is a handle: give one clone to the monitor and keep another to ask. Both streams of a process, and all its runs,
-/// go into one tail.
+/// This is a handle: pass one clone to the monitor and keep another to query. Both streams of a process, and all its
+/// runs, share one tail.
 ///
 /// ```
 /// use childminder::machine::{RunId, Stream};
@@ -25,7 +27,7 @@ use crate::machine::Name;
 pub struct TailSink {
     most_lines: usize,
     most_bytes: usize,
-    tails: Arc<Mutex<HashMap<Name, Lines>>>,
+    tails: Arc<Lock<HashMap<Name, Lines>>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,21 +37,23 @@ struct Lines {
 }
 
 impl TailSink {
-    /// Keeps at most so many lines of each process, and at most 64 KiB of them.
+    /// Creates a sink that keeps at most `lines` lines of each process, with at most 64 KiB.
     pub fn new(lines: usize) -> Self {
         Self { most_lines: lines, most_bytes: 64 * 1024, tails: Arc::default() }
     }
 
-    /// Keeps at most so many bytes of each process instead. Older lines go first.
+    /// Sets the maximum number of bytes that are kept of each process. Default: 64 KiB. The oldest lines are dropped
+    /// first.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { most_bytes: bytes, ..self }
     }
 
-    /// The last `n` lines of a process, the oldest first, as [text](super::Line::text). A piece that continues the line
-    /// before begins with `+ `. Empty if that process never wrote anything.
+    /// Returns the last `n` lines of the process `name`, oldest first, as [text](super::Line::text).
+    ///
+    /// A line that continues the one before it begins with `+ `. The result is empty if the process has written nothing.
     pub fn last(&self, name: &str, n: usize) -> Vec<String> {
-        let tails = self.lock();
+        let tails = self.tails.lock();
         let lines = tails
             .get(name)
             .into_iter()
@@ -57,27 +61,22 @@ impl TailSink {
         lines.map(|line| String::from(&**line)).collect()
     }
 
-    /// Forgets what this process wrote.
+    /// Removes the lines of the process `name`.
     pub fn forget(&self, name: &str) {
-        self.lock().remove(name);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, Lines>> {
-        // A panic in here could come from the allocator only; a tail is still a tail then.
-        self.tails.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tails.lock().remove(name);
     }
 }
 
 impl Sink for TailSink {
     fn lines(&mut self, batch: &Batch<'_>) {
-        // Of a large batch only the end will be kept: do not make text of the rest.
-        let passed = batch.lines().count().saturating_sub(self.most_lines);
-        let mut tails = self.lock();
+        // Only the end of a large batch will be kept, so the rest is not converted to text.
+        let skipped = batch.lines().count().saturating_sub(self.most_lines);
+        let mut tails = self.tails.lock();
         if !tails.contains_key(batch.name()) {
             tails.insert(batch.name().clone(), Lines::default());
         }
-        let tail = tails.get_mut(batch.name()).expect("it was inserted if it was not there");
-        for line in batch.lines().skip(passed) {
+        let tail = tails.get_mut(batch.name()).expect("the tail was inserted above");
+        for line in batch.lines().skip(skipped) {
             let text = line.text();
             tail.push(if line.continued { format!("+ {text}").into() } else { text.into() });
         }

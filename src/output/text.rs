@@ -1,65 +1,86 @@
-//! A line as text that is safe to show.
+//! Converts the bytes of a line to text that is safe to show.
 //!
-//! One line of output is one line of text, and shows what it is: control characters are escaped, so that a child can
-//! neither pose as another nor drive the terminal (F-63). Tab stays, and so do colours (`ESC [ … m`); a line that does
-//! not put the colours back has that done for it, or it would colour, or hide, the lines after it.
-//!
-//! A line that is not valid UTF-8 is shown as a whole in Python's notation for bytes, as Twisted did (LP-6).
+//! A line of output becomes one line of text. Control characters are escaped, so that a process can neither imitate the
+//! output of another nor control the terminal. Tab and colours (`ESC [ … m`) stay; colours that a line does not reset
+//! are reset at its end, because they would colour, or hide, the lines after it.
 
 use std::borrow::Cow;
 use std::str;
 
 const RESET: &str = "\x1b[0m";
 
-/// The text of `line`; borrowed unless something in it has to be escaped.
-pub(super) fn text(line: &[u8]) -> Cow<'_, str> {
+/// How to show a line that is not valid UTF-8.
+///
+/// ```
+/// use childminder::output::{InvalidUtf8, Line};
+///
+/// let line = Line::new(b"caf\xe9 \xe2\x82\xac");
+/// assert_eq!(line.text(), r"b'caf\xe9 \xe2\x82\xac'");
+/// assert_eq!(line.invalid_utf8(InvalidUtf8::Escape).text(), r"caf\xe9 €");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidUtf8 {
+    /// Shows the whole line in Python's notation for bytes, as Twisted does: `b'caf\xe9'`. The default.
+    #[default]
+    Repr,
+    /// Shows the invalid bytes as `\xe9` and everything else as text.
+    Escape,
+}
+
+/// Returns the text of `line`; borrowed unless something has to be escaped.
+pub(super) fn text(line: &[u8], invalid: InvalidUtf8) -> Cow<'_, str> {
     match str::from_utf8(line) {
-        Ok(text) if is_plain_line(line) || is_tame(line) || special(text).is_none() => Cow::Borrowed(text),
+        Ok(text) if is_plain_line(line) || has_no_special_start(line) || special(text).is_none() => {
+            Cow::Borrowed(text)
+        }
         _ => {
             let mut out = Vec::with_capacity(line.len() + 16);
-            push_text(line, &mut out);
-            Cow::Owned(String::from_utf8(out).expect("escaping made text out of text, or ASCII out of bytes"))
+            push_text(line, invalid, &mut out);
+            Cow::Owned(String::from_utf8(out).expect("escaping yields text"))
         }
     }
 }
 
 /// Appends the text of `line` to `out`.
-pub(super) fn push_text(line: &[u8], out: &mut Vec<u8>) {
+pub(super) fn push_text(line: &[u8], invalid: InvalidUtf8, out: &mut Vec<u8>) {
     if is_plain_line(line) {
         return out.extend_from_slice(line);
     }
-    match str::from_utf8(line) {
-        Ok(_) if is_tame(line) => out.extend_from_slice(line),
-        Ok(text) => push_escaped(text, out),
-        Err(_) => push_bytes(line, out),
+    match (str::from_utf8(line), invalid) {
+        (Ok(_), _) if has_no_special_start(line) => out.extend_from_slice(line),
+        (Err(_), InvalidUtf8::Repr) => push_repr(line, out),
+        (Ok(_), _) | (Err(_), InvalidUtf8::Escape) => push_escaped(line, out),
     }
 }
 
-/// Whether there is nothing but printable ASCII, tabs and the line feeds between lines: nothing to escape, and nothing
-/// that could be invalid. It nearly always settles the matter for all lines of a read at once.
+/// Whether the lines consist of printable ASCII, tabs and line feeds only, so that nothing has to be escaped. This
+/// nearly always answers the question for all lines of a read at once.
 pub(super) fn is_plain(lines: &[u8]) -> bool {
-    each(lines, |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
+    all(lines, |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
 }
 
-/// The same for one line, which has no line feed in it; but whoever makes a [`Line`](super::Line) may put one there.
+/// Whether a single line is plain. It contains no line feed, unless a caller of [`Line::new`](super::Line::new) has
+/// put one there.
 fn is_plain_line(line: &[u8]) -> bool {
-    each(line, |byte| matches!(byte, b' '..=b'~' | b'\t'))
+    all(line, |byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
 
-/// Whether no byte is one that a [`special`] character begins with: that settles it for most text beyond ASCII.
-fn is_tame(line: &[u8]) -> bool {
-    each(line, |byte| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2))
+/// Whether no byte is the first one of a [`special`] character, which is true for most text beyond ASCII.
+fn has_no_special_start(line: &[u8]) -> bool {
+    all(line, |byte| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2))
 }
 
-/// Whether all bytes are such. Without a branch inside of a block, so that the compiler looks at many of them at a time.
-fn each(bytes: &[u8], such: impl Fn(u8) -> bool) -> bool {
-    bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & such(byte)))
+/// Whether `is` holds for all bytes. There is no branch within a block, so that the compiler can vectorize the loop.
+fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & is(byte)))
 }
 
-/// Where the first character is that does more than to show itself: C0 but tab, DEL, C1, the line and paragraph
-/// separators, and what reverses the direction of writing. In valid UTF-8 these few bytes can be nothing else.
+/// Returns the position of the first character that has an effect beyond showing itself: C0 except tab, DEL, C1, the
+/// line and paragraph separators, and the characters that change the direction of writing.
 fn special(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
+    // In valid UTF-8 these byte sequences are always the whole character.
     (0..bytes.len()).find(|&at| match bytes[at] {
         b'\t' => false,
         0x00..=0x1f | 0x7f => true,
@@ -69,9 +90,21 @@ fn special(text: &str) -> Option<usize> {
     })
 }
 
-fn push_escaped(text: &str, out: &mut Vec<u8>) {
-    let mut rest = text;
+/// Appends `line` with special characters and invalid bytes escaped, and the colours reset if need be.
+fn push_escaped(line: &[u8], out: &mut Vec<u8>) {
     let mut coloured = false;
+    for chunk in line.utf8_chunks() {
+        coloured = push_valid(chunk.valid(), coloured, out);
+        chunk.invalid().iter().for_each(|byte| push_hex(*byte, out));
+    }
+    if coloured {
+        out.extend_from_slice(RESET.as_bytes());
+    }
+}
+
+/// Appends `text` with special characters escaped. Takes and returns whether a colour is switched on.
+fn push_valid(text: &str, mut coloured: bool, out: &mut Vec<u8>) -> bool {
+    let mut rest = text;
     while let Some(at) = special(rest) {
         let (shown, special) = rest.split_at(at);
         out.extend_from_slice(shown.as_bytes());
@@ -82,7 +115,7 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
                 sequence.len()
             }
             None => {
-                let c = special.chars().next().expect("there is a special one");
+                let c = special.chars().next().expect("a special character was found");
                 push_control(c, out);
                 c.len_utf8()
             }
@@ -90,12 +123,10 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
         rest = &special[length..];
     }
     out.extend_from_slice(rest.as_bytes());
-    if coloured {
-        out.extend_from_slice(RESET.as_bytes());
-    }
+    coloured
 }
 
-/// The colour sequence that `text` begins with: ESC, `[`, digits, `;` and `:`, and `m`.
+/// Returns the colour sequence at the beginning of `text`: ESC, `[`, digits, `;` and `:`, and `m`.
 fn colour(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\x1b[")?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';' && c != ':')?;
@@ -112,8 +143,8 @@ fn push_control(c: char, out: &mut Vec<u8>) {
     }
 }
 
-/// Python's `repr` of a `bytes` object: single quotes, unless the bytes have a single quote and no double one.
-fn push_bytes(line: &[u8], out: &mut Vec<u8>) {
+/// Appends Python's `repr` of a `bytes` object: in single quotes, unless it contains single quotes and no double ones.
+fn push_repr(line: &[u8], out: &mut Vec<u8>) {
     let quote = if line.contains(&b'\'') && !line.contains(&b'"') { b'"' } else { b'\'' };
     out.extend_from_slice(&[b'b', quote]);
     for &byte in line {
@@ -140,15 +171,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f_63_lp_7_what_is_plain_is_shown_as_it_is_wherever_it_stands() {
+    fn f_63_lp_7_plain_bytes_are_shown_unchanged_at_every_position() {
         for byte in 0..=u8::MAX {
             for at in [0, 63, 64, 98] {
                 let mut line = [b'x'; 99];
                 line[at] = byte;
-                // A line feed never comes here: it ends the line.
-                let as_it_is =
+                // A line contains no line feed: it ends the line.
+                let unchanged =
                     byte == b'\n' || (matches!(str::from_utf8(&line), Ok(line) if special(line).is_none()));
-                assert_eq!(is_plain(&line), as_it_is, "{byte:#x} at {at}");
+                assert_eq!(is_plain(&line), unchanged, "{byte:#x} at {at}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Lines to a file, a pipe or a terminal: few writes, and no failure that matters to anybody else.
+//! Writes lines to a file, a pipe or a terminal, in few writes and without failing.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -6,20 +6,32 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::{Batch, Sink};
+use super::protocol::Batch;
+use super::sink::Sink;
 
-/// So much is collected before it is written, if nobody asks for it earlier.
-const ENOUGH: usize = 64 * 1024;
-/// So much is kept for later when writing fails.
+/// The amount of text that is written without waiting for a flush.
+const WRITE_SIZE: usize = 64 * 1024;
+/// The amount of text that is kept while writing fails.
 const LIMIT: usize = 1024 * 1024;
 
-/// Writes every line as `[name] text` to a [`Write`]r.
+/// Writes every line to a [`Write`]r, as [`Batch::render`] shows it: `[name] text`.
 ///
-/// Lines are collected and written together: when 64 KiB have come together, and whenever nothing more is waiting.
+/// Lines are buffered and written together: as soon as there are 64 KiB, and whenever no further lines are waiting.
 ///
-/// A writer that fails never disturbs the monitor (F-60, F-62). The first failure is logged. What could not be written
-/// is kept, up to 1 MiB, and tried again with the next lines, from the very byte where it stopped, so that no line is
-/// torn; lines beyond that are counted as lost. When the reader is gone for good (EPIPE), nothing more is tried.
+/// A failing writer does not affect the monitor. The first failure is logged. What could not be written is kept, up to
+/// 1 MiB, and written with the next lines, starting at the byte where writing stopped, so that no line is torn; lines
+/// beyond that are counted as lost. Once the reader is gone (EPIPE), nothing is written any more.
+///
+/// ```
+/// use childminder::output::WriterSink;
+/// use childminder::{ProcessMonitor, System};
+///
+/// let sink = WriterSink::new(std::io::stdout());
+/// let health = sink.health();
+/// let monitor = ProcessMonitor::builder().sink(sink).background(System::new())?;
+/// assert_eq!(health.lost(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct WriterSink<W> {
     writer: W,
     waiting: Vec<u8>,
@@ -28,17 +40,17 @@ pub struct WriterSink<W> {
 }
 
 impl<W: Write + Send> WriterSink<W> {
-    /// Writes to `writer`. It needs no buffer of its own.
+    /// Creates a sink that writes to `writer`, which needs no buffer of its own.
     pub fn new(writer: W) -> Self {
         Self { writer, waiting: Vec::new(), failing: false, health: Arc::default() }
     }
 
-    /// How it is going, to be asked when the sink itself is with the monitor.
+    /// Returns counters of the sink, which can be read while a monitor owns it.
     pub fn health(&self) -> Arc<WriterHealth> {
         Arc::clone(&self.health)
     }
 
-    /// Writes what is waiting and gives the writer back.
+    /// Writes what is buffered and returns the writer.
     pub fn into_inner(mut self) -> W {
         self.flush();
         self.writer
@@ -51,13 +63,13 @@ impl<W: Write + Send> WriterSink<W> {
         let mut written = 0;
         let result = self.write_from(&mut written);
         self.waiting.drain(..written);
-        if self.waiting.capacity() > 2 * ENOUGH && self.waiting.is_empty() {
+        if self.waiting.capacity() > 2 * WRITE_SIZE && self.waiting.is_empty() {
             self.waiting = Vec::new();
         }
-        self.note(result);
+        self.record(result);
     }
 
-    /// `write_all`, but it tells how far it came.
+    /// Writes everything from `written` on, and advances `written` also if it fails.
     fn write_from(&mut self, written: &mut usize) -> io::Result<()> {
         while *written < self.waiting.len() {
             match self.writer.write(&self.waiting[*written..]) {
@@ -70,10 +82,10 @@ impl<W: Write + Send> WriterSink<W> {
         Ok(())
     }
 
-    fn note(&mut self, result: io::Result<()>) {
+    fn record(&mut self, result: io::Result<()>) {
         let Err(error) = result else {
             if mem::take(&mut self.failing) {
-                log::warn!("output is written again, {} lines were lost so far", self.health.lost());
+                log::warn!("the output is written again; lines lost so far: {}", self.health.lost());
             }
             return;
         };
@@ -82,9 +94,9 @@ impl<W: Write + Send> WriterSink<W> {
             let lines = memchr::memchr_iter(b'\n', &mem::take(&mut self.waiting)).count();
             self.health.lose(lines);
             self.health.broken.store(true, Ordering::Relaxed);
-            log::warn!("nobody reads the output any more, so it is no longer written: {error}");
+            log::warn!("the reader of the output is gone, so it is no longer written: {error}");
         } else if !mem::replace(&mut self.failing, true) {
-            log::warn!("cannot write the output, will try again: {error}");
+            log::warn!("cannot write the output, will retry: {error}");
         }
     }
 }
@@ -96,7 +108,7 @@ impl<W: Write + Send> Sink for WriterSink<W> {
         } else {
             batch.render(&mut self.waiting);
         }
-        if self.waiting.len() >= ENOUGH {
+        if self.waiting.len() >= WRITE_SIZE {
             self.write_out();
         }
     }
@@ -106,7 +118,7 @@ impl<W: Write + Send> Sink for WriterSink<W> {
         if !self.health.is_broken() && self.waiting.is_empty() {
             let result = self.writer.flush();
             if result.is_err() {
-                self.note(result);
+                self.record(result);
             }
         }
     }
@@ -121,7 +133,7 @@ impl<W> fmt::Debug for WriterSink<W> {
     }
 }
 
-/// How a [`WriterSink`] is doing.
+/// Counters of a [`WriterSink`], returned by [`WriterSink::health`].
 #[derive(Debug, Default)]
 pub struct WriterHealth {
     broken: AtomicBool,
@@ -130,17 +142,17 @@ pub struct WriterHealth {
 }
 
 impl WriterHealth {
-    /// Whether the reader is gone for good (EPIPE): every line from then on is lost.
+    /// Whether the reader is gone (EPIPE), so that every further line is lost.
     pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
 
-    /// How many writes failed.
+    /// Returns the number of failed writes.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// How many lines were not written and never will be.
+    /// Returns the number of lines that were discarded.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }

@@ -320,5 +320,5 @@ fn nth_line(log: &Path, number: u64) -> Option<String> {
     let before = usize::try_from(number - 1).ok()?;
     let line = BufReader::new(File::open(log).ok()?).split(b'\n').nth(before)?.ok()?;
     let bytes = line.strip_suffix(b"\r").unwrap_or(&line);
-    Some(Line { bytes, continued: false }.text().into_owned())
+    Some(Line::new(bytes).text().into_owned())
 }

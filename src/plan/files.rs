@@ -130,7 +130,7 @@ fn last_lines(path: &Path, lines: usize) -> io::Result<Vec<String>> {
     }
     let text = |line: &[u8]| {
         let bytes = line.strip_suffix(b"\r").unwrap_or(line);
-        Line { bytes, continued: false }.text().into_owned()
+        Line::new(bytes).text().into_owned()
     };
     let mut last: Vec<String> = end.rsplit(|b| *b == b'\n').take(lines).map(text).collect();
     last.reverse();

@@ -1,18 +1,19 @@
-//! Dates: from the calendar to the clock of the system, and back.
+//! Converts calendar dates to the time of the system, and back.
 //!
-//! Both ways count days from the first of March of the year 0. So the day that comes and goes is the last of its year,
-//! and the months before it follow a pattern of their own: 153 days in five of them.
+//! Both directions count days from March 1 of the year 0, so that the leap day is the last day of its year, and the
+//! lengths of the months follow a regular pattern: 153 days in each five months.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The days from 0000-03-01 to 1970-01-01.
+/// The number of days from 0000-03-01 to 1970-01-01.
 const TO_1970: i64 = 719_468;
 const DAY: i64 = 24 * 60 * 60;
-/// The days of 400 years, after which the calendar repeats.
+/// The number of days in 400 years, after which the calendar repeats.
 const CYCLE: i64 = 146_097;
 
-/// How far the clock of a program is from UTC. There is no name and no summer time: a program that changes its clock
-/// should be told to log in UTC.
+/// The offset of the clock of a program from UTC.
+///
+/// It is fixed and has no daylight saving time: configure a program whose clock changes to log in UTC.
 ///
 /// ```
 /// use childminder::output::log_format::UtcOffset;
@@ -23,26 +24,26 @@ const CYCLE: i64 = 146_097;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UtcOffset {
-    /// Positive in the east, where the day begins earlier.
+    /// Positive east of Greenwich.
     minutes: i16,
 }
 
 impl UtcOffset {
-    /// Not at all. The default.
+    /// No offset. The default.
     pub const UTC: Self = Self { minutes: 0 };
 
-    /// So many hours ahead of UTC; negative west of Greenwich.
+    /// Returns an offset of `hours` ahead of UTC; negative west of Greenwich.
     pub const fn hours(hours: i8) -> Self {
         Self { minutes: hours as i16 * 60 }
     }
 
-    /// So many minutes ahead of UTC, where hours are not enough: India has 330.
+    /// Returns an offset of `minutes` ahead of UTC, such as 330 for India.
     pub const fn minutes(minutes: i16) -> Self {
         Self { minutes }
     }
 }
 
-/// A date and a time of day as somebody wrote it down, possible or not.
+/// A date and time of day as written in a line, whether or not it exists.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Date {
     pub(super) year: u32,
@@ -55,10 +56,10 @@ pub(super) struct Date {
 }
 
 impl Date {
-    /// The time it stands for in `zone`; `None` if there is no such date (SV-32).
+    /// Returns the time of this date in `zone`, or `None` if the date does not exist.
     ///
-    /// Second 60 is the next second, as in all of Unix, and only at the end of a day in UTC: nowhere else can a leap
-    /// second be.
+    /// Second 60 is the next second, as on all Unix systems. It exists only at the end of a day in UTC, where leap
+    /// seconds are inserted.
     pub(super) fn in_zone(self, zone: UtcOffset) -> Option<SystemTime> {
         let Self { year, month, day, hour, minute, second, millisecond } = self;
         let exists = (1..=9999).contains(&year)
@@ -98,12 +99,12 @@ fn days_since_1970(date: Date) -> i64 {
     year * 365 + leap_days + days_before(months_since_march) + day - 1 - TO_1970
 }
 
-/// The days of a year, begun in March, before this month of it.
+/// Returns the days before a month in a year that begins in March.
 fn days_before(months_since_march: i64) -> i64 {
     (153 * months_since_march + 2) / 5
 }
 
-/// The time as RFC 3339 has it, in UTC with milliseconds: `2026-11-21T14:05:59.250Z`.
+/// Formats a time by RFC 3339, in UTC with milliseconds: `2026-11-21T14:05:59.250Z`.
 pub(super) fn rfc3339(time: SystemTime) -> String {
     let millis = match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_millis() as i64,
@@ -112,7 +113,7 @@ pub(super) fn rfc3339(time: SystemTime) -> String {
     let (seconds, millisecond) = (millis.div_euclid(1000), millis.rem_euclid(1000));
     let (days, second) = (seconds.div_euclid(DAY) + TO_1970, seconds.rem_euclid(DAY));
     let (cycle, day) = (days.div_euclid(CYCLE), days.rem_euclid(CYCLE));
-    // Take the leap days out, but for those at the very end of a century and of the cycle; what is left has 365 a year.
+    // Without the leap days, except those at the end of a century and of the cycle, every year has 365 days.
     let year = (day - day / 1460 + day / 36_524 - day / (CYCLE - 1)) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
     let months_since_march = (5 * day + 2) / 153;
@@ -133,7 +134,7 @@ mod tests {
         Date { year, month, day, hour: 0, minute: 0, second: 0, millisecond: 0 }
     }
 
-    /// Seconds since 1970, or before.
+    /// Returns the seconds since 1970; negative before.
     fn unix(date: Date, zone: UtcOffset) -> Option<i64> {
         let time = date.in_zone(zone)?;
         Some(match time.duration_since(UNIX_EPOCH) {
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_follows_the_one_before_and_comes_back() {
+    fn consecutive_days_are_consecutive_and_round_trip() {
         let mut expected = unix(date(1, 1, 1), UtcOffset::UTC).unwrap();
         for year in 1..=2800 {
             for month in 1..=12 {
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn sv_27_the_zone_is_what_the_clock_is_ahead() {
+    fn sv_27_the_offset_is_ahead_of_utc() {
         let noon = Date { hour: 12, millisecond: 7, ..date(2026, 11, 21) };
         for (zone, expected) in [
             (UtcOffset::UTC, "2026-11-21T12:00:00.007Z"),

@@ -1,9 +1,8 @@
-//! Log lines of other programs, parsed into level, time, logger and message.
+//! Parses the log lines of other programs into level, time, logger and message.
 //!
-//! A [`LogFormat`] describes the layout of a line; a [`LogFormatSink`] passes the parsed lines on to the `log` crate.
+//! A [`LogFormat`] describes the layout of a line; a [`LogFormatSink`] passes the parsed lines to the `log` crate.
 
 mod date;
-mod level;
 mod parse;
 mod sink;
 mod syntax;

@@ -1,54 +1,55 @@
-//! A sink that hands parsed lines to the `log` crate.
+//! A sink that passes parsed lines to the `log` crate.
 
 use std::collections::HashMap;
 
 use log::kv::Value;
 
 use super::date::rfc3339;
-use super::{LogFormat, ParsedLine};
+use super::parse::{LogFormat, ParsedLine};
 use crate::machine::{Name, RunId, Stream};
-use crate::output::{Batch, LogSink, Sink};
+use crate::output::protocol::Batch;
+use crate::output::sink::{LogSink, Sink};
 
-/// Logs every line as what it says it is: with its own level, under its own name (SV-27).
+/// Logs every line with its own level and logger name.
 ///
-/// Each line is one record. Its target is the `{name}` that the format finds, or `childminder::output`; its message is
-/// the `{message}`, without `[name]` before it. The key-values are
+/// Each line becomes one record. Its target is the `{name}` that the format finds, or `childminder::output`; its message
+/// is the `{message}`, without the name of the process. The key-values are
 ///
 /// * `service`, the name of the process, `stream` (`stdout` or `stderr`), and `run`, its number;
 /// * `timestamp`, if the line has a date: by RFC 3339, in UTC, with milliseconds;
-/// * `level`, if the line has a word for its level that is not known (SV-31);
-/// * `continued`, which is `true`, if it is the rest of a line that was too long.
+/// * `level`, if the line has a word for its level that is not known;
+/// * `continued`, which is `true`, for the rest of a line that was handed over in pieces.
 ///
-/// The rest of such a line is logged piece by piece, with level, target and timestamp of its first piece: the format is
-/// only matched where the line begins (SV-33).
+/// Each piece of such a line is one record, with the level, target and timestamp of the first piece: the format is
+/// matched only at the beginning of the line.
 ///
-/// The logger filters as it does for every record, by level and target (SV-35). A line that the format does not match
-/// is logged at info, so that it does not vanish.
+/// The logger filters by level and target, as it does for every record. A line that the format does not match is logged
+/// at info, so that it is not lost.
 ///
 /// ```
 /// use childminder::machine::{RunId, Stream};
 /// use childminder::output::LoggingProtocol;
 /// use childminder::output::log_format::{LogFormat, LogFormatSink};
 ///
-/// let pattern = LogFormat::new(r"\[{levelname} {name}\] {message}")?;
-/// let mut sink = LogFormatSink::new(pattern);
+/// let format = LogFormat::new(r"\[{levelname} {name}\] {message}")?;
+/// let mut sink = LogFormatSink::new(format);
 /// let mut protocol = LoggingProtocol::new("web".parse()?, RunId::unmanaged(1));
-/// // A record at warn: target "disk", message "nearly full".
+/// // Logs a record at warn, with the target "disk" and the message "nearly full".
 /// protocol.data_received(Stream::Stdout, b"[WARNING disk] nearly full\n", &mut sink);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct LogFormatSink {
-    pattern: LogFormat,
-    /// What the lines that are not at their end began with. An entry lives as long as its line; most are whole when
-    /// they come and never have one.
+    format: LogFormat,
+    /// The fields of the lines of which a further piece will follow. An entry lives as long as its line; whole lines
+    /// have none.
     heads: HashMap<(Name, RunId, Stream), ParsedLine<'static>>,
 }
 
 impl LogFormatSink {
-    /// For a program that formats its lines like this.
-    pub fn new(pattern: LogFormat) -> Self {
-        Self { pattern, heads: HashMap::new() }
+    /// Creates a sink for a program with this log format.
+    pub fn new(format: LogFormat) -> Self {
+        Self { format, heads: HashMap::new() }
     }
 }
 
@@ -59,9 +60,9 @@ impl Sink for LogFormatSink {
         for line in batch.lines() {
             let record = match last {
                 Some(head) if line.continued => ParsedLine { message: line.text(), ..head },
-                // A rest whose beginning was never seen here has no format either.
+                // The beginning of this line was not passed to this sink.
                 None if line.continued => ParsedLine::unmatched(line.bytes),
-                Some(_) | None => self.pattern.parse(line.bytes),
+                Some(_) | None => self.format.parse(line.bytes),
             };
             log_record(batch, &record, line.continued);
             last = Some(record);
@@ -78,8 +79,8 @@ impl Sink for LogFormatSink {
     }
 }
 
-/// What the macros of `log` do, for key-values that are not always there. The logger is asked first, so that no text is
-/// made of a date that it does not want.
+/// Logs one record, as the macros of `log` do, with optional key-values. The logger is asked first, so that dates are
+/// not formatted in vain.
 fn log_record(batch: &Batch<'_>, record: &ParsedLine<'_>, continued: bool) {
     let target = record.name.as_deref().unwrap_or(LogSink::TARGET);
     let metadata = log::Metadata::builder().level(record.level).target(target).build();
@@ -107,13 +108,13 @@ mod tests {
     use crate::output::LoggingProtocol;
 
     #[test]
-    fn sv_33_nothing_is_kept_of_a_line_that_is_at_its_end() {
+    fn sv_33_nothing_is_kept_of_a_finished_line() {
         let mut sink = LogFormatSink::new(LogFormat::new("{levelname}: {message}").expect("a valid format"));
         for number in 1..=50 {
             let name = format!("web-{number}").parse().expect("a valid name");
             let mut protocol = LoggingProtocol::new(name, RunId::unmanaged(number)).max_line(16);
             protocol.data_received(Stream::Stdout, b"error: whole\nerror: this is more than a", &mut sink);
-            assert_eq!(sink.heads.len(), 1, "the line that is not at its end");
+            assert_eq!(sink.heads.len(), 1, "the unfinished line");
             match number % 3 {
                 0 => protocol.data_received(Stream::Stdout, b" line\n", &mut sink),
                 1 => protocol.data_received(Stream::Stdout, b" line\nwhole\npart", &mut sink),

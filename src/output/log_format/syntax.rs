@@ -1,16 +1,16 @@
-//! Format strings, compiled: a regular expression in which `{placeholders}` stand for the fields of a line.
+//! Compiles format strings: regular expressions in which `{placeholders}` stand for the fields of a line.
 //!
-//! Compiling goes step by step, so that a mistake can be shown where it was made. First the placeholders are put in,
-//! and for every byte of what comes out it is noted where in the format it is from. Then the expression is parsed by
-//! itself: the parser says where it stopped, and the notes say what that was in the format. Only then it is anchored,
-//! since the brackets which that takes would make a whole out of `a)(b`.
+//! There are three steps, so that a mistake can be reported at its position in the format. First the placeholders are
+//! expanded, and for every byte of the result its position in the format is recorded. Then the expression is parsed by
+//! itself, and the position of a syntax error is mapped back. Only then is it anchored: the parentheses needed for that
+//! would turn an invalid `a)(b` into a valid expression.
 
 use std::fmt;
 
 use regex::bytes::Regex;
 
-/// The placeholders, and what each of them matches. What may be any text may be any bytes (SV-32); the shortest name
-/// that does counts, or `{name} {message}` would take words of the message for a part of the name.
+/// The placeholders and their expressions. Texts may contain any bytes. A name is as short as possible, or
+/// `{name} {message}` would match words of the message as a part of the name.
 const PLACEHOLDERS: [(&str, &str); 10] = [
     ("Y", "[0-9]{4}"),
     ("m", "[0-9]{2}"),
@@ -24,17 +24,17 @@ const PLACEHOLDERS: [(&str, &str); 10] = [
     ("message", "(?s-u:.*)"),
 ];
 
-/// What `format` means, matching whole lines only (SV-29).
+/// Compiles `format` to an expression that matches whole lines only.
 pub(super) fn compile(format: &str) -> Result<Regex, LogFormatError> {
-    let error = |position, problem| LogFormatError { format: format.to_owned(), position, problem };
+    let error = |position, kind| LogFormatError { format: format.to_owned(), position, kind };
     if format.is_empty() {
         return Err(error(0, LogFormatErrorKind::Empty));
     }
-    let expanded = Expanded::from(format).map_err(|(position, problem)| error(position, problem))?;
-    parse(&expanded.regex).map_err(|(at, problem)| error(expanded.position(at, format), problem))?;
+    let expanded = Expanded::from(format).map_err(|(position, kind)| error(position, kind))?;
+    parse(&expanded.regex).map_err(|(at, kind)| error(expanded.position(at, format), kind))?;
     let anchored = format!(r"\A(?:{})\z", expanded.regex);
-    // If that is none, the format ends with a comment, in which the bracket is lost.
-    parse(&anchored).map_err(|(_, problem)| error(format.len(), problem))?;
+    // Parsing fails if the format ends with a comment, which then contains the parenthesis.
+    parse(&anchored).map_err(|(_, kind)| error(format.len(), kind))?;
     let regex = Regex::new(&anchored).map_err(|cause| match cause {
         regex::Error::CompiledTooBig(_) => error(0, LogFormatErrorKind::TooLarge),
         other => error(0, LogFormatErrorKind::Regex(other.to_string())),
@@ -47,7 +47,7 @@ pub(super) fn compile(format: &str) -> Result<Regex, LogFormatError> {
     Ok(regex)
 }
 
-/// A mistake, and where in the text it is.
+/// The position of a mistake, and its kind.
 type Mistake = (usize, LogFormatErrorKind);
 
 fn parse(regex: &str) -> Result<(), Mistake> {
@@ -61,13 +61,13 @@ fn parse(regex: &str) -> Result<(), Mistake> {
     Err((at, LogFormatErrorKind::Regex(reason)))
 }
 
-/// A format with its placeholders put in.
+/// A format with its placeholders expanded.
 #[derive(Default)]
 struct Expanded<'a> {
     regex: String,
-    /// For each byte of `regex`, where in the format it is from.
+    /// For each byte of `regex`, its position in the format.
     origins: Vec<usize>,
-    /// Those that were put in, and where they stand in the format.
+    /// The placeholders that were expanded, and their positions in the format.
     placeholders: Vec<(&'a str, usize)>,
 }
 
@@ -76,13 +76,13 @@ impl<'a> Expanded<'a> {
         let mut expanded = Self::default();
         let mut at = 0;
         while let Some(first) = format[at..].chars().next() {
-            at += expanded.take(first, &format[at..], at)?;
+            at += expanded.expand(first, &format[at..], at)?;
         }
         Ok(expanded)
     }
 
-    /// Takes what `rest`, which stands at `at` of the format, begins with; returns how much of it that was.
-    fn take(&mut self, first: char, rest: &'a str, at: usize) -> Result<usize, Mistake> {
+    /// Expands the beginning of `rest`, which is at position `at` of the format. Returns its length.
+    fn expand(&mut self, first: char, rest: &'a str, at: usize) -> Result<usize, Mistake> {
         match first {
             '{' | '}' if rest[1..].starts_with(first) => {
                 self.push(&rest[..1], at);
@@ -90,7 +90,7 @@ impl<'a> Expanded<'a> {
             }
             '{' => match rest[1..].find(['{', '}']) {
                 Some(length) if rest[1 + length..].starts_with('}') => {
-                    self.put_in(&rest[1..=length], at)?;
+                    self.push_placeholder(&rest[1..=length], at)?;
                     Ok(length + 2)
                 }
                 _ => Err((at, LogFormatErrorKind::Unbalanced('{'))),
@@ -102,7 +102,7 @@ impl<'a> Expanded<'a> {
                     let name = rest[2..].split('}').next().unwrap_or_default();
                     return Err((at, LogFormatErrorKind::Misplaced(name.to_owned())));
                 }
-                // A brace may be doubled, and is looked at next.
+                // A brace may be doubled, and is expanded next.
                 let length = 1 + escaped.filter(|c| !matches!(c, '{' | '}')).map_or(0, char::len_utf8);
                 self.push(&rest[..length], at);
                 Ok(length)
@@ -119,7 +119,7 @@ impl<'a> Expanded<'a> {
         self.origins.extend(at..at + text.len());
     }
 
-    fn put_in(&mut self, name: &'a str, at: usize) -> Result<(), Mistake> {
+    fn push_placeholder(&mut self, name: &'a str, at: usize) -> Result<(), Mistake> {
         let Some((_, shape)) = PLACEHOLDERS.iter().find(|(known, _)| *known == name) else {
             return Err((at, LogFormatErrorKind::Unknown(name.to_owned())));
         };
@@ -137,54 +137,68 @@ impl<'a> Expanded<'a> {
     }
 }
 
-/// A format string is not valid, and where.
+/// The error returned for an invalid format string.
 ///
 /// ```
-/// use childminder::output::log_format::LogFormat;
+/// use childminder::output::log_format::{LogFormat, LogFormatErrorKind};
 ///
 /// let error = LogFormat::new("{Y}-{m} {level}: {message}").expect_err("it is {levelname}");
-/// assert_eq!(error.position, 8);
+/// assert_eq!(error.position(), 8);
+/// assert_eq!(error.kind(), &LogFormatErrorKind::Unknown("level".to_owned()));
 /// assert_eq!(
 ///     error.to_string(),
-///     "output format is not valid: there is no placeholder {level}\n  \
+///     "invalid log format: unknown placeholder `{level}`\n  \
 ///      {Y}-{m} {level}: {message}\n          ^"
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct LogFormatError {
-    /// The format as it was given.
-    pub format: String,
-    /// Where in it the problem is, in bytes from its beginning.
-    pub position: usize,
-    /// What is wrong there.
-    pub problem: LogFormatErrorKind,
+    format: String,
+    position: usize,
+    kind: LogFormatErrorKind,
 }
 
-/// What is wrong with a format string.
+impl LogFormatError {
+    /// Returns the format as it was given.
+    pub fn format(&self) -> &str {
+        &self.format
+    }
+
+    /// Returns the position of the mistake in the format, in bytes.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns the kind of the mistake.
+    pub fn kind(&self) -> &LogFormatErrorKind {
+        &self.kind
+    }
+}
+
+/// The kind of mistake in a format string, returned by [`LogFormatError::kind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormatErrorKind {
-    /// It is empty.
+    /// The format is empty.
     Empty,
     /// There is no placeholder with this name.
     Unknown(String),
-    /// This placeholder was there before.
+    /// This placeholder occurs more than once.
     Twice(String),
-    /// This placeholder cannot stand here: after a backslash, or in a class of characters.
+    /// This placeholder is behind a backslash or in a character class, where it has no meaning.
     Misplaced(String),
-    /// This brace has no partner. One that is meant for itself is written twice.
+    /// This brace has no counterpart. A literal brace is doubled.
     Unbalanced(char),
-    /// It is no regular expression. This is what the parser of these says.
+    /// The regular expression is invalid, for this reason.
     Regex(String),
-    /// It is one, but it would take more than 10 MiB.
+    /// The compiled expression would be larger than 10 MiB.
     TooLarge,
 }
 
 impl fmt::Display for LogFormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { format, position, problem } = self;
-        write!(f, "output format is not valid: {problem}")?;
+        let Self { format, position, kind } = self;
+        write!(f, "invalid log format: {kind}")?;
         if format.is_empty() {
             return Ok(());
         }
@@ -194,7 +208,7 @@ impl fmt::Display for LogFormatError {
     }
 }
 
-/// The text in one line, so that the caret below it stands where it should.
+/// Escapes line breaks and other control characters, so that the caret is below the right character.
 fn shown(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
@@ -206,20 +220,20 @@ fn shown(text: &str) -> String {
 impl fmt::Display for LogFormatErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => write!(f, "it is empty"),
+            Self::Empty => write!(f, "the format is empty"),
             Self::Unknown(name) if name.starts_with(|c: char| c.is_ascii_digit() || c == ',') => {
-                write!(f, "there is no placeholder {{{name}}}, and a repetition is written {{{{{name}}}}}")
+                write!(f, "unknown placeholder `{{{name}}}`; a repetition is written `{{{{{name}}}}}`")
             }
-            Self::Unknown(name) => write!(f, "there is no placeholder {{{name}}}"),
-            Self::Twice(name) => write!(f, "{{{name}}} is in it twice"),
+            Self::Unknown(name) => write!(f, "unknown placeholder `{{{name}}}`"),
+            Self::Twice(name) => write!(f, "the placeholder `{{{name}}}` occurs twice"),
             Self::Misplaced(name) => {
-                write!(f, "{{{name}}} cannot stand after a backslash or in a class of characters")
+                write!(f, "the placeholder `{{{name}}}` is behind a backslash or in a character class")
             }
             Self::Unbalanced(brace) => {
-                write!(f, "this {brace} has no partner, and one for itself is written {brace}{brace}")
+                write!(f, "unbalanced `{brace}`; a literal brace is written `{brace}{brace}`")
             }
-            Self::Regex(reason) => write!(f, "it is no regular expression: {reason}"),
-            Self::TooLarge => write!(f, "as a regular expression it is too large"),
+            Self::Regex(reason) => write!(f, "invalid regular expression: {reason}"),
+            Self::TooLarge => write!(f, "the regular expression is too large"),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The relay against sinks that misbehave. No test sleeps: what has to be awaited is awaited, with a deadline.
+//! Tests of the relay with misbehaving sinks. No test sleeps; every wait has a deadline.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::Wake;
 use std::time::Duration;
 
@@ -12,29 +12,29 @@ use futures_timer::Delay;
 
 use super::*;
 use crate::machine::NoticeKind;
-use crate::output::queue::{LIMIT, MOST_NOTICES};
+use crate::output::queue::{LIMIT, MOST_NOTICES, NOTICE_PATIENCE};
 use crate::output::{Batch, WriterSink};
 
-/// What came out, in order: lines as they are rendered, and notices.
+/// Records what is delivered, in order: rendered lines, flushes and notices.
 #[derive(Clone, Default)]
-struct Story(Arc<Mutex<Vec<String>>>);
+struct Recording(Arc<Mutex<Vec<String>>>);
 
-impl Story {
+impl Recording {
     fn add(&self, text: impl Into<String>) {
         self.0.lock().unwrap().push(text.into());
     }
 
-    fn told(&self) -> Vec<String> {
+    fn take(&self) -> Vec<String> {
         mem::take(&mut self.0.lock().unwrap())
     }
 
-    fn teller(&self) -> Tell {
-        let story = self.clone();
-        Box::new(move |notice| story.add(notice.to_string()))
+    fn callback(&self) -> NoticeCallback {
+        let recording = self.clone();
+        Box::new(move |notice| recording.add(notice.to_string()))
     }
 }
 
-impl Sink for Story {
+impl Sink for Recording {
     fn lines(&mut self, batch: &Batch<'_>) {
         let mut text = Vec::new();
         batch.render(&mut text);
@@ -46,18 +46,18 @@ impl Sink for Story {
     }
 }
 
-/// A sink that says when it is called, and then blocks until it is let go.
-struct Stuck {
+/// A sink that reports each call and then blocks until `gate` is closed.
+struct Blocking {
     called: Sender<()>,
     gate: Receiver<()>,
 }
 
-fn stuck() -> (Stuck, Receiver<()>, Sender<()>) {
+fn blocking() -> (Blocking, Receiver<()>, Sender<()>) {
     let ((called, was_called), (open, gate)) = (mpsc::channel(), mpsc::channel());
-    (Stuck { called, gate }, was_called, open)
+    (Blocking { called, gate }, was_called, open)
 }
 
-impl Sink for Stuck {
+impl Sink for Blocking {
     fn lines(&mut self, _: &Batch<'_>) {
         let _ = self.called.send(());
         let _ = self.gate.recv();
@@ -69,26 +69,26 @@ struct Panics(Arc<AtomicUsize>);
 impl Sink for Panics {
     fn lines(&mut self, _: &Batch<'_>) {
         self.0.fetch_add(1, Ordering::SeqCst);
-        panic!("this sink panics on purpose");
+        panic!("a test panic in a sink");
     }
 }
 
 impl Drop for Panics {
     fn drop(&mut self) {
-        panic!("and when it is dropped");
+        panic!("a test panic in a destructor");
     }
 }
 
-struct Wakes(AtomicUsize);
+struct WakeCount(AtomicUsize);
 
-impl Wake for Wakes {
+impl Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-fn relay(sinks: Vec<Box<dyn Sink>>, tell: Tell, threads: bool) -> Relay {
-    Relay::new(sinks, tell, 16_384, threads)
+fn relay(sinks: Vec<Box<dyn Sink>>, callback: NoticeCallback, threads: bool) -> Relay {
+    Relay::new(sinks, callback, LineFormat::default(), threads)
 }
 
 fn print(relay: &mut Relay, run: u64, bytes: &[u8]) {
@@ -102,9 +102,14 @@ fn name() -> Name {
 }
 
 fn killed(run: u64) -> Notice {
-    #[expect(clippy::disallowed_methods, reason = "a notice needs an instant, and nothing looks at it")]
-    let at = std::time::Instant::now();
-    Notice { at, name: name(), run: RunId::unmanaged(run), kind: NoticeKind::Killed }
+    Notice { at: epoch(), name: name(), run: RunId::unmanaged(run), kind: NoticeKind::Killed }
+}
+
+/// Returns the instant at which all notices of these tests happen.
+fn epoch() -> Instant {
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    *EPOCH.get_or_init(Instant::now)
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +117,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn within_patience(future: impl Future<Output = ()>) {
     block_on(or(future, async {
         Delay::new(PATIENCE).await;
-        panic!("it should be ready by now");
+        panic!("not ready in time");
     }));
 }
 
@@ -120,65 +125,66 @@ fn idle(relay: &Relay) {
     within_patience(poll_fn(|cx| relay.poll_idle(cx)));
 }
 
-fn told(relay: &Relay, story: &Story) -> Vec<String> {
+/// Returns what was delivered, without the flushes.
+fn delivered(relay: &Relay, recording: &Recording) -> Vec<String> {
     idle(relay);
-    let mut told = story.told();
-    told.retain(|line| line != "flush");
-    told
+    let mut delivered = recording.take();
+    delivered.retain(|line| line != "flush");
+    delivered
 }
 
 fn cost(relay: &Relay) -> usize {
-    match &relay.way {
-        Way::Inline(_) => 0,
-        Way::Queued(queue) => queue.cost(),
+    match &relay.delivery {
+        Delivery::Inline(..) => 0,
+        Delivery::Queued(queue, _) => queue.cost(),
     }
 }
 
 #[test]
-fn f_57_an_exit_is_told_after_the_last_line_of_its_run() {
+fn f_57_an_exit_is_published_after_the_last_line_of_its_run() {
     for threads in [false, true] {
-        let story = Story::default();
-        let mut relay = relay(vec![Box::new(story.clone())], story.teller(), threads);
+        let recording = Recording::default();
+        let mut relay = relay(vec![Box::new(recording.clone())], recording.callback(), threads);
         print(&mut relay, 1, b"one\ntwo");
-        relay.tell(killed(1));
+        relay.publish(killed(1));
         relay.commit();
         print(&mut relay, 1, b"!\nhalf");
         relay.end(RunId::unmanaged(1));
         relay.commit();
-        relay.tell(killed(1));
+        relay.publish(killed(1));
         relay.commit();
         print(&mut relay, 2, b"new\n");
         relay.end(RunId::unmanaged(2));
         relay.commit();
         let expected = ["[web] one", "web#1 killed", "[web] two!", "[web] half", "web#1 killed", "[web] new"];
-        assert_eq!(told(&relay, &story), expected, "threads: {threads}");
+        assert_eq!(delivered(&relay, &recording), expected, "threads: {threads}");
     }
 }
 
 #[test]
-fn f_53_a_blocked_sink_holds_up_neither_the_driver_nor_notices() {
-    let (sink, was_called, open) = stuck();
-    let story = Story::default();
-    let mut relay = relay(vec![Box::new(sink), Box::new(story.clone())], story.teller(), true);
-    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+fn f_53_a_blocked_sink_does_not_block_the_driver() {
+    let (sink, was_called, open) = blocking();
+    let recording = Recording::default();
+    let mut relay = relay(vec![Box::new(sink), Box::new(recording.clone())], recording.callback(), true);
+    let wakes = Arc::new(WakeCount(AtomicUsize::new(0)));
     let waker = Arc::clone(&wakes).into();
     let cx = Context::from_waker(&waker);
 
     let mut pushed = 0;
     while relay.poll_ready(&cx).is_ready() {
-        // Small reads and large ones, so that both ways into the queue count.
+        // Small reads are copied and large ones are not; both count against the limit.
         let size = if pushed % 2 == 0 { 100 } else { LARGE };
         print(&mut relay, 1, &[&vec![b'x'; size - 1][..], b"\n"].concat());
         pushed += 1;
-        assert!(pushed < 100, "the queue is bounded");
+        assert!(pushed < 100, "the queue is not bounded");
     }
-    was_called.recv_timeout(PATIENCE).expect("the sink is called");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
     assert!(cost(&relay) < LIMIT + SCRATCH + 1024, "{} bytes are queued", cost(&relay));
-    relay.tell(killed(1));
+    relay.publish(killed(1));
     relay.commit();
     relay.end(RunId::unmanaged(1));
     relay.commit();
-    relay.tell(killed(2));
+    relay.publish(killed(2));
     relay.commit();
     assert!(relay.poll_ready(&cx).is_pending());
     assert!(relay.poll_idle(&cx).is_pending());
@@ -186,23 +192,23 @@ fn f_53_a_blocked_sink_holds_up_neither_the_driver_nor_notices() {
 
     drop(open);
     within_patience(poll_fn(|cx| relay.poll_ready(cx)));
-    let told = told(&relay, &story);
-    assert_eq!(told[told.len() - 2..], ["web#1 killed", "web#2 killed"], "behind all output");
+    let delivered = delivered(&relay, &recording);
+    assert_eq!(delivered[delivered.len() - 2..], ["web#1 killed", "web#2 killed"], "behind all output");
     assert_eq!(cost(&relay), 0);
 }
 
 #[test]
 fn f_53_the_driver_is_woken_when_there_is_room_again() {
-    let (sink, was_called, open) = stuck();
+    let (sink, was_called, open) = blocking();
     let mut relay = relay(vec![Box::new(sink)], Box::new(drop), true);
-    let wakes = Arc::new(Wakes(AtomicUsize::new(0)));
+    let wakes = Arc::new(WakeCount(AtomicUsize::new(0)));
     let waker = Arc::clone(&wakes).into();
     let cx = Context::from_waker(&waker);
     let line = [&vec![b'x'; SCRATCH - 1][..], b"\n"].concat();
     while relay.poll_ready(&cx).is_ready() {
         print(&mut relay, 1, &line);
     }
-    was_called.recv_timeout(PATIENCE).expect("the sink is called");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
     assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
     drop(open);
     idle(&relay);
@@ -211,86 +217,86 @@ fn f_53_the_driver_is_woken_when_there_is_room_again() {
 }
 
 #[test]
-fn f_53_notices_that_nobody_takes_are_bounded_and_the_newest_are_kept() {
-    let (sink, was_called, open) = stuck();
-    let story = Story::default();
-    let mut relay = relay(vec![Box::new(sink)], story.teller(), true);
+fn f_53_waiting_notices_are_bounded_and_the_newest_are_kept() {
+    let (sink, was_called, open) = blocking();
+    let recording = Recording::default();
+    let mut relay = relay(vec![Box::new(sink)], recording.callback(), true);
     print(&mut relay, 1, b"stuck\n");
-    was_called.recv_timeout(PATIENCE).expect("the sink is called");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
     let most = MOST_NOTICES as u64;
-    (1..=most + 10).for_each(|run| relay.tell(killed(run)));
+    (1..=most + 10).for_each(|run| relay.publish(killed(run)));
     relay.commit();
     drop(open);
-    let told = told(&relay, &story);
-    assert_eq!(told.len(), MOST_NOTICES);
-    assert_eq!(told[0], "web#11 killed");
-    assert_eq!(told[MOST_NOTICES - 1], format!("web#{} killed", most + 10));
-    relay.tell(killed(1));
+    let delivered = delivered(&relay, &recording);
+    assert_eq!(delivered.len(), MOST_NOTICES);
+    assert_eq!(delivered[0], "web#11 killed");
+    assert_eq!(delivered[MOST_NOTICES - 1], format!("web#{} killed", most + 10));
+    relay.publish(killed(1));
     relay.commit();
-    assert_eq!(self::told(&relay, &story), ["web#1 killed"], "there is room again");
+    assert_eq!(self::delivered(&relay, &recording), ["web#1 killed"], "there is room again");
 }
 
 #[test]
 fn f_48_a_sink_that_panics_is_dropped_and_the_others_go_on() {
     for threads in [false, true] {
-        let (story, calls) = (Story::default(), Arc::new(AtomicUsize::new(0)));
+        let (recording, calls) = (Recording::default(), Arc::new(AtomicUsize::new(0)));
         let sinks: Vec<Box<dyn Sink>> = vec![
             Box::new(Panics(Arc::clone(&calls))),
-            Box::new(story.clone()),
+            Box::new(recording.clone()),
             Box::new(Panics(Arc::clone(&calls))),
         ];
-        let mut relay = relay(sinks, story.teller(), threads);
+        let mut relay = relay(sinks, recording.callback(), threads);
         print(&mut relay, 1, b"one\nhalf");
         print(&mut relay, 1, b" two\n");
-        relay.tell(killed(1));
+        relay.publish(killed(1));
         relay.commit();
         let expected = ["[web] one", "[web] half two", "web#1 killed"];
-        assert_eq!(told(&relay, &story), expected, "threads: {threads}");
-        assert_eq!(calls.load(Ordering::SeqCst), 2, "each was called once");
+        assert_eq!(delivered(&relay, &recording), expected, "threads: {threads}");
+        assert_eq!(calls.load(Ordering::SeqCst), 2, "each sink is called once");
     }
 }
 
 #[test]
-fn f_48_whoever_is_told_may_panic_and_output_goes_on() {
+fn f_48_a_notice_callback_may_panic_and_output_goes_on() {
     for threads in [false, true] {
-        let (story, calls) = (Story::default(), Arc::new(AtomicUsize::new(0)));
+        let (recording, calls) = (Recording::default(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&calls);
-        let tell: Tell = Box::new(move |_| {
+        let callback: NoticeCallback = Box::new(move |_| {
             counted.fetch_add(1, Ordering::SeqCst);
-            panic!("this callback panics on purpose");
+            panic!("a test panic in a callback");
         });
-        let mut relay = relay(vec![Box::new(story.clone())], tell, threads);
-        relay.tell(killed(1));
+        let mut relay = relay(vec![Box::new(recording.clone())], callback, threads);
+        relay.publish(killed(1));
         relay.commit();
-        relay.tell(killed(2));
+        relay.publish(killed(2));
         relay.commit();
         print(&mut relay, 1, b"one\n");
-        assert_eq!(told(&relay, &story), ["[web] one"]);
+        assert_eq!(delivered(&relay, &recording), ["[web] one"]);
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 }
 
 #[test]
-fn everything_is_flushed_when_nothing_more_is_waiting() {
+fn sinks_are_flushed_when_nothing_is_waiting() {
     for threads in [false, true] {
-        let story = Story::default();
-        let mut relay = relay(vec![Box::new(story.clone())], Box::new(drop), threads);
+        let recording = Recording::default();
+        let mut relay = relay(vec![Box::new(recording.clone())], Box::new(drop), threads);
         print(&mut relay, 1, b"one\n");
         idle(&relay);
-        assert_eq!(story.told(), ["[web] one", "flush"], "threads: {threads}");
+        assert_eq!(recording.take(), ["[web] one", "flush"], "threads: {threads}");
     }
 }
 
 #[test]
-fn a_quiet_relay_has_no_thread_no_buffer_and_no_memory_of_ended_runs() {
+fn a_quiet_relay_has_no_thread_no_buffer_and_no_state_of_ended_runs() {
     let mut relay = relay(Vec::new(), Box::new(drop), true);
     relay.end(RunId::unmanaged(1));
     relay.commit();
     relay.push(RunId::unmanaged(1), &name(), Stream::Stdout, 0);
     idle(&relay);
-    assert!(matches!(relay.way, Way::Inline(_)) && relay.scratch.capacity() == 0);
+    assert!(matches!(relay.delivery, Delivery::Inline(..)) && relay.scratch.capacity() == 0);
     print(&mut relay, 2, b"one\n");
-    assert!(matches!(relay.way, Way::Queued(_)));
+    assert!(matches!(relay.delivery, Delivery::Queued(..)));
     relay.end(RunId::unmanaged(2));
     relay.commit();
     assert!(relay.open.is_empty());
@@ -309,17 +315,17 @@ fn f_53_dropping_the_relay_does_not_wait_and_loses_nothing() {
             let _ = self.0.send(mem::take(&mut self.1));
         }
     }
-    let (sink, was_called, open) = stuck();
+    let (sink, was_called, open) = blocking();
     let (sender, done) = mpsc::channel();
     let mut relay = relay(vec![Box::new(sink), Box::new(Done(sender, Vec::new()))], Box::new(drop), true);
     print(&mut relay, 1, b"one\n");
     print(&mut relay, 1, b"two");
     relay.end(RunId::unmanaged(1));
     relay.commit();
-    was_called.recv_timeout(PATIENCE).expect("the sink is called");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
     drop(relay);
     drop(open);
-    assert_eq!(done.recv_timeout(PATIENCE).expect("the thread ends"), b"[web] one\n[web] two\n");
+    assert_eq!(done.recv_timeout(PATIENCE).expect("the thread did not end"), b"[web] one\n[web] two\n");
 }
 
 #[test]
@@ -337,14 +343,14 @@ fn f_58_a_burst_arrives_whole_and_in_order() {
     use std::fmt::Write as _;
     let count = 200_000;
     let burst = (0..count).fold(String::new(), |mut burst, number| {
-        writeln!(burst, "{number}").expect("a string takes all");
+        writeln!(burst, "{number}").expect("writing to a string");
         burst
     });
     let written = Arc::new(Mutex::new(Vec::new()));
     let mut relay =
         relay(vec![Box::new(WriterSink::new(Shared(Arc::clone(&written))))], Box::new(drop), true);
     for (turn, chunk) in burst.as_bytes().chunks(60_001).enumerate() {
-        // Every other read is small, so that copies and swapped buffers take turns.
+        // Every other read is small, so that copied and swapped buffers alternate.
         for part in chunk.chunks(if turn % 2 == 0 { 60_001 } else { 3_333 }) {
             within_patience(poll_fn(|cx| relay.poll_ready(cx)));
             print(&mut relay, 1, part);
@@ -354,4 +360,86 @@ fn f_58_a_burst_arrives_whole_and_in_order() {
     let written = String::from_utf8(mem::take(&mut written.lock().unwrap())).unwrap();
     assert_eq!(written.lines().count(), count);
     assert!(written.lines().enumerate().all(|(number, line)| line == format!("[web] {number}")));
+}
+
+/// Waits until `recording` contains as many items as `expected`, and compares them.
+fn assert_recorded(recording: &Recording, expected: &[&str]) {
+    within_patience(async {
+        while recording.0.lock().unwrap().len() < expected.len() {
+            Delay::new(Duration::from_millis(1)).await;
+        }
+    });
+    assert_eq!(*recording.0.lock().unwrap(), expected);
+}
+
+#[test]
+fn r2_12_notices_overtake_the_output_of_a_blocked_sink_in_their_own_order() {
+    let (sink, was_called, open) = blocking();
+    let (lines, notices) = (Recording::default(), Recording::default());
+    let mut relay = relay(vec![Box::new(sink), Box::new(lines.clone())], notices.callback(), true);
+    print(&mut relay, 1, b"one\n");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
+    print(&mut relay, 1, b"two\n");
+    relay.publish(killed(1));
+    relay.publish(killed(2));
+    relay.commit();
+    let due = epoch() + NOTICE_PATIENCE;
+    assert_eq!(relay.poll_timeout(epoch), Some(due));
+    relay.handle_timeout(due - Duration::from_millis(1));
+    assert_eq!(notices.take(), [""; 0], "they wait for the output first");
+    relay.handle_timeout(due);
+    assert_recorded(&notices, &["web#1 killed", "web#2 killed"]);
+    assert_eq!(relay.poll_timeout(epoch), None);
+    relay.publish(killed(3));
+    relay.commit();
+    relay.handle_timeout(due);
+    assert_recorded(&notices, &["web#1 killed", "web#2 killed", "web#3 killed"]);
+    relay.publish(killed(4));
+    relay.commit();
+    drop(open);
+    idle(&relay);
+    assert_recorded(&notices, &["web#1 killed", "web#2 killed", "web#3 killed", "web#4 killed"]);
+    assert_eq!(delivered(&relay, &lines), ["[web] one", "[web] two"]);
+}
+
+#[test]
+fn r2_12_output_that_is_not_delivered_is_counted() {
+    let (sink, was_called, _open) = blocking();
+    let mut relay = relay(vec![Box::new(sink)], Box::new(drop), true);
+    print(&mut relay, 1, b"one\n");
+    was_called.recv_timeout(PATIENCE).expect("the sink was not called");
+    print(&mut relay, 1, b"three");
+    let Delivery::Queued(queue, _) = &relay.delivery else { panic!("there is no thread") };
+    assert_eq!(queue.undelivered(), 9);
+    relay.report_undelivered();
+}
+
+#[test]
+fn an_unfinished_line_is_shown_after_a_pause_and_its_rest_when_it_comes() {
+    for threads in [false, true] {
+        let recording = Recording::default();
+        let mut relay = relay(vec![Box::new(recording.clone())], Box::new(drop), threads);
+        print(&mut relay, 1, b"whole\n");
+        assert_eq!(relay.poll_timeout(|| panic!("nothing is timed")), None);
+        print(&mut relay, 1, b"continue? [y/N] ");
+        let due = epoch() + PAUSE;
+        assert_eq!(relay.poll_timeout(epoch), Some(due));
+        relay.handle_timeout(due - Duration::from_nanos(1));
+        assert_eq!(delivered(&relay, &recording), ["[web] whole"], "threads: {threads}");
+        relay.handle_timeout(due);
+        assert_eq!(delivered(&relay, &recording), ["[web~] continue? [y/N] "], "threads: {threads}");
+        assert_eq!(relay.poll_timeout(epoch), None, "an idle process costs nothing");
+        print(&mut relay, 1, b"yes\nnext");
+        relay.poll_timeout(epoch);
+        print(&mut relay, 1, b" line\n");
+        relay.handle_timeout(due);
+        assert_eq!(delivered(&relay, &recording), ["[web+] yes", "[web] next line"], "threads: {threads}");
+        print(&mut relay, 1, b"last");
+        relay.poll_timeout(epoch);
+        relay.end(RunId::unmanaged(1));
+        relay.commit();
+        relay.handle_timeout(due);
+        assert_eq!(delivered(&relay, &recording), ["[web] last"], "threads: {threads}");
+        assert_eq!(relay.poll_timeout(epoch), None);
+    }
 }

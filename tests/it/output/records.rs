@@ -1,4 +1,4 @@
-//! Parsed lines as records of the `log` crate: all of them, once, and what comes after each fault as well.
+//! Parsed lines as records of the `log` crate: each line once, also after malformed ones.
 
 use childminder::machine::{RunId, Stream};
 use childminder::output::LoggingProtocol;
@@ -9,7 +9,7 @@ use crate::support::recorded;
 
 const FORMAT: &str = r"{Y}-{m}-{d}T{H}:{M}:{S}\.{msecs} {levelname} {name} {message}";
 
-/// One run of a program whose lines have this format, or none.
+/// One run of a program with a log format.
 struct Program {
     protocol: LoggingProtocol,
     sink: LogFormatSink,
@@ -39,7 +39,7 @@ impl Program {
     }
 }
 
-/// What is logged when a program with this format prints this and ends.
+/// Returns the records of a program with this format that prints `bytes` and exits.
 fn printed(format: &str, bytes: impl AsRef<[u8]>) -> Vec<String> {
     recorded(|| Program::new("web", format).stdout(bytes).ended())
 }
@@ -47,7 +47,7 @@ fn printed(format: &str, bytes: impl AsRef<[u8]>) -> Vec<String> {
 const PAIRS: &str = "service=web stream=stdout run=7";
 
 #[test]
-fn sv_26_every_line_is_one_record_blank_and_unterminated_ones_too() {
+fn sv_26_every_line_is_one_record_even_if_empty_or_unterminated() {
     let records = printed("{levelname}: {message}", "info: one\n\nerror: two\r\n\rwarn: last");
     let expected = [
         format!("childminder::output INFO one {PAIRS}"),
@@ -59,7 +59,7 @@ fn sv_26_every_line_is_one_record_blank_and_unterminated_ones_too() {
 }
 
 #[test]
-fn sv_27_28_a_record_has_all_that_the_line_says_and_the_name_of_the_service() {
+fn sv_27_28_a_record_has_the_fields_of_the_line_and_the_name_of_the_service() {
     let records = printed(FORMAT, "2016-11-07T11:39:35.678 WARNING my.app hello world!\nhello\n");
     let expected = [
         format!("my.app WARN hello world! {PAIRS} timestamp=2016-11-07T11:39:35.678Z"),
@@ -88,7 +88,7 @@ fn sv_31_an_unknown_level_is_info_and_its_word_is_kept() {
 }
 
 #[test]
-fn sv_32_after_an_impossible_date_and_bad_bytes_the_next_line_is_there() {
+fn sv_32_lines_after_an_impossible_date_and_invalid_bytes_are_logged() {
     let lines =
         b"2016-02-30T11:39:35.678 ERROR web one\n\xff\n2016-02-29T11:39:35.678 ERROR web \xfftwo\nlast\n";
     let expected = [
@@ -104,12 +104,12 @@ fn sv_32_after_an_impossible_date_and_bad_bytes_the_next_line_is_there() {
             web.stdout(byte);
         }
     });
-    assert_eq!(byte_by_byte, expected, "however it is read");
+    assert_eq!(byte_by_byte, expected, "byte by byte");
 }
 
 #[test]
 fn sv_33_truncated() {
-    // 64 bytes are a line here. The rest looks like an error, but it is none.
+    // Lines are cut at 64 bytes here. The rest looks like a line of its own.
     let long = format!("2016-11-07T11:39:35.678 LOUD web {}error: x", "a".repeat(31));
     let date = "timestamp=2016-11-07T11:39:35.678Z level=LOUD";
     let expected = [
@@ -135,7 +135,7 @@ fn sv_33_the_rest_of_a_long_line_belongs_to_its_own_stream_and_run() {
     let records = recorded(|| {
         let mut web = Program::new("web", format);
         web.stdout(long("error")).stderr(long("debug")).stdout("\ninfo: x\n").stderr("\n");
-        // The same number and the same stream; but the line before is at its end.
+        // A new run with the same number starts a new line.
         web.stdout(long("warn")).ended();
         web.stdout("info: y\n");
     });
@@ -157,7 +157,7 @@ fn sv_33_the_rest_of_a_long_line_belongs_to_its_own_stream_and_run() {
 }
 
 #[test]
-fn sv_33_a_rest_whose_beginning_nobody_saw_is_its_own_message() {
+fn sv_33_a_rest_without_its_beginning_is_its_own_message() {
     let records = recorded(|| {
         let mut web = Program::new("web", "{levelname}: {message}");
         web.stdout(format!("error: {}", "a".repeat(80)));
@@ -195,7 +195,7 @@ proptest! {
         cuts in prop::collection::vec(0..900_usize, 0..12),
     ) {
         let mut stream = lines.join(&b'\n');
-        stream.extend_from_slice(b"\nerror: the last word\n");
+        stream.extend_from_slice(b"\nerror: the last line\n");
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
         cuts.extend([0, stream.len()]);
         cuts.sort_unstable();
@@ -208,9 +208,9 @@ proptest! {
         });
         prop_assert_eq!(&chunked, &printed(FORMAT, &stream), "the chunks do not matter");
         let whole = chunked.iter().filter(|record| !record.ends_with("continued=true")).count();
-        // Without lines there is still the line feed before the last word.
+        // Without lines, the line feed before the last one is an empty line.
         prop_assert_eq!(whole, lines.len().max(1) + 1);
-        let last = format!("childminder::output INFO error: the last word {PAIRS}");
+        let last = format!("childminder::output INFO error: the last line {PAIRS}");
         prop_assert_eq!(chunked.last(), Some(&last));
     }
 }

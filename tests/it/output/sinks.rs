@@ -1,4 +1,4 @@
-//! The sinks that come with the library.
+//! The sinks of the library.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ fn print(name: &str, bytes: impl AsRef<[u8]>, sink: &mut dyn Sink) {
     protocol.process_ended(sink);
 }
 
-/// A writer that takes so many bytes, and then says this.
+/// A writer that accepts a number of bytes and then fails.
 #[derive(Clone)]
 struct Disk(Arc<Mutex<(Vec<u8>, usize, ErrorKind)>>);
 
@@ -51,7 +51,7 @@ impl Write for Disk {
 }
 
 #[test]
-fn f_60_62_a_full_disk_tears_no_line_and_loses_none_while_there_is_memory() {
+fn f_60_62_a_full_disk_tears_no_line_and_loses_none_up_to_the_limit() {
     for error in [ErrorKind::StorageFull, ErrorKind::WouldBlock, ErrorKind::Other] {
         let disk = Disk::new(10, error);
         let mut sink = WriterSink::new(disk.clone());
@@ -70,7 +70,7 @@ fn f_60_62_a_full_disk_tears_no_line_and_loses_none_while_there_is_memory() {
 }
 
 #[test]
-fn f_60_a_disk_that_stays_full_costs_a_bounded_memory() {
+fn f_60_a_disk_that_stays_full_costs_bounded_memory() {
     let disk = Disk::new(0, ErrorKind::StorageFull);
     let mut sink = WriterSink::new(disk.clone());
     let batch = format!("{}\n", "x".repeat(99)).repeat(1000);
@@ -81,15 +81,15 @@ fn f_60_a_disk_that_stays_full_costs_a_bounded_memory() {
     assert!(lost > 10_000, "lost {lost}");
     disk.add_room(usize::MAX);
     sink.flush();
-    assert_eq!(disk.text().lines().count() as u64, 30_000 - lost, "what is not lost is written");
+    assert_eq!(disk.text().lines().count() as u64, 30_000 - lost, "lines that are not lost are written");
     assert!(disk.text().lines().all(|line| line.len() == "[web] ".len() + 99));
-    print("web", "well again\n", &mut sink);
+    print("web", "recovered\n", &mut sink);
     sink.flush();
-    assert!(disk.text().ends_with("\n[web] well again\n"));
+    assert!(disk.text().ends_with("\n[web] recovered\n"));
 }
 
 #[test]
-fn f_62_a_closed_pipe_is_noticed_once_and_left_alone() {
+fn f_62_a_closed_pipe_is_reported_once_and_not_written_again() {
     let (reader, writer) = io::pipe().expect("a pipe");
     drop(reader);
     let mut sink = WriterSink::new(writer);
@@ -102,7 +102,7 @@ fn f_62_a_closed_pipe_is_noticed_once_and_left_alone() {
 }
 
 #[test]
-fn a_batch_is_one_write_and_so_are_many_small_ones() {
+fn a_batch_is_one_write_and_several_small_batches_are_one() {
     struct Counted(Vec<usize>);
     impl Write for Counted {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -132,7 +132,7 @@ fn a_tail_keeps_the_last_lines_of_each_process() {
     assert_eq!(tail.last("web", 2), ["w4", "w5"]);
     assert_eq!(tail.last("web", 0), [""; 0]);
     assert_eq!(tail.last("db", 10), ["d3", "d4", r"d5\x07"]);
-    assert_eq!(tail.last("nobody", 10), [""; 0]);
+    assert_eq!(tail.last("unknown", 10), [""; 0]);
     tail.forget("web");
     assert_eq!(tail.last("web", 10), [""; 0]);
     assert_eq!(tail.last("db", 1), [r"d5\x07"]);

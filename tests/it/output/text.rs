@@ -1,4 +1,4 @@
-//! Lines as text: nothing dangerous gets through, nothing harmless is changed.
+//! Lines as text: control characters are escaped, and everything else is unchanged.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,18 +8,20 @@ use std::process::{Command, Stdio};
 use childminder::output::Line;
 use proptest::prelude::*;
 
+use crate::support::skip;
+
 fn text(bytes: &[u8]) -> String {
-    let line = Line { bytes, continued: false };
+    let line = Line::new(bytes);
     let mut pushed = b"> ".to_vec();
     line.push_text(&mut pushed);
-    assert_eq!(&pushed[2..], line.text().as_bytes(), "both ways to the text agree");
+    assert_eq!(&pushed[2..], line.text().as_bytes(), "both methods agree");
     line.text().into_owned()
 }
 
 #[test]
-fn f_63_what_drives_a_terminal_or_poses_as_a_line_is_escaped() {
+fn f_63_control_sequences_and_line_breaks_are_escaped() {
     for (line, expected) in [
-        ("[db] I am somebody else", "[db] I am somebody else"),
+        ("[db] an imitated line", "[db] an imitated line"),
         ("a\nb\r\nc", r"a\nb\r\nc"),
         ("\x1b]0;title\x07", r"\x1b]0;title\x07"),
         ("\u{9b}31m\u{85}\x7f", r"\u{9b}31m\u{85}\x7f"),
@@ -52,14 +54,14 @@ fn lp_6_bytes_are_written_as_python_writes_them() {
     }
 }
 
-/// The table above is what somebody copied; this asks Python itself, if there is one.
+/// Compares with Python itself, if it is installed.
 #[test]
-fn lp_6_bytes_are_written_as_the_python_that_is_here_writes_them() {
+fn lp_6_bytes_are_written_as_by_the_installed_python() {
     const SCRIPT: &str = "import sys\nfor line in sys.stdin: print(repr(bytes.fromhex(line)))";
     let python =
         Command::new("python3").args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut python) = python else {
-        return eprintln!("not checked: there is no python3 here");
+        return skip("lp_6_bytes_are_written_as_by_the_installed_python", "python3 is not installed");
     };
     let mut random = fastrand::Rng::with_seed(42);
     let lines: Vec<Vec<u8>> = (0..2000)
@@ -72,13 +74,13 @@ fn lp_6_bytes_are_written_as_the_python_that_is_here_writes_them() {
         })
         .collect();
     let hex = lines.iter().fold(String::new(), |mut hex, line| {
-        line.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a string takes all"));
+        line.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("writing to a string"));
         hex + "\n"
     });
-    let mut stdin = python.stdin.take().expect("it was asked for");
+    let mut stdin = python.stdin.take().expect("stdin is piped");
     let writer = std::thread::spawn(move || stdin.write_all(hex.as_bytes()));
-    let output = python.wait_with_output().expect("python3 was started");
-    writer.join().expect("no panic").expect("python3 reads all");
+    let output = python.wait_with_output().expect("cannot wait for python3");
+    writer.join().expect("no panic").expect("python3 reads everything");
     let expected = String::from_utf8(output.stdout).expect("ASCII");
     assert_eq!(expected.lines().count(), lines.len());
     for (line, expected) in lines.iter().zip(expected.lines()) {
@@ -88,7 +90,7 @@ fn lp_6_bytes_are_written_as_the_python_that_is_here_writes_them() {
 
 proptest! {
     #[test]
-    fn f_63_no_control_character_but_tab_and_colours_gets_through(
+    fn f_63_all_control_characters_but_tab_and_colours_are_escaped(
         line in "([a\t\0-\x1f\x7f-\u{9f}\u{2028}-\u{202e}\u{2066}-\u{2069}äm\\[;]|\x1b\\[[0-9;]{0,4}m?){0,30}",
     ) {
         let mut shown = text(line.as_bytes());
@@ -103,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn f_55_any_bytes_become_one_line_of_text(line in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn f_55_any_bytes_are_one_line_of_text(line in prop::collection::vec(any::<u8>(), 0..60)) {
         let shown = text(&line);
         prop_assert!(!shown.contains(['\n', '\r', '\0']));
         if std::str::from_utf8(&line).is_err() {
@@ -112,8 +114,8 @@ proptest! {
     }
 
     #[test]
-    fn printable_text_stays_as_it_is(line in "[ -~\tà-ÿ€日😀]{0,80}") {
-        let shown = Line { bytes: line.as_bytes(), continued: false }.text();
+    fn printable_text_is_unchanged(line in "[ -~\tà-ÿ€日😀]{0,80}") {
+        let shown = Line::new(line.as_bytes()).text();
         prop_assert!(matches!(shown, Cow::Borrowed(_)), "nothing is copied");
         prop_assert_eq!(text(line.as_bytes()), line);
     }

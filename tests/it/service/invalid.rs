@@ -54,6 +54,6 @@ fn bad_input_is_named_by_its_field_sv_18_30() {
 fn sv_29_a_bad_format_fails_at_the_start_and_says_where() {
     let error = Service::new("served").output_format("{message} {colour}").start().unwrap_err();
     let Cause::Invalid(ServiceError::Format(format)) = &error.cause else { panic!("{error}") };
-    assert_eq!(format.position, 10);
+    assert_eq!(format.position(), 10);
     assert!(error.to_string().contains("colour"), "{error}");
 }
