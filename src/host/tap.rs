@@ -1,8 +1,9 @@
 //! A host that reports to observers what its processes do.
 //!
-//! A [`TapHost`] is put between a monitor and the real host. The monitor does not know of it: it starts, reads, signals
-//! and drops processes as usual, and the [`Observer`] of each [announced](StartQueue::announce) start is called for
-//! each of these. Readiness conditions and plans are both built on this.
+//! A [`TapHost`] is put between a monitor and the real host. The monitor does not know of it: it starts,
+//! reads, signals and drops processes as usual, and the [`Observer`] of each
+//! [announced](StartQueue::announce) start is called for each of these. Readiness conditions and plans are
+//! both built on this.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -47,8 +48,8 @@ pub(crate) trait Observer: Send + Sync {
 /// One start to be observed.
 pub(crate) struct Start {
     pub(crate) observer: Arc<dyn Observer>,
-    /// What to start, and where, instead of what the monitor asks for. A spec may hold descriptors that are good for one
-    /// start only and must not stay open in this process afterwards.
+    /// What to start, and where, instead of what the monitor asks for. A spec may hold descriptors that are
+    /// good for one start only and must not stay open in this process afterwards.
     pub(crate) replacement: Option<(Arc<dyn Host>, Spec)>,
 }
 
@@ -146,7 +147,8 @@ impl Host for TapHost {
     }
 }
 
-/// Shared access to a process that the driver of a monitor owns: its observer can look whether it is alive, and signal it.
+/// Shared access to a process that the driver of a monitor owns: its observer can look whether it is alive,
+/// and signal it.
 pub(crate) struct ProcessSlot(Mutex<SlotState>);
 
 struct SlotState {

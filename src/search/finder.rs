@@ -13,8 +13,9 @@ pub(crate) type MessageExtractor = Option<Arc<dyn Fn(&[u8]) -> &[u8] + Send + Sy
 
 /// Finds a text in one stream, across the boundaries of reads.
 ///
-/// Only the last bytes of the previous reads are kept, one fewer than the text has: they can hold the beginning of the
-/// text but not all of it. A read is searched in place; only its seam with the previous one is copied.
+/// Only the last bytes of the previous reads are kept, one fewer than the text has: they can hold the
+/// beginning of the text but not all of it. A read is searched in place; only its seam with the previous one
+/// is copied.
 #[derive(Debug)]
 pub(super) struct TextFinder {
     finder: Finder<'static>,
@@ -97,8 +98,8 @@ impl StreamFinder {
         })
     }
 
-    /// Returns the number of matches up to the end of `bytes`, given that there were `before` until now. An empty
-    /// slice is the end of the stream.
+    /// Returns the number of matches up to the end of `bytes`, given that there were `before` until now. An
+    /// empty slice is the end of the stream.
     pub(super) fn count(&mut self, before: u32, bytes: &[u8], message: &MessageExtractor) -> u32 {
         match self {
             Self::Text { finder, ahead: _ } => before + finder.count(bytes),
@@ -113,8 +114,8 @@ impl StreamFinder {
         }
     }
 
-    /// Finds the next match and returns how many of these bytes were consumed for it. The others must be passed in
-    /// again. `ended` says that the stream ends behind `bytes`, which completes its last line.
+    /// Finds the next match and returns how many of these bytes were consumed for it. The others must be
+    /// passed in again. `ended` says that the stream ends behind `bytes`, which completes its last line.
     pub(super) fn find(&mut self, bytes: &[u8], ended: bool) -> Option<usize> {
         match self {
             Self::Text { finder, ahead } => {

@@ -58,14 +58,14 @@ impl LinePosition {
 
 /// Counts or finds the matches of a regular expression line by line, also in a line that is still growing.
 ///
-/// A line longer than [`GATHERED`] is cut where that many bytes have come, independent of the size of the reads, so
-/// that the count does not depend on them.
+/// A line longer than [`GATHERED`] is cut where that many bytes have come, independent of the size of the
+/// reads, so that the count does not depend on them.
 #[derive(Debug)]
 pub(super) struct GrowingLine {
     regex: Regex,
     text: Vec<u8>,
-    /// Where the next search begins. After a cut one byte is kept in front of it, so that `^` and `\b` do not take it
-    /// for the beginning of the line.
+    /// Where the next search begins. After a cut one byte is kept in front of it, so that `^` and `\b` do not
+    /// take it for the beginning of the line.
     from: usize,
     /// The end of the last match found.
     end: usize,
@@ -80,8 +80,8 @@ impl GrowingLine {
         Self { regex, text, from: at, end: at, settled: 0 }
     }
 
-    /// Returns the number of matches up to the end of `bytes`. It can decrease: `a\b` does not match any more when a
-    /// letter follows.
+    /// Returns the number of matches up to the end of `bytes`. It can decrease: `a\b` does not match any more
+    /// when a letter follows.
     pub(super) fn count(&mut self, mut bytes: &[u8]) -> u32 {
         while let Some(end) = memchr(b'\n', bytes) {
             let line = &bytes[..end];
@@ -99,8 +99,8 @@ impl GrowingLine {
         self.settled + matches(&self.regex, &self.text, self.from).count() as u32
     }
 
-    /// Finds the next match and returns how many of these bytes were consumed for it. The others must be passed in
-    /// again. Nothing is found in a line of which nothing has been read yet.
+    /// Finds the next match and returns how many of these bytes were consumed for it. The others must be
+    /// passed in again. Nothing is found in a line of which nothing has been read yet.
     pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut taken = 0;
         loop {
@@ -152,7 +152,8 @@ impl GrowingLine {
         }
     }
 
-    /// Settles the matches that begin in the older half, including one that reaches beyond its end, and removes them.
+    /// Settles the matches that begin in the older half, including one that reaches beyond its end, and
+    /// removes them.
     fn cut(&mut self) {
         let mut end = KEPT;
         for (start, stop) in matches(&self.regex, &self.text, self.from) {
@@ -190,9 +191,9 @@ impl WholeLine {
         Self { text, from: at, end: at }
     }
 
-    /// Finds the next match of `search`, which returns the first match at or behind an offset in a line. Returns how
-    /// many of these bytes were consumed for it; the others must be passed in again. `ended` says that the stream
-    /// ends behind `bytes`, which completes its last line.
+    /// Finds the next match of `search`, which returns the first match at or behind an offset in a line.
+    /// Returns how many of these bytes were consumed for it; the others must be passed in again. `ended` says
+    /// that the stream ends behind `bytes`, which completes its last line.
     pub(super) fn find(
         &mut self,
         bytes: &[u8],

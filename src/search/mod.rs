@@ -1,8 +1,8 @@
 //! Search for expected output in the streams of a process.
 //!
-//! The bytes of a stream are searched as they are read, not as log lines, so that a prompt without a line end, a text
-//! that is split over two reads and a match in an overlong line are all found. The two streams of a process are
-//! searched separately.
+//! The bytes of a stream are searched as they are read, not as log lines, so that a prompt without a line
+//! end, a text that is split over two reads and a match in an overlong line are all found. The two streams of
+//! a process are searched separately.
 //!
 //! * `output_match` describes what to search for: [`OutputMatch`].
 //! * `line` holds the line that a stream is writing, for matches within one line.

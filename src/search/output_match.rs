@@ -8,8 +8,8 @@ use crate::machine::Stream;
 
 /// An expected output: a text or a regular expression, on which stream, and how often.
 ///
-/// A match is found wherever it lies in the output: in a line without an end, split over several reads, or in a line
-/// longer than the limit for log lines. The two streams are searched separately.
+/// A match is found wherever it lies in the output: in a line without an end, split over several reads, or in
+/// a line longer than the limit for log lines. The two streams are searched separately.
 ///
 /// ```
 /// use childminder::Condition;
@@ -53,8 +53,9 @@ impl OutputMatch {
 
     /// Matches this regular expression within one line.
     ///
-    /// An invalid expression is reported by [`Condition::check`](crate::Condition::check) and by the start. A line is
-    /// searched while it grows, up to its last 64 KiB, and `$` matches the end of what has been read of it so far.
+    /// An invalid expression is reported by [`Condition::check`](crate::Condition::check) and by the start. A
+    /// line is searched while it grows, up to its last 64 KiB, and `$` matches the end of what has been read
+    /// of it so far.
     pub fn regex(regex: &str) -> Self {
         Self::new(Regex::new(regex).map_or_else(|error| Pattern::Invalid(error.to_string()), Pattern::Regex))
     }
@@ -79,8 +80,8 @@ impl OutputMatch {
 
     /// Searches only the message part of whole lines, as found by the output format of the service.
     ///
-    /// In a line longer than 64 KiB only the beginning is searched. Without an output format the whole line is the
-    /// message. Default: the whole output is searched.
+    /// In a line longer than 64 KiB only the beginning is searched. Without an output format the whole line
+    /// is the message. Default: the whole output is searched.
     #[must_use]
     pub fn in_message(mut self) -> Self {
         self.in_message = true;

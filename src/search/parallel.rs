@@ -45,8 +45,8 @@ impl ParallelSearch {
         Self { searches: wanted.map(|(id, wanted)| Search::new(id, wanted)).collect(), message }
     }
 
-    /// Takes in what was read from `stream` and returns the counts that have grown. An empty read is the end of the
-    /// stream.
+    /// Takes in what was read from `stream` and returns the counts that have grown. An empty read is the end
+    /// of the stream.
     pub(crate) fn feed(&mut self, stream: Stream, bytes: &[u8]) -> Vec<MatchCount> {
         let mut counts = Vec::new();
         for search in &mut self.searches {

@@ -1,17 +1,19 @@
 //! A search for one expected output after the other, in the manner of *expect*.
 //!
-//! Only the first output is searched for; the search for the next begins behind its match. Each stream has a *cursor* of
-//! its own, which lies behind the last match in that stream whatever was found in the other stream meanwhile: in which
-//! order a process has written to its two streams cannot be known, only in which order they were read.
+//! Only the first output is searched for; the search for the next begins behind its match. Each stream has a
+//! *cursor* of its own, which lies behind the last match in that stream whatever was found in the other
+//! stream meanwhile: in which order a process has written to its two streams cannot be known, only in which
+//! order they were read.
 //!
 //! # Dependence on the size of reads
 //!
-//! Texts, and outputs searched for in whole lines ([`OutputMatch::in_message`]), do not depend on how reads divide a
-//! stream. Any other regular expression is tried on the part of the line that has been read, since the line may never
-//! end. What it matches then is the match, and the next search begins behind it, even if the rest of the line would have
-//! given a longer or a different one. So `\d+` may stop within a number, `$` may match at the end of a read, and
-//! `port \d+\b` may match half of a port number. An expression whose match can neither grow nor vanish with what follows,
-//! such as `port \d+ `, is found where it is in the whole line.
+//! Texts, and outputs searched for in whole lines ([`OutputMatch::in_message`]), do not depend on how reads
+//! divide a stream. Any other regular expression is tried on the part of the line that has been read, since
+//! the line may never end. What it matches then is the match, and the next search begins behind it, even if
+//! the rest of the line would have given a longer or a different one. So `\d+` may stop within a number, `$`
+//! may match at the end of a read, and `port \d+\b` may match half of a port number. An expression whose
+//! match can neither grow nor vanish with what follows, such as `port \d+ `, is found where it is in the
+//! whole line.
 
 use std::fmt;
 
@@ -25,10 +27,10 @@ const BEHIND: usize = 2 * KEPT;
 
 /// Searches for one output after the other.
 ///
-/// Memory is bounded. For a text the bytes that may be its beginning are kept; otherwise the current line, of a very long
-/// one at most 128 KiB. In such a line no match of a regular expression is longer than half of that, and a search in
-/// whole lines sees only the first 64 KiB behind the previous match. Of a stream in which a later output is to be
-/// searched for, the last 128 KiB behind its cursor are kept.
+/// Memory is bounded. For a text the bytes that may be its beginning are kept; otherwise the current line, of
+/// a very long one at most 128 KiB. In such a line no match of a regular expression is longer than half of
+/// that, and a search in whole lines sees only the first 64 KiB behind the previous match. Of a stream in
+/// which a later output is to be searched for, the last 128 KiB behind its cursor are kept.
 pub(crate) struct SequentialSearch {
     wanted: Vec<OutputMatch>,
     /// How many outputs have been found; the one with this index is searched for.
@@ -55,7 +57,8 @@ struct Cursor {
 }
 
 impl SequentialSearch {
-    /// Creates a search for these outputs in this order. An output that does not pass its check is never found.
+    /// Creates a search for these outputs in this order. An output that does not pass its check is never
+    /// found.
     pub(crate) fn new(wanted: impl IntoIterator<Item = OutputMatch>) -> Self {
         let mut search = Self {
             wanted: wanted.into_iter().collect(),
