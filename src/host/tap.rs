@@ -9,12 +9,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::{Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivingProcess};
+use crate::sync::{Lock, WakerCell};
 
 /// Receives what happens to one process, with the time at which it happened.
 ///
@@ -25,6 +26,11 @@ pub(crate) trait Observer: Send + Sync {
 
     /// The driver polls the process for the first time, so it has recorded the start by now.
     fn first_poll(&self) {}
+
+    /// The driver polls the process, and will do so again when its waker is woken.
+    fn poll(&self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
 
     /// The process could not be started. Nothing else is reported.
     fn start_failed(&self, error: &SpawnError, at: Instant);
@@ -55,31 +61,27 @@ pub(crate) struct Start {
 
 /// The announced starts of one [`TapHost`], in order. Clones are the same queue.
 #[derive(Clone, Default)]
-pub(crate) struct StartQueue(Arc<Mutex<VecDeque<Start>>>);
+pub(crate) struct StartQueue(Arc<Lock<VecDeque<Start>>>);
 
 impl StartQueue {
     /// Observes the next start for which no other observer was announced before.
     pub(crate) fn announce(&self, start: Start) {
-        self.lock().push_back(start);
+        self.0.lock().push_back(start);
     }
 
     /// Forgets the starts that were announced and have not begun.
     pub(crate) fn clear(&self) {
-        self.lock().clear();
+        self.0.lock().clear();
     }
 
     fn pop(&self) -> Option<Start> {
-        self.lock().pop_front()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Start>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().pop_front()
     }
 }
 
 impl fmt::Debug for StartQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StartQueue").field(&self.lock().len()).finish()
+        f.debug_tuple("StartQueue").field(&self.0.lock().len()).finish()
     }
 }
 
@@ -149,26 +151,26 @@ impl Host for TapHost {
 
 /// Shared access to a process that the driver of a monitor owns: its observer can look whether it is alive,
 /// and signal it.
-pub(crate) struct ProcessSlot(Mutex<SlotState>);
+pub(crate) struct ProcessSlot(Lock<SlotState>);
 
 struct SlotState {
     /// `None` once the driver has dropped the process.
     process: Option<Box<dyn Process>>,
     /// The driver's waker.
-    driver: Option<Waker>,
+    driver: WakerCell,
 }
 
 impl ProcessSlot {
     fn new(process: Box<dyn Process>) -> Self {
-        Self(Mutex::new(SlotState { process: Some(process), driver: None }))
+        Self(Lock::new(SlotState { process: Some(process), driver: WakerCell::default() }))
     }
 
     /// Returns how the process has exited, if it has; one that was dropped is lost.
     ///
     /// The driver is woken for an exit that is first seen here.
     pub(crate) fn try_exit(&self) -> Option<Exit> {
-        let mut state = self.lock();
-        let driver = state.driver.clone();
+        let mut state = self.0.lock();
+        let driver = state.driver.get();
         // The process remembers only one waker, which must stay the driver's.
         let waker = driver.as_ref().unwrap_or(Waker::noop());
         let exit = state.poll_exit(&mut Context::from_waker(waker));
@@ -182,13 +184,22 @@ impl ProcessSlot {
         }
     }
 
-    /// Sends a signal; returns whether the process was there.
-    pub(crate) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
-        self.lock().process.as_mut().is_some_and(|process| process.signal(target, signal).is_ok())
+    /// Has the driver poll the process.
+    pub(crate) fn wake_driver(&self) {
+        let driver = self.0.lock().driver.get();
+        driver.inspect(Waker::wake_by_ref);
     }
 
-    fn lock(&self) -> MutexGuard<'_, SlotState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Has the process recognise all processes that belong to it now.
+    pub(crate) fn observe_family(&self) {
+        if let Some(process) = &mut self.0.lock().process {
+            process.observe_family();
+        }
+    }
+
+    /// Sends a signal; returns whether the process was there.
+    pub(crate) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
+        self.0.lock().process.as_mut().is_some_and(|process| process.signal(target, signal).is_ok())
     }
 }
 
@@ -204,7 +215,7 @@ impl SlotState {
 
 impl fmt::Debug for ProcessSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ProcessSlot").field(&self.lock().process).finish()
+        f.debug_tuple("ProcessSlot").field(&self.0.lock().process).finish()
     }
 }
 
@@ -233,11 +244,9 @@ impl Process for TapProcess {
 
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         self.report_first_poll();
-        let mut state = self.slot.lock();
-        match &mut state.driver {
-            Some(driver) => driver.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        self.observer.poll(cx);
+        let mut state = self.slot.0.lock();
+        state.driver.register(cx.waker());
         let exit = ready!(state.poll_exit(cx));
         drop(state);
         if !std::mem::replace(&mut self.has_exited, true) {
@@ -248,7 +257,7 @@ impl Process for TapProcess {
 
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.report_first_poll();
-        let read = ready!(self.slot.lock().process().poll_read(stream, cx, buf));
+        let read = ready!(self.slot.0.lock().process().poll_read(stream, cx, buf));
         if let Ok(length) = read {
             self.observer.read(stream, &buf[..length], self.host.now());
         }
@@ -256,7 +265,7 @@ impl Process for TapProcess {
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
-        let sent = self.slot.lock().process().signal(target, signal);
+        let sent = self.slot.0.lock().process().signal(target, signal);
         if sent.is_ok() {
             self.observer.signalled(signal, self.host.now());
         }
@@ -264,31 +273,31 @@ impl Process for TapProcess {
     }
 
     fn remaining(&mut self) -> Vec<u32> {
-        self.slot.lock().process().remaining()
+        self.slot.0.lock().process().remaining()
     }
 
     fn containment(&self) -> Containment {
-        self.slot.lock().process().containment()
+        self.slot.0.lock().process().containment()
     }
 
     fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
-        self.slot.lock().process().describe(pids)
+        self.slot.0.lock().process().describe(pids)
     }
 
     fn observe_family(&mut self) {
-        self.slot.lock().process().observe_family();
+        self.slot.0.lock().process().observe_family();
     }
 
     fn stopped_by(&mut self) -> Option<Signal> {
-        self.slot.lock().process().stopped_by()
+        self.slot.0.lock().process().stopped_by()
     }
 }
 
 impl Drop for TapProcess {
     fn drop(&mut self) {
         self.report_first_poll();
-        let mut state = self.slot.lock();
-        state.driver = None;
+        let mut state = self.slot.0.lock();
+        state.driver.take();
         let process = state.process.take();
         drop(state);
         // The drop kills the group, which can take a moment: the slot must not be locked meanwhile.

@@ -1,4 +1,4 @@
-//! One attempt to find out whether a leaf is met: a probe, or a command.
+//! An attempt to find out whether a leaf is met: a probe or a command.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -6,65 +6,67 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::condition::Leaf;
-use super::tally::Answer;
+use super::leaf::AttemptResult;
 use crate::host::{Host, Process, Spec};
 use crate::machine::Stream;
 
-/// Ends with the answer. Dropping it closes the connection, and kills the command.
-pub(super) type Attempt = Pin<Box<dyn Future<Output = Answer> + Send>>;
+/// An attempt in flight. Dropping it closes its connection, or kills its command.
+pub(super) type Attempt = Pin<Box<dyn Future<Output = AttemptResult> + Send>>;
 
-/// Begins to ask for `leaf`, on behalf of the process `pid`. What is merely waited for is not asked.
+/// Begins an attempt for `leaf` on behalf of the process `pid`. Returns `None` for a leaf that is only waited
+/// for.
 pub(super) fn begin(leaf: &Leaf, host: &Arc<dyn Host>, pid: u32) -> Option<Attempt> {
     match leaf {
-        Leaf::Answers { target, anybody: _ } => {
+        Leaf::Probe { target, any_owner: _ } => {
             let probe = host.probe(target, Some(pid));
-            Some(Box::pin(async { Answer::ProbeFuture(probe.await) }))
+            Some(Box::pin(async { AttemptResult::Probe(probe.await) }))
         }
         Leaf::Command(spec) => {
             let (host, spec) = (host.clone(), spec.clone());
-            Some(Box::pin(async move { Answer::Command(run(&*host, &spec).await) }))
+            Some(Box::pin(async move { AttemptResult::Command(run(&*host, &spec).await) }))
         }
-        Leaf::Uptime(_) | Leaf::OutputMatch(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
+        Leaf::Uptime(_) | Leaf::Output(_) | Leaf::Notify(_) | Leaf::SdNotify => None,
     }
 }
 
-/// Runs a command to its end. If it fails, the reason is how it ended, and the last line it printed.
+/// Runs a command until it exits. A failure is described by its exit and the last line that it has printed.
 async fn run(host: &dyn Host, spec: &Spec) -> Result<(), String> {
     let mut process = host.spawn(spec).map_err(|error| error.to_string())?;
-    let mut said = Stream::BOTH.map(LastLine::new);
+    let mut outputs = Stream::BOTH.map(LastLine::new);
     let exit = poll_fn(|cx| {
-        said.iter_mut().for_each(|said| said.read(&mut *process, cx));
+        outputs.iter_mut().for_each(|output| output.read(&mut *process, cx));
         let exit = ready!(process.poll_exit(cx));
-        // What it said before it died is in the pipes by now.
-        said.iter_mut().for_each(|said| said.read(&mut *process, cx));
+        // What the command has printed before its exit is in the pipes by now.
+        outputs.iter_mut().for_each(|output| output.read(&mut *process, cx));
         Poll::Ready(exit)
     })
     .await;
     if exit.is_success() {
         return Ok(());
     }
-    let [stdout, stderr] = said.map(|said| said.text());
+    let [stdout, stderr] = outputs.map(|output| output.line());
     Err(match stderr.or(stdout) {
         Some(line) => format!("{exit}: {line}"),
         None => exit.to_string(),
     })
 }
 
-/// So much of what a command prints is kept.
+/// The number of bytes kept of the end of a stream.
 const KEPT: usize = 512;
 
-/// So often it is read from before others have their turn.
+/// The number of reads of a stream in a row before other tasks get their turn.
 const READS: usize = 16;
 
-/// The end of a stream. All the rest is read and forgotten, so that the command need not wait for a reader.
+/// The last line of a stream. Everything else is read and discarded, so that the command is not blocked by a
+/// full pipe.
 struct LastLine {
     stream: Stream,
-    end: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl LastLine {
     fn new(stream: Stream) -> Self {
-        Self { stream, end: Vec::new() }
+        Self { stream, bytes: Vec::new() }
     }
 
     fn read(&mut self, process: &mut dyn Process, cx: &mut Context<'_>) {
@@ -72,8 +74,8 @@ impl LastLine {
         for _ in 0..READS {
             match process.poll_read(self.stream, cx, &mut buf) {
                 Poll::Ready(Ok(length @ 1..)) => {
-                    self.end.extend_from_slice(&buf[..length]);
-                    self.end.drain(..self.end.len().saturating_sub(KEPT));
+                    self.bytes.extend_from_slice(&buf[..length]);
+                    self.bytes.drain(..self.bytes.len().saturating_sub(KEPT));
                 }
                 Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => return,
             }
@@ -81,8 +83,8 @@ impl LastLine {
         cx.waker().wake_by_ref();
     }
 
-    fn text(&self) -> Option<String> {
-        let text = String::from_utf8_lossy(&self.end);
+    fn line(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.bytes);
         let line = text.trim_end().lines().last()?.trim();
         (!line.is_empty()).then(|| line.to_owned())
     }

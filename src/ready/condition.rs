@@ -1,4 +1,4 @@
-//! What must be so before a process counts as ready.
+//! The conditions under which a process counts as ready.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError};
 use crate::search::{InvalidOutputMatch, OutputMatch};
 
-/// What must be so before a process counts as ready. Conditions combine with [`all`](Self::all) and [`any`](Self::any).
+/// A condition under which a process counts as ready. Conditions are combined with [`all`](Self::all) and
+/// [`any`](Self::any).
 ///
-/// A condition that was met stays met, and a process that has died is not ready, whatever was met before. Lines, uptime
-/// and notifications are waited for; ports, sockets, HTTP and commands are asked again and again. In an `all`, asking
-/// begins when everything that is merely waited for has come (SV-16).
+/// A condition that was met once stays met, but a process that has died is never ready. Output, uptime and
+/// notifications are waited for; ports, sockets, HTTP and commands are probed repeatedly. In an `all`,
+/// probing begins when everything that is waited for has arrived, so that a server is not bothered by
+/// connections while it starts.
 ///
 /// ```
 /// use childminder::Condition;
@@ -24,12 +26,12 @@ use crate::search::{InvalidOutputMatch, OutputMatch};
 ///     OutputMatch::regex(r"pool of \d+ workers").on(Stream::Stderr).times(2).into(),
 /// ]);
 /// assert!(ready.check().is_ok());
-/// assert_eq!(Condition::port(0).check().unwrap_err().to_string(), "port is 0");
+/// assert_eq!(Condition::port(0).check().unwrap_err().to_string(), "the port must not be 0");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Condition(pub(super) Node);
 
-/// The tree of conditions.
+/// A node in the tree of conditions.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     All(Vec<Self>),
@@ -37,114 +39,121 @@ pub(super) enum Node {
     Leaf(Leaf),
 }
 
-/// One thing to be met.
+/// An elementary condition.
 #[derive(Clone, Debug)]
 pub(super) enum Leaf {
-    /// It has lived this long.
+    /// The process has lived this long.
     Uptime(Duration),
-    /// It has printed this.
-    OutputMatch(OutputMatch),
-    /// It answers there.
-    Answers {
+    /// The process has printed this.
+    Output(OutputMatch),
+    /// A server answers at this target.
+    Probe {
         target: ProbeTarget,
-        /// Whether an answer counts that is not its own.
-        anybody: bool,
+        /// Whether the answer of a process outside the service counts.
+        any_owner: bool,
     },
     /// This command exits with code 0.
     Command(Box<Spec>),
-    /// It has written a line feed to this descriptor of its, as s6 has it.
+    /// The process has written a line feed to this descriptor.
     Notify(i32),
-    /// It has sent `READY=1`, as systemd has it.
+    /// The process has sent `READY=1` to the socket in `NOTIFY_SOCKET`.
     SdNotify,
 }
 
 impl Condition {
-    /// It has lived this long (SV-13).
+    /// Requires that the process has lived this long.
     pub fn uptime(uptime: Duration) -> Self {
         Self(Node::Leaf(Leaf::Uptime(uptime)))
     }
 
-    /// It has printed this text, on either stream; [`OutputMatch`] says it more precisely (SV-14).
+    /// Requires that the process has printed this text, on either stream. See [`OutputMatch`] for regular
+    /// expressions, one stream, or a number of matches.
     pub fn output(text: impl Into<String>) -> Self {
         OutputMatch::text(text).into()
     }
 
-    /// It accepts connections on this TCP port of this machine, 127.0.0.1 or ::1. That of another process is not ready:
-    /// on Linux the socket is looked up, elsewhere the answer is *unverified* and counts (F-82).
+    /// Requires that the process accepts connections on this TCP port of this machine, at 127.0.0.1 or ::1.
+    ///
+    /// The socket of a process outside the service does not count. On Linux its owner is looked up; on other
+    /// systems the answer counts and is reported as *unverified*.
     pub fn port(port: u16) -> Self {
-        Self::answers(ProbeTarget::Port(port))
+        Self::probe(ProbeTarget::Port(port))
     }
 
-    /// It accepts connections on this socket in the file system.
+    /// Requires that the process accepts connections on this Unix stream socket. A relative path is relative
+    /// to the working directory of the caller.
     pub fn unix(path: impl AsRef<Path>) -> Self {
-        Self::answers(ProbeTarget::Unix(path.as_ref().to_owned()))
+        Self::probe(ProbeTarget::Unix(path.as_ref().to_owned()))
     }
 
-    /// It answers a GET of `path` on this port with status 200.
+    /// Requires that the process answers a GET request for `path` on this port with status 200.
     pub fn http(port: u16, path: impl Into<String>) -> Self {
         Self::http_status(port, path, 200)
     }
 
-    /// It answers a GET of `path` on this port with this status.
+    /// Requires that the process answers a GET request for `path` on this port with this status.
     pub fn http_status(port: u16, path: impl Into<String>, status: u16) -> Self {
-        Self::answers(ProbeTarget::Http { port, path: path.into(), status })
+        Self::probe(ProbeTarget::Http { port, path: path.into(), status })
     }
 
-    /// This command exits with code 0. It is run again and again, one at a time, each for at most as long as the whole
-    /// start may take.
+    /// Requires that this command exits with code 0. It is run repeatedly, at most ten times a second and one
+    /// at a time. A command that does not end is killed when the timeout of the start expires.
     pub fn command(spec: Spec) -> Self {
         Self(Node::Leaf(Leaf::Command(Box::new(spec))))
     }
 
-    /// It writes a line feed to its descriptor `number`, or to whatever it has made of it: the convention of s6. The
-    /// descriptor, a pipe, is made for it.
+    /// Requires that the process writes a line feed to its descriptor `number`, the notification protocol of
+    /// s6. The descriptor, one end of a pipe, is created for each start.
     pub fn notify(number: i32) -> Self {
         Self(Node::Leaf(Leaf::Notify(number)))
     }
 
-    /// It sends `READY=1` to the socket in `NOTIFY_SOCKET`: the convention of systemd, `sd_notify(3)`. The socket, in a
-    /// private directory, is made for it.
+    /// Requires that the process sends `READY=1` to the socket in `NOTIFY_SOCKET`, the notification protocol
+    /// of systemd (`sd_notify(3)`). The socket is created for each start, in a private directory.
     pub fn sd_notify() -> Self {
         Self(Node::Leaf(Leaf::SdNotify))
     }
 
-    /// All of these.
+    /// Requires all of these conditions. An empty list is met as soon as the process runs.
     pub fn all(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self(Node::All(conditions.into_iter().map(|condition| condition.0).collect()))
     }
 
-    /// Any of these; that several are met is fine (SV-24).
+    /// Requires at least one of these conditions.
     pub fn any(conditions: impl IntoIterator<Item = Self>) -> Self {
         Self(Node::Any(conditions.into_iter().map(|condition| condition.0).collect()))
     }
 
-    /// Lets every answer count in this condition, whoever gives it: for a program that has somebody else listen for it,
-    /// as a container runtime does. The check before the start, that nobody listens there yet, is left out as well.
+    /// Accepts the answer of any process for the ports, sockets and HTTP paths in this condition.
+    ///
+    /// Use it for a program that has another process listen for it, such as a container runtime. The check
+    /// before the start that the address is not in use is omitted as well.
     #[must_use]
-    pub fn by_anybody(mut self) -> Self {
-        self.0.let_anybody_answer();
+    pub fn by_any_process(mut self) -> Self {
+        self.0.allow_any_owner();
         self
     }
 
-    fn answers(target: ProbeTarget) -> Self {
-        Self(Node::Leaf(Leaf::Answers { target, anybody: false }))
+    fn probe(target: ProbeTarget) -> Self {
+        Self(Node::Leaf(Leaf::Probe { target, any_owner: false }))
     }
 
-    /// Tells whether the condition can ever be met.
+    /// Checks that the condition can be met at all. A start does this as well.
     ///
     /// # Errors
     ///
-    /// [`ConditionError`], the first one: an empty text, a regular expression that is none, port 0, an `any` of nothing, …
+    /// The first [`ConditionError`]: an empty text, an invalid regular expression, port 0, an `any` without
+    /// conditions, …
     pub fn check(&self) -> Result<(), ConditionError> {
         self.0.check()
     }
 }
 
 impl Node {
-    fn let_anybody_answer(&mut self) {
+    fn allow_any_owner(&mut self) {
         match self {
-            Self::All(nodes) | Self::Any(nodes) => nodes.iter_mut().for_each(Self::let_anybody_answer),
-            Self::Leaf(Leaf::Answers { anybody, .. }) => *anybody = true,
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter_mut().for_each(Self::allow_any_owner),
+            Self::Leaf(Leaf::Probe { any_owner, .. }) => *any_owner = true,
             Self::Leaf(_) => {}
         }
     }
@@ -152,7 +161,7 @@ impl Node {
     fn check(&self) -> Result<(), ConditionError> {
         match self {
             Self::All(nodes) => nodes.iter().try_for_each(Self::check),
-            Self::Any(nodes) if nodes.is_empty() => Err(ConditionError::NothingToChoose),
+            Self::Any(nodes) if nodes.is_empty() => Err(ConditionError::EmptyAny),
             Self::Any(nodes) => nodes.iter().try_for_each(Self::check),
             Self::Leaf(leaf) => leaf.check(),
         }
@@ -163,32 +172,8 @@ impl Leaf {
     fn check(&self) -> Result<(), ConditionError> {
         match self {
             Self::Uptime(_) | Self::SdNotify => Ok(()),
-            Self::OutputMatch(printed) => printed.check().map_err(ConditionError::from),
-            Self::Answers { target: ProbeTarget::Port(0) | ProbeTarget::Http { port: 0, .. }, .. } => {
-                Err(ConditionError::PortZero)
-            }
-            Self::Answers { target: ProbeTarget::Unix(path), .. }
-                if path.as_os_str().len() > LONGEST_SOCKET_PATH =>
-            {
-                Err(ConditionError::PathTooLong(path.clone()))
-            }
-            Self::Answers { target: ProbeTarget::Unix(path), .. } if path.as_os_str().is_empty() => {
-                Err(ConditionError::EmptyPath)
-            }
-            Self::Answers { target: ProbeTarget::Unix(path), .. }
-                if path.as_os_str().as_encoded_bytes().contains(&0) =>
-            {
-                Err(ConditionError::NulInPath(path.clone()))
-            }
-            Self::Answers { target: ProbeTarget::Http { path, .. }, .. }
-                if !path.starts_with('/') || path.contains(|c: char| c.is_ascii_control() || c == ' ') =>
-            {
-                Err(ConditionError::NotAPath(path.clone()))
-            }
-            Self::Answers {
-                target: ProbeTarget::Port(_) | ProbeTarget::Unix(_) | ProbeTarget::Http { .. },
-                ..
-            } => Ok(()),
+            Self::Output(wanted) => wanted.check().map_err(ConditionError::from),
+            Self::Probe { target, any_owner: _ } => check_target(target),
             Self::Command(spec) => spec.check().map_err(ConditionError::Command),
             Self::Notify(number) if (3..=255).contains(number) => Ok(()),
             Self::Notify(number) => Err(ConditionError::Descriptor(*number)),
@@ -196,13 +181,34 @@ impl Leaf {
     }
 }
 
-impl From<OutputMatch> for Condition {
-    fn from(printed: OutputMatch) -> Self {
-        Self(Node::Leaf(Leaf::OutputMatch(printed)))
+fn check_target(target: &ProbeTarget) -> Result<(), ConditionError> {
+    match target {
+        ProbeTarget::Port(0) | ProbeTarget::Http { port: 0, .. } => Err(ConditionError::PortZero),
+        ProbeTarget::Port(_) => Ok(()),
+        ProbeTarget::Unix(path) if path.as_os_str().is_empty() => Err(ConditionError::EmptyPath),
+        ProbeTarget::Unix(path) if path.as_os_str().len() > LONGEST_SOCKET_PATH => {
+            Err(ConditionError::PathTooLong(path.clone()))
+        }
+        ProbeTarget::Unix(path) if path.as_os_str().as_encoded_bytes().contains(&0) => {
+            Err(ConditionError::NulInPath(path.clone()))
+        }
+        ProbeTarget::Unix(_) => Ok(()),
+        ProbeTarget::Http { path, .. }
+            if !path.starts_with('/') || path.contains(|c: char| c.is_ascii_control() || c == ' ') =>
+        {
+            Err(ConditionError::InvalidHttpPath(path.clone()))
+        }
+        ProbeTarget::Http { .. } => Ok(()),
     }
 }
 
-/// In words, such as `port 5432 and (output "ready" or uptime of 2s)`.
+impl From<OutputMatch> for Condition {
+    fn from(wanted: OutputMatch) -> Self {
+        Self(Node::Leaf(Leaf::Output(wanted)))
+    }
+}
+
+/// Formats the condition as an expression, such as `port 5432 and (output "ready" or uptime of 2s)`.
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -211,30 +217,30 @@ impl fmt::Display for Condition {
 
 impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (parts, between) = match self {
+        let (nodes, operator) = match self {
             Self::Leaf(leaf) => return leaf.fmt(f),
-            Self::All(parts) if parts.is_empty() => return f.write_str("nothing"),
-            Self::All(parts) => (parts, " and "),
-            Self::Any(parts) => (parts, " or "),
+            Self::All(nodes) if nodes.is_empty() => return f.write_str("nothing"),
+            Self::All(nodes) => (nodes, " and "),
+            Self::Any(nodes) => (nodes, " or "),
         };
-        for (i, part) in parts.iter().enumerate() {
-            f.write_str(if i == 0 { "" } else { between })?;
-            match part {
-                Self::All(inner) | Self::Any(inner) if inner.len() > 1 => write!(f, "({part})")?,
-                Self::All(_) | Self::Any(_) | Self::Leaf(_) => part.fmt(f)?,
+        for (index, node) in nodes.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { operator })?;
+            match node {
+                Self::All(inner) | Self::Any(inner) if inner.len() > 1 => write!(f, "({node})")?,
+                Self::All(_) | Self::Any(_) | Self::Leaf(_) => node.fmt(f)?,
             }
         }
         Ok(())
     }
 }
 
-/// As it stands in an error: what is still missing.
+/// Formats the condition as it is named in errors and reports.
 impl fmt::Display for Leaf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uptime(uptime) => write!(f, "uptime of {uptime:?}"),
-            Self::OutputMatch(printed) => printed.fmt(f),
-            Self::Answers { target, anybody: _ } => target.fmt(f),
+            Self::Output(wanted) => wanted.fmt(f),
+            Self::Probe { target, any_owner: _ } => target.fmt(f),
             Self::Command(spec) => write!(f, "command {spec}"),
             Self::Notify(number) => write!(f, "notification on descriptor {number}"),
             Self::SdNotify => f.write_str("notification READY=1"),
@@ -242,58 +248,61 @@ impl fmt::Display for Leaf {
     }
 }
 
-/// Why a [`Condition`] can never be met.
+/// The reason why a [`Condition`] can never be met.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ConditionError {
-    /// The expected output is empty: every process has printed that.
+    /// The expected output is empty, which every output contains.
     EmptyText,
-    /// This is no regular expression.
+    /// The regular expression does not compile, for this reason.
     Regex(String),
-    /// It is expected zero times.
+    /// The output is expected zero times.
     ZeroTimes,
-    /// No process can listen on port 0.
+    /// The port is 0, on which no process can listen.
     PortZero,
-    /// A socket without a path.
+    /// The path of the socket is empty.
     EmptyPath,
-    /// The path is longer than the address of a socket can be.
+    /// The path is longer than a socket address can be.
     PathTooLong(PathBuf),
-    /// No file has a NUL byte in its path.
+    /// The path contains a NUL byte.
     NulInPath(PathBuf),
-    /// What is asked for by HTTP does not begin with a slash, or has a space or a control character in it.
-    NotAPath(String),
-    /// The command cannot work.
+    /// The HTTP path does not begin with a slash, or contains a space or a control character.
+    InvalidHttpPath(String),
+    /// The command is invalid.
     Command(SpecError),
-    /// The descriptor for the notification is not one of 3 to 255.
+    /// The descriptor for the notification is not between 3 and 255.
     Descriptor(i32),
-    /// An `any` of nothing.
-    NothingToChoose,
+    /// An `any` has no conditions.
+    EmptyAny,
 }
 
 impl fmt::Display for ConditionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::EmptyText => write!(f, "the expected output is empty"),
-            Self::Regex(error) => write!(f, "the expected output is no regular expression: {error}"),
-            Self::ZeroTimes => write!(f, "the expected output is expected zero times"),
-            Self::PortZero => write!(f, "port is 0"),
-            Self::EmptyPath => write!(f, "the path of the socket is empty"),
+            Self::EmptyText => write!(f, "the expected output must not be empty"),
+            Self::Regex(reason) => {
+                write!(f, "the expected output is not a valid regular expression: {reason}")
+            }
+            Self::ZeroTimes => write!(f, "the expected output must be expected at least once"),
+            Self::PortZero => write!(f, "the port must not be 0"),
+            Self::EmptyPath => write!(f, "the socket path must not be empty"),
             Self::PathTooLong(path) => write!(
                 f,
-                "the path of the socket has {} bytes, and {LONGEST_SOCKET_PATH} are possible: {}",
+                "the socket path {path:?} has {} bytes; at most {LONGEST_SOCKET_PATH} are possible",
                 path.as_os_str().len(),
-                path.display()
             ),
-            Self::NulInPath(path) => write!(f, "the path of the socket has a NUL byte in it: {path:?}"),
-            Self::NotAPath(path) => write!(
-                f,
-                "the path of the HTTP request does not begin with '/', or has a space in it: {path:?}"
-            ),
-            Self::Command(error) => write!(f, "the command: {error}"),
-            Self::Descriptor(number) => {
-                write!(f, "the descriptor for the notification is not between 3 and 255: {number}")
+            Self::NulInPath(path) => write!(f, "the socket path {path:?} contains a NUL byte"),
+            Self::InvalidHttpPath(path) => {
+                write!(
+                    f,
+                    "the HTTP path {path:?} must begin with '/' and contain no space or control character"
+                )
             }
-            Self::NothingToChoose => write!(f, "any of no conditions is never met"),
+            Self::Command(error) => write!(f, "the command cannot work: {error}"),
+            Self::Descriptor(number) => {
+                write!(f, "the notification descriptor must be between 3 and 255, not {number}")
+            }
+            Self::EmptyAny => write!(f, "an `any` needs at least one condition"),
         }
     }
 }

@@ -1,111 +1,207 @@
-//! The machine that decides whether a start is ready: one gate for one run.
+//! The state machine that decides whether a start is ready: one gate for one run.
 //!
-//! It is driven as [`Machine`](crate::machine::Machine) is: something goes in, with the time it is; what to do comes out; and it
-//! says when to come back. What it decides, and in which order:
+//! Its rules, in order of precedence:
 //!
-//! 1. A death decides at once, whatever was met before (SV-19, F-84).
-//! 2. News comes before time. What is met at the very deadline counts (F-85), and so does an uptime as long as the
-//!    time-out.
-//! 3. When all has come the gate does not open yet: it wants somebody to look whether the process is alive. The last
-//!    line of a program is read before its death is seen, and one that prints "ready" and falls over is not ready.
-//! 4. Then it opens, or it has failed; one of them, once.
+//! 1. The death of the process fails the start at once, whichever conditions were met before.
+//! 2. Events come before time. A condition that is met at the very deadline counts, and so does an uptime as
+//!    long as the timeout.
+//! 3. When the condition holds, the gate first asks whether the process is still alive. Output is read before
+//!    a death is seen, and a program that prints "ready" and crashes must not count as ready.
+//! 4. Then the start is ready or has failed, once and finally.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::condition::{Condition, Leaf};
-use super::progress::ConditionStatus;
-use super::tally::{Tally, Word};
-use super::tree::Tree;
-use super::verdict::Cause;
+use super::condition::{Condition, Leaf, Node};
+use super::leaf::{ConditionStatus, LeafEvent, LeafState};
 use crate::drive::StateMachine;
 use crate::machine::{Exit, SpawnError};
+
+/// A condition with numbered leaves, in the order in which they were written.
+#[derive(Clone, Debug)]
+pub(super) struct FlatCondition {
+    tree: Tree,
+    leaves: Vec<Leaf>,
+}
+
+/// The tree of a condition, whose leaves are indices.
+#[derive(Clone, Debug)]
+enum Tree {
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Leaf(usize),
+}
+
+impl FlatCondition {
+    pub(super) fn new(condition: &Condition) -> Self {
+        let mut leaves = Vec::new();
+        let tree = Tree::number(&condition.0, &mut leaves);
+        Self { tree, leaves }
+    }
+
+    /// Returns the leaves with their numbers.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = (usize, &Leaf)> {
+        self.leaves.iter().enumerate()
+    }
+}
+
+impl Tree {
+    /// Numbers the leaves of `node`. An `all` within an `all` is dissolved into it, so that its parts wait
+    /// for those of the outer one before they are probed.
+    fn number(node: &Node, leaves: &mut Vec<Leaf>) -> Self {
+        match node {
+            Node::All(nodes) => {
+                let mut flat = Vec::new();
+                for node in nodes {
+                    match Self::number(node, leaves) {
+                        Self::All(inner) => flat.extend(inner),
+                        other => flat.push(other),
+                    }
+                }
+                Self::All(flat)
+            }
+            Node::Any(nodes) => Self::Any(nodes.iter().map(|node| Self::number(node, leaves)).collect()),
+            Node::Leaf(leaf) => {
+                leaves.push(leaf.clone());
+                Self::Leaf(leaves.len() - 1)
+            }
+        }
+    }
+
+    fn holds(&self, leaves: &[LeafState]) -> bool {
+        match self {
+            Self::All(trees) => trees.iter().all(|tree| tree.holds(leaves)),
+            Self::Any(trees) => trees.iter().any(|tree| tree.holds(leaves)),
+            Self::Leaf(leaf) => leaves[*leaf].is_met(),
+        }
+    }
+
+    /// Adds the leaves for which attempts are to be made now: in an `all` once everything that is only waited
+    /// for has arrived, in an `any` at once. A leaf that cannot change the result any more is left out.
+    fn list_attempted(&self, leaves: &[LeafState], list: &mut Vec<usize>) {
+        if self.holds(leaves) {
+            return;
+        }
+        match self {
+            Self::All(trees) => {
+                if trees.iter().all(|tree| tree.holds(leaves) || tree.takes_attempts(leaves)) {
+                    trees.iter().for_each(|tree| tree.list_attempted(leaves, list));
+                }
+            }
+            Self::Any(trees) => trees.iter().for_each(|tree| tree.list_attempted(leaves, list)),
+            Self::Leaf(leaf) => list.extend(leaves[*leaf].takes_attempts().then_some(*leaf)),
+        }
+    }
+
+    /// Returns whether any leaf in this tree takes attempts.
+    fn takes_attempts(&self, leaves: &[LeafState]) -> bool {
+        match self {
+            Self::All(trees) | Self::Any(trees) => trees.iter().any(|tree| tree.takes_attempts(leaves)),
+            Self::Leaf(leaf) => leaves[*leaf].takes_attempts(),
+        }
+    }
+}
 
 /// Decides whether one run is ready.
 #[derive(Debug)]
 pub(crate) struct Gate {
     tree: Tree,
-    tallies: Vec<Tally>,
+    leaves: Vec<LeafState>,
     timeout: Duration,
     started: Option<Instant>,
     state: State,
-    out: VecDeque<Output>,
+    outputs: VecDeque<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not started.
-    Closed,
-    /// Started, at this time.
+    /// The process has not been started.
+    NotStarted,
+    /// The process was started at this time.
     Waiting(Instant),
-    /// All has come. Is it alive?
-    Looking,
-    /// It has opened, or never will.
+    /// The condition holds, and it is being checked whether the process is alive.
+    CheckingAlive,
+    /// The start is ready or has failed.
     Over,
 }
 
-/// What can happen.
+/// Something that happened to the start.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The process runs, with this id. From now on time counts.
+    /// The process runs, with this id. The timeout counts from now on.
     Started(u32),
-    /// There is no process.
+    /// The process could not be started.
     SpawnFailed(SpawnError),
-    /// Nobody will start it.
+    /// The process will not be started.
     Abandoned,
-    /// News of a leaf.
-    Leaf(usize, Word),
-    /// It has printed something, whatever it was.
-    OutputMatch,
-    /// The answer to [`Output::Look`], if it is.
+    /// Something happened to this leaf.
+    Leaf(usize, LeafEvent),
+    /// The process has printed something.
+    Printed,
+    /// The process is alive, in response to [`Output::CheckAlive`].
     Alive,
     /// The process has died.
     Exited(Exit),
 }
 
-/// What to do.
+/// Something to be done by the driver of the gate.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// Ask for this leaf, and answer with [`Word::Answer`] and the number of the attempt.
-    Ask { leaf: usize, attempt: u32 },
-    /// Look whether the process is alive, and answer with [`Event::Alive`] or [`Event::Exited`].
-    Look,
-    /// It is ready. Nothing comes after this.
+    /// Make an attempt for this leaf. Its result is a [`LeafEvent::Attempt`] with the number of the attempt.
+    Attempt { leaf: usize, number: u32 },
+    /// Check whether the process is alive. The result is an [`Event::Alive`] or [`Event::Exited`].
+    CheckAlive,
+    /// The start is ready. This is the last output.
     Ready,
-    /// It will not be. Nothing comes after this.
-    Failed(Cause),
+    /// The start has failed. This is the last output.
+    Failed(FailureCause),
+}
+
+/// The reason why a process did not become ready.
+#[derive(Clone, Debug)]
+pub(crate) enum FailureCause {
+    /// The process could not be started.
+    SpawnFailed(SpawnError),
+    /// The process died before it was ready, with any exit code.
+    Exited(Exit),
+    /// The timeout, counted from the start, has expired.
+    TimedOut(Duration),
+    /// The host was dropped before the process was started.
+    NeverStarted,
 }
 
 impl StateMachine for Gate {
     type Event = Event;
     type Output = Output;
 
-    /// Takes in news. What is not awaited is ignored: news before the start, news after the end.
+    /// Handles an event. Events before the start and after the end are ignored.
     fn handle_event(&mut self, event: Event, now: Instant) {
         match (event, self.state) {
-            (Event::Started(_), State::Closed) => {
+            (Event::Started(_), State::NotStarted) => {
                 self.started = Some(now);
                 self.state = State::Waiting(now);
                 self.advance(now);
             }
-            (Event::SpawnFailed(error), State::Closed) => self.fail(Cause::SpawnFailed(error)),
-            (Event::Abandoned, State::Closed) => self.fail(Cause::NeverStarted),
-            (Event::Leaf(leaf, word), State::Waiting(started)) => {
-                self.tallies[leaf].hear(word, started, now);
+            (Event::SpawnFailed(error), State::NotStarted) => self.fail(FailureCause::SpawnFailed(error)),
+            (Event::Abandoned, State::NotStarted) => self.fail(FailureCause::NeverStarted),
+            (Event::Leaf(leaf, event), State::Waiting(started)) => {
+                self.leaves[leaf].handle_event(event, started, now);
                 self.advance(now);
             }
-            (Event::OutputMatch, State::Waiting(_)) => {
-                self.tallies.iter_mut().for_each(Tally::stir);
+            (Event::Printed, State::Waiting(_)) => {
+                self.leaves.iter_mut().for_each(LeafState::handle_output);
                 self.advance(now);
             }
-            (Event::Alive, State::Looking) => self.end(Output::Ready),
-            (Event::Exited(exit), State::Waiting(_) | State::Looking) => self.fail(Cause::Exited(exit)),
+            (Event::Alive, State::CheckingAlive) => self.finish(Output::Ready),
+            (Event::Exited(exit), State::Waiting(_) | State::CheckingAlive) => {
+                self.fail(FailureCause::Exited(exit));
+            }
             (
                 Event::Started(_)
                 | Event::SpawnFailed(_)
                 | Event::Abandoned
                 | Event::Leaf(..)
-                | Event::OutputMatch
+                | Event::Printed
                 | Event::Alive
                 | Event::Exited(_),
                 _,
@@ -113,112 +209,109 @@ impl StateMachine for Gate {
         }
     }
 
-    /// Does what has become due. Too early, too late and too often do no harm.
     fn handle_timeout(&mut self, now: Instant) {
         self.meet_uptimes(now);
-        if self.deadline().is_some_and(|deadline| deadline <= now) && !self.tree.holds(&self.tallies) {
-            self.fail(Cause::TimedOut(self.timeout));
+        if self.deadline().is_some_and(|deadline| deadline <= now) && !self.tree.holds(&self.leaves) {
+            self.fail(FailureCause::TimedOut(self.timeout));
         } else {
             self.advance(now);
         }
     }
 
-    /// The next thing to do, in order. Ask until `None`.
     fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`]; never, if `None`.
     fn poll_timeout(&self) -> Option<Instant> {
         let State::Waiting(started) = self.state else { return None };
-        let uptimes = self.tallies.iter().filter_map(Tally::missing_uptime);
+        let uptimes = self.leaves.iter().filter_map(LeafState::missing_uptime);
         let uptimes = uptimes.filter_map(|uptime| started.checked_add(uptime));
-        let rests = self.asked().into_iter().filter_map(|leaf| self.tallies[leaf].resting_until());
-        self.deadline().into_iter().chain(uptimes).chain(rests).min()
+        let attempts = self.attempted().into_iter().filter_map(|leaf| self.leaves[leaf].next_attempt());
+        self.deadline().into_iter().chain(uptimes).chain(attempts).min()
     }
 }
 
 impl Gate {
-    /// A gate for a run that has not started. `timeout` counts from the start.
-    pub(super) fn new(condition: &Condition, timeout: Duration) -> Self {
-        let (tree, leaves) = Tree::of(condition);
+    /// Creates a gate for a run that has not started. `timeout` counts from the start.
+    pub(super) fn new(condition: &FlatCondition, timeout: Duration) -> Self {
         Self {
-            tree,
-            tallies: leaves.into_iter().map(Tally::new).collect(),
+            tree: condition.tree.clone(),
+            leaves: condition.leaves.iter().cloned().map(LeafState::new).collect(),
             timeout,
             started: None,
-            state: State::Closed,
-            out: VecDeque::new(),
+            state: State::NotStarted,
+            outputs: VecDeque::new(),
         }
     }
 
-    /// The leaf with this number.
+    /// Returns the leaf with this number.
     pub(super) fn leaf(&self, leaf: usize) -> &Leaf {
-        self.tallies[leaf].leaf()
+        self.leaves[leaf].leaf()
     }
 
-    /// How far each leaf has come, in the order they were written.
-    pub(super) fn report(&self, now: Instant) -> Vec<ConditionStatus> {
-        self.tallies.iter().map(|tally| tally.report(self.started, now)).collect()
+    /// Returns the status of each leaf, in the order in which they were written.
+    pub(super) fn statuses(&self, now: Instant) -> Vec<ConditionStatus> {
+        self.leaves.iter().map(|leaf| leaf.status(self.started, now)).collect()
     }
 
-    /// How long it has been since the start.
-    pub(super) fn took(&self, now: Instant) -> Duration {
+    /// Returns the time since the start.
+    pub(super) fn elapsed(&self, now: Instant) -> Duration {
         self.started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started))
     }
 
-    /// Goes on as far as what is known allows.
+    /// Proceeds as far as the known events allow.
     fn advance(&mut self, now: Instant) {
         self.meet_uptimes(now);
         if !matches!(self.state, State::Waiting(_)) {
             return;
         }
-        if self.tree.holds(&self.tallies) {
-            self.state = State::Looking;
-            self.out.clear();
-            self.out.push_back(Output::Look);
+        if self.tree.holds(&self.leaves) {
+            self.state = State::CheckingAlive;
+            self.outputs.clear();
+            self.outputs.push_back(Output::CheckAlive);
             return;
         }
-        for leaf in self.asked() {
-            let attempt = self.tallies[leaf].ask(now);
-            self.out.extend(attempt.map(|attempt| Output::Ask { leaf, attempt }));
+        for leaf in self.attempted() {
+            let number = self.leaves[leaf].begin_attempt(now);
+            self.outputs.extend(number.map(|number| Output::Attempt { leaf, number }));
         }
     }
 
-    /// An uptime is met when it was reached, however late that is seen; one beyond the time-out never is (SV-13).
+    /// Marks the uptimes that have been reached, however late this is noticed. One longer than the timeout is
+    /// never met.
     fn meet_uptimes(&mut self, now: Instant) {
         let State::Waiting(started) = self.state else { return };
         let reached = now.saturating_duration_since(started).min(self.timeout);
-        for tally in &mut self.tallies {
-            if let Some(uptime) = tally.missing_uptime().filter(|uptime| *uptime <= reached) {
-                tally.meet(uptime);
+        for leaf in &mut self.leaves {
+            if let Some(uptime) = leaf.missing_uptime().filter(|uptime| *uptime <= reached) {
+                leaf.set_met(uptime);
             }
         }
     }
 
-    fn asked(&self) -> Vec<usize> {
+    fn attempted(&self) -> Vec<usize> {
         let mut list = Vec::new();
-        self.tree.list_asked(&self.tallies, &mut list);
+        self.tree.list_attempted(&self.leaves, &mut list);
         list
     }
 
-    /// A time-out that no clock can tell never comes.
+    /// Returns when the timeout expires; never if the clock cannot represent it.
     fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Waiting(started) => started.checked_add(self.timeout),
-            State::Closed | State::Looking | State::Over => None,
+            State::NotStarted | State::CheckingAlive | State::Over => None,
         }
     }
 
-    fn fail(&mut self, cause: Cause) {
-        self.end(Output::Failed(cause));
+    fn fail(&mut self, cause: FailureCause) {
+        self.finish(Output::Failed(cause));
     }
 
-    /// What was still to be done is not done any more.
-    fn end(&mut self, verdict: Output) {
+    /// Ends with this verdict. Pending outputs are discarded.
+    fn finish(&mut self, verdict: Output) {
         self.state = State::Over;
-        self.out.clear();
-        self.out.push_back(verdict);
+        self.outputs.clear();
+        self.outputs.push_back(verdict);
     }
 }
 

@@ -1,34 +1,31 @@
-//! Is it ready yet?
+//! Readiness: the conditions under which a process counts as ready, and the wait for them.
 //!
-//! A [`Condition`] says in words what must be so. From the outside in:
+//! A [`Condition`](crate::Condition) describes what is required. A [`Service`](crate::Service) and a plan
+//! wait for it.
 //!
-//! * `watch` belongs to one service. It lends out a host (`observed`) that sees the start, the output and the end of the
-//!   process, and has a future (`until`) that ends when the start is ready or will not be.
-//! * `session` is what these two share, for they run on different threads.
-//! * `gate` decides. It is a pure machine: a `tree` of conditions, with a `tally` of each leaf.
-//! * `notify` hears notifications; `attempt` asks; the output is [searched](crate::search).
+//! * `condition` is the tree of conditions that a user builds.
+//! * `watch` belongs to one service. It lends out a host that observes the start, the output and the end of
+//!   the process, and creates a future for each start.
+//! * `until` is that future, which ends when the start is ready or has failed. It drives `gate`, a pure state
+//!   machine that decides, with the state of each elementary condition in `leaf`.
+//! * `session` connects the two, since they usually run on different threads.
+//! * `notify` holds the notification channels; `attempt` makes probes and runs commands.
 
 mod attempt;
 pub(crate) mod condition;
 mod gate;
+mod leaf;
 mod notify;
-mod progress;
 mod session;
-mod tally;
-mod tree;
 mod until;
-mod vacancy;
-mod verdict;
 mod watch;
 
 pub(crate) use condition::Condition;
 pub use condition::ConditionError;
-pub use progress::{ConditionState, ConditionStatus};
-pub(crate) use until::UntilReady;
-pub use vacancy::AddressInUse;
-pub(crate) use {
-    verdict::{Cause, Failure, Ready},
-    watch::Watch,
-};
+pub(crate) use gate::FailureCause;
+pub use leaf::{ConditionState, ConditionStatus};
+pub(crate) use until::{Failure, Ready, UntilReady};
+pub use watch::AddressInUse;
+pub(crate) use watch::Watch;
 
 pub use crate::search::OutputMatch;

@@ -1,165 +1,194 @@
-//! What the watch and the process it watches have in common.
+//! The link between an observed process and the future that waits until it is ready.
 //!
-//! The process belongs to whoever minds it, most likely on another thread; the future that waits has the gate. Between
-//! them is this: one queue of news, and the process itself, so that the future can look whether it is alive.
+//! The process belongs to the driver of a monitor, which usually runs on another thread. The session queues
+//! what the driver observes, searches the output, and gives the future access to the process.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use super::gate::Event;
-use super::tally::Word;
+use super::leaf::LeafEvent;
+use super::notify::NotifyHandle;
 use crate::host::tap::{Observer, ProcessSlot};
 use crate::machine::{Exit, Signal, SignalTarget, SpawnError, Stream};
 use crate::search::{MatchCount, ParallelSearch};
+use crate::sync::{Lock, WakerCell};
 
-/// One watched start.
+/// One observed start.
 pub(super) struct Session {
-    /// Until the verdict. Whoever reads output looks at this first, and afterwards at nothing else.
-    open: AtomicBool,
-    news: Mutex<News>,
+    /// Whether there is no verdict yet. The reader of the output checks this first, and afterwards nothing
+    /// else.
+    is_open: AtomicBool,
+    events: Lock<Events>,
     /// The process, once it was started.
-    slot: OnceLock<Arc<ProcessSlot>>,
-    /// When it was started, until that is published.
-    started: Mutex<Option<(u32, Instant)>>,
+    process: OnceLock<Arc<ProcessSlot>>,
+    /// The channels through which the process notifies. They stay open until the process is gone: a daemon
+    /// may regard a failing notification as fatal, also after it is ready.
+    notifications: Lock<Vec<NotifyHandle>>,
 }
 
-/// What happened and was not heard, for the future.
-struct News {
-    matcher: ParallelSearch,
+/// The events that the future has not read.
+struct Events {
+    search: ParallelSearch,
     queue: VecDeque<(Event, Instant)>,
-    waiter: Option<Waker>,
+    waiter: WakerCell,
+    /// The start, until it is published.
+    start: Option<(u32, Instant)>,
 }
 
 impl Session {
-    pub(super) fn new(matcher: ParallelSearch) -> Self {
+    pub(super) fn new(search: ParallelSearch, notifications: Vec<NotifyHandle>) -> Self {
+        let events = Events { search, queue: VecDeque::new(), waiter: WakerCell::default(), start: None };
         Self {
-            open: AtomicBool::new(true),
-            news: Mutex::new(News { matcher, queue: VecDeque::new(), waiter: None }),
-            slot: OnceLock::new(),
-            started: Mutex::default(),
+            is_open: AtomicBool::new(true),
+            events: Lock::new(events),
+            process: OnceLock::new(),
+            notifications: Lock::new(notifications),
         }
-    }
-
-    /// Tells the future what happened, unless it has ended.
-    fn tell(&self, event: Event, at: Instant) {
-        if self.is_open() {
-            self.add(|news| news.queue.push_back((event, at)));
-        }
-    }
-
-    /// Shows what was read from `stream`. This is the only thing between a read and the verdict, so it is done at once,
-    /// by the thread that reads.
-    fn show(&self, stream: Stream, bytes: &[u8], at: Instant) {
-        if !self.is_open() {
-            return;
-        }
-        self.add(|News { matcher, queue, waiter: _ }| {
-            let seen = matcher.feed(stream, bytes).into_iter();
-            queue.extend(
-                seen.map(|MatchCount { id: leaf, count }| (Event::Leaf(leaf, Word::Seen(count)), at)),
-            );
-            // One is as good as many, and the end of a stream is none.
-            if !bytes.is_empty() && !matches!(queue.back(), Some((Event::OutputMatch, _))) {
-                queue.push_back((Event::OutputMatch, at));
-            }
-        });
     }
 
     fn is_open(&self) -> bool {
-        self.open.load(Ordering::Relaxed)
+        self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Changes the news, and then wakes whoever waits for some.
-    fn add(&self, change: impl FnOnce(&mut News)) {
-        let mut news = lock(&self.news);
-        change(&mut news);
-        let waiter = if news.queue.is_empty() { None } else { news.waiter.take() };
-        drop(news);
+    /// Queues an event, unless there is a verdict.
+    fn publish(&self, event: Event, at: Instant) {
+        if self.is_open() {
+            self.update(|events| events.queue.push_back((event, at)));
+        }
+    }
+
+    /// Changes the events, and wakes the future if there are any.
+    fn update(&self, change: impl FnOnce(&mut Events)) {
+        let mut events = self.events.lock();
+        change(&mut events);
+        let waiter = if events.queue.is_empty() { None } else { events.waiter.take() };
+        drop(events);
         if let Some(waiter) = waiter {
             waiter.wake();
         }
     }
 }
 
-/// The future's part.
+/// Methods for the future.
 impl Session {
-    /// The next thing that happened; `None`: nothing yet, and `waker` will be woken.
-    pub(super) fn poll_news(&self, waker: &Waker) -> Option<(Event, Instant)> {
-        let mut news = lock(&self.news);
-        let next = news.queue.pop_front();
+    /// Returns the next event, or registers the waker.
+    pub(super) fn poll_event(&self, waker: &Waker) -> Option<(Event, Instant)> {
+        let mut events = self.events.lock();
+        let next = events.queue.pop_front();
         if next.is_none() {
-            news.waiter = Some(waker.clone());
+            events.waiter.register(waker);
         }
         next
     }
 
-    /// Returns whether the process is alive, even if its exit was not reported yet.
-    pub(super) fn look(&self) -> Event {
-        let exit = self.slot.get().map_or(Some(Exit::Lost), |slot| slot.try_exit());
+    /// Returns the notifications that have arrived, each with the leaves that wait for it, or registers the
+    /// waker.
+    pub(super) fn poll_notifications(&self, cx: &mut Context<'_>) -> Vec<(usize, LeafEvent)> {
+        let mut events = Vec::new();
+        self.notifications.lock().iter_mut().for_each(|handle| handle.poll(cx, &mut events));
+        events
+    }
+
+    /// Returns whether the process is alive, even if its death was not reported yet.
+    pub(super) fn check_alive(&self) -> Event {
+        let exit = self.process.get().map_or(Some(Exit::Lost), |process| process.try_exit());
         exit.map_or(Event::Alive, Event::Exited)
     }
 
-    /// Sends a signal to the group of the process, before this returns; returns whether it was there.
-    pub(super) fn signal(&self, signal: Signal) -> bool {
-        self.slot.get().is_some_and(|slot| slot.signal(SignalTarget::Group, signal))
+    /// Has the process recognise all processes that belong to it now.
+    pub(super) fn observe_family(&self) {
+        if let Some(process) = self.process.get() {
+            process.observe_family();
+        }
     }
 
-    /// The future has ended: from now on nothing is looked at.
+    /// Sends a signal before this returns; returns whether the process was there.
+    pub(super) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
+        self.process.get().is_some_and(|process| process.signal(target, signal))
+    }
+
+    /// Ends the observation. From now on the driver of the process discards the notifications.
     pub(super) fn close(&self) {
-        self.open.store(false, Ordering::Relaxed);
-        let mut news = lock(&self.news);
-        *news = News { matcher: ParallelSearch::default(), queue: VecDeque::new(), waiter: None };
+        self.is_open.store(false, Ordering::Relaxed);
+        let mut events = self.events.lock();
+        events.search = ParallelSearch::default();
+        events.queue = VecDeque::new();
+        events.waiter = WakerCell::default();
+        drop(events);
+        let has_notifications = !self.notifications.lock().is_empty();
+        if let Some(process) = self.process.get().filter(|_| has_notifications) {
+            process.wake_driver();
+        }
     }
 }
 
 impl Observer for Session {
     fn started(&self, pid: u32, slot: &Arc<ProcessSlot>, at: Instant) {
-        let _ = self.slot.set(slot.clone());
-        *lock(&self.started) = Some((pid, at));
+        let _ = self.process.set(slot.clone());
+        self.events.lock().start = Some((pid, at));
     }
 
-    /// Only now: published at once, the process could be ready before the monitor has recorded its start.
+    /// Publishes the start. Published earlier, the process could be ready before the monitor has recorded its
+    /// start.
     fn first_poll(&self) {
-        let started = lock(&self.started).take();
-        if let Some((pid, at)) = started {
-            self.tell(Event::Started(pid), at);
+        let start = self.events.lock().start.take();
+        if let Some((pid, at)) = start {
+            self.publish(Event::Started(pid), at);
+        }
+    }
+
+    /// Discards notifications after the verdict, so that their sender is not blocked by a full queue.
+    fn poll(&self, cx: &mut Context<'_>) {
+        if !self.is_open() {
+            self.poll_notifications(cx);
         }
     }
 
     fn start_failed(&self, error: &SpawnError, at: Instant) {
-        self.tell(Event::SpawnFailed(error.clone()), at);
+        self.publish(Event::SpawnFailed(error.clone()), at);
     }
 
+    /// Searches the output at once, on the thread that reads it: nothing else lies between a read and the
+    /// verdict.
     fn read(&self, stream: Stream, bytes: &[u8], at: Instant) {
-        self.show(stream, bytes, at);
+        if !self.is_open() {
+            return;
+        }
+        self.update(|Events { search, queue, .. }| {
+            let counts = search.feed(stream, bytes).into_iter();
+            queue.extend(
+                counts.map(|MatchCount { id, count }| (Event::Leaf(id, LeafEvent::Matched(count)), at)),
+            );
+            // One such event is enough, and the end of a stream is no output.
+            if !bytes.is_empty() && !matches!(queue.back(), Some((Event::Printed, _))) {
+                queue.push_back((Event::Printed, at));
+            }
+        });
     }
 
     fn signalled(&self, _: Signal, _: Instant) {}
 
     fn exited(&self, exit: Exit, at: Instant) {
-        self.tell(Event::Exited(exit), at);
+        self.publish(Event::Exited(exit), at);
     }
 
     fn dropped(&self, at: Instant) {
-        self.tell(Event::Exited(Exit::Lost), at);
+        self.notifications.lock().clear();
+        self.publish(Event::Exited(Exit::Lost), at);
     }
 
     fn abandoned(&self, at: Instant) {
-        self.tell(Event::Abandoned, at);
+        self.publish(Event::Abandoned, at);
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("open", &self.is_open()).finish_non_exhaustive()
+        f.debug_struct("Session").field("is_open", &self.is_open()).finish_non_exhaustive()
     }
-}
-
-/// Locks, also after a panic: nothing that is done under these locks leaves them half done.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

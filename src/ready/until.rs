@@ -1,57 +1,130 @@
-//! The future that waits: it carries out what the gate wants, and brings it the news.
+//! The future that waits until a process is ready: the driver of the gate.
 
 use std::fmt;
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::attempt::{Attempt, begin};
-use super::gate::{Event, Gate, Output};
-use super::notify::Bell;
-use super::progress::ConditionStatus;
+use super::gate::{Event, FailureCause, Gate, Output};
+use super::leaf::{ConditionStatus, LeafEvent};
 use super::session::Session;
-use super::tally::Word;
-use super::verdict::{Failure, Ready};
 use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
 use crate::host::Host;
+use crate::machine::{Signal, SignalTarget};
 
-/// Ends when the start is ready, or will not be. Dropping it ends the wait: no timer, no probe, no descriptor is left,
-/// and the process is left alone (SV-21).
-#[must_use = "nobody asks whether it is ready before this is polled"]
+/// A future that ends when the start is ready or has failed.
+///
+/// Dropping it ends the wait: no timer, probe or command is left, and the process keeps running.
+#[must_use = "no probe is made before this is polled"]
 pub(crate) struct UntilReady {
     host: Arc<dyn Host>,
     session: Arc<Session>,
     gate: Gate,
-    /// The process, as soon as there is one.
+    /// The process id, once the process is started.
     pid: Option<u32>,
-    attempts: Vec<Pending>,
-    bells: Vec<Hung>,
+    attempts: Vec<PendingAttempt>,
     alarm: Alarm,
 }
 
-/// An attempt on its way.
-struct Pending {
+/// A process that is ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// The status of each part of the condition.
+    pub(crate) progress: Vec<ConditionStatus>,
+    /// The time from the start until the process was ready.
+    pub(crate) took: Duration,
+    session: Arc<Session>,
+}
+
+impl Ready {
+    /// Sends a signal before this returns; returns whether the process was there.
+    pub(crate) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
+        self.session.signal(target, signal)
+    }
+}
+
+/// A process that did not become ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: FailureCause,
+    /// The status of each part of the condition.
+    pub(crate) progress: Vec<ConditionStatus>,
+    /// The time since the start; zero if the process was not started.
+    pub(crate) took: Duration,
+}
+
+struct PendingAttempt {
     leaf: usize,
     number: u32,
     attempt: Attempt,
 }
 
-/// A bell, and the leaves that wait for it.
-pub(super) struct Hung {
-    pub(super) leaves: Vec<usize>,
-    pub(super) bell: Bell,
-}
-
 impl UntilReady {
-    pub(super) fn new(host: Arc<dyn Host>, session: Arc<Session>, gate: Gate, bells: Vec<Hung>) -> Self {
-        Self { host, session, gate, pid: None, attempts: Vec::new(), bells, alarm: Alarm::default() }
+    pub(super) fn new(host: Arc<dyn Host>, session: Arc<Session>, gate: Gate) -> Self {
+        Self { host, session, gate, pid: None, attempts: Vec::new(), alarm: Alarm::default() }
     }
 
-    /// How far each part has come by now, for somebody whose patience ends before the time-out. News counts when this was
-    /// polled after it.
+    /// Returns the status of each part of the condition, as of the last poll, for a caller with a timeout of
+    /// its own.
     pub(crate) fn progress(&self) -> Vec<ConditionStatus> {
-        self.gate.report(self.host.now())
+        self.gate.statuses(self.host.now())
+    }
+
+    fn feed(&mut self, event: Event) {
+        self.gate.handle_event(event, self.host.now());
+    }
+
+    fn poll_session(&mut self, cx: &Context<'_>) -> bool {
+        let mut busy = false;
+        while let Some((event, at)) = self.session.poll_event(cx.waker()) {
+            if let Event::Started(pid) = event {
+                self.pid = Some(pid);
+            }
+            self.gate.handle_event(event, at);
+            busy = true;
+        }
+        busy
+    }
+
+    fn poll_notifications(&mut self, cx: &mut Context<'_>) -> bool {
+        // A fast process can notify before its start is published; until then the notification stays in its
+        // channel.
+        if self.pid.is_none() {
+            return false;
+        }
+        let events = self.session.poll_notifications(cx);
+        let busy = !events.is_empty();
+        for (leaf, event) in events {
+            self.feed(Event::Leaf(leaf, event));
+        }
+        busy
+    }
+
+    fn poll_attempts(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut results = Vec::new();
+        self.attempts.retain_mut(|PendingAttempt { leaf, number, attempt }| {
+            match attempt.as_mut().poll(cx) {
+                Poll::Ready(result) => {
+                    results.push((*leaf, LeafEvent::Attempt(*number, result)));
+                    false
+                }
+                Poll::Pending => true,
+            }
+        });
+        let busy = !results.is_empty();
+        for (leaf, event) in results {
+            self.feed(Event::Leaf(leaf, event));
+        }
+        busy
+    }
+
+    /// Drops everything that could still call back.
+    fn close(&mut self) {
+        self.session.close();
+        self.alarm.clear();
+        self.attempts = Vec::new();
     }
 }
 
@@ -61,7 +134,7 @@ impl Future for UntilReady {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let poll = drive::poll_driver(&mut *self, ClockCheck::WhenQuiet, cx);
         if poll.is_ready() {
-            self.let_go();
+            self.close();
         }
         poll
     }
@@ -81,93 +154,33 @@ impl Driver for UntilReady {
 
     fn execute(&mut self, output: Output) -> Step<Self::End> {
         match output {
-            Output::Ask { leaf, attempt: number } => {
-                let pid = self.pid.expect("a gate asks only after the start");
+            Output::Attempt { leaf, number } => {
+                let pid = self.pid.expect("the gate makes attempts only after the start");
                 let attempt = begin(self.gate.leaf(leaf), &self.host, pid);
-                self.attempts.extend(attempt.map(|attempt| Pending { leaf, number, attempt }));
+                self.attempts.extend(attempt.map(|attempt| PendingAttempt { leaf, number, attempt }));
                 Step::Continue
             }
-            Output::Look => {
-                let seen = self.session.look();
-                self.bring(seen);
+            Output::CheckAlive => {
+                let event = self.session.check_alive();
+                self.feed(event);
                 Step::Continue
             }
             Output::Ready => {
+                self.session.observe_family();
                 let now = self.host.now();
-                let (progress, took) = (self.gate.report(now), self.gate.took(now));
+                let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
                 Step::Done(Ok(Ready { progress, took, session: self.session.clone() }))
             }
             Output::Failed(cause) => {
                 let now = self.host.now();
-                let (progress, took) = (self.gate.report(now), self.gate.took(now));
+                let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
                 Step::Done(Err(Failure { cause, progress, took }))
             }
         }
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
-        self.hear_session(cx) | self.hear_bells(cx) | self.hear_answers(cx)
-    }
-}
-
-impl UntilReady {
-    fn hear_session(&mut self, cx: &Context<'_>) -> bool {
-        let mut busy = false;
-        while let Some((event, at)) = self.session.poll_news(cx.waker()) {
-            if let Event::Started(pid) = event {
-                self.pid = Some(pid);
-            }
-            self.gate.handle_event(event, at);
-            busy = true;
-        }
-        busy
-    }
-
-    fn hear_bells(&mut self, cx: &mut Context<'_>) -> bool {
-        // A quick process can ring before its start is told.
-        if self.pid.is_none() {
-            return false;
-        }
-        let mut heard = Vec::new();
-        self.bells.retain(|Hung { leaves, bell }| {
-            let mut words = Vec::new();
-            let over = bell.poll(cx, &mut words).is_ready();
-            heard.extend(words.into_iter().map(|word| (leaves.clone(), word)));
-            !over
-        });
-        let busy = !heard.is_empty();
-        for (leaves, word) in heard {
-            leaves.into_iter().for_each(|leaf| self.bring(Event::Leaf(leaf, word.clone())));
-        }
-        busy
-    }
-
-    fn hear_answers(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut answers = Vec::new();
-        self.attempts.retain_mut(|Pending { leaf, number, attempt }| match attempt.as_mut().poll(cx) {
-            Poll::Ready(answer) => {
-                answers.push((*leaf, Word::Answer(*number, answer)));
-                false
-            }
-            Poll::Pending => true,
-        });
-        let busy = !answers.is_empty();
-        for (leaf, word) in answers {
-            self.bring(Event::Leaf(leaf, word));
-        }
-        busy
-    }
-
-    fn bring(&mut self, event: Event) {
-        self.gate.handle_event(event, self.host.now());
-    }
-
-    /// Keeps nothing that could call.
-    fn let_go(&mut self) {
-        self.session.close();
-        self.alarm.clear();
-        drop(mem::take(&mut self.attempts));
-        drop(mem::take(&mut self.bells));
+        self.poll_session(cx) | self.poll_notifications(cx) | self.poll_attempts(cx)
     }
 }
 

@@ -1,142 +1,148 @@
-//! The watch over one service: it sees its starts, and says when each is ready.
+//! The readiness of one service, for each of its starts.
 //!
-//! 1. [`check_free`](Watch::check_free): nobody answers yet where the process is to.
-//! 2. [`equip`](Watch::equip): the spec is given what it takes to notify.
-//! 3. [`arm`](Watch::arm): the next start is the one.
-//! 4. Whoever minds the process starts it, with the [`host`](Watch::host) of the watch, which sees the start, all that
-//!    is read from it, and its end. It need not know that it is watched.
-//! 5. The future that `arm` returned ends, on whatever executor it runs.
+//! 1. [`check_free`](Watch::check_free) checks that no other process answers at the addresses of the service.
+//! 2. [`equip`](Watch::equip) adds notification channels to the spec.
+//! 3. [`arm`](Watch::arm) announces the next start.
+//! 4. A monitor starts the process through the [`host`](Watch::host) of the watch, which observes the start,
+//!    the output and the end of the process.
+//! 5. The future that `arm` returned ends, on any executor.
 //!
-//! Steps 2 to 5 are repeated for each start. Nothing of one reaches the next: each has a session, a gate, and bells of
-//! its own (F-84).
+//! Steps 2 to 5 are repeated for each start. Each has its own session, gate and notification channels, so
+//! that nothing of one start reaches the next.
 
 use std::fmt;
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::condition::{Condition, Leaf};
-use super::gate::Gate;
-use super::notify::Bell;
-use super::session::Session;
-use super::tree::Tree;
-use super::until::{Hung, UntilReady};
-use super::vacancy::{self, AddressInUse};
-use crate::host::tap::{Start, StartQueue, TapHost};
-use crate::host::{Host, Spec};
-use crate::search::{MessageExtractor, ParallelSearch};
+use futures_lite::future::or;
+use rustix::net::{SocketAddrUnix, getsockname};
 
-/// Says of each start of one process when it is ready.
+use super::condition::{Condition, Leaf};
+use super::gate::{FlatCondition, Gate};
+use super::notify::{NotifyChannel, NotifyHandle};
+use super::session::Session;
+use super::until::UntilReady;
+use crate::host::tap::{Start, StartQueue, TapHost};
+use crate::host::{Host, ProbeError, ProbeOwner, ProbeTarget, Spec};
+use crate::search::{MessageExtractor, ParallelSearch};
+use crate::sync::Lock;
+
+/// The time that a server may take to accept the connection that checks whether its address is in use. On one
+/// machine a connection is accepted or refused at once; if it is neither, there is a busy server.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Waits for the readiness of each start of one service.
 pub(crate) struct Watch {
     host: Arc<dyn Host>,
-    condition: Condition,
+    condition: FlatCondition,
     timeout: Duration,
     message: MessageExtractor,
     starts: StartQueue,
-    /// What the spec was equipped with, until the watch is starts.
-    bells: Mutex<Vec<Hung>>,
+    /// The channels that the spec was equipped with, until the watch is armed.
+    notifications: Lock<Vec<NotifyHandle>>,
 }
 
 impl Watch {
-    /// A watch for whatever is started with its [`host`](Self::host). `timeout` counts from each start; `Duration::MAX`
-    /// leaves all patience to whoever waits. Whoever calls this has [checked](Condition::check) the condition.
+    /// Creates a watch for the processes started with its [`host`](Self::host). `timeout` counts from each
+    /// start; `Duration::MAX` means none. The caller has [checked](Condition::check) the condition.
     pub(crate) fn new(
         host: Arc<dyn Host>,
         condition: Condition,
         timeout: Duration,
         message: MessageExtractor,
     ) -> Self {
-        Self { host, condition, timeout, message, starts: StartQueue::default(), bells: Mutex::default() }
+        Self {
+            host,
+            condition: FlatCondition::new(&condition),
+            timeout,
+            message,
+            starts: StartQueue::default(),
+            notifications: Lock::new(Vec::new()),
+        }
     }
 
-    /// The host that the process must be started with.
+    /// Returns the host with which the process must be started.
     pub(crate) fn host(&self) -> TapHost {
         TapHost::new(self.host.clone(), self.starts.clone())
     }
 
-    /// Gives `spec` what the next start needs to notify: a fresh pipe, a fresh socket. Before [`arm`](Self::arm), and
-    /// anew for each start.
+    /// Adds to `spec` a new pipe or socket for each notification that is waited for. Called before
+    /// [`arm`](Self::arm), for each start.
     ///
     /// # Errors
     ///
-    /// What the system says to the pipe, or to the socket and its directory.
+    /// The system's error when it cannot create a pipe, a socket or its directory.
     pub(crate) fn equip(&self, mut spec: Spec) -> io::Result<Spec> {
-        let mut pipes: Vec<(i32, Hung)> = Vec::new();
-        let mut socket: Option<Hung> = None;
-        for (number, leaf) in self.leaves().into_iter().enumerate() {
+        let mut pipes: Vec<(i32, NotifyHandle)> = Vec::new();
+        let mut socket: Option<NotifyHandle> = None;
+        for (number, leaf) in self.condition.leaves() {
             match leaf {
                 Leaf::Notify(descriptor) => {
-                    if let Some((_, hung)) = pipes.iter_mut().find(|(known, _)| *known == descriptor) {
-                        hung.leaves.push(number);
+                    if let Some((_, handle)) = pipes.iter_mut().find(|(known, _)| known == descriptor) {
+                        handle.share(number);
                         continue;
                     }
-                    let bell;
-                    (bell, spec) = Bell::pipe(descriptor, spec)?;
-                    pipes.push((descriptor, Hung { leaves: vec![number], bell }));
+                    let channel;
+                    (channel, spec) = NotifyChannel::pipe(*descriptor, spec)?;
+                    pipes.push((*descriptor, NotifyHandle::new(number, channel)));
                 }
                 Leaf::SdNotify => {
-                    if let Some(hung) = &mut socket {
-                        hung.leaves.push(number);
+                    if let Some(handle) = &mut socket {
+                        handle.share(number);
                         continue;
                     }
-                    let bell;
-                    (bell, spec) = Bell::socket(spec)?;
-                    socket = Some(Hung { leaves: vec![number], bell });
+                    let channel;
+                    (channel, spec) = NotifyChannel::socket(spec)?;
+                    socket = Some(NotifyHandle::new(number, channel));
                 }
-                Leaf::Uptime(_) | Leaf::OutputMatch(_) | Leaf::Answers { .. } | Leaf::Command(_) => {}
+                Leaf::Uptime(_) | Leaf::Output(_) | Leaf::Probe { .. } | Leaf::Command(_) => {}
             }
         }
-        *self.bells() = pipes.into_iter().map(|(_, hung)| hung).chain(socket).collect();
+        *self.notifications.lock() = pipes.into_iter().map(|(_, handle)| handle).chain(socket).collect();
         Ok(spec)
     }
 
-    /// Watches the next start.
+    /// Announces the next start, and returns a future that ends when it is ready or has failed.
     pub(crate) fn arm(&self) -> UntilReady {
-        let leaves = self.leaves();
-        let printed = leaves.iter().enumerate().filter_map(|(number, leaf)| match leaf {
-            Leaf::OutputMatch(printed) => Some((number, printed)),
-            Leaf::Uptime(_) | Leaf::Answers { .. } | Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => {
+        let outputs = self.condition.leaves().filter_map(|(number, leaf)| match leaf {
+            Leaf::Output(wanted) => Some((number, wanted)),
+            Leaf::Uptime(_) | Leaf::Probe { .. } | Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => {
                 None
             }
         });
-        let session = Arc::new(Session::new(ParallelSearch::new(printed, self.message.clone())));
+        let search = ParallelSearch::new(outputs, self.message.clone());
+        let session = Arc::new(Session::new(search, mem::take(&mut *self.notifications.lock())));
         self.starts.clear();
         self.starts.announce(Start { observer: session.clone(), replacement: None });
         let gate = Gate::new(&self.condition, self.timeout);
-        UntilReady::new(self.host.clone(), session, gate, mem::take(&mut *self.bells()))
+        UntilReady::new(self.host.clone(), session, gate)
     }
 
-    /// Whether nobody answers yet where the process of `spec` is to (F-82). Where anybody may answer, nobody is asked, nor
-    /// where the spec gives a socket that listens already.
+    /// Checks that no process answers yet where the process of `spec` is to answer. Addresses at which any
+    /// process may answer are not checked, nor those of listening sockets that the spec passes on.
     ///
     /// # Errors
     ///
-    /// [`AddressInUse`]: where, and who it is.
+    /// [`AddressInUse`] with the address and, if known, the process.
     pub(crate) fn check_free(
         &self,
         spec: &Spec,
     ) -> impl Future<Output = Result<(), AddressInUse>> + Send + use<> {
-        let targets = self.leaves().into_iter().filter_map(|leaf| match leaf {
-            Leaf::Answers { target, anybody: false } => Some(target),
-            Leaf::Answers { anybody: true, .. }
+        let targets = self.condition.leaves().filter_map(|(_, leaf)| match leaf {
+            Leaf::Probe { target, any_owner: false } => Some(target),
+            Leaf::Probe { any_owner: true, .. }
             | Leaf::Uptime(_)
-            | Leaf::OutputMatch(_)
+            | Leaf::Output(_)
             | Leaf::Command(_)
             | Leaf::Notify(_)
             | Leaf::SdNotify => None,
         });
-        let targets = targets.filter(|target| !vacancy::is_given(spec, target)).collect();
-        vacancy::check(self.host.clone(), targets)
-    }
-
-    /// In the order in which the gate numbers them.
-    fn leaves(&self) -> Vec<Leaf> {
-        Tree::of(&self.condition).1
-    }
-
-    fn bells(&self) -> MutexGuard<'_, Vec<Hung>> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+        let targets = targets.filter(|target| !passes_listener(spec, target)).cloned().collect();
+        check_free(self.host.clone(), targets)
     }
 }
 
@@ -148,6 +154,68 @@ impl fmt::Debug for Watch {
             .finish_non_exhaustive()
     }
 }
+
+/// Returns whether `spec` passes on a socket that listens at `target`, so that an answer there is the
+/// service's own.
+fn passes_listener(spec: &Spec, target: &ProbeTarget) -> bool {
+    let listeners = spec.get_descriptors().take(spec.count_listeners());
+    let mut addresses = listeners.filter_map(|(_, listener)| getsockname(listener).ok());
+    addresses.any(|address| match target {
+        ProbeTarget::Port(port) | ProbeTarget::Http { port, .. } => {
+            SocketAddr::try_from(address).is_ok_and(|address| address.port() == *port)
+        }
+        ProbeTarget::Unix(path) => SocketAddrUnix::try_from(address)
+            .is_ok_and(|address| address.path_bytes() == Some(path.as_os_str().as_bytes())),
+    })
+}
+
+/// Probes each of these targets once.
+async fn check_free(host: Arc<dyn Host>, targets: Vec<ProbeTarget>) -> Result<(), AddressInUse> {
+    for target in targets {
+        // Which answer an HTTP server would give does not matter.
+        let target = match &target {
+            ProbeTarget::Port(_) | ProbeTarget::Unix(_) => target.clone(),
+            ProbeTarget::Http { port, .. } => ProbeTarget::Port(*port),
+        };
+        let answer = async { Some(host.probe(&target, None).await) };
+        let timeout = async {
+            host.sleep_until(host.now() + ACCEPT_TIMEOUT).await;
+            None
+        };
+        let by = match or(answer, timeout).await {
+            Some(Ok(owner)) => owner,
+            Some(Err(ProbeError::Io(_))) => continue,
+            Some(Err(error @ (ProbeError::Status(_) | ProbeError::NotHttp))) => {
+                ProbeOwner::Unverified(error.to_string())
+            }
+            None => ProbeOwner::Unverified("it does not accept connections".to_owned()),
+        };
+        return Err(AddressInUse { target, by });
+    }
+    Ok(())
+}
+
+/// Another process already answers at an address of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressInUse {
+    /// The address.
+    pub target: ProbeTarget,
+    /// The process, as far as it is known.
+    pub by: ProbeOwner,
+}
+
+impl fmt::Display for AddressInUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is already in use", self.target)?;
+        match &self.by {
+            ProbeOwner::Own => Ok(()),
+            ProbeOwner::Stranger(process) => write!(f, " by {process}"),
+            ProbeOwner::Unverified(reason) => write!(f, "; its process cannot be determined: {reason}"),
+        }
+    }
+}
+
+impl std::error::Error for AddressInUse {}
 
 #[cfg(test)]
 mod tests;

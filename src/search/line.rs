@@ -9,7 +9,7 @@ pub(super) const KEPT: usize = 64 * 1024;
 /// A line is cut when it has grown to this size, so that cutting is rare.
 const GATHERED: usize = 2 * KEPT;
 
-/// How many bytes in front of a position are kept as context: the length of the longest character.
+/// The number of bytes kept in front of a position as context: the length of the longest character.
 const CONTEXT: usize = 4;
 
 /// A position in a line. A search begins there; `^` and `\b` still see what lies in front of it.
@@ -64,8 +64,8 @@ impl LinePosition {
 pub(super) struct GrowingLine {
     regex: Regex,
     text: Vec<u8>,
-    /// Where the next search begins. After a cut one byte is kept in front of it, so that `^` and `\b` do not
-    /// take it for the beginning of the line.
+    /// The offset at which the next search begins. After a cut one byte is kept in front of it, so that `^`
+    /// and `\b` do not take it for the beginning of the line.
     from: usize,
     /// The end of the last match found.
     end: usize,
@@ -177,7 +177,7 @@ impl GrowingLine {
 #[derive(Debug)]
 pub(super) struct WholeLine {
     text: Vec<u8>,
-    /// Where the next search begins.
+    /// The offset at which the next search begins.
     from: usize,
     /// The end of the last match found.
     end: usize,

@@ -1,7 +1,7 @@
 //! A search for one expected output after the other, in the manner of *expect*.
 //!
 //! Only the first output is searched for; the search for the next begins behind its match. Each stream has a
-//! *cursor* of its own, which lies behind the last match in that stream whatever was found in the other
+//! *cursor* of its own, which lies behind the last match in that stream regardless of matches in the other
 //! stream meanwhile: in which order a process has written to its two streams cannot be known, only in which
 //! order they were read.
 //!
@@ -22,7 +22,7 @@ use super::line::{KEPT, LinePosition};
 use super::output_match::OutputMatch;
 use crate::machine::Stream;
 
-/// How many bytes behind its cursor are kept of a stream for later searches.
+/// The number of bytes kept of a stream behind its cursor, for later searches.
 const BEHIND: usize = 2 * KEPT;
 
 /// Searches for one output after the other.
@@ -33,9 +33,9 @@ const BEHIND: usize = 2 * KEPT;
 /// which a later output is to be searched for, the last 128 KiB behind its cursor are kept.
 pub(crate) struct SequentialSearch {
     wanted: Vec<OutputMatch>,
-    /// How many outputs have been found; the one with this index is searched for.
+    /// The number of outputs found; the one with this index is searched for.
     found: usize,
-    /// How many more matches the current output requires.
+    /// The number of further matches that the current output requires.
     missing: u32,
     /// The current search, indexed by [`Stream`].
     finders: [Option<StreamFinder>; 2],
@@ -46,9 +46,9 @@ pub(crate) struct SequentialSearch {
 #[derive(Default)]
 struct Cursor {
     position: LinePosition,
-    /// What was read behind the position and its known bytes.
+    /// The bytes read behind the position and its known bytes.
     behind: Vec<u8>,
-    /// How many bytes of `behind` the current search has seen.
+    /// The number of bytes of `behind` that the current search has seen.
     seen: usize,
     /// Whether the current output has matched here and needs further matches, in either stream.
     has_matched: bool,

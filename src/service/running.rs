@@ -8,7 +8,7 @@ use super::ended::{ServiceDied, ServiceExit};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
 use super::start::{LAST_WORDS, Recipe};
-use crate::machine::{Name, Phase, Signal};
+use crate::machine::{Name, Phase, Signal, SignalTarget};
 use crate::monitor::{Notices, ProcessMonitor, StopError};
 use crate::ready::{ConditionStatus, Ready};
 use crate::shutdown::Registration;
@@ -113,7 +113,7 @@ impl RunningService {
 impl RunningService {
     /// Sends a signal to its process group; it is sent when this returns. Returns whether the process was there to hear it.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.is_alive() && self.run().ready.signal(signal)
+        self.is_alive() && self.run().ready.signal(SignalTarget::Group, signal)
     }
 
     /// Halts it while `body` runs: its sockets are there, and nobody answers. It goes on afterwards, also if `body`

@@ -196,10 +196,10 @@ impl Recipe {
         let tail = monitor.tail(&self.name, LAST_WORDS);
         let _ = monitor.remove_process(&self.name);
         let cause = match failure.cause {
-            ready::Cause::SpawnFailed(error) => Cause::Spawn(error),
-            ready::Cause::Exited(exit) => Cause::Exited { exit, after: failure.took },
-            ready::Cause::TimedOut(timeout) => Cause::TimedOut { timeout },
-            ready::Cause::NeverStarted => Cause::NeverStarted,
+            ready::FailureCause::SpawnFailed(error) => Cause::Spawn(error),
+            ready::FailureCause::Exited(exit) => Cause::Exited { exit, after: failure.took },
+            ready::FailureCause::TimedOut(timeout) => Cause::TimedOut { timeout },
+            ready::FailureCause::NeverStarted => Cause::NeverStarted,
         };
         let progress = match cause {
             // Of what was never started there is nothing to tell.

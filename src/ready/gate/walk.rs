@@ -1,4 +1,4 @@
-//! Random walks: news, stale news and time in any order, with what must hold after every step.
+//! Random walks: events, stale events and time in any order, with checks after every step.
 
 use std::io;
 
@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::host::{ProbeError, ProbeOwner, Spec};
 use crate::ready::condition::Node;
-use crate::ready::tally::Answer;
+use crate::ready::leaf::AttemptResult;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A failure prints the shortest walk that shows it.
     #[test]
-    fn f_84_f_85_one_verdict_and_the_right_one_on_every_walk(
+    fn f_84_f_85_every_walk_ends_with_one_correct_verdict(
         condition in condition(),
         steps in prop::collection::vec(any::<u16>(), 0..60),
     ) {
@@ -22,17 +22,17 @@ proptest! {
         for step in steps {
             walk.step(step);
         }
-        walk.come_to_rest();
+        walk.run_to_verdict();
     }
 }
 
-/// Conditions of any shape, with every kind of leaf.
+/// Generates conditions of any shape, with every kind of leaf.
 fn condition() -> impl Strategy<Value = Condition> {
     let leaf = (0..7_u64).prop_map(|kind| match kind {
         0 | 1 => Condition::uptime(Duration::from_millis(kind * 300)),
         2 => Condition::output("x"),
         3 => Condition::port(80),
-        4 => Condition::port(81).by_anybody(),
+        4 => Condition::port(81).by_any_process(),
         5 => Condition::command(Spec::new("x")),
         _ => Condition::notify(3),
     });
@@ -48,7 +48,7 @@ fn condition() -> impl Strategy<Value = Condition> {
 
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A gate, the world around it, and what is known of both without asking the gate.
+/// A gate, its environment, and the expected state of both.
 struct Walk {
     gate: Gate,
     condition: Condition,
@@ -56,28 +56,28 @@ struct Walk {
     now: Instant,
     started: Option<Instant>,
     dead: bool,
-    /// The gate wants to know whether the process is alive.
-    looking: bool,
+    /// Whether the gate waits for the result of `CheckAlive`.
+    is_checking: bool,
     /// By leaf.
     met: Vec<bool>,
-    under_way: Vec<Option<u32>>,
+    in_flight: Vec<Option<u32>>,
     verdict: Option<bool>,
 }
 
 impl Walk {
     fn new(condition: &Condition) -> Self {
-        let leaves = Tree::of(condition).1;
-        #[expect(clippy::disallowed_methods, reason = "a walk needs an instant to begin at")]
+        let leaves = FlatCondition::new(condition).leaves;
+        #[expect(clippy::disallowed_methods, reason = "virtual time needs an instant to begin at")]
         let now = Instant::now();
         Self {
-            gate: Gate::new(condition, TIMEOUT),
+            gate: Gate::new(&FlatCondition::new(condition), TIMEOUT),
             condition: condition.clone(),
             now,
             started: None,
             dead: false,
-            looking: false,
+            is_checking: false,
             met: vec![false; leaves.len()],
-            under_way: vec![None; leaves.len()],
+            in_flight: vec![None; leaves.len()],
             verdict: None,
             leaves,
         }
@@ -88,11 +88,11 @@ impl Walk {
         let choice = u64::from(step >> 12);
         match step & 0x0f {
             0..=2 => self.start(),
-            3 | 4 => self.wait_for(leaf),
-            5..=7 => self.answer(leaf, choice),
+            3 | 4 => self.feed_leaf(leaf),
+            5..=7 => self.end_attempt(leaf, choice),
             8 => self.stale(leaf),
-            9 => self.event(Event::OutputMatch),
-            10 => self.look(),
+            9 => self.event(Event::Printed),
+            10 => self.check_alive(),
             11 => self.gate.handle_timeout(self.now), // early
             12 | 13 => self.tick(),
             14 => self.now += Duration::from_millis(choice * 20),
@@ -113,41 +113,41 @@ impl Walk {
         }
     }
 
-    fn wait_for(&mut self, leaf: usize) {
-        let word = match self.leaves[leaf] {
-            Leaf::OutputMatch(_) => Word::Seen(1),
-            Leaf::Notify(_) | Leaf::SdNotify => Word::Met,
-            Leaf::Uptime(_) | Leaf::Answers { .. } | Leaf::Command(_) => Word::Remark("hm".to_owned()),
+    fn feed_leaf(&mut self, leaf: usize) {
+        let event = match self.leaves[leaf] {
+            Leaf::Output(_) => LeafEvent::Matched(1),
+            Leaf::Notify(_) | Leaf::SdNotify => LeafEvent::Met,
+            Leaf::Uptime(_) | Leaf::Probe { .. } | Leaf::Command(_) => LeafEvent::Remark("hm".to_owned()),
         };
-        self.met[leaf] |= self.started.is_some() && !matches!(word, Word::Remark(_));
-        self.event(Event::Leaf(leaf, word));
+        self.met[leaf] |= self.started.is_some() && !matches!(event, LeafEvent::Remark(_));
+        self.event(Event::Leaf(leaf, event));
     }
 
-    fn answer(&mut self, leaf: usize, choice: u64) {
-        let Some(attempt) = self.under_way[leaf].take() else { return };
+    fn end_attempt(&mut self, leaf: usize, choice: u64) {
+        let Some(attempt) = self.in_flight[leaf].take() else { return };
         let refused = || ProbeError::from(io::Error::from_raw_os_error(libc::ECONNREFUSED));
         let (answer, met) = match (&self.leaves[leaf], choice % 4) {
-            (Leaf::Command(_), 0) => (Answer::Command(Ok(())), true),
-            (Leaf::Command(_), _) => (Answer::Command(Err("no".to_owned())), false),
-            (_, 0) => (Answer::ProbeFuture(Ok(ProbeOwner::Own)), true),
-            (Leaf::Answers { anybody, .. }, 1) => {
-                (Answer::ProbeFuture(Ok(ProbeOwner::Stranger("x".to_owned()))), *anybody)
+            (Leaf::Command(_), 0) => (AttemptResult::Command(Ok(())), true),
+            (Leaf::Command(_), _) => (AttemptResult::Command(Err("no".to_owned())), false),
+            (_, 0) => (AttemptResult::Probe(Ok(ProbeOwner::Own)), true),
+            (Leaf::Probe { any_owner, .. }, 1) => {
+                (AttemptResult::Probe(Ok(ProbeOwner::Stranger("x".to_owned()))), *any_owner)
             }
-            (_, _) => (Answer::ProbeFuture(Err(refused())), false),
+            (_, _) => (AttemptResult::Probe(Err(refused())), false),
         };
         self.met[leaf] |= met;
-        self.event(Event::Leaf(leaf, Word::Answer(attempt, answer)));
+        self.event(Event::Leaf(leaf, LeafEvent::Attempt(attempt, answer)));
     }
 
-    /// An answer that nobody waits for.
+    /// Feeds the result of an attempt that is not in flight.
     fn stale(&mut self, leaf: usize) {
-        let attempt = self.under_way[leaf].map_or(0, |attempt| attempt - 1);
-        let answer = Answer::ProbeFuture(Ok(ProbeOwner::Own));
-        self.event(Event::Leaf(leaf, Word::Answer(attempt, answer)));
+        let attempt = self.in_flight[leaf].map_or(0, |attempt| attempt - 1);
+        let answer = AttemptResult::Probe(Ok(ProbeOwner::Own));
+        self.event(Event::Leaf(leaf, LeafEvent::Attempt(attempt, answer)));
     }
 
-    fn look(&mut self) {
-        if std::mem::take(&mut self.looking) {
+    fn check_alive(&mut self) {
+        if std::mem::take(&mut self.is_checking) {
             self.event(if self.dead { Event::Exited(Exit::Code(0)) } else { Event::Alive });
         }
     }
@@ -163,19 +163,19 @@ impl Walk {
         self.gate.handle_event(event, self.now);
     }
 
-    /// Takes what the gate wants, and looks whether it may.
+    /// Executes the outputs of the gate, and checks that they are allowed.
     fn settle(&mut self) {
         while let Some(output) = self.gate.poll_output() {
-            assert_eq!(self.verdict, None, "after its verdict it wants {output:?}");
+            assert_eq!(self.verdict, None, "{output:?} after the verdict");
             match output {
-                Output::Ask { leaf, attempt } => {
-                    assert_eq!(self.under_way[leaf], None, "two attempts for one leaf");
-                    assert!(!self.met[leaf], "asks for what was met");
-                    self.under_way[leaf] = Some(attempt);
+                Output::Attempt { leaf, number: attempt } => {
+                    assert_eq!(self.in_flight[leaf], None, "two attempts for one leaf");
+                    assert!(!self.met[leaf], "an attempt for a leaf that is met");
+                    self.in_flight[leaf] = Some(attempt);
                 }
-                Output::Look => {
-                    assert!(self.holds(&self.condition.0, &mut 0), "looks before all has come");
-                    self.looking = true;
+                Output::CheckAlive => {
+                    assert!(self.holds(&self.condition.0, &mut 0), "CheckAlive before the condition holds");
+                    self.is_checking = true;
                 }
                 Output::Ready => {
                     assert!(!self.dead && self.holds(&self.condition.0, &mut 0), "ready without a reason");
@@ -184,7 +184,7 @@ impl Walk {
                 Output::Failed(cause) => {
                     let late = self.started.is_some_and(|started| self.now - started >= TIMEOUT);
                     assert!(
-                        matches!(cause, Cause::Exited(_)) == self.dead && (self.dead || late),
+                        matches!(cause, FailureCause::Exited(_)) == self.dead && (self.dead || late),
                         "{cause:?}"
                     );
                     self.verdict = Some(false);
@@ -192,21 +192,21 @@ impl Walk {
             }
         }
         if self.dead {
-            assert!(self.verdict.is_some(), "a death decides at once");
+            assert!(self.verdict.is_some(), "a death fails the start at once");
         }
         if self.verdict.is_some() {
             assert_eq!(self.gate.poll_timeout(), None);
         }
-        // Whoever does as it says is never sent round in circles.
+        // A timeout call at the deadline moves the deadline on.
         if self.gate.poll_timeout().is_some_and(|at| at <= self.now) {
             self.gate.handle_timeout(self.now);
             let next = self.gate.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.now), "what was due is due again");
+            assert!(next.is_none_or(|next| next > self.now), "the deadline did not move");
             self.settle();
         }
     }
 
-    /// In the order in which the leaves are numbered.
+    /// Evaluates the condition, visiting the leaves in the order of their numbers.
     fn holds(&self, node: &Node, next: &mut usize) -> bool {
         match node {
             Node::All(nodes) => nodes.iter().filter(|node| !self.holds(node, next)).count() == 0,
@@ -221,17 +221,17 @@ impl Walk {
         }
     }
 
-    /// Left to itself it comes to a verdict.
-    fn come_to_rest(&mut self) {
+    /// Lets the gate come to a verdict without further failures.
+    fn run_to_verdict(&mut self) {
         self.start();
         self.settle();
         for _ in 0..2000 {
             if self.verdict.is_some() {
                 return;
             }
-            self.look();
+            self.check_alive();
             for leaf in 0..self.leaves.len() {
-                self.answer(leaf, 3);
+                self.end_attempt(leaf, 3);
             }
             self.tick();
             self.settle();

@@ -1,9 +1,9 @@
-//! The watch in a world with virtual time: whole stories, the process minded by one task and the watch by another.
+//! The watch in virtual time: one task drives the process, another one waits for its readiness.
 
-mod asking;
+mod probing;
 mod protocol;
 mod real;
-mod town;
+mod servers;
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 use super::*;
 use crate::host::Process;
 use crate::machine::{Exit, Stream};
-use crate::ready::verdict::{Cause, Failure, Ready};
+use crate::ready::{Failure, FailureCause, Ready};
 use crate::testkit::{Script, Sim};
 
-use town::Town;
+use servers::SimWithServers;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -22,51 +22,51 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// A program in a town, and the watch over it.
+/// A simulated program with servers around it, and the watch over the program.
 struct Trial {
     sim: Sim,
-    town: Arc<Town>,
+    host: Arc<SimWithServers>,
     watch: Watch,
 }
 
 impl Trial {
-    /// Two seconds is all the time that "web" has.
+    /// Creates a trial of the program "web", which has two seconds to become ready.
     fn new(script: Script, condition: Condition) -> Self {
-        Self::in_town(Town::new(), script, condition)
+        Self::with_servers(SimWithServers::new(), script, condition)
     }
 
-    fn in_town(town: Town, script: Script, condition: Condition) -> Self {
-        condition.check().expect("a trial is about what can be met");
-        let (sim, town) = (town.sim(), Arc::new(town));
+    fn with_servers(host: SimWithServers, script: Script, condition: Condition) -> Self {
+        condition.check().expect("the condition can be met");
+        let (sim, host) = (host.sim(), Arc::new(host));
         sim.script("web", script);
-        let watch = Watch::new(town.clone(), condition, 2 * SECOND, None);
-        Self { sim, town, watch }
+        let watch = Watch::new(host.clone(), condition, 2 * SECOND, None);
+        Self { sim, host, watch }
     }
 
-    /// Starts "web", and has it minded.
+    /// Starts "web" and a task that drives it.
     fn start(&self) -> UntilReady {
         let until = self.watch.arm();
-        let spec = self.watch.equip(Spec::new("web")).expect("there is nothing to equip");
-        self.sim.spawn(mind(self.watch.host(), spec));
+        let spec = self.watch.equip(Spec::new("web")).expect("the condition needs no notification channel");
+        self.sim.spawn(drive(self.watch.host(), spec));
         until
     }
 
-    /// The verdict, as a text.
+    /// Returns the verdict as text.
     fn verdict(&self) -> String {
         let verdict = self.sim.block_on(self.start());
-        tell(&verdict)
+        describe(&verdict)
     }
 
-    /// Nobody sleeps, and nobody asks.
+    /// Returns whether no sleep and no probe is in progress.
     fn is_at_rest(&self) -> bool {
-        self.town.under_way() == 0
+        self.host.in_progress() == 0
     }
 }
 
-fn tell(verdict: &Result<Ready, Failure>) -> String {
+fn describe(verdict: &Result<Ready, Failure>) -> String {
     let (what, progress, took) = match verdict {
-        Ok(Ready { progress, took, session: _ }) => ("ready".to_owned(), progress, took),
-        Err(Failure { cause: Cause::SpawnFailed(error), progress, took }) => {
+        Ok(Ready { progress, took, .. }) => ("ready".to_owned(), progress, took),
+        Err(Failure { cause: FailureCause::SpawnFailed(error), progress, took }) => {
             (error.to_string(), progress, took)
         }
         Err(Failure { cause, progress, took }) => (format!("{cause:?}"), progress, took),
@@ -75,8 +75,8 @@ fn tell(verdict: &Result<Ready, Failure>) -> String {
     format!("{what} after {took:?}\n{}", lines.collect::<String>())
 }
 
-/// Does what a monitor does, as far as the watch sees it.
-async fn mind(host: TapHost, spec: Spec) {
+/// Drives a process like a monitor: reads its output until it exits.
+async fn drive(host: TapHost, spec: Spec) {
     if let Ok(mut process) = host.spawn(&spec) {
         poll_fn(|cx| {
             Stream::BOTH.iter().for_each(|stream| read(&mut *process, *stream, cx));

@@ -310,21 +310,24 @@ fn what_can_never_be() {
     let story = |problem, text| {
         format!("plan test cannot work at step 2: {problem}\n     1  spawn all: a: a; b: b\n  >  2  {text}")
     };
-    refused(plan.wait_for_output(a, ""), &story("the expected output is empty", "wait for a: output \"\""));
+    refused(
+        plan.wait_for_output(a, ""),
+        &story("the expected output must not be empty", "wait for a: output \"\""),
+    );
     refused(
         plan.wait_for_output(a, OutputMatch::text("x").times(0)),
-        &story("the expected output is expected zero times", "wait for a: output \"x\""),
+        &story("the expected output must be expected at least once", "wait for a: output \"x\""),
     );
-    refused(plan.wait_until(a, Condition::port(0)), &story("port is 0", "wait until a: port 0"));
+    refused(plan.wait_until(a, Condition::port(0)), &story("the port must not be 0", "wait until a: port 0"));
     refused(
         plan.wait_until(a, Condition::unix("")),
-        &story("the path of the socket is empty", "wait until a: socket "),
+        &story("the socket path must not be empty", "wait until a: socket "),
     );
     let error = plan.wait_until(a, Condition::any([])).unwrap_err();
-    assert_eq!(error.problem.to_string(), "any of no conditions is never met");
+    assert_eq!(error.problem.to_string(), "an `any` needs at least one condition");
     let error = plan.wait_for_output(a, OutputMatch::regex("(")).unwrap_err();
     assert!(
-        error.problem.to_string().starts_with("the expected output is no regular expression: "),
+        error.problem.to_string().starts_with("the expected output is not a valid regular expression: "),
         "{error}"
     );
     // What was refused does not count: this is the first thing that is waited for.

@@ -117,7 +117,7 @@ fn f_82_a_second_redis_on_the_same_port_is_refused() {
     let error = refused(&redis(&port));
     let text = error.to_string();
     assert!(matches!(error.cause, Cause::AddressInUse(_)), "{text}");
-    assert!(text.contains(&format!("port {port} is taken already")), "{text}");
+    assert!(text.contains(&format!("port {port} is already in use")), "{text}");
     assert!(text.contains(&format!("pid {}", first.pid())), "{text}");
     assert!(first.is_alive(), "the first one does not mind");
 }

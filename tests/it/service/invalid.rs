@@ -24,23 +24,23 @@ fn bad_input_is_named_by_its_field_sv_18_30() {
     assert_eq!(refused(&Service::new("")), "program is empty");
     assert_eq!(refused(&service().arg("a\0")), "args has a NUL byte in it: \"a\\0\"");
     assert_eq!(refused(&service().cwd("")), "cwd is empty");
-    assert_eq!(refused(&service().expect_port(0)), "expectation: port is 0");
-    assert_eq!(refused(&service().expect_output("")), "expectation: the expected output is empty");
+    assert_eq!(refused(&service().expect_port(0)), "expectation: the port must not be 0");
+    assert_eq!(refused(&service().expect_output("")), "expectation: the expected output must not be empty");
     assert_eq!(
         refused(&service().expect(Condition::any([]))),
-        "expectation: any of no conditions is never met"
+        "expectation: an `any` needs at least one condition"
     );
     assert_eq!(
         refused(&service().expect(Condition::unix("a\0"))),
-        "expectation: the path of the socket has a NUL byte in it: \"a\\0\""
+        "expectation: the socket path \"a\\0\" contains a NUL byte"
     );
     assert!(
         refused(&service().expect(Condition::unix("x".repeat(200))))
-            .starts_with("expectation: the path of the socket has 200 bytes, and 10")
+            .ends_with("\" has 200 bytes; at most 107 are possible")
     );
     assert!(
         refused(&service().expect(OutputMatch::regex("a(")))
-            .starts_with("expectation: the expected output is no regular")
+            .starts_with("expectation: the expected output is not a valid regular")
     );
     assert!(refused(&service().name("no spaces")).contains("no spaces"));
     assert!(refused(&service().kill_time(Duration::MAX)).starts_with("kill_time "));

@@ -135,7 +135,7 @@ fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
            command: served --config 'a b'\n  \
            uptime of 200ms: met after 200.0ms\n  \
            output \"ready\": missing after 1.0s\n  \
-           port 8080: missing after 1.0s (not asked yet)\n  \
+           port 8080: missing after 1.0s (not tried yet)\n  \
            its last lines:\n    \
              loading\n    \
              no such table\n    \
@@ -237,7 +237,7 @@ fn sv_18_f_82_a_port_with_somebody_on_it_is_refused_before_the_start() {
     assert!(matches!(error.cause, Cause::AddressInUse(_)), "{error}");
     assert_eq!(
         error.to_string(),
-        "service served is not ready: port 8080 is taken already by a stranger\n  command: served"
+        "service served is not ready: port 8080 is already in use by a stranger\n  command: served"
     );
     assert_eq!(trace, "0.0 serve port 8080\n0.0 probe port 8080\n", "it was never started");
 }

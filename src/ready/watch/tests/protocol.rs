@@ -1,4 +1,4 @@
-//! The stories of upstream's protocol, under their own names, and what was mended about them.
+//! The scenarios of the original's readiness protocol under their own names, and its mended defects.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
@@ -9,7 +9,7 @@ use super::*;
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 use crate::machine::SpawnStep;
 
-/// Ready after 0.2 s of life, as a service is that expects nothing else.
+/// Returns the condition of a service that expects nothing else: 0.2 s of uptime.
 fn alive() -> Condition {
     Condition::uptime(millis(200))
 }
@@ -18,8 +18,8 @@ fn prints_at(at: u64, text: &str) -> Script {
     Script::new().prints(millis(at), Stream::Stdout, text)
 }
 
-fn opens_at(at: u64) -> Town {
-    Town::new().door(ProbeTarget::Port(80), millis(at), Ok(ProbeOwner::Own))
+fn opens_at(at: u64) -> SimWithServers {
+    SimWithServers::new().server(ProbeTarget::Port(80), millis(at), Ok(ProbeOwner::Own))
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn sv_13_test_fork() {
     trial.sim.spawn(async { drop(until.await) });
     trial.sim.run_until_idle();
     assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n");
-    assert_eq!(trial.town.under_way(), 1, "one sleep, to whatever comes first");
+    assert_eq!(trial.host.in_progress(), 1, "one sleep, to the next deadline");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn sv_14_15_test_expected_output() {
 #[test]
 fn sv_14_16_test_expected_port() {
     let condition = Condition::all([alive(), Condition::output("ready"), Condition::port(80)]);
-    let trial = Trial::in_town(opens_at(0), prints_at(300, "ready\n"), condition);
+    let trial = Trial::with_servers(opens_at(0), prints_at(300, "ready\n"), condition);
     trial.verdict();
     assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n0.3 probe port 80\n");
     assert!(trial.is_at_rest());
@@ -66,12 +66,13 @@ fn sv_14_16_test_expected_port() {
 #[test]
 fn sv_16_17_18_test_expected_port_probe_failed() {
     let reset = || ProbeError::from(io::Error::from_raw_os_error(libc::ECONNRESET));
-    let door =
-        |town: Town, micros, answer| town.door(ProbeTarget::Port(80), Duration::from_micros(micros), answer);
-    let town = door(Town::new(), 500, Err(reset()));
-    let town = door(town, 800, Ok(ProbeOwner::Stranger("pid 7 (nginx)".to_owned())));
-    let town = door(town, 1000, Ok(ProbeOwner::Own));
-    let trial = Trial::in_town(town, Script::new(), Condition::port(80));
+    let server = |host: SimWithServers, micros, answer| {
+        host.server(ProbeTarget::Port(80), Duration::from_micros(micros), answer)
+    };
+    let host = server(SimWithServers::new(), 500, Err(reset()));
+    let host = server(host, 800, Ok(ProbeOwner::Stranger("pid 7 (nginx)".to_owned())));
+    let host = server(host, 1000, Ok(ProbeOwner::Own));
+    let trial = Trial::with_servers(host, Script::new(), Condition::port(80));
     assert_eq!(trial.verdict(), "ready after 1ms\n  port 80: met after 1.0ms\n");
     let probes: String = (0..=10).map(|at| format!("0.{at:04} probe port 80\n")).collect();
     let probes = probes.replace("0.0000", "0.0").replace("0.0010", "0.001");
@@ -122,15 +123,15 @@ fn sv_20_test_timeout_while_waiting_expected_output() {
         "TimedOut(2s) after 2s\n  uptime of 200ms: met after 200.0ms\n  \
          output \"ready\": missing after 2.0s\n"
     );
-    assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n", "it is not killed by this");
+    assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n", "the process is not killed by this");
     assert!(trial.is_at_rest());
 }
 
 #[test]
 fn sv_17_20_test_timeout_while_probing_port() {
-    // It takes the connection and never answers: that too is over at the time-out.
-    let trial = Trial::in_town(
-        Town::new().door(ProbeTarget::Port(80), millis(0), None),
+    // The server accepts the connection and never answers. The timeout ends that as well.
+    let trial = Trial::with_servers(
+        SimWithServers::new().server(ProbeTarget::Port(80), millis(0), None),
         Script::new(),
         Condition::all([alive(), Condition::port(80)]),
     );
@@ -144,19 +145,19 @@ fn sv_17_20_test_timeout_while_probing_port() {
 
 #[test]
 fn sv_21_test_cancel_ready() {
-    let silent = Town::new().door(ProbeTarget::Port(80), millis(0), None);
-    let trial = Trial::in_town(silent, Script::new(), Condition::port(80));
+    let silent = SimWithServers::new().server(ProbeTarget::Port(80), millis(0), None);
+    let trial = Trial::with_servers(silent, Script::new(), Condition::port(80));
     let mut until = trial.start();
     let polled =
         trial.sim.block_on(poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut until).poll(cx).is_ready())));
     assert!(!polled);
     trial.sim.run_until_idle();
     trial.sim.block_on(poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut until).poll(cx).is_ready())));
-    assert_eq!(trial.town.under_way(), 2, "a sleep and an attempt");
+    assert_eq!(trial.host.in_progress(), 2, "a sleep and a probe");
     drop(until);
     assert!(trial.is_at_rest());
     trial.sim.advance(10 * SECOND);
-    assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n0.0 probe port 80\n", "the process is left alone");
+    assert_eq!(trial.sim.trace(), "0.0 spawn web#1\n0.0 probe port 80\n", "the process keeps running");
 }
 
 #[test]
@@ -185,13 +186,13 @@ fn sv_24_the_second_of_two_alternatives_is_harmless() {
 }
 
 #[test]
-fn f_85_what_comes_at_the_very_deadline_is_in_time() {
+fn f_85_output_at_the_very_deadline_is_in_time() {
     let trial = Trial::new(prints_at(2000, "ready"), Condition::output("ready"));
     assert_eq!(trial.verdict(), "ready after 2s\n  output \"ready\": met after 2.0s\n");
 }
 
 #[test]
-fn f_84_it_is_not_ready_when_it_has_died_and_nobody_has_told() {
+fn f_84_a_process_whose_death_was_not_reported_yet_is_not_ready() {
     let trial = Trial::new(
         prints_at(10, "ready\n").lives(millis(11)).exits(Exit::Code(1)),
         Condition::output("ready"),
@@ -199,14 +200,14 @@ fn f_84_it_is_not_ready_when_it_has_died_and_nobody_has_told() {
     let until = trial.watch.arm();
     let mut process = trial.watch.host().spawn(&Spec::new("web")).unwrap();
     trial.sim.advance(millis(20));
-    // The one who minds it gets to the output first, as the real one does.
+    // The output is read before the death is seen, as a monitor does.
     read(&mut *process, Stream::Stdout, &mut Context::from_waker(Waker::noop()));
     let verdict = trial.sim.block_on(until);
-    assert!(tell(&verdict).starts_with("Exited(Code(1))"), "{}", tell(&verdict));
+    assert!(describe(&verdict).starts_with("Exited(Code(1))"), "{}", describe(&verdict));
 }
 
 #[test]
-fn f_84_whoever_minds_it_hears_of_a_death_that_the_watch_has_seen() {
+fn f_84_the_driver_is_woken_for_a_death_that_the_watch_has_seen() {
     let script = prints_at(10, "ready\n").lives(millis(11));
     let trial = Trial::new(script, Condition::output("ready"));
     let until = trial.watch.arm();
@@ -232,44 +233,44 @@ impl Wake for Calls {
 }
 
 #[test]
-fn how_far_it_has_come_is_told_before_there_is_a_verdict() {
+fn the_progress_is_available_before_the_verdict() {
     let condition = [Condition::output("one"), Condition::output("two"), Condition::port(80)];
     let trial = Trial::new(prints_at(50, "one"), Condition::all(condition));
     let mut until = trial.start();
-    let told = |until: &UntilReady| until.progress().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let progress = |until: &UntilReady| until.progress().iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
-        told(&until),
+        progress(&until),
         [
             "output \"one\": missing after 0.0ns",
             "output \"two\": missing after 0.0ns",
-            "port 80: missing after 0.0ns (not asked yet)",
+            "port 80: missing after 0.0ns (not tried yet)",
         ]
     );
     trial
         .sim
         .block_on(or(async { drop((&mut until).await) }, trial.sim.sleep_until(trial.sim.now() + SECOND)));
     assert_eq!(
-        told(&until),
+        progress(&until),
         [
             "output \"one\": met after 50.0ms",
             "output \"two\": missing after 1.0s",
-            "port 80: missing after 1.0s (not asked yet)",
+            "port 80: missing after 1.0s (not tried yet)",
         ]
     );
-    assert!(trial.sim.block_on(until).is_err_and(|failure| failure.took == 2 * SECOND), "it goes on");
+    assert!(trial.sim.block_on(until).is_err_and(|failure| failure.took == 2 * SECOND), "the wait continues");
 }
 
 #[test]
-fn without_a_time_out_it_waits_as_long_as_it_takes() {
+fn without_a_timeout_the_wait_is_unlimited() {
     let year = 365 * 86_400;
     let late = || prints_at(year * 1000, "ready").lives(Duration::from_secs(year + 1));
     let patient = |condition| {
-        let mut trial = Trial::new(late(), condition);
-        trial.watch = Watch::new(trial.town.clone(), trial.watch.condition, Duration::MAX, None);
+        let mut trial = Trial::new(late(), Condition::all([]));
+        trial.watch = Watch::new(trial.host.clone(), condition, Duration::MAX, None);
         let until = trial.start();
         trial.sim.advance(SECOND);
-        assert_eq!(trial.town.under_way(), 0, "there is nothing to wake up for");
-        tell(&trial.sim.block_on(until))
+        assert_eq!(trial.host.in_progress(), 0, "no deadline and no probe");
+        describe(&trial.sim.block_on(until))
     };
     assert_eq!(
         patient(Condition::output("ready")),
@@ -280,7 +281,7 @@ fn without_a_time_out_it_waits_as_long_as_it_takes() {
 }
 
 #[test]
-fn pl_3_the_host_of_a_watch_locates_what_the_world_does() {
+fn pl_3_the_host_of_a_watch_locates_the_programs_of_its_inner_host() {
     let trial = Trial::new(Script::new(), alive());
     let locate = |program| trial.watch.host().locate(&Spec::new(program)).map_err(|error| error.step());
     assert_eq!(locate("web"), Ok("web".into()));
@@ -288,7 +289,7 @@ fn pl_3_the_host_of_a_watch_locates_what_the_world_does() {
 }
 
 #[test]
-fn f_84_each_start_is_watched_anew() {
+fn f_84_each_start_is_observed_anew() {
     let trial = Trial::new(prints_at(10, "ready\n").lives(millis(20)), Condition::output("ready"));
     trial.sim.script("web", Script::new().lives(millis(100)));
     trial.sim.script("web", Script::fails(SpawnStep::Exec, libc::EACCES));
@@ -308,22 +309,22 @@ fn f_84_only_the_first_start_after_arming_counts() {
     trial.sim.script("web", prints_at(0, "ready"));
     let until = trial.start();
     trial.sim.run_until_idle();
-    trial.sim.spawn(mind(trial.watch.host(), Spec::new("web")));
-    assert!(tell(&trial.sim.block_on(until)).starts_with("Exited"));
+    trial.sim.spawn(drive(trial.watch.host(), Spec::new("web")));
+    assert!(describe(&trial.sim.block_on(until)).starts_with("Exited"));
 }
 
 #[test]
-fn sv_4_who_is_never_started_is_not_waited_for() {
+fn sv_4_a_process_that_is_never_started_is_not_waited_for() {
     let trial = Trial::new(Script::new(), alive());
     let until = trial.watch.arm();
     drop(trial.watch.host());
-    assert!(tell(&trial.sim.block_on(until)).starts_with("NeverStarted"));
+    assert!(describe(&trial.sim.block_on(until)).starts_with("NeverStarted"));
 }
 
 #[test]
-fn a_process_that_is_dropped_is_not_ready_any_more() {
+fn a_process_that_is_dropped_does_not_become_ready() {
     let trial = Trial::new(Script::new(), alive());
     let until = trial.watch.arm();
     drop(trial.watch.host().spawn(&Spec::new("web")).unwrap());
-    assert!(tell(&trial.sim.block_on(until)).starts_with("Exited(Lost)"));
+    assert!(describe(&trial.sim.block_on(until)).starts_with("Exited(Lost)"));
 }

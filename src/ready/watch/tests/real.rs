@@ -1,4 +1,4 @@
-//! The watch over real processes: what only a kernel can show. Every wait has the watch's own time-out.
+//! The watch over real processes. Every wait is bounded by the timeout of the watch.
 
 use std::fs;
 use std::io::Read as _;
@@ -14,19 +14,19 @@ use crate::host::{ProbeOwner, ProbeTarget};
 use crate::ready::OutputMatch;
 use crate::sys::System;
 
-/// So long a real process may take; only a test that fails waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The timeout of a start. Only a test that fails takes this long.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn watch(condition: Condition) -> Watch {
-    Watch::new(Arc::new(System::new()), condition, PATIENCE, None)
+    Watch::new(Arc::new(System::new()), condition, TIMEOUT, None)
 }
 
-/// Starts `spec` and minds it to the verdict. Then it is dropped, and dead.
+/// Starts `spec` and drives it until the verdict, then kills it.
 fn verdict(watch: &Watch, spec: Spec) -> Result<Ready, Failure> {
-    let spec = watch.equip(spec).expect("pipes and sockets can be had");
+    let spec = watch.equip(spec).expect("the notification channels are created");
     let (until, host) = (watch.arm(), watch.host());
-    block_on(futures_lite::future::or(until, async {
-        mind(host, spec).await;
+    block_on(or(until, async {
+        drive(host, spec).await;
         std::future::pending().await
     }))
 }
@@ -54,17 +54,20 @@ fn f_83_a_real_text_far_into_a_line_without_end_is_found() {
 fn sv_19_a_real_death_ends_the_wait_at_once() {
     for code in [0, 3] {
         let failure = verdict(&watch(Condition::output("x")), sh(&format!("exit {code}"))).unwrap_err();
-        assert!(matches!(failure.cause, Cause::Exited(Exit::Code(exited)) if exited == code), "{failure:?}");
-        assert!(failure.took < PATIENCE);
+        assert!(
+            matches!(failure.cause, FailureCause::Exited(Exit::Code(exited)) if exited == code),
+            "{failure:?}"
+        );
+        assert!(failure.took < TIMEOUT);
     }
     let failure = verdict(&watch(Condition::output("x")), Spec::new("/nonexistent/program")).unwrap_err();
-    assert!(matches!(failure.cause, Cause::SpawnFailed(_)), "{failure:?}");
+    assert!(matches!(failure.cause, FailureCause::SpawnFailed(_)), "{failure:?}");
 }
 
 #[test]
-fn a_real_command_is_asked_until_it_succeeds() {
-    let home = tempfile::tempdir().unwrap();
-    let flag = home.path().join("flag");
+fn a_real_command_is_repeated_until_it_succeeds() {
+    let dir = tempfile::tempdir().unwrap();
+    let flag = dir.path().join("flag");
     let flag = flag.to_str().unwrap();
     let check = Spec::new("test").args(["-e", flag]);
     let ready = verdict(&watch(Condition::command(check)), sh(&format!("sleep 0.2; : > {flag}; sleep 1000")));
@@ -72,18 +75,18 @@ fn a_real_command_is_asked_until_it_succeeds() {
 }
 
 #[test]
-fn sv_16_18_a_real_port_is_asked_and_the_connection_closed() {
+fn sv_16_18_a_real_port_is_probed_and_the_connection_closed() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    verdict(&watch(Condition::port(port).by_anybody()), sh("sleep 1000")).unwrap();
+    verdict(&watch(Condition::port(port).by_any_process()), sh("sleep 1000")).unwrap();
     let (mut connection, _) = listener.accept().unwrap();
-    assert_eq!(connection.read(&mut [0]).unwrap(), 0, "it was closed");
+    assert_eq!(connection.read(&mut [0]).unwrap(), 0, "the probe has closed the connection");
 }
 
-/// A socket that is handed down is its own, though it never accepts.
+/// A listening socket that is passed on belongs to the process, even if it never accepts.
 #[test]
 #[cfg(target_os = "linux")]
-fn f_82_a_real_port_of_its_own_is_ready_and_that_of_a_stranger_is_not() {
+fn f_82_a_real_port_counts_if_the_process_owns_it_and_not_if_a_stranger_does() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let condition = Condition::port(listener.local_addr().unwrap().port());
     let failure = verdict(&watch(condition.clone()), sh("sleep 0.3")).unwrap_err();
@@ -95,38 +98,38 @@ fn f_82_a_real_port_of_its_own_is_ready_and_that_of_a_stranger_is_not() {
 }
 
 #[test]
-fn f_82_a_real_place_is_free_or_taken() {
+fn f_82_a_real_address_is_free_or_in_use() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let taken = block_on(watch(Condition::http(port, "/")).check_free(&Spec::new("x"))).unwrap_err();
-    assert_eq!(taken.target, ProbeTarget::Port(port));
-    assert_ne!(taken.by, ProbeOwner::Own);
+    let in_use = block_on(watch(Condition::http(port, "/")).check_free(&Spec::new("x"))).unwrap_err();
+    assert_eq!(in_use.target, ProbeTarget::Port(port));
+    assert_ne!(in_use.by, ProbeOwner::Own);
 
-    let home = tempfile::tempdir().unwrap();
-    let path = home.path().join("socket");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
     block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x"))).unwrap();
     drop(UnixListener::bind(&path).unwrap());
     block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x")))
-        .expect("a socket that nobody listens on");
+        .expect("no process listens on the socket");
 }
 
 #[test]
-fn a_real_line_feed_on_the_descriptor_is_heard() {
+fn a_real_line_feed_on_the_descriptor_is_a_notification() {
     let watch = watch(Condition::notify(5));
     for _ in 0..3 {
         let ready = verdict(&watch, sh("echo >&5; sleep 1000")).unwrap();
         assert!(ready.progress[0].is_met());
     }
     let failure = verdict(&watch, sh("printf x >&5; exit 0")).unwrap_err();
-    assert!(matches!(failure.cause, Cause::Exited(Exit::Code(0))), "{failure:?}");
+    assert!(matches!(failure.cause, FailureCause::Exited(Exit::Code(0))), "{failure:?}");
 }
 
 #[test]
-fn a_real_datagram_to_the_notify_socket_is_heard() {
-    let home = tempfile::tempdir().unwrap();
-    let fifo = home.path().join("fifo");
+fn a_real_datagram_to_the_notify_socket_is_a_notification() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // The shell cannot send datagrams. It tells where to, and somebody else sends it.
+    // The shell cannot send datagrams. It reports the address, and a thread of the test sends it.
     let script = format!("printf %s \"$NOTIFY_SOCKET\" > {}; sleep 1000", fifo.display());
     let sender = thread::spawn(move || {
         let path = fs::read_to_string(fifo).unwrap();
@@ -138,16 +141,17 @@ fn a_real_datagram_to_the_notify_socket_is_heard() {
 }
 
 #[test]
-fn f_84_real_watches_side_by_side_keep_to_themselves() {
+fn f_84_real_watches_do_not_influence_each_other() {
     let (one, two) = (watch(Condition::output("one")), watch(Condition::output("two")));
     let (until_one, until_two) = (one.arm(), two.arm());
-    let minding = zip(mind(one.host(), sh("echo one; sleep 1000")), mind(two.host(), sh("echo two; exit 3")));
-    let (first, second) = block_on(futures_lite::future::or(zip(until_one, until_two), async {
-        minding.await;
+    let driving =
+        zip(drive(one.host(), sh("echo one; sleep 1000")), drive(two.host(), sh("echo two; exit 3")));
+    let (first, second) = block_on(or(zip(until_one, until_two), async {
+        driving.await;
         std::future::pending().await
     }));
     assert!(first.is_ok(), "{first:?}");
     if let Err(failure) = second {
-        assert!(matches!(failure.cause, Cause::Exited(Exit::Code(3))), "{failure:?}");
+        assert!(matches!(failure.cause, FailureCause::Exited(Exit::Code(3))), "{failure:?}");
     }
 }

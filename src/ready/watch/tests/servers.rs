@@ -1,4 +1,4 @@
-//! A world in which somebody serves: the simulated one, with doors that open at their time.
+//! A simulated host with servers that begin to answer at a given time.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -9,41 +9,41 @@ use crate::host::{Host, ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, Proces
 use crate::machine::SpawnError;
 use crate::testkit::Sim;
 
-/// Counts who is under way: sleeps and probes hold a copy.
-type Tally = Arc<()>;
+/// Counts the sleeps and probes in progress, each of which holds a clone.
+type Counter = Arc<()>;
 
 #[derive(Debug)]
-pub(super) struct Town {
+pub(super) struct SimWithServers {
     sim: Sim,
     epoch: Instant,
-    doors: Mutex<Vec<Door>>,
-    tally: Tally,
+    servers: Mutex<Vec<Server>>,
+    counter: Counter,
 }
 
-/// Somebody who answers at `target` from `opens` on.
+/// A server that answers at `target` from `opens` on.
 #[derive(Debug)]
-struct Door {
+struct Server {
     target: ProbeTarget,
     opens: Duration,
-    /// `None`: takes the connection and says nothing.
+    /// `None`: accepts the connection and does not answer.
     answer: Option<Result<ProbeOwner, ProbeError>>,
 }
 
-impl Town {
+impl SimWithServers {
     pub(super) fn new() -> Self {
         let sim = Sim::new();
-        Self { epoch: sim.now(), sim, doors: Mutex::default(), tally: Arc::default() }
+        Self { epoch: sim.now(), sim, servers: Mutex::default(), counter: Arc::default() }
     }
 
-    /// From `opens` on an attempt ends like this.
-    pub(super) fn door(
+    /// Adds a server whose probes end like this from `opens` on.
+    pub(super) fn server(
         self,
         target: ProbeTarget,
         opens: Duration,
         answer: impl Into<Option<Result<ProbeOwner, ProbeError>>>,
     ) -> Self {
-        let door = Door { target, opens, answer: answer.into() };
-        self.doors.lock().expect("nobody panics here").insert(0, door);
+        let server = Server { target, opens, answer: answer.into() };
+        self.servers.lock().expect("the lock is not poisoned").insert(0, server);
         self
     }
 
@@ -51,22 +51,22 @@ impl Town {
         self.sim.clone()
     }
 
-    /// How many sleeps and probes there are.
-    pub(super) fn under_way(&self) -> usize {
-        Arc::strong_count(&self.tally) - 1
+    /// Returns how many sleeps and probes are in progress.
+    pub(super) fn in_progress(&self) -> usize {
+        Arc::strong_count(&self.counter) - 1
     }
 }
 
-impl Host for Town {
+impl Host for SimWithServers {
     fn now(&self) -> Instant {
         self.sim.now()
     }
 
     fn sleep_until(&self, at: Instant) -> SleepFuture {
-        let (sleep, tally) = (self.sim.sleep_until(at), self.tally.clone());
+        let (sleep, counter) = (self.sim.sleep_until(at), self.counter.clone());
         Box::pin(async move {
             sleep.await;
-            drop(tally);
+            drop(counter);
         })
     }
 
@@ -80,13 +80,13 @@ impl Host for Town {
 
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         let elapsed = self.now() - self.epoch;
-        let doors = self.doors.lock().expect("nobody panics here");
-        let door = doors.iter().find(|door| door.target == *target && door.opens <= elapsed);
-        // The attempt is in the trace, whatever comes of it.
+        let servers = self.servers.lock().expect("the lock is not poisoned");
+        let server = servers.iter().find(|server| server.target == *target && server.opens <= elapsed);
+        // Every probe is in the trace.
         let refused = self.sim.probe(target, owner);
-        let (answer, tally) = (door.map(|door| door.answer.clone()), self.tally.clone());
+        let (answer, counter) = (server.map(|server| server.answer.clone()), self.counter.clone());
         Box::pin(async move {
-            let _tally = tally;
+            let _counter = counter;
             match answer {
                 Some(Some(answer)) => answer,
                 Some(None) => pending().await,

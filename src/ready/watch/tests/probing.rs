@@ -1,4 +1,4 @@
-//! What is asked: commands, and whether the place is free before the start.
+//! Commands, and the check before the start that addresses are free.
 
 use super::*;
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
@@ -8,11 +8,11 @@ fn check() -> Condition {
 }
 
 #[test]
-fn a_command_is_run_until_it_succeeds_and_its_last_words_are_kept() {
+fn a_command_is_repeated_until_it_succeeds() {
     let trial = Trial::new(Script::new(), check());
     let failing = || Script::new().lives(millis(10)).exits(Exit::Code(2));
-    let said = failing().prints(millis(0), Stream::Stdout, "checking\n");
-    trial.sim.script("check", said.prints(millis(10), Stream::Stderr, "first\nno response  \n"));
+    let printing = failing().prints(millis(0), Stream::Stdout, "checking\n");
+    trial.sim.script("check", printing.prints(millis(10), Stream::Stderr, "first\nno response  \n"));
     trial.sim.script("check", failing());
     trial.sim.script("check", Script::new().lives(millis(10)));
     assert_eq!(trial.verdict(), "ready after 230ms\n  command check: met after 230.0ms\n");
@@ -25,7 +25,7 @@ fn a_command_is_run_until_it_succeeds_and_its_last_words_are_kept() {
 }
 
 #[test]
-fn sv_20_a_command_that_fails_says_why() {
+fn sv_20_the_last_line_of_a_failing_command_is_reported() {
     let trial = Trial::new(Script::new().lives(millis(50)), check());
     let script = Script::new().exits(Exit::Code(2)).prints(millis(0), Stream::Stdout, "no response\n");
     trial.sim.script("check", script);
@@ -35,7 +35,7 @@ fn sv_20_a_command_that_fails_says_why() {
 }
 
 #[test]
-fn sv_21_a_command_is_killed_when_it_is_not_needed_any_more() {
+fn sv_21_a_command_is_killed_when_its_result_is_not_needed_any_more() {
     let trial = Trial::new(Script::new().lives(millis(50)), check());
     trial.sim.script("check", Script::new().ignores_term());
     trial.verdict();
@@ -43,8 +43,8 @@ fn sv_21_a_command_is_killed_when_it_is_not_needed_any_more() {
     assert_eq!(trial.sim.live(), 0, "{}", trial.sim.trace());
 }
 
-fn free(town: Town, condition: Condition) -> Result<(), String> {
-    let trial = Trial::in_town(town, Script::new(), condition);
+fn free(host: SimWithServers, condition: Condition) -> Result<(), String> {
+    let trial = Trial::with_servers(host, Script::new(), condition);
     let free = trial.sim.block_on(trial.watch.check_free(&Spec::new("x")));
     assert!(trial.is_at_rest());
     free.map_err(|taken| taken.to_string())
@@ -55,23 +55,26 @@ fn nginx() -> Result<ProbeOwner, ProbeError> {
 }
 
 #[test]
-fn sv_18_f_82_a_place_that_is_taken_is_seen_before_the_start() {
-    let taken = |target: &ProbeTarget| Town::new().door(target.clone(), millis(0), nginx());
+fn sv_18_f_82_an_address_in_use_is_found_before_the_start() {
+    let taken = |target: &ProbeTarget| SimWithServers::new().server(target.clone(), millis(0), nginx());
     let port = ProbeTarget::Port(80);
-    assert_eq!(free(Town::new(), Condition::port(80)), Ok(()));
+    assert_eq!(free(SimWithServers::new(), Condition::port(80)), Ok(()));
     let error = free(taken(&port), Condition::any([Condition::port(81), Condition::port(80)])).unwrap_err();
-    assert_eq!(error, "port 80 is taken already by pid 7 (nginx)");
-    // Whatever its answer would be.
+    assert_eq!(error, "port 80 is already in use by pid 7 (nginx)");
+    // Which answer the server would give does not matter.
     let error = free(taken(&port), Condition::http(80, "/health")).unwrap_err();
-    assert_eq!(error, "port 80 is taken already by pid 7 (nginx)");
+    assert_eq!(error, "port 80 is already in use by pid 7 (nginx)");
     let error = free(taken(&ProbeTarget::Unix("/s".into())), Condition::unix("/s")).unwrap_err();
-    assert_eq!(error, "socket /s is taken already by pid 7 (nginx)");
-    assert_eq!(free(taken(&port), Condition::port(80).by_anybody()), Ok(()));
+    assert_eq!(error, "socket /s is already in use by pid 7 (nginx)");
+    assert_eq!(free(taken(&port), Condition::port(80).by_any_process()), Ok(()));
 }
 
 #[test]
-fn f_82_who_takes_no_connection_is_there_all_the_same() {
-    let town = Town::new().door(ProbeTarget::Port(80), millis(0), None);
-    let error = free(town, Condition::port(80)).unwrap_err();
-    assert_eq!(error, "port 80 is taken already; by whom cannot be told: it does not take the connection");
+fn f_82_an_address_whose_server_accepts_no_connection_is_in_use() {
+    let host = SimWithServers::new().server(ProbeTarget::Port(80), millis(0), None);
+    let error = free(host, Condition::port(80)).unwrap_err();
+    assert_eq!(
+        error,
+        "port 80 is already in use; its process cannot be determined: it does not accept connections"
+    );
 }

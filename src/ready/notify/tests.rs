@@ -1,0 +1,91 @@
+use std::future::poll_fn;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use futures_lite::future::block_on;
+
+use super::*;
+
+/// Returns what has arrived, and whether nothing more can arrive.
+fn read_all(channel: &NotifyChannel) -> (Vec<String>, bool) {
+    block_on(poll_fn(|cx| {
+        let mut events = Vec::new();
+        let has_ended = channel.poll(cx, &mut events).is_ready();
+        let events = events.into_iter().map(|event| match event {
+            LeafEvent::Met => "met".to_owned(),
+            LeafEvent::Remark(remark) => remark,
+            LeafEvent::Matched(_) | LeafEvent::Attempt(..) => {
+                unreachable!("a channel does not produce this: {event:?}")
+            }
+        });
+        Poll::Ready((events.collect(), has_ended))
+    }))
+}
+
+/// Returns the end of the pipe that the process gets.
+fn process_end(spec: &Spec) -> std::fs::File {
+    let (number, descriptor) = spec.get_descriptors().next().expect("the spec has a descriptor");
+    assert_eq!(number, 5);
+    descriptor.as_fd().try_clone_to_owned().expect("the descriptor is open").into()
+}
+
+fn events(events: &[&str]) -> Vec<String> {
+    events.iter().map(|event| (*event).to_owned()).collect()
+}
+
+#[test]
+fn only_a_line_feed_on_the_pipe_is_a_notification() {
+    let (channel, spec) = NotifyChannel::pipe(5, Spec::new("x")).unwrap();
+    let mut theirs = process_end(&spec);
+    assert_eq!(read_all(&channel), (Vec::new(), false));
+    theirs.write_all(b"almost").unwrap();
+    assert_eq!(read_all(&channel), (Vec::new(), false));
+    theirs.write_all(b" there\n").unwrap();
+    assert_eq!(read_all(&channel), (events(&["met"]), true));
+}
+
+#[test]
+fn a_pipe_closed_without_a_line_feed_leaves_a_remark() {
+    let (channel, spec) = NotifyChannel::pipe(5, Spec::new("x")).unwrap();
+    let theirs = process_end(&spec);
+    drop(spec);
+    drop(theirs);
+    assert_eq!(read_all(&channel), (events(&["closed without a line feed"]), true));
+}
+
+#[test]
+fn f_84_a_write_of_the_previous_run_does_not_notify_the_next() {
+    let (_, previous) = NotifyChannel::pipe(5, Spec::new("x")).unwrap();
+    let (channel, _spec) = NotifyChannel::pipe(5, Spec::new("x")).unwrap();
+    assert_eq!(process_end(&previous).write_all(b"\n").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(read_all(&channel), (Vec::new(), false));
+}
+
+#[test]
+fn a_datagram_with_ready_1_is_a_notification_and_the_status_is_kept() {
+    let (channel, spec) = NotifyChannel::socket(Spec::new("x")).unwrap();
+    let path = socket_path(&spec);
+    let theirs = UnixDatagram::unbound().unwrap();
+    let send = |text: &str| theirs.send_to(text.as_bytes(), &path).unwrap();
+    send("STATUS=loading\nREADY=0");
+    send("MAINPID=7\nXREADY=1\nREADY=11");
+    assert_eq!(read_all(&channel), (events(&["status: loading"]), false));
+    send("READY=1\nSTATUS=serving");
+    assert_eq!(read_all(&channel), (events(&["met", "status: serving"]), false));
+}
+
+#[test]
+fn the_directory_of_the_socket_is_private_and_removed_with_the_channel() {
+    let (channel, spec) = NotifyChannel::socket(Spec::new("x")).unwrap();
+    let dir = socket_path(&spec).parent().unwrap().to_owned();
+    let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+    drop(channel);
+    assert!(!dir.exists(), "{} was not removed", dir.display());
+}
+
+fn socket_path(spec: &Spec) -> PathBuf {
+    let (_, path) = spec.get_envs().find(|(name, _)| *name == "NOTIFY_SOCKET").unwrap();
+    Path::new(path.unwrap()).to_owned()
+}
