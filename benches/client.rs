@@ -38,6 +38,6 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
             late.push(begun.recv_blocking()?.saturating_duration_since(until).as_secs_f64());
         }
     }
-    client.stop_service().wait();
+    client.stop_service().wait()?;
     Ok(vec![Row::alone("reconnect, late by, p50", Unit::Time, median(&late), Target::AtMost(0.001))])
 }

@@ -23,7 +23,7 @@ const DEAF: usize = 8;
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let folder = TempDir::new()?;
     let policy = Policy { kill_time: KILL_TIME, ..Policy::default() };
-    let monitor = ProcessMonitor::builder().policy(policy)?.background(System::new())?;
+    let monitor = ProcessMonitor::builder().policy(policy).background(System::new())?;
     let mut fifos = Vec::new();
     for number in 0..DEAF {
         let fifo = folder.path().join(number.to_string());

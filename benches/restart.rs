@@ -41,7 +41,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
 /// Keeps the child of the command line up. Never returns: the last of the children ends it.
 pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     let policy = Policy { threshold: Duration::ZERO, ..Policy::default() };
-    let monitor = ProcessMonitor::builder().policy(policy)?.background(System::new())?;
+    let monitor = ProcessMonitor::builder().policy(policy).background(System::new())?;
     monitor.add_process("mayfly", Spec::new(&command[0]).args(&command[1..]))?;
     monitor.start_service();
     loop {

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         min_restart_delay: Duration::from_millis(100),
         ..Policy::default()
     };
-    let (monitor, driver) = ProcessMonitor::builder().policy(policy)?.build(System::new());
+    let (monitor, driver) = ProcessMonitor::builder().policy(policy).build(System::new())?;
     let driver = async_std::task::spawn(driver);
 
     monitor.add_process("hello", Spec::new("sh").args(["-c", "echo hello from $$; sleep 0.2; exit 3"]))?;

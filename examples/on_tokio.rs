@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         CallbackSink::new(|batch: &childminder::output::Batch<'_>, line: childminder::output::Line<'_>| {
             println!("{} said: {}", batch.name(), line.text());
         });
-    let (monitor, driver) = ProcessMonitor::builder().sink(lines).build(System::new());
+    let (monitor, driver) = ProcessMonitor::builder().sink(lines).build(System::new())?;
     let driver = tokio::spawn(driver);
 
     monitor.add_process(

@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn survive() -> Result<(), Box<dyn Error>> {
     let port = Port::reserve()?;
     let eager = Policy { threshold: Duration::ZERO, ..Policy::default() };
-    let monitor = ProcessMonitor::builder().policy(eager)?.background(System::new())?;
+    let monitor = ProcessMonitor::builder().policy(eager).background(System::new())?;
     monitor.add_process("echo", Spec::new(std::env::current_exe()?).args(["serve", &port.to_string()]))?;
     monitor.start_service();
 
@@ -78,7 +78,7 @@ fn survive() -> Result<(), Box<dyn Error>> {
     count(block_on(request(&link)));
     println!("{answered} requests answered, {failed} failed, {endless} without an end");
 
-    client.stop_service().wait();
+    client.stop_service().wait()?;
     monitor.stop_service().wait()?;
     Ok(())
 }

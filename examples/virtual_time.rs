@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     sim.script("server", Script::new().ignores_term());
 
     let policy = Policy { kill_time: Duration::from_secs(10), ..Policy::default() };
-    let (monitor, driver) = ProcessMonitor::builder().policy(policy)?.build(sim.clone());
+    let (monitor, driver) = ProcessMonitor::builder().policy(policy).build(sim.clone())?;
     sim.spawn(driver);
 
     monitor.add_process("server", Spec::new("server").stop_signal(Signal::INT))?;

@@ -91,6 +91,7 @@ pub mod webdriver;
 pub use background::handle::Background;
 #[cfg(feature = "client")]
 pub use client::handle::ClientService;
+pub use drive::{NotDriven, StopError, Ticket};
 pub use host::spec::{Spec, Stdin};
 pub use host::traits::Host;
 pub use machine::failure::SpawnError;
@@ -104,7 +105,6 @@ pub use monitor::builder::MonitorBuilder;
 pub use monitor::driver::MonitorDriver;
 pub use monitor::handle::ProcessMonitor;
 pub use monitor::notices::Notices;
-pub use monitor::ticket::{StopError, Ticket};
 pub use output::sink::{LogSink, Sink};
 #[cfg(feature = "plan")]
 pub use plan::builder::Plan;

@@ -26,7 +26,8 @@ pub(crate) fn run(Order { name, spec, system }: Order) -> Result<(), RunError> {
     let builder = ProcessMonitor::builder();
     // Messages never wait for long (`stderr.rs`), so it is stdout that decides.
     let builder = if stdout.never_waits() { builder.inline() } else { builder };
-    let (monitor, driver) = builder.sink(WriterSink::new(stdout)).build(system);
+    let (monitor, driver) =
+        builder.sink(WriterSink::new(stdout)).build(system).expect("the default policy is valid");
     monitor.add_process(&name, spec).expect("an order was checked, and there is no other process");
     if io::stderr().is_terminal() {
         log::info!("minding {name}; Ctrl-C stops it");

@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for ClientDriver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.drive.register(cx.waker());
+        let _poll = self.shared.drive.begin_poll(cx.waker());
         drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
     }
 }
@@ -117,7 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver for ClientDriver<S> {
             Output::Stopped(stop) => {
                 let slot = self.shared.drive.lock().state.stops.remove(&stop);
                 if let Some(slot) = slot {
-                    slot.fill(());
+                    slot.fill(Ok(()));
                 }
             }
             Output::Tell(state) => self.shared.states.publish(&state),

@@ -8,8 +8,8 @@ use std::time::Instant;
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::shared::Shared;
-use super::{ClientBuilder, ClientDriver, ClientState, ClientStates, ClientTicket, Connector, WhenConnected};
-use crate::drive::Guard;
+use super::{ClientBuilder, ClientDriver, ClientState, ClientStates, Connector, WhenConnected};
+use crate::drive::{Guard, NotDriven, Ticket};
 use crate::host::Host;
 
 /// Keeps one outgoing connection: connects, and when that fails or the connection is lost, connects again, with waits
@@ -48,7 +48,7 @@ use crate::host::Host;
 ///     Ok::<_, std::io::Error>(answer)
 /// })?;
 /// assert_eq!(&answer, b"pong");
-/// service.stop_service().wait();
+/// service.stop_service().wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ClientService<S>(pub(super) Arc<Guard<Shared<S>>>);
@@ -90,7 +90,7 @@ impl<S> ClientService<S> {
     ///
     /// When nothing is open, whoever waits for a connection fails, and then the ticket resolves (CS-13). Stopping twice
     /// joins the first stop (CS-12); what is stopped is stopped at once (CS-11).
-    pub fn stop_service(&self) -> ClientTicket {
+    pub fn stop_service(&self) -> Ticket<NotDriven> {
         self.shared().stop()
     }
 

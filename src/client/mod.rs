@@ -34,7 +34,7 @@ pub use driver::ClientDriver;
 pub(crate) use handle::ClientService;
 pub use link::Connection;
 pub use setback::{ConnectError, ConnectWaitError, DisconnectReason};
-pub use slot::{ClientTicket, WhenConnected};
+pub use slot::WhenConnected;
 pub use socket::Socket;
 pub use state::{ClientState, ClientStates};
 pub use tcp::TcpConnector;

@@ -9,9 +9,9 @@ use super::fsm::Fsm;
 use super::link::Connection;
 use super::message::{Settings, StopId, WaiterId};
 use super::setback::ConnectWaitError;
-use super::slot::{ClientTicket, WhenConnected};
+use super::slot::WhenConnected;
 use super::state::{ClientState, ClientStates};
-use crate::drive::{self, Close, Life};
+use crate::drive::{self, Close, Life, NotDriven, Promise, Ticket};
 use crate::host::Host;
 use crate::sync::{Broadcast, Oneshot};
 
@@ -26,7 +26,7 @@ pub(super) struct Shared<S> {
 pub(super) struct State<S> {
     pub(super) fsm: Fsm,
     pub(super) waiters: BTreeMap<WaiterId, Answer<S>>,
-    pub(super) stops: BTreeMap<StopId, Arc<Oneshot<()>>>,
+    pub(super) stops: BTreeMap<StopId, Arc<Promise<NotDriven>>>,
     /// Waiters and stops ever.
     asked: u64,
 }
@@ -49,20 +49,20 @@ impl<S> Shared<S> {
         });
     }
 
-    pub(super) fn stop(&self) -> ClientTicket {
-        let slot = Arc::new(Oneshot::new());
+    pub(super) fn stop(&self) -> Ticket<NotDriven> {
+        let (promise, ticket) = self.drive.ticket();
         let over = self.drive.command(|core, now| {
             let id = StopId(core.state.number());
             core.state.fsm.stop(id, now);
             if core.life != Life::Over {
-                core.state.stops.insert(id, slot.clone());
+                core.state.stops.insert(id, promise.clone());
             }
             core.life == Life::Over
         });
         if over {
-            slot.fill(());
+            promise.fill(Ok(()));
         }
-        ClientTicket(slot)
+        ticket
     }
 
     pub(super) fn when_connected(self: &Arc<Self>, failures: Option<u32>) -> WhenConnected<S> {
@@ -102,7 +102,7 @@ impl<S> Shared<S> {
             answer.fill(Err(ConnectWaitError::Closed));
         });
         stops.into_values().for_each(|stop| {
-            stop.fill(());
+            stop.fill(Ok(()));
         });
         self.states.close();
     }

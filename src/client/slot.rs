@@ -11,31 +11,6 @@ use super::setback::ConnectWaitError;
 use super::shared::Shared;
 use crate::sync::Oneshot;
 
-/// The end of what was to be stopped: resolves when nothing is open or pending. That takes no longer than the grace for
-/// closing. It may be dropped: the stop goes on.
-#[derive(Debug)]
-pub struct ClientTicket(pub(super) Arc<Oneshot<()>>);
-
-impl ClientTicket {
-    /// Waits on this thread. Not for use on the thread that runs the driver: nobody would drive it.
-    pub fn wait(self) {
-        futures_lite::future::block_on(self);
-    }
-
-    /// Whether there is nothing more to wait for.
-    pub fn is_done(&self) -> bool {
-        self.0.is_filled()
-    }
-}
-
-impl Future for ClientTicket {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.0.poll(cx)
-    }
-}
-
 /// What [`ClientService::when_connected`](super::ClientService::when_connected) returns: resolves with the connection.
 ///
 /// Dropping it takes the question back; nobody else notices (CS-22).

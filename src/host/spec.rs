@@ -232,13 +232,27 @@ impl From<&str> for Spec {
     }
 }
 
-/// A program and its arguments, as in `["echo", "hello"]`. Nothing at all is an empty program, which no
-/// [`check`](Spec::check) lets pass.
+/// A program and its arguments, as in `["echo", "hello"]`. An empty list is an empty program, which
+/// [`check`](Spec::check) rejects.
+impl<W: AsRef<OsStr>> From<&[W]> for Spec {
+    fn from(words: &[W]) -> Self {
+        let (program, arguments) = match words {
+            [] => (OsStr::new(""), words),
+            [program, arguments @ ..] => (program.as_ref(), arguments),
+        };
+        Self::new(program).args(arguments)
+    }
+}
+
 impl<W: AsRef<OsStr>, const N: usize> From<[W; N]> for Spec {
     fn from(words: [W; N]) -> Self {
-        let mut words = words.iter();
-        let program = words.next().map_or_else(|| OsStr::new(""), AsRef::as_ref);
-        Self::new(program).args(words)
+        words.as_slice().into()
+    }
+}
+
+impl<W: AsRef<OsStr>> From<Vec<W>> for Spec {
+    fn from(words: Vec<W>) -> Self {
+        words.as_slice().into()
     }
 }
 

@@ -161,9 +161,25 @@ impl Exit {
         Self::Code(0)
     }
 
-    /// Whether this is exit code 0.
+    /// Returns whether this is exit code 0.
     pub fn is_success(self) -> bool {
         self == Self::success()
+    }
+
+    /// Returns the exit code; `None` if the process did not exit by itself.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal { .. } | Self::Lost => None,
+        }
+    }
+
+    /// Returns the signal that ended the process; `None` if it exited by itself.
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Signal { signal, .. } => Some(signal),
+            Self::Code(_) | Self::Lost => None,
+        }
     }
 }
 

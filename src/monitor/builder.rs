@@ -13,7 +13,19 @@ use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
 use crate::output::{LineFormat, LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
 use crate::panic_guard::catch_and_log;
 
-/// Settings of a [`ProcessMonitor`]; see [`ProcessMonitor::builder`].
+/// The settings of a new [`ProcessMonitor`], from [`ProcessMonitor::builder`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use childminder::{Policy, ProcessMonitor, System};
+///
+/// let monitor = ProcessMonitor::builder()
+///     .policy(Policy { kill_time: Duration::from_secs(30), ..Policy::default() })
+///     .tail(100)
+///     .background(System::new())?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
 pub struct MonitorBuilder {
     policy: Policy,
@@ -30,18 +42,13 @@ impl Default for MonitorBuilder {
 }
 
 impl MonitorBuilder {
-    /// Sets the policy for all processes that bring none of their own. Default: [`Policy::default`].
-    ///
-    /// # Errors
-    ///
-    /// [`PolicyError`] naming the field that is not valid.
-    pub fn policy(mut self, policy: Policy) -> Result<Self, PolicyError> {
-        policy.check()?;
+    /// Sets the policy for processes whose spec has none. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
-        Ok(self)
+        self
     }
 
-    /// Adds a sink for the output of the processes. Default, when none is added: the `log` crate ([`LogSink`]).
+    /// Adds a sink for the output of the processes. Default, if none is added: the `log` crate ([`LogSink`]).
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Box::new(sink));
         self
@@ -53,40 +60,53 @@ impl MonitorBuilder {
         self
     }
 
-    /// Sets the longest line, in bytes; a longer one is split (LP-8). Default: 16 KiB.
+    /// Sets the maximum length of a line, in bytes; a longer line is split. Default: 16 KiB.
     pub fn max_line(mut self, bytes: usize) -> Self {
         self.max_line = bytes.max(1);
         self
     }
 
-    /// Calls the sinks and the logger on the driver's thread instead of one of their own. That saves the way to another
-    /// thread, some 50 µs for a line that comes alone; in return whatever blocks them blocks restarts and kills, too. For
-    /// those who know that nothing does: a [`TailSink`], a regular file. Default: no.
+    /// Calls the sinks and the logger on the driver's thread instead of a thread of their own. Default: no.
+    ///
+    /// This saves the hand-over to another thread, some 50 µs for a single line. In return a sink or logger that blocks
+    /// also blocks restarts and kills, so use it only with sinks that never block: a [`TailSink`], a regular file.
     pub fn inline(mut self) -> Self {
         self.inline = true;
         self
     }
 
-    /// Adds the sink for whatever runs in a test: the logger if there is one, else the output of the test.
+    /// Adds the sink for use in tests: the logger if there is one, otherwise the output of the test.
     pub(crate) fn for_tests(self) -> Self {
         if log::max_level() == log::LevelFilter::Off { self.sink(TestOutputSink) } else { self.sink(LogSink) }
     }
 
-    /// A handle, and the driver that does the work: run it on an executor of your choice.
-    pub fn build(self, host: impl Host) -> (ProcessMonitor, MonitorDriver) {
-        let (shared, driver) = self.parts(Arc::new(host));
-        (ProcessMonitor(Arc::new(Guard::new(shared))), driver)
+    /// Creates the monitor and its driver, to be run on an executor of your choice.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyError`] if the policy is not valid.
+    pub fn build(self, host: impl Host) -> Result<(ProcessMonitor, MonitorDriver), PolicyError> {
+        self.policy.check()?;
+        Ok(self.build_unchecked(Arc::new(host)))
     }
 
-    /// A handle whose driver runs on a thread of its own, named `childminder`. Dropping the last handle stops all
+    /// Creates the monitor, with its driver on a thread of its own, named `childminder`. Dropping the last handle stops all
     /// processes and waits for that.
     ///
     /// # Errors
     ///
-    /// The system's, when it has no thread to give.
+    /// The error of the system if it cannot create a thread; or an error of kind
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with a [`PolicyError`] inside, if the policy is not valid.
     pub fn background(self, host: impl Host) -> io::Result<ProcessMonitor> {
+        self.policy.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (shared, driver) = self.parts(Arc::new(host));
         Ok(ProcessMonitor(Arc::new(Guard::background(shared, "childminder", driver)?)))
+    }
+
+    /// Creates the monitor and its driver. The policy is known to be valid.
+    pub(crate) fn build_unchecked(self, host: Arc<dyn Host>) -> (ProcessMonitor, MonitorDriver) {
+        let (shared, driver) = self.parts(host);
+        (ProcessMonitor(Arc::new(Guard::new(shared))), driver)
     }
 
     fn parts(mut self, host: Arc<dyn Host>) -> (Arc<Shared>, MonitorDriver) {
@@ -98,19 +118,19 @@ impl MonitorBuilder {
         }
         let threads = host.has_threads() && !self.inline;
         let shared = Arc::new(Shared::new(host, self.policy, self.tail));
-        let tell = {
+        let publish = {
             let shared = shared.clone();
-            let mut logger_lives = true;
+            let mut logger_works = true;
             move |notice: Notice| {
                 shared.notices.publish(&notice);
                 shared.forget_tail(&notice);
-                // A fence of its own: a logger that panics must not take the subscribers with it (F-48).
-                logger_lives = logger_lives && catch_and_log("the logger", || log_notice(&notice));
+                // Guarded on its own: the panic of a logger must not end the subscriptions.
+                logger_works = logger_works && catch_and_log("the logger", || log_notice(&notice));
             }
         };
         let relay = Relay::new(
             self.sinks,
-            Box::new(tell),
+            Box::new(publish),
             LineFormat { max_line: self.max_line, ..LineFormat::default() },
             threads,
         );
@@ -121,7 +141,7 @@ impl MonitorBuilder {
 
 impl fmt::Debug for MonitorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("MonitorBuilder")
             .field("policy", &self.policy)
             .field("sinks", &self.sinks.len())
             .field("tail", &self.tail)
@@ -131,7 +151,7 @@ impl fmt::Debug for MonitorBuilder {
     }
 }
 
-/// A notice as a log record (PM-31).
+/// Writes a notice to the log.
 fn log_notice(notice: &Notice) {
     let level = match notice.kind {
         NoticeKind::Started { .. } | NoticeKind::Stopping { .. } | NoticeKind::Restarting { .. } => {
@@ -145,6 +165,7 @@ fn log_notice(notice: &Notice) {
         }
     };
     log::log!(
-        target: "childminder::monitor", level, name = &*notice.name, run = notice.run.number(); "{notice}"
+        target: "childminder::monitor", level, name = notice.name.as_str(), run = notice.run.number();
+        "{notice}"
     );
 }

@@ -1,4 +1,4 @@
-//! The driver: carries out what the machine decides, and brings it the news.
+//! The driver of a monitor: it executes what the machine decides, and feeds it the events of the processes.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -6,58 +6,74 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::live::Live;
+use super::process::RunningProcess;
+use super::ready_queue::{ReadyQueue, Source, SourceWaker};
 use super::shared::Shared;
-use super::ticket::Survivor;
-use super::wakeups::{Call, Source, Wakeups};
-use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step};
+use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step, Survivor};
 use crate::host::{Host, Spec};
 use crate::machine::{Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
 use crate::output::Relay;
 
-/// How many processes one round may start. Starts are the slowest thing a driver does; a kill must not wait for a
+/// The most processes that are started in one round. A start is the slowest output, and a kill must not wait for a
 /// thousand of them.
-const STARTS: usize = 16;
+const MAX_STARTS: usize = 16;
 
-/// How long the end of a monitor waits for a sink to take the last output.
+/// How long the end of a driver waits for the sinks to take the last output.
 const FLUSH_GRACE: Duration = Duration::from_secs(1);
 
-/// Keeps the processes of a [`ProcessMonitor`](super::ProcessMonitor). Run it on any executor, or a plain `block_on`:
-/// it asks for no runtime.
+/// The driver of a [`ProcessMonitor`](crate::ProcessMonitor): a future to be run on any executor, or with `block_on`.
 ///
-/// It ends when the last handle is gone and every process is stopped. Dropping it earlier kills them all.
-#[must_use = "nothing is started before the driver is run"]
+/// It ends when the last handle is gone, or the monitor is [closed](crate::ProcessMonitor::close), and every process is
+/// stopped. Dropping it earlier kills all processes.
+///
+/// ```
+/// use childminder::{ProcessMonitor, System};
+/// use futures_lite::future;
+///
+/// let (monitor, driver) = ProcessMonitor::new(System::new());
+/// monitor.add_process("sleeper", ["sleep", "1000"])?;
+/// monitor.start_service();
+/// let stop = async {
+///     let result = monitor.stop_service().await;
+///     drop(monitor);
+///     result
+/// };
+/// let ((), result) = future::block_on(future::zip(driver, stop));
+/// result?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "no process is started before the driver is polled"]
 #[derive(Debug)]
 pub struct MonitorDriver {
     shared: Arc<Shared>,
-    wakeups: Arc<Wakeups>,
-    live: HashMap<RunId, Live>,
+    ready_queue: Arc<ReadyQueue>,
+    processes: HashMap<RunId, RunningProcess>,
     relay: Relay,
-    /// Processes started in this round.
+    /// The number of processes started in this round.
     starts: usize,
     alarm: Alarm,
     /// The timer of the relay, whose deadlines are no decisions of the machine.
     relay_alarm: Alarm,
     /// Set when nothing but the last output is left.
     flush_until: Option<Instant>,
-    /// Reused from round to round.
-    calls: Vec<Arc<Call>>,
-    /// Sources that have output when the sinks have no room.
-    stalled: Vec<Arc<Call>>,
+    /// The sources that are polled in this round. Kept only for its allocation.
+    ready: Vec<Arc<SourceWaker>>,
+    /// Streams that are readable while the sinks have no room.
+    stalled: Vec<Arc<SourceWaker>>,
 }
 
 impl MonitorDriver {
     pub(super) fn new(shared: Arc<Shared>, relay: Relay) -> Self {
         Self {
             shared,
-            wakeups: Arc::default(),
-            live: HashMap::new(),
+            ready_queue: Arc::default(),
+            processes: HashMap::new(),
             relay,
             starts: 0,
             alarm: Alarm::default(),
             relay_alarm: Alarm::default(),
             flush_until: None,
-            calls: Vec::new(),
+            ready: Vec::new(),
             stalled: Vec::new(),
         }
     }
@@ -67,8 +83,8 @@ impl Future for MonitorDriver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.drive.register(cx.waker());
-        self.wakeups.register(cx.waker());
+        let _poll = self.shared.drive.begin_poll(cx.waker());
+        self.ready_queue.register(cx.waker());
         drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
     }
 }
@@ -90,32 +106,41 @@ impl Driver for MonitorDriver {
             Output::Spawn { run, name, spec } => {
                 self.spawn(run, name, &spec);
                 self.starts += 1;
-                if self.starts >= STARTS {
+                if self.starts >= MAX_STARTS {
                     return Step::Pause;
                 }
             }
             Output::Signal { run, target, signal } => self.signal(run, target, signal),
             Output::Look { run } => {
-                if let Some(live) = self.live.get_mut(&run) {
-                    let left = live.process.remaining();
+                if let Some(running) = self.processes.get_mut(&run) {
+                    let left = running.process.remaining();
                     self.feed(Event::Group { run, left });
                 }
             }
             Output::Reap { run } => {
-                if let Some(mut live) = self.live.remove(&run) {
-                    live.drain(run, &mut self.relay);
+                if let Some(mut running) = self.processes.remove(&run) {
+                    running.drain(run, &mut self.relay);
                     self.relay.end(run);
                 }
-                self.shared.drive.lock().state.tickets.over(run);
+                self.run_over(run);
             }
-            Output::Notice(notice) => self.tell(notice),
+            Output::Notice(notice) => self.publish(notice),
         }
         Step::Continue
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
         self.starts = 0;
-        let busy = self.poll_live(cx);
+        let mut ready = std::mem::take(&mut self.ready);
+        self.ready_queue.take(&mut ready);
+        if !self.stalled.is_empty() && self.relay.poll_ready(cx).is_ready() {
+            ready.append(&mut self.stalled);
+        }
+        let busy = !ready.is_empty();
+        for source in ready.drain(..) {
+            self.poll_source(source, cx);
+        }
+        self.ready = ready;
         self.relay.commit();
         busy | self.poll_relay(cx)
     }
@@ -145,66 +170,57 @@ impl MonitorDriver {
         match self.shared.drive.host.spawn(spec) {
             Ok(process) => {
                 let (pid, containment) = (process.id(), process.containment());
-                self.live.insert(run, Live::new(run, name, process, &self.wakeups));
+                self.processes.insert(run, RunningProcess::new(run, name, process, &self.ready_queue));
                 self.feed(Event::Started { run, pid, containment });
             }
             Err(error) => {
                 self.feed(Event::SpawnFailed { run, error });
-                self.shared.drive.lock().state.tickets.over(run);
+                self.run_over(run);
             }
         }
     }
 
-    /// That a signal is refused changes no decision: KILL follows in any case, and then the survivors are named (F-31).
+    /// A signal that the system refuses changes no decision: KILL follows in any case, and then the survivors are named.
     fn signal(&mut self, run: RunId, target: SignalTarget, signal: Signal) {
-        if let Some(live) = self.live.get_mut(&run)
-            && let Err(error) = live.process.signal(target, signal)
+        if let Some(running) = self.processes.get_mut(&run)
+            && let Err(error) = running.process.signal(target, signal)
         {
             let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
-            self.relay.publish(Notice {
-                at: self.shared.drive.host.now(),
-                name: live.name.clone(),
-                run,
-                kind,
-            });
+            let name = running.name.clone();
+            self.relay.publish(Notice { at: self.shared.drive.host.now(), name, run, kind });
         }
     }
 
-    fn tell(&mut self, notice: Notice) {
+    fn publish(&mut self, notice: Notice) {
         if let NoticeKind::Survived { pids } = &notice.kind {
             let survivor = Survivor { name: notice.name.clone(), run: notice.run, pids: pids.clone() };
-            self.shared.drive.lock().state.tickets.survived(&survivor);
+            let resolved = self.shared.drive.lock().state.stops.survived(&survivor);
+            resolved.resolve();
         }
         self.relay.publish(notice);
     }
 
-    /// Asks every source that has called.
-    fn poll_live(&mut self, cx: &Context<'_>) -> bool {
-        let mut calls = std::mem::take(&mut self.calls);
-        self.wakeups.take(&mut calls);
-        if !self.stalled.is_empty() && self.relay.poll_ready(cx).is_ready() {
-            calls.append(&mut self.stalled);
-        }
-        let busy = !calls.is_empty();
-        for call in calls.drain(..) {
-            let Some(live) = self.live.get_mut(&call.run) else { continue };
-            let news = match call.source {
-                Source::Exit => live.poll_exit(call.run),
-                Source::Output(stream) => {
-                    if self.relay.poll_ready(cx).is_pending() {
-                        // The child will wait in `write`, and nobody else for it.
-                        self.stalled.push(call);
-                        continue;
-                    }
-                    live.poll_output(&call, stream, &mut self.relay)
+    fn run_over(&self, run: RunId) {
+        let resolved = self.shared.drive.lock().state.stops.run_over(run);
+        resolved.resolve();
+    }
+
+    fn poll_source(&mut self, source: Arc<SourceWaker>, cx: &Context<'_>) {
+        let Some(running) = self.processes.get_mut(&source.run) else { return };
+        let event = match source.source {
+            Source::Exit => running.poll_exit(source.run),
+            Source::Output(stream) => {
+                if self.relay.poll_ready(cx).is_pending() {
+                    // The process blocks in `write` until the sinks have room; nothing else waits for that.
+                    self.stalled.push(source);
+                    return;
                 }
-            };
-            if let Some(event) = news {
-                self.feed(event);
+                running.poll_output(&source, stream, &mut self.relay)
             }
+        };
+        if let Some(event) = event {
+            self.feed(event);
         }
-        self.calls = calls;
-        busy
     }
 
     /// Lets the relay do what is due, such as showing a prompt, and sleeps until its next deadline.
@@ -228,13 +244,13 @@ impl MonitorDriver {
 }
 
 impl Drop for MonitorDriver {
-    /// Kills and reaps whatever is left, which is nothing if the driver came to its end.
+    /// Kills and reaps the processes that are left; there are none if the driver has ended.
     fn drop(&mut self) {
-        for live in self.live.values_mut() {
-            // All at once; each is then reaped as it is dropped.
-            let _ = live.process.signal(SignalTarget::Family, Signal::KILL);
+        // First the signals for all of them, so that they end at the same time.
+        for running in self.processes.values_mut() {
+            let _ = running.process.signal(SignalTarget::Family, Signal::KILL);
         }
-        self.live.clear();
+        self.processes.clear();
         self.shared.over();
     }
 }

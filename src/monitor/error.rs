@@ -1,35 +1,36 @@
-//! What the handle refuses.
+//! The errors of the commands of a monitor.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::host::SpecError;
 use crate::machine::{DuplicateName, NameError, UnknownName};
 
-/// Why a process was not added.
+/// The reasons why a process was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddError {
-    /// The name is not one.
+    /// The name is not valid.
     Name(NameError),
-    /// There is such a process already; it was not touched.
+    /// There is a process with this name.
     Duplicate(DuplicateName),
-    /// The spec, or the policy in it, cannot work.
+    /// The spec or its policy is not valid.
     Spec(SpecError),
-    /// The monitor's driver has gone.
+    /// The monitor is closed, or its driver was dropped.
     Closed,
 }
 
-/// Why a command was not carried out.
+/// The reasons why a command was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommandError {
-    /// There is no such process.
+    /// There is no process with this name.
     Unknown(UnknownName),
-    /// The monitor's driver has gone.
+    /// The monitor is closed, or its driver was dropped.
     Closed,
 }
 
-const CLOSED: &str = "the monitor is over: its driver has been dropped";
+const CLOSED: &str = "the monitor is closed, or its driver was dropped";
 
 impl fmt::Display for AddError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,8 +52,11 @@ impl fmt::Display for CommandError {
     }
 }
 
-impl std::error::Error for AddError {}
-impl std::error::Error for CommandError {}
+/// The message contains that of the cause, so there is no source.
+impl Error for AddError {}
+
+/// The message contains that of the cause, so there is no source.
+impl Error for CommandError {}
 
 impl From<NameError> for AddError {
     fn from(error: NameError) -> Self {

@@ -2,23 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::shared::{Core, Shared};
-use super::{AddError, CommandError, MonitorBuilder, MonitorDriver, Notices, Ticket};
-use crate::drive::{Guard, Life};
+use super::{AddError, CommandError, MonitorBuilder, MonitorDriver, Notices};
+use crate::drive::{Close, Guard, Life, Ticket};
 use crate::host::{Host, Spec};
-use crate::machine::{Definition, Name, Signal, Status, UnknownName};
+use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
 
-/// Keeps named processes alive.
+/// A handle to a monitor, which keeps named processes running.
 ///
-/// This is a handle: cheap to clone, usable from any thread. The work is done by the [`MonitorDriver`] that comes with it,
-/// on an executor of your choice, or by a thread of its own ([`background`](Self::background)).
+/// Handles are cheap to clone and usable from any thread. The work is done by the [`MonitorDriver`] that is created with
+/// the first handle: run it on an executor of your choice, or let [`background`](Self::background) give it a thread.
 ///
-/// When the last handle is dropped, all processes are stopped as by [`stop_service`](Self::stop_service); the driver
-/// ends after that, and with `background` the drop waits for it. When the *driver* is dropped before its end, all
-/// processes are killed and reaped at once.
+/// A process that ends is restarted according to its [`Policy`](crate::Policy) while the service runs. Stopping a process
+/// ends it and everything it has started, first with its stop signal, then with KILL.
+///
+/// Dropping the last handle stops all processes, as [`stop_service`](Self::stop_service) does, and then ends the driver;
+/// with `background` the drop waits for that. Dropping the *driver* before its end kills and reaps all processes at once.
 ///
 /// ```no_run
 /// use childminder::{ProcessMonitor, Spec, System};
@@ -26,47 +28,59 @@ use crate::machine::{Definition, Name, Signal, Status, UnknownName};
 /// let monitor = ProcessMonitor::background(System::new())?;
 /// monitor.add_process("web", Spec::new("python3").args(["-m", "http.server", "8000"]))?;
 /// monitor.start_service();
-/// // … and whatever happens to it, it comes back, until:
+/// // … the web server is restarted whenever it ends, until:
 /// monitor.stop_service().wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct ProcessMonitor(pub(super) Arc<Guard<Shared>>);
 
-/// Making one.
+/// Constructors.
 impl ProcessMonitor {
-    /// A monitor with default settings, and its driver.
+    /// Creates a monitor with default settings, and its driver.
     pub fn new(host: impl Host) -> (Self, MonitorDriver) {
-        Self::builder().build(host)
+        MonitorBuilder::default().build_unchecked(Arc::new(host))
     }
 
-    /// A monitor with default settings, whose driver runs on a thread of its own: for programs and tests without
-    /// an executor.
+    /// Creates a monitor with default settings whose driver runs on a thread of its own, for programs and tests without an
+    /// executor.
     ///
     /// # Errors
     ///
-    /// The system's, when it has no thread to give.
+    /// The error of the system if it cannot create a thread.
     pub fn background(host: impl Host) -> io::Result<Self> {
         Self::builder().background(host)
     }
 
-    /// Other settings: policy, sinks, tails.
+    /// Returns a builder for other settings: the policy, sinks, how many lines to keep.
     pub fn builder() -> MonitorBuilder {
         MonitorBuilder::default()
     }
 }
 
-/// Commands. Each is applied before the call returns; the driver carries it out as soon as it runs.
+/// Commands. Each is applied before the call returns, and the driver executes what follows from it when it is polled next.
 impl ProcessMonitor {
-    /// Adds a process. In a running service it is started at once; if its name was just removed and the old run is
-    /// still dying, as soon as that is over (PM-1…3, PM-10).
+    /// Adds a process. `spec` is a [`Spec`], or a command such as `["sleep", "1000"]`.
+    ///
+    /// While the service runs the process is started at once. If a process of the same name was removed and is still being
+    /// stopped, the new one is started when the old one is gone.
+    ///
+    /// ```
+    /// use childminder::{ProcessMonitor, Spec, System};
+    ///
+    /// let monitor = ProcessMonitor::background(System::new())?;
+    /// monitor.add_process("sleeper", ["sleep", "1000"])?;
+    /// monitor.add_process("listing", Spec::new("ls").current_dir("/"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// [`AddError`] when the name is not one or is taken, or when the spec cannot work. That the program does not
-    /// exist is no such error: starting it fails, is told, and is tried again, as with every other failure.
-    pub fn add_process(&self, name: &str, spec: Spec) -> Result<(), AddError> {
+    /// [`AddError`] if the name is not valid or is taken, if the spec is not valid, or if the monitor is closed. A program
+    /// that does not exist is no error here: its start fails, which is published as a notice and retried.
+    pub fn add_process(&self, name: &str, spec: impl Into<Spec>) -> Result<(), AddError> {
         let name = Name::new(name)?;
+        let spec = spec.into();
         spec.check()?;
         let definition = Definition {
             policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
@@ -79,13 +93,13 @@ impl ProcessMonitor {
         })
     }
 
-    /// Stops a process and forgets it (PM-9). The ticket resolves when it is gone.
+    /// Stops a process and removes it. The ticket resolves when it is gone.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process (PM-8).
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn remove_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        let ticket = self.end(name, |core, now| core.state.machine.remove_process(name, now))?;
+        let ticket = self.stop_run(name, |core, now| core.state.machine.remove_process(name, now))?;
         if ticket.is_done()
             && let Some(tail) = &self.shared().tail
         {
@@ -94,114 +108,149 @@ impl ProcessMonitor {
         Ok(ticket)
     }
 
-    /// Starts a process now, also if it waits for a restart or the service does not run; in the latter case it is not
-    /// restarted when it ends (PM-16). One that runs is left alone (PM-15); one that is being stopped is started when
-    /// it is gone.
+    /// Starts a process now, also if it waits for a restart or the service does not run. In the latter case it is not
+    /// restarted when it ends. A running process is left alone; one that is being stopped is started when it is gone.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process (PM-14).
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn start_process(&self, name: &str) -> Result<(), CommandError> {
         self.apply(|core, now| core.state.machine.start_process(name, now))
     }
 
-    /// Ends the run of a process: the stop signal, and KILL at the kill time. In a running service the process
-    /// comes back, so this is a restart (PM-36); [`hold_process`](Self::hold_process) keeps it down. The ticket
+    /// Stops the current run of a process: with its stop signal, and with KILL at the kill time. While the service runs the
+    /// process is started again, so this is a restart; [`hold_process`](Self::hold_process) keeps it down. The ticket
     /// resolves when the run is over.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process (PM-32).
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn stop_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        self.end(name, |core, now| core.state.machine.stop_process(name, now))
+        self.stop_run(name, |core, now| core.state.machine.stop_process(name, now))
     }
 
-    /// Ends the run of a process, and keeps it down until it is released. The ticket resolves when the run is over.
+    /// Stops a process and keeps it down until it is [released](Self::release_process). The ticket resolves when the run
+    /// is over.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process.
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn hold_process(&self, name: &str) -> Result<Ticket, CommandError> {
-        self.end(name, |core, now| core.state.machine.hold_process(name, now))
+        self.stop_run(name, |core, now| core.state.machine.hold_process(name, now))
     }
 
-    /// Ends a hold. In a running service the process is started.
+    /// Releases a process that is held. While the service runs it is started.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process.
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn release_process(&self, name: &str) -> Result<(), CommandError> {
         self.apply(|core, now| core.state.machine.release_process(name, now))
     }
 
-    /// Sends a signal to the group of a process, such as HUP to have it read its configuration again. Nothing else
-    /// changes: a signal that ends the process is a death like any other. Returns whether it was up to hear it.
+    /// Sends a signal to the process group of a process, for example HUP to reload its configuration. Returns whether
+    /// the process was running. If the signal ends the process, that counts as an ordinary exit.
     ///
     /// # Errors
     ///
-    /// [`CommandError`] when there is no such process.
+    /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn signal_process(&self, name: &str, signal: Signal) -> Result<bool, CommandError> {
         self.apply(|core, _| core.state.machine.signal_process(name, signal))
     }
 
-    /// Ends the runs of all processes at once; in a running service each comes back (PM-39).
+    /// Stops the current runs of all processes at once. While the service runs they are started again.
     pub fn restart_all(&self) -> Ticket {
-        self.end_all(|core, now| core.state.machine.restart_all(now))
+        self.stop_runs(|core, now| core.state.machine.restart_all(now))
     }
 
-    /// Starts all processes, in the order they were added, and keeps them up from now on (PM-13).
+    /// Starts all processes in the order in which they were added, and keeps them running from now on.
     pub fn start_service(&self) {
-        self.shared().drive.command(|core, now| core.state.machine.start_service(now));
+        self.shared().drive.command(|core, now| {
+            if check_open(core).is_ok() {
+                core.state.machine.start_service(now);
+            }
+        });
     }
 
-    /// Stops all processes, and starts none until [`start_service`](Self::start_service). The ticket resolves when
-    /// all are gone, those included that were removed before and are still dying (PM-40, PM-41).
+    /// Stops all processes, and keeps them down until [`start_service`](Self::start_service) is called. The ticket resolves
+    /// when all are gone, including those that were removed before and are still being stopped.
     pub fn stop_service(&self) -> Ticket {
-        self.end_all(|core, now| core.state.machine.stop_service(now))
+        self.stop_runs(|core, now| core.state.machine.stop_service(now))
     }
 
-    /// The same with KILL at once, also for those that have been asked to end already.
+    /// Kills all processes, including those that are being stopped, and keeps them down until
+    /// [`start_service`](Self::start_service) is called. The ticket resolves when all are gone.
     pub fn kill_service(&self) -> Ticket {
-        self.end_all(|core, now| core.state.machine.kill_service(now))
+        self.stop_runs(|core, now| core.state.machine.kill_service(now))
+    }
+
+    /// Stops all processes and ends the driver, also if there are other handles. From now on commands fail with
+    /// [`AddError::Closed`] or [`CommandError::Closed`].
+    ///
+    /// The ticket resolves when the driver has ended. If a process outlives KILL, the ticket fails and the driver ends
+    /// without waiting for that process.
+    pub fn close(&self) -> Ticket {
+        let shared = self.shared();
+        let (promise, ticket) = shared.drive.ticket();
+        shared.close();
+        shared.drive.command(|core, _| {
+            let runs = runs_under_way(core);
+            if core.life == Life::Over {
+                core.state.stops.add(promise, runs);
+            } else {
+                core.state.stops.add_until_end(promise, runs);
+            }
+        });
+        ticket
     }
 }
 
-/// Questions.
+/// State.
 impl ProcessMonitor {
-    /// Whether the service runs.
+    /// Returns whether the service runs.
     pub fn is_running(&self) -> bool {
         self.shared().drive.lock().state.machine.is_running()
     }
 
-    /// What a process is doing, and why. `None`: there is none of this name.
+    /// Returns the state of a process; `None` if there is no process with this name.
     pub fn status(&self, name: &str) -> Option<Status> {
         self.shared().drive.lock().state.machine.status(name)
     }
 
-    /// What all processes are doing, in the order they were added.
+    /// Returns the states of all processes, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
         self.shared().drive.lock().state.machine.statuses()
     }
 
-    /// All definitions, in the order they were added: what it takes to set up another monitor like this (PM-45).
+    /// Returns the names and specs of all processes, in the order in which they were added: enough to set up another
+    /// monitor like this one.
     pub fn processes(&self) -> Vec<(Name, Spec)> {
         let core = self.shared().drive.lock();
         core.state.machine.definitions().into_iter().map(|(name, spec)| (name, Spec::clone(&spec))).collect()
     }
 
-    /// The last `lines` lines of a process, oldest first, if the monitor [keeps any](MonitorBuilder::tail).
+    /// Returns the last `lines` lines of a process, the oldest first. There are none unless the monitor was built to
+    /// [keep](MonitorBuilder::tail) them.
     pub fn tail(&self, name: &str, lines: usize) -> Vec<String> {
         self.shared().tail.as_ref().map(|tail| tail.last(name, lines)).unwrap_or_default()
     }
 
-    /// Subscribes to all that happens from now on (PM-31).
+    /// Subscribes to the notices that are published from now on.
     pub fn notices(&self) -> Notices {
         Notices(self.shared().notices.subscribe())
     }
 
-    /// The time on the clock that statuses and notices are told in.
+    /// Returns the current time on the clock of the host, which statuses and notices use.
     pub fn now(&self) -> Instant {
         self.shared().drive.host.now()
+    }
+
+    /// Returns a handle that does not keep the monitor open.
+    ///
+    /// A sink or a callback that the monitor owns should hold a weak handle: with a strong one there would always be a
+    /// handle left, and the monitor would never be closed by a drop.
+    pub fn downgrade(&self) -> WeakMonitor {
+        WeakMonitor(Arc::downgrade(&self.0))
     }
 }
 
@@ -220,36 +269,77 @@ impl ProcessMonitor {
         })
     }
 
-    fn end(
+    /// Applies a command that ends the run of one process.
+    fn stop_run(
         &self,
         name: &str,
         command: impl FnOnce(&mut Core, Instant) -> Result<(), UnknownName>,
     ) -> Result<Ticket, CommandError> {
-        self.shared().drive.command(|core, now| {
-            check_open(core).map_err(|Closed| CommandError::Closed)?;
+        let (promise, ticket) = self.shared().drive.ticket();
+        self.apply(|core, now| {
             let run = core.state.machine.run(name);
             command(core, now)?;
-            Ok(core.state.tickets.issue(run))
-        })
+            core.state.stops.add(promise, run);
+            Ok(())
+        })?;
+        Ok(ticket)
     }
 
-    fn end_all(&self, command: impl FnOnce(&mut Core, Instant)) -> Ticket {
+    /// Applies a command that ends all runs.
+    fn stop_runs(&self, command: impl FnOnce(&mut Core, Instant)) -> Ticket {
+        let (promise, ticket) = self.shared().drive.ticket();
         self.shared().drive.command(|core, now| {
-            command(core, now);
-            let runs = if core.life == Life::Over { Vec::new() } else { core.state.machine.runs().collect() };
-            core.state.tickets.issue(runs)
-        })
+            if core.life == Life::Open {
+                command(core, now);
+            }
+            let runs = runs_under_way(core);
+            core.state.stops.add(promise, runs);
+        });
+        ticket
     }
 }
 
-/// The driver has gone.
+/// A handle that does not keep its monitor open, from [`ProcessMonitor::downgrade`].
+///
+/// ```
+/// use childminder::{ProcessMonitor, System};
+///
+/// let monitor = ProcessMonitor::background(System::new())?;
+/// let weak = monitor.downgrade();
+/// assert!(weak.upgrade().is_some());
+/// drop(monitor);
+/// assert!(weak.upgrade().is_none());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct WeakMonitor(Weak<Guard<Shared>>);
+
+impl WeakMonitor {
+    /// Returns a handle; `None` if the last one was dropped.
+    pub fn upgrade(&self) -> Option<ProcessMonitor> {
+        self.0.upgrade().map(ProcessMonitor)
+    }
+}
+
+impl fmt::Debug for WeakMonitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakMonitor").finish_non_exhaustive()
+    }
+}
+
+/// The monitor is closed or its driver was dropped.
 struct Closed;
 
 fn check_open(core: &Core) -> Result<(), Closed> {
-    if core.life == Life::Over { Err(Closed) } else { Ok(()) }
+    if core.life == Life::Open { Ok(()) } else { Err(Closed) }
 }
 
-/// The processes with their command lines, and `(uid:gid)` where they are set (PM-44).
+/// The runs that a driver has to end; none if there is no driver any more.
+fn runs_under_way(core: &Core) -> Vec<RunId> {
+    if core.life == Life::Over { Vec::new() } else { core.state.machine.runs().collect() }
+}
+
+/// Shows the processes with their command lines, and `(uid:gid)` where they are set.
 impl fmt::Debug for ProcessMonitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<ProcessMonitor")?;

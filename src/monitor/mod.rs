@@ -1,25 +1,28 @@
-//! The process monitor: a handle to give commands with, and a driver that carries them out.
+//! The process monitor: a handle, and a driver for any executor.
 //!
-//! Handle and driver share the [machine](crate::machine) behind one short lock. A call on the handle applies its
-//! command at once, returns its error at once, and wakes the driver; what takes time is awaited with a [`Ticket`]. The
-//! driver is one future without a runtime of its own: it carries out what the machine wants, asks those children that
-//! have called, and sleeps until the machine's next deadline. Everything it tells, output lines and notices alike,
-//! goes through one relay in one order, so that an exit is never told before the last line.
+//! Decisions are made by the pure [machine](crate::machine), which the handles and the driver share behind one lock. A
+//! call on a handle applies its command at once and returns its error at once; what takes time returns a
+//! [`Ticket`](crate::Ticket). The driver executes the outputs of the machine, polls those sources that have been woken,
+//! and sleeps until the next deadline of the machine.
+//!
+//! Output lines and notices go through one relay in one order, so that the exit of a run is published after its last line.
 
 pub(crate) mod builder;
 pub(crate) mod driver;
 mod error;
 pub(crate) mod handle;
-mod live;
 pub(crate) mod notices;
+mod process;
+mod ready_queue;
 mod shared;
-pub(crate) mod ticket;
-mod wakeups;
+mod stops;
 
 pub(crate) use builder::MonitorBuilder;
 pub(crate) use driver::MonitorDriver;
 pub use error::{AddError, CommandError};
 pub(crate) use handle::ProcessMonitor;
+pub use handle::WeakMonitor;
 pub(crate) use notices::Notices;
-pub use ticket::Survivor;
-pub(crate) use ticket::{StopError, Ticket};
+
+pub(crate) use crate::drive::{StopError, Ticket};
+pub use crate::drive::{StopErrorKind, Survivor};

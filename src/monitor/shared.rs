@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Notices;
-use super::ticket::Tickets;
+use super::stops::PendingStops;
 use crate::drive::{self, Close, Life};
 use crate::host::{Host, Spec};
 use crate::machine::{Machine, Notice, NoticeKind, Policy};
@@ -24,7 +24,7 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) machine: Machine<Arc<Spec>>,
-    pub(super) tickets: Tickets,
+    pub(super) stops: PendingStops,
 }
 
 pub(super) type Core = drive::Core<State>;
@@ -48,9 +48,10 @@ impl Shared {
     pub(super) fn over(&self) {
         let mut core = self.drive.lock();
         core.life = Life::Over;
-        core.state.tickets.all_over();
+        let resolved = core.state.stops.driver_over();
         drop(core);
         self.notices.close();
+        resolved.resolve();
     }
 }
 

@@ -59,7 +59,7 @@ impl StartFuture {
     /// With a driver that somebody else runs.
     pub(super) fn on(service: &Service, host: impl Host) -> Result<(Self, MonitorDriver), NotReady> {
         let recipe = Recipe::new(service, host)?;
-        let (monitor, driver) = recipe.builder().build(recipe.watch.host());
+        let (monitor, driver) = recipe.builder().build_unchecked(Arc::new(recipe.watch.host()));
         let start = Box::pin(async move {
             recipe.check_free().await?;
             recipe.into_running(monitor, None).await

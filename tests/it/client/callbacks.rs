@@ -95,7 +95,7 @@ fn cs_weak_4_who_has_waited_may_stop_the_service_on_the_first_failure() {
         service.start_service();
         waiter.await.unwrap_err();
         sim.note("stops it");
-        service.stop_service().await;
+        service.stop_service().await.unwrap();
         sim.note("has stopped it");
     });
     town.advance(60.0);

@@ -67,7 +67,7 @@ impl Town {
     fn stop(&self, name: &str) {
         let (service, sim, name) = (self.service.clone(), self.sim.clone(), name.to_owned());
         self.sim.spawn(async move {
-            service.stop_service().await;
+            service.stop_service().await.unwrap();
             sim.note(format_args!("{name} done"));
         });
         self.sim.run_until_idle();

@@ -170,7 +170,7 @@ where
             _ => {}
         }
     }
-    service.stop_service().await;
+    service.stop_service().await.unwrap();
 }
 
 async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
@@ -275,7 +275,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
     service.start_service();
     let link = service.when_connected(None).wait().unwrap();
     block_on(echoes(&link));
-    service.stop_service().wait();
+    service.stop_service().wait().unwrap();
     assert!(!link.is_up());
     drop(echo);
 
@@ -308,7 +308,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
         .unwrap();
     service.start_service();
     let link = seen.recv_blocking().unwrap();
-    service.stop_service().wait();
+    service.stop_service().wait().unwrap();
     assert!(!link.is_up());
     drop((service, echo));
 
@@ -316,7 +316,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
         ClientService::background(system.clone(), TcpConnector::new("127.0.0.1", address.port())).unwrap();
     service.start_service();
     service.when_connected(Some(1)).wait().unwrap_err();
-    service.stop_service().wait();
+    service.stop_service().wait().unwrap();
     assert!(matches!(service.state(), ClientState::Stopped));
     assert!(service.now() <= system.now());
 }

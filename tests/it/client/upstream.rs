@@ -296,7 +296,7 @@ fn start_service_while_stopping_cs_14() {
     let stop = town.service.stop_service();
     town.service.start_service();
     let new = town.service.when_connected(None);
-    town.sim.block_on(stop);
+    town.sim.block_on(stop).unwrap();
     assert!(town.sim.block_on(new).unwrap() != old);
     assert_eq!(town.server.open(), 1);
 }

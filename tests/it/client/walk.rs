@@ -48,7 +48,7 @@ impl Walk {
         let service = &self.town.service;
         let tickets = [service.stop_service(), service.stop_service()];
         for ticket in tickets {
-            self.town.sim.block_on(ticket);
+            self.town.sim.block_on(ticket).unwrap();
         }
         assert_eq!(self.town.server.open(), 0);
         for waiter in self.waiters {

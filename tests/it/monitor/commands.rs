@@ -23,7 +23,14 @@ fn bad_input_is_refused_at_once_and_by_name() {
         error("a", Spec::new("x").policy(policy)),
         "min_restart_delay is 9s, which is above max_restart_delay, 3s"
     );
-    assert!(ProcessMonitor::builder().policy(policy).is_err());
+    let build = || ProcessMonitor::builder().policy(policy);
+    let invalid = build().build(Sim::new()).unwrap_err().to_string();
+    assert_eq!(invalid, "min_restart_delay is 9s, which is above max_restart_delay, 3s");
+    let in_background = build().background(Sim::new()).unwrap_err();
+    assert_eq!(
+        (in_background.kind(), in_background.to_string()),
+        (std::io::ErrorKind::InvalidInput, invalid)
+    );
     monitor.add_process("a", Spec::new("x")).unwrap();
     assert_eq!(error("a", Spec::new("y")), "there is a process \"a\" already");
     for refused in [
@@ -192,7 +199,7 @@ fn f_49_50_a_driver_that_is_dropped_takes_every_process_with_it() {
     assert_eq!(monitor.stop_service().wait(), Ok(()));
     assert_eq!(
         monitor.start_process("deaf").unwrap_err().to_string(),
-        "the monitor is over: its driver has been dropped"
+        "the monitor is closed, or its driver was dropped"
     );
 }
 

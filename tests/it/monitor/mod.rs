@@ -2,6 +2,7 @@
 
 mod commands;
 mod contained;
+mod handles;
 mod notices;
 mod story;
 
@@ -17,7 +18,7 @@ fn monitor() -> (Sim, ProcessMonitor) {
 
 fn monitor_of(builder: MonitorBuilder) -> (Sim, ProcessMonitor) {
     let sim = Sim::new();
-    let (monitor, driver) = builder.build(sim.clone());
+    let (monitor, driver) = builder.build(sim.clone()).unwrap();
     sim.spawn(driver);
     (sim, monitor)
 }

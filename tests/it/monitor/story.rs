@@ -42,9 +42,8 @@ fn a_process_is_kept_alive_through_two_hours_of_trouble() {
 
 #[test]
 fn f_24_the_kill_comes_at_exactly_the_kill_time() {
-    let (sim, monitor) = monitor_of(
-        ProcessMonitor::builder().policy(Policy { kill_time: secs(0.25), ..Policy::default() }).unwrap(),
-    );
+    let (sim, monitor) =
+        monitor_of(ProcessMonitor::builder().policy(Policy { kill_time: secs(0.25), ..Policy::default() }));
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf").stop_signal(Signal::INT)).unwrap();
     monitor.start_service();

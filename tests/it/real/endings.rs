@@ -75,7 +75,7 @@ async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() 
 async fn f_26_a_stopped_process_hears_the_stop() {
     // A kill time that no test waits for: this ends by TERM and CONT, or not at all.
     let policy = Policy { kill_time: Duration::from_secs(1000), ..hasty() };
-    with_monitor(builder().policy(policy).unwrap(), async |monitor| {
+    with_monitor(builder().policy(policy), async |monitor| {
         monitor.add_process("frozen", sh("kill -STOP $$; sleep 1000")).unwrap();
         let mut notices = monitor.notices();
         monitor.start_service();
@@ -118,7 +118,7 @@ fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_w
         let kept = Kept::default();
         // However busy the machine: a daemon's parent does not live that long.
         let policy = Policy { threshold: Duration::from_secs(1000), ..hasty() };
-        let builder = builder().policy(policy).unwrap().sink(kept.clone());
+        let builder = builder().policy(policy).sink(kept.clone());
         let escaped = block_on(with_monitor(builder, async |monitor| {
             let mut notices = monitor.notices();
             // As a daemon does: a session of its own, and when it has that, the parent exits with 0.

@@ -149,7 +149,7 @@ fn f_49_a_driver_that_panics_takes_the_children_with_it_and_leaves_nobody_waitin
 #[test]
 fn f_51_a_runtime_that_goes_first_takes_the_children_with_it() {
     alone("real::handles::f_51_a_runtime_that_goes_first_takes_the_children_with_it", || {
-        let (monitor, driver) = builder().build(System::new());
+        let (monitor, driver) = builder().build(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
         monitor.start_service();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
@@ -166,7 +166,7 @@ fn f_51_a_runtime_that_goes_first_takes_the_children_with_it() {
 #[test]
 fn f_32_51_a_driver_polled_once_and_dropped_leaves_nothing() {
     alone("real::handles::f_32_51_a_driver_polled_once_and_dropped_leaves_nothing", || {
-        let (monitor, mut driver) = builder().build(System::new());
+        let (monitor, mut driver) = builder().build(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
         monitor.start_service();
         block_on(poll_once(&mut driver));

@@ -63,7 +63,7 @@ async fn pm_16_f_34_a_hold_is_kept_and_a_start_does_not_wait() {
         max_restart_delay: Duration::from_secs(1000),
         ..super::hasty()
     };
-    with_monitor(builder().policy(never).unwrap(), async |monitor| {
+    with_monitor(builder().policy(never), async |monitor| {
         let mut notices = monitor.notices();
         monitor.add_process("foo", sh("exit 1")).unwrap();
         monitor.start_service();

@@ -58,7 +58,7 @@ async fn with_monitor<T, F: Future<Output = T>>(
     builder: MonitorBuilder,
     body: impl FnOnce(ProcessMonitor) -> F,
 ) -> T {
-    let (monitor, driver) = builder.build(System::new());
+    let (monitor, driver) = builder.build(System::new()).unwrap();
     let mut driver = std::pin::pin!(driver);
     let result = or(
         async {
@@ -92,7 +92,7 @@ fn hasty() -> Policy {
 }
 
 fn builder() -> MonitorBuilder {
-    ProcessMonitor::builder().policy(hasty()).unwrap()
+    ProcessMonitor::builder().policy(hasty())
 }
 
 /// The next notice that `pick` takes.

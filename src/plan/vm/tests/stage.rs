@@ -117,7 +117,7 @@ impl Stage {
             ["cleared", "but", name] => {
                 let name = Name::new(name).expect("a name");
                 let survivor = Survivor { name, run: RunId::unmanaged(1), pids: vec![7] };
-                Event::Cleared(Some(StopError { survivors: vec![survivor] }))
+                Event::Cleared(Some(StopError::from(vec![survivor])))
             }
             [name, "up"] => Event::Started(self.planned(name)),
             [name, "fails"] => {

@@ -7,16 +7,22 @@
 //! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine between the
 //! handles and the driver, behind the lock in [`Shared`].
 
+mod liveness;
+mod shared;
+mod stop_error;
+mod ticket;
+
 use std::fmt;
-use std::io;
-use std::sync::{Arc, MutexGuard};
-use std::task::{Context, Poll, Waker};
-use std::thread::{self, JoinHandle};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::host::{Host, SleepFuture};
 use crate::machine::{Event, Machine, Output};
-use crate::sync::{Lock, WakerCell};
+
+pub(crate) use shared::{Close, Core, Guard, Life, Shared};
+pub use stop_error::{StopError, StopErrorKind, Survivor};
+pub(crate) use ticket::Promise;
+pub use ticket::{NotDriven, Ticket};
 
 /// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its executor.
 const ROUNDS: usize = 64;
@@ -193,115 +199,5 @@ impl Alarm {
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Alarm").field(&self.0.as_ref().map(|(at, _)| at)).finish()
-    }
-}
-
-/// The phases in the life of a service with handles.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Life {
-    /// There are handles, and the driver runs or is about to.
-    Open,
-    /// The last handle was dropped: the driver ends when everything is stopped.
-    Closing,
-    /// The driver has ended or was dropped.
-    Over,
-}
-
-/// The state that handles and driver share: `C`, which contains the machine, behind one lock.
-///
-/// The lock is held for one command or one event; never while an output is executed or foreign code runs.
-pub(crate) struct Shared<C> {
-    pub(crate) host: Arc<dyn Host>,
-    core: Lock<Core<C>>,
-}
-
-/// What is behind the lock of [`Shared`].
-#[derive(Debug)]
-pub(crate) struct Core<C> {
-    pub(crate) state: C,
-    pub(crate) life: Life,
-    driver: WakerCell,
-}
-
-impl<C> Shared<C> {
-    pub(crate) fn new(host: Arc<dyn Host>, state: C) -> Self {
-        let core = Core { state, life: Life::Open, driver: WakerCell::default() };
-        Self { host, core: Lock::new(core) }
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<C>> {
-        self.core.lock()
-    }
-
-    /// Applies `command` under the lock, then wakes the driver to execute what follows from it.
-    pub(crate) fn command<T>(&self, command: impl FnOnce(&mut Core<C>, Instant) -> T) -> T {
-        let now = self.host.now();
-        let mut core = self.lock();
-        let result = command(&mut core, now);
-        let driver = core.driver.take();
-        drop(core);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
-        result
-    }
-
-    /// Registers the driver's task to be woken by the next command. Called at the beginning of each poll.
-    pub(crate) fn register(&self, driver: &Waker) {
-        self.lock().driver.register(driver);
-    }
-}
-
-impl<C: fmt::Debug> fmt::Debug for Shared<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("core", &self.core).finish_non_exhaustive()
-    }
-}
-
-/// A service that ends when its last handle is dropped.
-pub(crate) trait Close {
-    /// Begins the end of the service.
-    fn close(&self);
-}
-
-/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a thread of
-/// its own, waits for the end of that thread.
-#[derive(Debug)]
-pub(crate) struct Guard<S: Close> {
-    pub(crate) service: Arc<S>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl<S: Close> Guard<S> {
-    /// For a driver that the user runs.
-    pub(crate) fn new(service: Arc<S>) -> Self {
-        Self { service, thread: None }
-    }
-
-    /// Runs `driver` on a new thread with this name.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if it cannot create a thread.
-    pub(crate) fn background(
-        service: Arc<S>,
-        name: &str,
-        driver: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<Self> {
-        let builder = thread::Builder::new().name(name.to_owned());
-        let thread = builder.spawn(|| async_io::block_on(driver))?;
-        Ok(Self { service, thread: Some(thread) })
-    }
-}
-
-impl<S: Close> Drop for Guard<S> {
-    fn drop(&mut self) {
-        self.service.close();
-        // Foreign code that the driver calls may own the last handle, and a thread cannot join itself.
-        if let Some(driver) = self.thread.take()
-            && driver.thread().id() != thread::current().id()
-        {
-            let _ = driver.join();
-        }
     }
 }

@@ -1,0 +1,125 @@
+//! What the handles of a service and its driver share.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use super::liveness::{Liveness, PollGuard};
+use super::ticket::{NotDriven, Promise, Ticket};
+use crate::host::Host;
+use crate::sync::Lock;
+
+/// The phases in the life of a service with handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    /// The service accepts commands.
+    Open,
+    /// The last handle was dropped or the service was closed: the driver ends when everything is stopped.
+    Closing,
+    /// The driver has ended or was dropped.
+    Over,
+}
+
+/// The state that handles and driver share: `C`, which contains the machine, behind one lock.
+///
+/// The lock is held for one command or one event; never while an output is executed or foreign code runs.
+pub(crate) struct Shared<C> {
+    pub(crate) host: Arc<dyn Host>,
+    core: Lock<Core<C>>,
+    liveness: Arc<Liveness>,
+}
+
+/// What is behind the lock of [`Shared`].
+#[derive(Debug)]
+pub(crate) struct Core<C> {
+    pub(crate) state: C,
+    pub(crate) life: Life,
+}
+
+impl<C> Shared<C> {
+    pub(crate) fn new(host: Arc<dyn Host>, state: C) -> Self {
+        let core = Core { state, life: Life::Open };
+        Self { host, core: Lock::new(core), liveness: Arc::default() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<C>> {
+        self.core.lock()
+    }
+
+    /// Applies `command` under the lock, then wakes the driver to execute what follows from it.
+    pub(crate) fn command<T>(&self, command: impl FnOnce(&mut Core<C>, Instant) -> T) -> T {
+        let now = self.host.now();
+        let result = command(&mut self.lock(), now);
+        self.liveness.wake_driver();
+        result
+    }
+
+    /// Called by the driver at the beginning of each poll: registers its task to be woken by the next command. The guard
+    /// is held until the end of the poll.
+    pub(crate) fn begin_poll(&self, driver: &Waker) -> PollGuard {
+        self.liveness.begin_poll(driver)
+    }
+
+    /// Creates a ticket, and the promise to resolve it. Called before the command whose end the ticket awaits, so that a
+    /// driver that is never polled after the command is noticed.
+    pub(crate) fn ticket<E: From<NotDriven>>(&self) -> (Arc<Promise<E>>, Ticket<E>) {
+        Ticket::new(self.liveness.watch(&self.host))
+    }
+}
+
+impl<C: fmt::Debug> fmt::Debug for Shared<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+/// A service that ends when its last handle is dropped.
+pub(crate) trait Close {
+    /// Begins the end of the service.
+    fn close(&self);
+}
+
+/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a thread of
+/// its own, waits for the end of that thread.
+#[derive(Debug)]
+pub(crate) struct Guard<S: Close> {
+    pub(crate) service: Arc<S>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<S: Close> Guard<S> {
+    /// For a driver that the user runs.
+    pub(crate) fn new(service: Arc<S>) -> Self {
+        Self { service, thread: None }
+    }
+
+    /// Runs `driver` on a new thread with this name.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if it cannot create a thread.
+    pub(crate) fn background(
+        service: Arc<S>,
+        name: &str,
+        driver: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        let thread = builder.spawn(|| async_io::block_on(driver))?;
+        Ok(Self { service, thread: Some(thread) })
+    }
+}
+
+impl<S: Close> Drop for Guard<S> {
+    fn drop(&mut self) {
+        self.service.close();
+        // Foreign code that the driver calls may own the last handle, and a thread cannot join itself.
+        if let Some(driver) = self.thread.take()
+            && driver.thread().id() != thread::current().id()
+        {
+            let _ = driver.join();
+        }
+    }
+}

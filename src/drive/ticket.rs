@@ -1,0 +1,116 @@
+//! Tickets: waiting for the end of what a command began.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::liveness::Watch;
+use super::stop_error::StopError;
+use crate::sync::Oneshot;
+
+/// A future that resolves when what a command asked for is done.
+///
+/// Stops of a [`ProcessMonitor`](crate::ProcessMonitor) return one. It resolves when every run that was to be stopped is
+/// over: each process and everything it has started is dead and reaped, and its output has been read to the end. (A slow
+/// sink may still have to process it.) That takes at most the kill time, [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE)
+/// and the leak timeout of the processes.
+///
+/// Asynchronous code awaits a ticket, synchronous code calls [`wait`](Self::wait). Dropping a ticket does not cancel the
+/// command. Any number of tickets may wait for the same run.
+///
+/// If the driver is not polled while the ticket waits, the ticket fails after 5 s, with [`NotDriven`] as the reason.
+///
+/// ```
+/// use childminder::{ProcessMonitor, Spec, System};
+///
+/// let monitor = ProcessMonitor::background(System::new())?;
+/// monitor.add_process("sleeper", Spec::new("sleep").arg("1000"))?;
+/// monitor.start_service();
+/// let ticket = monitor.stop_process("sleeper")?;
+/// ticket.wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Ticket<E = StopError> {
+    promise: Arc<Promise<E>>,
+    watch: Watch,
+}
+
+/// The other end of a [`Ticket`]: what resolves it.
+pub(crate) type Promise<E> = Oneshot<Result<(), E>>;
+
+impl<E: From<NotDriven>> Ticket<E> {
+    pub(super) fn new(watch: Watch) -> (Arc<Promise<E>>, Self) {
+        let promise = Arc::new(Oneshot::new());
+        (promise.clone(), Self { promise, watch })
+    }
+
+    /// Blocks this thread until the ticket is resolved.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the command could not be completed. [`NotDriven`] is the reason when nothing polls the driver: at
+    /// once if this thread is polling it right now, otherwise after 5 s.
+    pub fn wait(self) -> Result<(), E> {
+        let Self { promise, watch } = self;
+        watch.block_on(|cx| promise.poll(cx))
+    }
+}
+
+impl<E> Ticket<E> {
+    /// Returns whether the ticket is resolved.
+    pub fn is_done(&self) -> bool {
+        self.promise.is_filled()
+    }
+}
+
+impl<E: From<NotDriven>> Future for Ticket<E> {
+    type Output = Result<(), E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.promise.poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => self.watch.poll(cx).map(|error| Err(error.into())),
+        }
+    }
+}
+
+/// The error of a wait that can never end because nothing polls the driver of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotDriven(Cause);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cause {
+    OnDriverThread,
+    NotPolled(Duration),
+}
+
+impl NotDriven {
+    pub(super) fn on_driver_thread() -> Self {
+        Self(Cause::OnDriverThread)
+    }
+
+    pub(super) fn not_polled(time: Duration) -> Self {
+        Self(Cause::NotPolled(time))
+    }
+}
+
+impl fmt::Display for NotDriven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::OnDriverThread => f.write_str(
+                "cannot block the thread that is polling the driver, for example from a sink; await the ticket in \
+                 another task, or wait on another thread",
+            ),
+            Cause::NotPolled(time) => write!(
+                f,
+                "the driver has not been polled for {time:?}; run it on an executor that this wait does not block, or \
+                 give it a thread with `background`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NotDriven {}

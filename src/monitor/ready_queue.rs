@@ -1,0 +1,82 @@
+//! The queue of sources that are ready, which their wakers write to.
+//!
+//! The driver is one future over thousands of exits and streams. Polling all of them at each wake-up would cost more the
+//! more processes there are. So each source has a waker of its own, which appends the source to this queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+
+use crate::machine::{RunId, Stream};
+use crate::sync::{Lock, WakerCell};
+
+/// A source of events of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Exit,
+    Output(Stream),
+}
+
+/// The sources that were woken since the driver last polled them.
+#[derive(Debug, Default)]
+pub(super) struct ReadyQueue {
+    state: Lock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    ready: Vec<Arc<SourceWaker>>,
+    driver: WakerCell,
+}
+
+/// The waker of one source.
+#[derive(Debug)]
+pub(super) struct SourceWaker {
+    pub(super) run: RunId,
+    pub(super) source: Source,
+    /// Whether it is in the queue.
+    queued: AtomicBool,
+    queue: Arc<ReadyQueue>,
+}
+
+impl ReadyQueue {
+    /// Creates a waker for `source` of `run`, and queues it: a source calls its waker only after it was polled.
+    pub(super) fn add_source(self: &Arc<Self>, run: RunId, source: Source) -> Arc<SourceWaker> {
+        let waker =
+            Arc::new(SourceWaker { run, source, queued: AtomicBool::new(false), queue: self.clone() });
+        waker.wake_by_ref();
+        waker
+    }
+
+    /// Registers the driver's task to be woken when the queue is no longer empty.
+    pub(super) fn register(&self, driver: &Waker) {
+        self.state.lock().driver.register(driver);
+    }
+
+    /// Moves the queue, in its order, into `ready`, which must be empty.
+    pub(super) fn take(&self, ready: &mut Vec<Arc<SourceWaker>>) {
+        std::mem::swap(&mut self.state.lock().ready, ready);
+        for source in ready {
+            // The source is polled after this, so a wake-up from here on has to queue it again.
+            source.queued.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Wake for SourceWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            let mut state = self.queue.state.lock();
+            state.ready.push(self.clone());
+            let driver = if state.ready.len() == 1 { state.driver.get() } else { None };
+            drop(state);
+            if let Some(driver) = driver {
+                driver.wake();
+            }
+        }
+    }
+}
