@@ -1,8 +1,8 @@
-//! childminder keeps child processes alive, brings up real servers for tests, and runs tests of many processes.
+//! Supervises child processes: an embeddable process monitor, and test fixtures built on it.
 //!
-//! A [`ProcessMonitor`] keeps named processes up: it restarts them at once when they had lived for a while, and after
-//! doubling delays when they had not; it stops them with their whole group, politely and then with KILL, and says when
-//! they are gone; it hands on every line they print, and tells everything that happens to them.
+//! A [`ProcessMonitor`] keeps named processes alive. It restarts a process at once after a long run, and after doubling
+//! delays when runs are short. A stop ends every process that the program has started: it sends TERM, later KILL, and
+//! completes when they are gone. Each line of output goes to a sink, and each event to the log and to subscribers.
 //!
 //! ```
 //! use childminder::{ProcessMonitor, Spec, System};
@@ -10,47 +10,75 @@
 //! let monitor = ProcessMonitor::background(System::new())?;
 //! monitor.add_process("sleeper", Spec::new("sleep").arg("1000"))?;
 //! monitor.start_service();
-//! // … it is kept alive, until:
+//! // The process is kept alive until the service stops.
 //! monitor.stop_service().wait()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Finding your way
+//! # Where to start
 //!
-//! * To keep processes alive: [`ProcessMonitor`], with a [`Spec`] for each process and a [`Policy`] for when to restart
-//!   and how long to wait. [`Status`] and [`Notices`] tell what goes on; [`Ticket`]s wait for the end of what was
-//!   asked for.
-//! * To do something with what they print: a [`Sink`]. Ready-made are [`LogSink`] (the `log` crate, the default),
-//!   [`WriterSink`], [`CallbackSink`] and [`TailSink`]; [`LogFormatSink`], for programs whose lines have a level and a date that a
-//!   [`LogFormat`] can find; and [`TestOutputSink`], for tests.
-//! * To have a real server in a test: [`Service`], with a [`Condition`] for when it is ready and a [`Port`] that nobody
-//!   else is given; [`SharedService`] for one that many tests share. [`NotReady`] says why it did not come up.
-//! * For a test of several processes that play together, of which none may end unless the script expects it: [`Plan`],
-//!   with its [`Journal`] and its picture.
-//! * To stay connected to a server that comes and goes: [`ClientService`], with [`TcpConnector`], [`UnixConnector`] or a connector of your own
-//!   ([`Connector`]), and a [`BackoffPolicy`] for how long to wait.
-//! * To have a socket server in a test that leaves nothing behind: [`TidyServer`], with an async function for its
-//!   connections, and [`TidyPair`] for both ends of one. A [`LeakError`] names the connections that did not end.
-//! * To call asynchronous code from a synchronous test: [`Background`].
-//! * To test your supervision in virtual time: [`testkit`].
-//! * To drive the decisions from an event loop of your own: [`Machine`].
+//! | to … | use |
+//! | --- | --- |
+//! | keep processes alive | [`ProcessMonitor`], with a [`Spec`] and a [`Policy`] for each process |
+//! | know what they do | [`Status`], [`Notices`], and a [`Ticket`] for what takes time |
+//! | process their output | a [`Sink`]: [`LogSink`], or one of [`output`] |
+//! | test supervision in virtual time | [`testkit`] |
+//! | use the decisions in another event loop | [`machine::Machine`] |
+//! | start a real server in a test | `Service`, with a `Condition` for its readiness and a reserved `Port` |
+//! | share one server between tests | `SharedService` |
+//! | test several programs that work together | `Plan` |
+//! | stay connected to a server that restarts | `ClientService` |
+//! | run a socket server in a test that closes completely | `TidyServer` |
+//! | call asynchronous code from a synchronous test | `Background` |
+//! | drive a browser in a test | `webdriver` |
+//!
+//! The main types are at the root of the crate. Every other type is in the module of its subject, under one path. The
+//! guides are in [`_documentation`].
 //!
 //! # Threads
 //!
-//! The [`MonitorDriver`] is one future and runs wherever you run it; [`ProcessMonitor::background`] gives it a thread. Besides
-//! it there are at most three helpers, whatever the number of children: the event loop of `async-io`, the clock of
-//! `futures-timer`, and one for sinks, started when there is first something to tell, so that a slow sink holds up nothing but output.
+//! A monitor consists of a handle and a [`MonitorDriver`], which is one future and runs on any executor;
+//! [`ProcessMonitor::background`] runs it on a thread of its own. At most three helper threads serve all monitors of a
+//! process, for any number of children: the event loop of `async-io`, the timer of `futures-timer`, and for each monitor
+//! with a sink that may block, a thread that writes to it.
 //!
-//! A [`Service`] has a monitor of its own, in the background: two threads. For all services of a process there is one
-//! small guardian process more, which kills them if this process ends without stopping them.
+//! A `Service` has a monitor on a thread of its own. For all services of a process there is one small guardian process,
+//! which kills them if this process ends without stopping them. A `Plan` runs on the thread or the executor that runs
+//! it; a call in a plan has its own thread. A `ClientService` has a driver as a monitor has. A `TidyServer` has one
+//! thread.
 //!
-//! A [`Plan`] runs on the thread, or the executor, that runs it; only what it [calls](Plan::call) has a thread of its own. A
-//! [`ClientService`] is built as the monitor is: a driver of yours, or a thread. A [`TidyServer`] has one thread, which ends
-//! with it.
+//! # Features
+//!
+//! | feature | adds | default |
+//! | --- | --- | --- |
+//! | `background` | `Background` | yes |
+//! | `client` | `ClientService` | yes |
+//! | `log-format` | `output::LogFormat`: log lines of other programs as log records | yes |
+//! | `plan` | `Plan` | yes |
+//! | `server` | `TidyServer` | yes |
+//! | `service` | `Service`, `SharedService`, `Port` | yes |
+//! | `webdriver` | `webdriver::WebDriver` | no |
+//!
+//! A feature adds modules and changes nothing else. Without features the crate has the monitor, its sinks and the test
+//! kit.
 //!
 //! # Panics
 //!
-//! A panic of this library is a bug of this library. Bad input is an error, and a panic in a sink is contained.
+//! A panic inside this crate is a bug. Invalid input is an error, and a panic of a sink, a subscriber or a logger is
+//! caught.
+
+#![cfg_attr(
+    not(all(
+        feature = "background",
+        feature = "client",
+        feature = "log-format",
+        feature = "plan",
+        feature = "server",
+        feature = "service",
+        feature = "webdriver"
+    )),
+    allow(clippy::allow_attributes, dead_code, unused_imports, reason = "parts that only some features use")
+)]
 
 #[cfg(feature = "background")]
 pub mod background;
@@ -86,7 +114,7 @@ pub mod testkit;
 #[cfg(feature = "webdriver")]
 pub mod webdriver;
 
-// The main types. Everything else is public in its module, under one path.
+// The main types. Every other public type is in its module, under one path.
 #[cfg(feature = "background")]
 pub use background::handle::Background;
 #[cfg(feature = "client")]
@@ -129,7 +157,7 @@ pub use sys::System;
 #[cfg(feature = "webdriver")]
 pub use webdriver::program::WebDriver;
 
-/// The documents of the repository, whose code is compiled with the tests.
+/// The documents of the repository, whose examples are compiled with the tests.
 pub mod _documentation {
     #[doc = include_str!("../README.md")]
     pub mod readme {}
@@ -139,4 +167,19 @@ pub mod _documentation {
 
     #[doc = include_str!("../CHANGELOG.md")]
     pub mod changelog {}
+
+    #[doc = include_str!("../CONTRIBUTING.md")]
+    pub mod contributing {}
+
+    #[doc = include_str!("../docs/guide/background.md")]
+    pub mod background {}
+
+    #[doc = include_str!("../docs/guide/command-line.md")]
+    pub mod command_line {}
+
+    #[doc = include_str!("../docs/guide/recipes.md")]
+    pub mod recipes {}
+
+    #[doc = include_str!("../docs/guide/supervising.md")]
+    pub mod supervising {}
 }

@@ -6,7 +6,6 @@
 mod check;
 mod descriptor;
 pub(crate) mod spec;
-#[cfg(any(feature = "service", feature = "plan"))]
 pub(crate) mod tap;
 mod target;
 pub(crate) mod traits;

@@ -14,12 +14,10 @@ mod finder;
 mod line;
 mod output_match;
 mod parallel;
-#[cfg(feature = "plan")]
 mod sequential;
 
 pub(crate) use finder::MessageExtractor;
 pub(crate) use output_match::InvalidOutputMatch;
 pub use output_match::OutputMatch;
 pub(crate) use parallel::{MatchCount, ParallelSearch};
-#[cfg(feature = "plan")]
 pub(crate) use sequential::SequentialSearch;

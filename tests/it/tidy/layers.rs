@@ -24,7 +24,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("monitor", &["drive", "host", "machine", "output", "panic_guard", "sync"]),
     ("shutdown", &["panic_guard", "sync", "sys"]),
     ("background", &["panic_guard", "shutdown", "sync", "sys"]),
-    ("server", &["host", "panic_guard", "sync", "sys"]),
+    ("server", &["backoff", "host", "panic_guard", "sync", "sys"]),
     ("service", &["host", "machine", "monitor", "output", "ready", "search", "shutdown", "sync", "sys"]),
     (
         "plan",

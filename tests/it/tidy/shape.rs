@@ -46,7 +46,10 @@ fn features_select_modules_only() {
         let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for (i, line) in code.iter().enumerate().filter(|(_, line)| line.contains("feature =")) {
             // An attribute may be broken over lines.
-            let item = code[i..].iter().find(|line| !line.starts_with(['#', ' ', ')'])).copied();
+            let item = code[i..]
+                .iter()
+                .find(|line| !(line.is_empty() || line.starts_with(['#', ' ', ')'])))
+                .copied();
             let is_module = item.is_some_and(|item| {
                 ["mod ", "pub mod ", "pub use ", "pub(crate) use "]
                     .iter()
