@@ -42,10 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
 
     match counting(directory.path(), IN_TWO)?.run() {
-        Err(CrashError::CrashFailure(story)) => {
+        Err(CrashError::Failed(story)) => {
             println!("{story}\n");
             // Whoever looks for the cause looks there; an example tidies up.
-            fs::remove_dir_all(story.error.directory.as_ref().ok_or("the logs are kept")?)?;
+            fs::remove_dir_all(story.error.directory().ok_or("the logs are kept")?)?;
         }
         other => return Err(format!("the bug was not found: {other:?}").into()),
     }

@@ -92,6 +92,8 @@ pub mod host;
     expect(dead_code, reason = "only `webdriver` reads whole responses")
 )]
 mod http;
+#[cfg(feature = "timeline")]
+pub mod journal;
 pub mod machine;
 pub mod monitor;
 pub mod output;
@@ -111,6 +113,8 @@ mod shutdown;
 mod sync;
 mod sys;
 pub mod testkit;
+#[cfg(feature = "timeline")]
+mod timeline;
 #[cfg(feature = "webdriver")]
 pub mod webdriver;
 

@@ -4,21 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::building::check_timeout;
-use super::call::Call;
-use super::planned::PlanId;
-use super::script::{Excerpt, Op, Script, list};
-use super::*;
+use super::call::{Call, IntoStepResult};
+use super::error::{PlanError, PlanErrorKind};
+use super::process::{Expected, PlanId, ProcessRef};
+use super::run::{Report, RunFuture};
+use super::script::{Excerpt, Op, Script, check_timeout, list};
 use crate::host::{Host, Spec};
 use crate::machine::{Name, Signal};
 use crate::ready::{Condition, OutputMatch};
 use crate::sys::System;
 
-/// How long a step may take, if nothing else is said (PL-14).
+/// The default timeout of a step.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An integration test as a script: start these, wait for that, kill this one. *No process may end unless the script
-/// expects it just then*: a server that dies while a client is waited for fails the plan at that moment.
+/// An integration test of several processes, written as a script: start these processes, wait for that output, stop this
+/// one. *A process may end only while a step expects it to end*: a server that dies while the plan waits for a client
+/// fails the plan at that moment.
 ///
 /// ```
 /// use childminder::{Exit, Plan, Signal};
@@ -34,21 +35,27 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// # Ok::<(), childminder::PlanError>(())
 /// ```
 ///
-/// Each process leads a group of its own, has the environment and the working directory of this program, reads from
-/// `/dev/null` unless a step [sends](Self::send_input) it something (PL-8), and dies with this program, be that killed. Whatever the
-/// outcome, nothing is left of it when the plan ends: what a process leaves behind in its group is killed when it ends
-/// (PL-17), and after a failure everything is, before the error is returned (PL-15).
+/// # Processes
 ///
-/// Steps are taken one after the other. Those that take no time of their own, that is [`spawn`](Self::spawn),
-/// [`spawn_all`](Self::spawn_all), [`send_input`](Self::send_input) and [`close_input`](Self::close_input), judge nobody:
-/// a process that ends meanwhile is judged by the step that follows, so that it is no matter of luck how soon it ends.
+/// Each process leads its own process group, inherits the environment and the working directory of this program, reads
+/// from `/dev/null` unless a step [sends](Self::send_input) it input, and is killed when this program ends, even by
+/// SIGKILL. When the plan ends, with or without an error, none of its processes is left: descendants that a process
+/// leaves behind are killed when it ends, and after a failure everything is killed before the error is returned.
 ///
-/// The output of each process is in `<process>.stdout` and `<process>.stderr`, in a directory that each run makes for
-/// itself, below `CHILDMINDER_PLAN_DIR` or else the system's directory for temporary files. It is deleted when all went
-/// well, and kept when not, or with `CHILDMINDER_KEEP=1` (PL-6); then `journal.jsonl` and `timeline.svg` are in it, too. The output is
-/// also logged, or shown with the test that failed, as that of a [`Service`](crate::Service) is.
+/// # Steps
 ///
-/// A plan can be run again and again, and each run begins anew.
+/// Steps are executed in order. [`spawn`](Self::spawn), [`spawn_all`](Self::spawn_all),
+/// [`send_input`](Self::send_input) and [`close_input`](Self::close_input) take no time of their own: a process that ends
+/// during such a step is checked by the next step, so that the result does not depend on how fast it ends.
+///
+/// # Files
+///
+/// The output of each process is in `<process>.stdout` and `<process>.stderr`, in a new directory per run, below
+/// `CHILDMINDER_PLAN_DIR` or the system's directory for temporary files. The directory is deleted after success; it is
+/// kept after a failure, or with `CHILDMINDER_KEEP=1`, and then also contains `journal.jsonl` and `timeline.svg`. Output
+/// is also logged, or shown with the failed test, like that of a [`Service`](crate::Service).
+///
+/// A plan can be run several times; each run starts afresh.
 #[derive(Clone)]
 pub struct Plan {
     pub(super) id: PlanId,
@@ -56,83 +63,82 @@ pub struct Plan {
     pub(super) script: Script,
 }
 
-/// Making one.
+/// Creating a plan.
 impl Plan {
-    /// An empty plan with this name, which is also part of the name of its directory.
+    /// Returns an empty plan with this name. The name is also part of the name of its directories.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when it is no [`Name`]: there may be no slash in it.
+    /// [`PlanError`] if it is not a valid [`Name`]. A name contains no slash.
     pub fn new(name: &str) -> Result<Self, PlanError> {
         Self::on(System::new(), name)
     }
 
-    /// The same in another world, such as a [`Sim`](crate::testkit::Sim): there the commands are looked up, and there they
-    /// run.
+    /// Returns an empty plan on another host, such as a [`Sim`](crate::testkit::Sim). Programs are looked up and run there.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// [`PlanError`] if the name is not a valid [`Name`].
     pub fn on(host: impl Host, name: &str) -> Result<Self, PlanError> {
         let plan =
             Self { id: PlanId::new(), host: Arc::new(host), script: Script::new(name.to_owned(), TIMEOUT) };
         match Name::new(name) {
             Ok(_) => Ok(plan),
-            Err(error) => Err(plan.mistake(None, PlanMistake::Name(error))),
+            Err(error) => Err(plan.reject(None, PlanErrorKind::InvalidName(error))),
         }
     }
 
-    /// Sets how long each step may take that has no time-out of its own, whenever it was recorded. Default: 20 s.
+    /// Sets the timeout of all steps that have none of their own, including those already recorded. Default: 20 s.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when that is no time at all, or too long.
+    /// [`PlanError`] if the timeout is zero or longer than [`Policy::LONGEST`](crate::Policy::LONGEST).
     pub fn timeout(&mut self, timeout: Duration) -> Result<(), PlanError> {
-        check_timeout(timeout).map_err(|mistake| self.mistake(None, mistake))?;
+        check_timeout(timeout).map_err(|kind| self.reject(None, kind))?;
         self.script.timeout = timeout;
         Ok(())
     }
 }
 
-/// Recording steps. Nothing runs yet (PL-1).
+/// Recording steps. Nothing runs yet.
 impl Plan {
-    /// Starts a process, such as `["echo", "hello"]` or a [`Spec`]. It is called by the last part of its program's path,
-    /// with `-1`, `-2`, … behind it if that is taken (PL-5).
+    /// Records a step that starts a process, such as `["echo", "hello"]` or a [`Spec`]. The process is named after the
+    /// last part of the path of its program, with `-1`, `-2`, … appended if that name is taken.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when the command is not found or cannot be executed (PL-3), or the spec cannot work.
+    /// [`PlanError`] if the program is not found or cannot be executed, or if the spec is invalid.
     pub fn spawn(&mut self, spec: impl Into<Spec>) -> Result<ProcessRef, PlanError> {
         let [process] = self.spawn_all([spec])?;
         Ok(process)
     }
 
-    /// The same with a name of its own, for its files and for whatever is said of it.
+    /// Records a step that starts a process with this name, which is used for its log files and in messages.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn), and when the name is no [`Name`] or is taken.
+    /// [`PlanError`] as from [`spawn`](Self::spawn), and if the name is invalid or taken.
     pub fn spawn_as(&mut self, name: &str, spec: impl Into<Spec>) -> Result<ProcessRef, PlanError> {
         let spec = spec.into();
         let text = format!("spawn {name}: {spec}");
-        let refuse = |plan: &Self, mistake| Err(plan.mistake(Some(text.clone()), mistake));
+        let reject = |plan: &Self, kind| Err(plan.reject(Some(text.clone()), kind));
         let name = match Name::new(name) {
             Ok(name) => name,
-            Err(error) => return refuse(self, PlanMistake::Name(error)),
+            Err(error) => return reject(self, PlanErrorKind::InvalidName(error)),
         };
         if self.is_taken(&name) {
-            return refuse(self, PlanMistake::NameTaken(name));
+            return reject(self, PlanErrorKind::NameTaken(name));
         }
-        let process = self.cast(name, spec, &text)?;
+        let process = self.add_process(name, spec, &text)?;
         self.record(Op::Spawn(vec![process]));
         Ok(process)
     }
 
-    /// Starts several processes in one step, one right after the other.
+    /// Records one step that starts several processes, in order.
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn); then none of them is recorded.
+    /// [`PlanError`] as from [`spawn`](Self::spawn); then no process is recorded.
     pub fn spawn_all<S: Into<Spec>, const N: usize>(
         &mut self,
         specs: [S; N],
@@ -140,17 +146,17 @@ impl Plan {
         let specs = specs.map(Into::into);
         let text = match &specs[..] {
             [] => {
-                let text = "spawn all: nobody".to_owned();
-                return Err(self.mistake(Some(text), PlanMistake::NoProcess));
+                let text = "spawn all: no process".to_owned();
+                return Err(self.reject(Some(text), PlanErrorKind::NoProcess));
             }
             [spec] => format!("spawn {spec}"),
             specs => format!("spawn all: {}", list(specs.iter().map(Spec::to_string))),
         };
-        let before = self.script.cast.len();
+        let before = self.script.processes.len();
         for spec in specs {
             let name = self.free_name(&spec);
-            if let Err(error) = self.cast(name, spec, &text) {
-                self.script.cast.truncate(before);
+            if let Err(error) = self.add_process(name, spec, &text) {
+                self.script.processes.truncate(before);
                 return Err(error);
             }
         }
@@ -159,12 +165,12 @@ impl Plan {
         Ok(processes)
     }
 
-    /// Waits until a process has ended as expected: `0`, `Signal::TERM`, `Exit::any()`, … It may have ended already when
-    /// the step begins, if it was started just before it (PL-18).
+    /// Records a step that waits until a process has ended as expected: `0`, `Signal::TERM`, `Exit::any()`, … The process
+    /// may already have ended when the step begins, if the steps between its start and this one take no time.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when an earlier step expects its end.
+    /// [`PlanError`] if an earlier step already expects the process to end.
     pub fn wait(
         &mut self,
         process: ProcessRef,
@@ -173,12 +179,13 @@ impl Plan {
         self.wait_all([(process, expected)])
     }
 
-    /// Waits until all these processes have ended, in whatever order, each as expected (PL-13). The time-out is one for
-    /// all.
+    /// Records a step that waits until all these processes have ended, in any order, each as expected. They share one
+    /// timeout.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when an earlier step expects the end of one, when one stands there twice, or none at all.
+    /// [`PlanError`] if an earlier step already expects one of them to end, if one is listed twice, or if the list is
+    /// empty.
     pub fn wait_all<E: Into<Expected>>(
         &mut self,
         processes: impl IntoIterator<Item = (ProcessRef, E)>,
@@ -187,28 +194,28 @@ impl Plan {
         self.ending(Op::Wait(ends))
     }
 
-    /// Asks a process to end, by TERM to its whole group or by the [stop signal](Spec::stop_signal) of its spec, and waits
-    /// until it has ended as expected: by the signal, `Signal::TERM`, or with `0`, if it handles that (PL-12). After the kill time, which is 5 s unless the spec has a
-    /// [`Policy`](crate::Policy) of its own, it gets KILL, and that is another end than expected (PL-14). A process that has ended
-    /// before is an unexpected exit (PL-11).
+    /// Records a step that stops a process, with TERM or the [stop signal](Spec::stop_signal) of its spec, and waits until
+    /// it has ended as expected: by the signal, `Signal::TERM`, or with `0` if it handles the signal. After the kill time,
+    /// which is 5 s unless the spec has its own [`Policy`](crate::Policy), it is sent KILL, which is a failure unless
+    /// expected. A process that ended before the step began is a failure as well.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when an earlier step expects its end.
+    /// [`PlanError`] if an earlier step already expects the process to end.
     pub fn kill(
         &mut self,
         process: ProcessRef,
         expected: impl Into<Expected>,
     ) -> Result<StepMut<'_>, PlanError> {
-        let signal = self.known(process).map_or(Signal::TERM, |role| role.spec.get_stop_signal());
+        let signal = self.known(process).map_or(Signal::TERM, |def| def.spec.get_stop_signal());
         self.kill_with(process, signal, expected)
     }
 
-    /// The same with another signal.
+    /// Records a step that stops a process as [`kill`](Self::kill) does, but with this signal.
     ///
     /// # Errors
     ///
-    /// As [`kill`](Self::kill).
+    /// [`PlanError`] as from [`kill`](Self::kill).
     pub fn kill_with(
         &mut self,
         process: ProcessRef,
@@ -218,14 +225,14 @@ impl Plan {
         self.ending(Op::Kill { process, signal, expected: expected.into() })
     }
 
-    /// Waits until a process has printed something: a text, or what a [`OutputMatch`] says. Each such step looks behind what
-    /// those before it have found in the same stream, and the first one from the start of the process; so nothing is missed
-    /// that was printed before the step began, and nothing is found twice. Of a stream that is not looked at meanwhile the
-    /// last 128 KiB are kept.
+    /// Records a step that waits until a process has printed a text, or the match of an [`OutputMatch`]. Each such step
+    /// searches behind the matches of the earlier ones in the same stream, and the first one from the start of the
+    /// process; so output from before the step is found, and no output is found twice. Of a stream that no step searches
+    /// in the meantime, the last 128 KiB are kept.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when that can never be, or an earlier step expects the end of the process.
+    /// [`PlanError`] if the match is invalid, or if an earlier step expects the process to end.
     pub fn wait_for_output(
         &mut self,
         process: ProcessRef,
@@ -234,35 +241,38 @@ impl Plan {
         let wanted = wanted.into();
         let check = self
             .check(process)
-            .and_then(|()| Condition::from(wanted.clone()).check().map_err(PlanMistake::Condition));
-        let text = || Some(format!("wait for {}: {wanted}", self.called(process)));
-        check.map_err(|mistake| self.mistake(text(), mistake))?;
-        let role = &mut self.script.cast[process.index()];
-        role.wanted.push(wanted);
-        let wanted = role.wanted.len();
+            .and_then(|()| Condition::from(wanted.clone()).check().map_err(PlanErrorKind::InvalidCondition));
+        let text = || Some(format!("wait for {}: {wanted}", self.display_name(process)));
+        check.map_err(|kind| self.reject(text(), kind))?;
+        let def = &mut self.script.processes[process.index()];
+        def.wanted.push(wanted);
+        let wanted = def.wanted.len();
         Ok(self.record(Op::WaitForOutput { process, wanted }))
     }
 
-    /// Waits until a process is ready: it answers on its port, it has notified, a command succeeds, … Whatever was met
-    /// since its start counts. A process that ends before is an unexpected exit.
+    /// Records a step that waits until a process is ready: it accepts connections on its port, it has sent its readiness
+    /// notification, a command succeeds, … A condition that was met since the start of the process counts. A process that
+    /// ends first is a failure.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when that can never be, or an earlier step expects the end of the process.
+    /// [`PlanError`] if the condition is invalid, or if an earlier step expects the process to end.
     pub fn wait_until(
         &mut self,
         process: ProcessRef,
         condition: impl Into<Condition>,
     ) -> Result<StepMut<'_>, PlanError> {
         let condition = condition.into();
-        let check = self.check(process).and_then(|()| condition.check().map_err(PlanMistake::Condition));
-        let text = || Some(format!("wait until {}: {condition}", self.called(process)));
-        check.map_err(|mistake| self.mistake(text(), mistake))?;
+        let check =
+            self.check(process).and_then(|()| condition.check().map_err(PlanErrorKind::InvalidCondition));
+        let text = || Some(format!("wait until {}: {condition}", self.display_name(process)));
+        check.map_err(|kind| self.reject(text(), kind))?;
         Ok(self.record(Op::WaitUntil { process, condition }))
     }
 
-    /// Calls something on a thread of its own, and waits until it returns: an error and a panic fail the plan (PL-19). What
-    /// blocks for longer than the step may take is left to itself. `what` says in the script what it does.
+    /// Records a step that calls a function on its own thread, and waits until it returns; an error or a panic fails the
+    /// plan. `what` describes the call in the script. If the function does not return before the timeout of the step, the
+    /// plan goes on without it.
     pub fn call<R: IntoStepResult>(
         &mut self,
         what: &str,
@@ -271,8 +281,8 @@ impl Plan {
         self.record(Op::Call { what: what.to_owned(), call: Call::blocking(call) })
     }
 
-    /// The same with a future, which runs beside the plan on the executor of [`run_async`](Self::run_async). When the
-    /// step takes too long it is dropped.
+    /// Records a step that runs a future on the executor of [`run_async`](Self::run_async), beside the plan, until it is
+    /// ready. It is dropped at the timeout of the step.
     pub fn call_async<R: IntoStepResult, F: Future<Output = R> + Send + 'static>(
         &mut self,
         what: &str,
@@ -281,99 +291,98 @@ impl Plan {
         self.record(Op::Call { what: what.to_owned(), call: Call::future(call) })
     }
 
-    /// Writes to the standard input of a process, which is a pipe then and stays open until it is
-    /// [closed](Self::close_input) or the plan ends. The step is done when all of it is in the pipe, or when the process has
-    /// ended: it is no matter of luck then whether it has read what it never wanted, and the step that follows judges its end.
-    /// A process that closes its input and lives on fails the step.
+    /// Records a step that writes to the standard input of a process. The input is then a pipe, which stays open until a
+    /// step [closes](Self::close_input) it or the plan ends. The step is done when all bytes are in the pipe, or when the
+    /// process has ended; the next step checks that end, so the result does not depend on whether the process has read
+    /// input it did not want. A process that closes its input and keeps running fails the step.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when an earlier step closes the input or expects the end of the process, or its spec gives it another
-    /// input.
+    /// [`PlanError`] if an earlier step closes the input or expects the process to end, or if its spec sets another input.
     pub fn send_input(
         &mut self,
         process: ProcessRef,
         input: impl Into<Vec<u8>>,
     ) -> Result<StepMut<'_>, PlanError> {
         let input: Vec<u8> = input.into();
-        self.use_input(process, format!("send {}: {}", self.called(process), Excerpt(&input)))?;
+        self.use_input(process, format!("send {}: {}", self.display_name(process), Excerpt(&input)))?;
         Ok(self.record(Op::Send { process, input: input.into() }))
     }
 
-    /// Closes the standard input of a process: it reads the end.
+    /// Records a step that closes the standard input of a process, which then reads end-of-file.
     ///
     /// # Errors
     ///
-    /// As [`send_input`](Self::send_input).
+    /// [`PlanError`] as from [`send_input`](Self::send_input).
     pub fn close_input(&mut self, process: ProcessRef) -> Result<StepMut<'_>, PlanError> {
-        self.use_input(process, format!("close the input of {}", self.called(process)))?;
-        self.script.cast[process.index()].closed_by = Some(self.script.steps.len());
+        self.use_input(process, format!("close the input of {}", self.display_name(process)))?;
+        self.script.processes[process.index()].closed_by = Some(self.script.steps.len());
         Ok(self.record(Op::CloseInput { process }))
     }
 }
 
-/// Looking at what was recorded.
+/// Inspecting the script.
 impl Plan {
-    /// Its name.
+    /// Returns the name of the plan.
     pub fn name(&self) -> &str {
         &self.script.name
     }
 
-    /// The text of each step (PL-2). The plan itself, shown with `{}`, is all of it.
+    /// Returns the text of each step. `{}` shows the plan as a whole.
     pub fn ops(&self) -> Vec<String> {
         self.script.texts()
     }
 }
 
-/// Running it.
+/// Running the plan.
 impl Plan {
-    /// Runs it, on this thread, and returns when nothing of it is left.
+    /// Runs the plan on this thread, and returns when none of its processes is left.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] with the whole story of the first thing that was not as expected.
+    /// [`PlanError`] about the first event that was not as expected.
     pub fn run(&self) -> Result<Report, PlanError> {
         futures_lite::future::block_on(self.run_async())
     }
 
-    /// The same for asynchronous code, on any executor. Dropping the future kills all that was started, with all groups,
-    /// and keeps the directory.
+    /// Returns a future that runs the plan, on any executor. Dropping it kills all processes of the plan, and keeps the
+    /// directory.
     pub fn run_async(&self) -> RunFuture {
         RunFuture::new(self.host.clone(), self.script.clone(), None)
     }
 }
 
-/// A step that was recorded, to say more about it.
+/// A recorded step, whose timeout can be set.
 #[derive(Debug)]
 pub struct StepMut<'a> {
     pub(super) plan: &'a mut Plan,
 }
 
 impl StepMut<'_> {
-    /// Sets how long this step may take. Default: the plan's [`timeout`](Plan::timeout).
+    /// Sets the timeout of this step. Default: the [`timeout`](Plan::timeout) of the plan.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] when that is no time at all, or too long.
+    /// [`PlanError`] if the timeout is zero or longer than [`Policy::LONGEST`](crate::Policy::LONGEST).
     pub fn within(self, timeout: Duration) -> Result<(), PlanError> {
-        if let Err(mistake) = check_timeout(timeout) {
-            return Err(self.plan.mistake_in_last(mistake));
+        if let Err(kind) = check_timeout(timeout) {
+            return Err(self.plan.reject_last(kind));
         }
         self.plan.script.last_step().timeout = Some(timeout);
         Ok(())
     }
 }
 
-/// The script, a line for each step.
+/// Writes the script, one line per step.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.script, f)
     }
 }
 
-/// The same as shown with `{}`.
+/// Writes the same text as `Display`.
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.script, f)
+        fmt::Display::fmt(self, f)
     }
 }

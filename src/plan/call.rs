@@ -1,22 +1,33 @@
-//! A step that calls something of the test's own.
+//! Steps that call a function of the test.
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
-use super::error::StepFailure;
+use super::error::PlanErrorKind;
 use crate::panic_guard::{GuardedFuture, catch};
+use crate::sync::Oneshot;
 
-/// What a [`call`](super::Plan::call) may return: nothing, or whether it went well.
+/// A return value of the function of a [`call`](crate::Plan::call): `()`, or a `Result<(), E>` whose error fails the plan.
+///
+/// ```
+/// use childminder::Plan;
+///
+/// let mut plan = Plan::new("example")?;
+/// plan.call("say hello", || println!("hello"));
+/// plan.call("read a file", || std::fs::read("/etc/hostname").map(drop));
+/// # Ok::<(), childminder::PlanError>(())
+/// ```
 pub trait IntoStepResult {
-    /// The error, if it is one.
+    /// Converts the return value to a result.
     ///
     /// # Errors
     ///
-    /// Whatever went wrong; the plan fails with it.
+    /// The error with which the plan is to fail.
     fn into_result(self) -> Result<(), Box<dyn Error + Send + Sync>>;
 }
 
@@ -35,17 +46,17 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> IntoStepResult for Result<(), E> {
 type Returned = Result<(), Box<dyn Error + Send + Sync>>;
 type Task = Pin<Box<dyn Future<Output = Returned> + Send>>;
 
-/// Something to call, once in every run.
+/// A function to call once in every run.
 #[derive(Clone)]
 pub(super) enum Call {
-    /// On a thread of its own: it may block.
+    /// A function that may block, on its own thread.
     Blocking(Arc<dyn Fn() -> Returned + Send + Sync>),
-    /// Beside the plan itself, on whatever executor that runs.
+    /// A future, polled beside the plan on its executor.
     Future(Arc<dyn Fn() -> Task + Send + Sync>),
 }
 
-/// A call that was begun. Dropping it gives up waiting: a future is dropped, a thread runs on by itself.
-pub(super) type Calling = Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>;
+/// A call in progress. Dropping it drops a future; a thread keeps running.
+pub(super) type Calling = Pin<Box<dyn Future<Output = Result<(), PlanErrorKind>> + Send>>;
 
 impl Call {
     pub(super) fn blocking<R: IntoStepResult>(call: impl Fn() -> R + Send + Sync + 'static) -> Self {
@@ -61,32 +72,31 @@ impl Call {
         }))
     }
 
-    /// Begins. In a world without threads what blocks is called in place, before this returns.
+    /// Begins the call. On a host without threads a blocking function is called in place, before this returns.
     ///
     /// # Errors
     ///
-    /// The system's, when it has no thread to give.
+    /// The error of the system if it cannot create a thread.
     pub(super) fn begin(&self, has_threads: bool) -> io::Result<Calling> {
         Ok(match self {
             Self::Blocking(call) if has_threads => {
-                let (sender, answer) = async_channel::bounded(1);
-                let call = call.clone();
+                let (call, result) = (call.clone(), Arc::new(Oneshot::new()));
+                let returned = result.clone();
                 thread::Builder::new().name("childminder-call".to_owned()).spawn(move || {
-                    // Whoever waited may have lost patience.
-                    let _ = sender.try_send(told(catch(|| call())));
+                    returned.fill(step_result(catch(|| call())));
                 })?;
-                Box::pin(async move { answer.recv().await.expect("the thread answers before it ends") })
+                Box::pin(poll_fn(move |cx| result.poll(cx)))
             }
             Self::Blocking(call) => {
-                let returned = told(catch(|| call()));
+                let returned = step_result(catch(|| call()));
                 Box::pin(async { returned })
             }
             Self::Future(call) => {
                 let task = catch(|| call()).map(GuardedFuture::from);
                 Box::pin(async move {
-                    told(match task {
+                    step_result(match task {
                         Ok(task) => task.await,
-                        Err(words) => Err(words),
+                        Err(panic) => Err(panic),
                     })
                 })
             }
@@ -94,11 +104,11 @@ impl Call {
     }
 }
 
-fn told(returned: Result<Returned, String>) -> Result<(), StepFailure> {
+fn step_result(returned: Result<Returned, String>) -> Result<(), PlanErrorKind> {
     match returned {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(StepFailure::Returned(error.into())),
-        Err(words) => Err(StepFailure::Panicked(words)),
+        Ok(Err(error)) => Err(PlanErrorKind::CallFailed(error.into())),
+        Err(message) => Err(PlanErrorKind::CallPanicked(message)),
     }
 }
 

@@ -1,8 +1,7 @@
-//! The directory of one run, with what its processes have printed (PL-6, PL-7).
+//! The directory of a run, with the output of its processes.
 //!
-//! A log is made when there is first something to write into it: most processes of most plans print nothing to one of
-//! their streams, and nobody looks at the logs of a plan that went well. Those that are missing are made when the
-//! directory is kept.
+//! A log file is created when there is first something to write to it: most processes leave one of their streams empty,
+//! and the directory of a run that passed is deleted anyway. Missing files are created when the directory is kept.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,44 +11,48 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::error::PlanProblem;
-use super::journal::Journal;
-use super::planned::ProcessRef;
+use super::error::PlanErrorKind;
+use super::process::ProcessRef;
+use crate::journal::Journal;
 use crate::machine::{Name, Stream};
 use crate::output::Line;
 
-/// Where the directories are made; the system's for temporary files if it is not set.
-const PLACE: &str = "CHILDMINDER_PLAN_DIR";
+/// The environment variable with the parent of the directories. Default: the system's directory for temporary files.
+const PARENT: &str = "CHILDMINDER_PLAN_DIR";
 
-/// Keeps the directories of plans that went well, too, unless it is empty or `0`.
+/// The environment variable that keeps the directories of runs that passed, unless it is empty or `0`.
 const KEEP: &str = "CHILDMINDER_KEEP";
 
-/// How much of a log is looked at for its last lines.
+/// The length of the end of a log file in which its last lines are searched.
 const TAIL_BYTES: u64 = 64 * 1024;
 
-/// The files of a run. Dropped before its end, they stay.
+/// The files of a run. They stay until they are discarded.
 #[derive(Debug)]
 pub(super) struct Files {
     directory: PathBuf,
     processes: Vec<Name>,
-    /// Of each process, in the order of [`Stream::BOTH`].
+    /// The log files of each process, indexed by stream.
     logs: Vec<[Option<File>; 2]>,
 }
 
 impl Files {
-    /// A new directory, for the logs of these processes.
-    pub(super) fn create(plan: &str, processes: Vec<Name>) -> Result<Self, PlanProblem> {
-        let said = env::var_os(PLACE).filter(|place| !place.is_empty());
-        let said_by = if said.is_some() { format!(", where {PLACE} says") } else { String::new() };
-        let refused = |error| system(format!("cannot make a directory for the logs{said_by}"), error);
-        let place = said.map_or_else(env::temp_dir, PathBuf::from);
+    /// Creates a directory for the logs of these processes.
+    pub(super) fn create(plan: &str, processes: Vec<Name>) -> Result<Self, PlanErrorKind> {
+        let parent = env::var_os(PARENT).filter(|parent| !parent.is_empty()).map(PathBuf::from);
+        let what = match &parent {
+            Some(parent) => {
+                format!("cannot create the log directory in `{}`, which {PARENT} names", parent.display())
+            }
+            None => "cannot create the log directory".to_owned(),
+        };
+        let parent = parent.unwrap_or_else(env::temp_dir);
         let directory = tempfile::Builder::new()
             .prefix(&format!("childminder-{plan}-"))
-            // What a program prints may be nobody else's business.
+            // Output may be confidential.
             .permissions(Permissions::from_mode(0o700))
-            // An absolute one, as it is told to somebody who may be elsewhere.
-            .tempdir_in(place)
-            .map_err(refused)?
+            // An absolute path, since the reader of the error may be in another directory.
+            .tempdir_in(parent)
+            .map_err(|error| system(what, error))?
             .keep();
         let logs = processes.iter().map(|_| [None, None]).collect();
         Ok(Self { directory, processes, logs })
@@ -61,9 +64,9 @@ impl Files {
         process: ProcessRef,
         stream: Stream,
         bytes: &[u8],
-    ) -> Result<(), PlanProblem> {
+    ) -> Result<(), PlanErrorKind> {
         let path = self.path(process.index(), stream);
-        let failed = |error| system(format!("cannot write {}", path.display()), error);
+        let failed = |error| system(format!("cannot write to `{}`", path.display()), error);
         let log = match &mut self.logs[process.index()][stream as usize] {
             Some(log) => log,
             missing => missing.insert(create(&path).map_err(failed)?),
@@ -71,13 +74,13 @@ impl Files {
         log.write_all(bytes).map_err(failed)
     }
 
-    /// The last lines of each stream of a process that has any, as they can be shown.
+    /// Returns the last lines of each stream of a process that has any, as printable text.
     pub(super) fn tails(&self, process: usize, lines: usize) -> impl Iterator<Item = (Stream, Vec<String>)> {
         let tail = move |stream| (stream, last_lines(&self.path(process, stream), lines).unwrap_or_default());
         Stream::BOTH.into_iter().map(tail).filter(|(_, lines)| !lines.is_empty())
     }
 
-    /// Keeps the directory, with everything in it that there is to know of the run.
+    /// Keeps the directory, and adds the journal and the picture to it.
     pub(super) fn keep(&self, journal: &Journal) -> &Path {
         for process in 0..self.processes.len() {
             for stream in Stream::BOTH {
@@ -91,7 +94,7 @@ impl Files {
         &self.directory
     }
 
-    /// Deletes the directory, unless it is to be kept in any case. Returns it if it is still there.
+    /// Deletes the directory, unless the environment asks for it. Returns its path if it is kept.
     pub(super) fn discard(&self, journal: &Journal) -> Option<PathBuf> {
         let keep = env::var_os(KEEP).is_some_and(|keep| !keep.is_empty() && keep != OsStr::new("0"));
         if keep {
@@ -105,15 +108,15 @@ impl Files {
         self.directory.join(format!("{}.{stream}", self.processes[process]))
     }
 
-    /// What goes wrong here is no reason to hide how the plan went.
+    /// Logs the error of an action: it must not replace the result of the plan.
     fn try_to(&self, path: PathBuf, action: impl FnOnce(&Path) -> io::Result<()>) {
         if let Err(error) = action(&path) {
-            log::warn!("the files of a plan: {}: {error}", path.display());
+            log::warn!("cannot keep or delete `{}` of a plan: {error}", path.display());
         }
     }
 }
 
-/// A log of this run only: nobody else has made it (PL-6).
+/// Creates a log file, which must not exist.
 fn create(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).open(path)
 }
@@ -137,6 +140,6 @@ fn last_lines(path: &Path, lines: usize) -> io::Result<Vec<String>> {
     Ok(last)
 }
 
-fn system(what: String, error: io::Error) -> PlanProblem {
-    PlanProblem::System { what, error: Arc::new(error) }
+fn system(what: String, error: io::Error) -> PlanErrorKind {
+    PlanErrorKind::System { what, error: Arc::new(error) }
 }

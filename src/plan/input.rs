@@ -1,4 +1,4 @@
-//! The standard input of a process that a plan writes to.
+//! The pipe through which a plan sends input to a process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,37 +8,38 @@ use async_io::Async;
 use crate::host::Stdin;
 use crate::sys::write_without_sigpipe;
 
-/// Our end of a pipe that a process reads from. Dropping it is the end of the input.
+/// The write end of the pipe that a process reads as its standard input. Dropping it ends the input.
 ///
-/// The end is seen by the process when no copy of our end is open any more; nothing that is started gets one.
+/// The process reads end-of-file when no copy of the write end is open; no process inherits one.
 #[derive(Debug)]
 pub(super) struct Input(Async<OwnedFd>);
 
 impl Input {
-    /// A pipe: our end, and what the process is to read from. Theirs blocks, as programs expect of their input.
+    /// Creates a pipe. Returns its write end, and the read end for the process, which is in blocking mode as programs
+    /// expect.
     ///
-    /// Whoever has the [`Stdin`] counts as a reader, a spec that it is part of included. So it should go with the start:
-    /// otherwise nobody is told that the process has stopped reading.
+    /// The [`Stdin`] must be dropped after the start, with the spec that contains it: while it exists, the pipe has a
+    /// reader, and a process that stops reading is not noticed.
     ///
     /// # Errors
     ///
-    /// What the system says to the pipe, or the event loop to our end.
+    /// The error of the system or of the event loop.
     pub(super) fn new() -> io::Result<(Self, Stdin)> {
-        let (theirs, ours) = io::pipe()?;
-        let ours = OwnedFd::from(ours);
-        rustix::io::ioctl_fionbio(&ours, true)?;
-        Ok((Self(Async::new_nonblocking(ours)?), Stdin::descriptor(theirs)))
+        let (reader, writer) = io::pipe()?;
+        let writer = OwnedFd::from(writer);
+        rustix::io::ioctl_fionbio(&writer, true)?;
+        Ok((Self(Async::new_nonblocking(writer)?), Stdin::descriptor(reader)))
     }
 
-    /// Writes all of `bytes`, and waits while the pipe is full. That all was written does not mean that it was read: a
-    /// pipe holds some 64 KiB. When this is dropped before its end some of it may have been written.
+    /// Writes all of `bytes`, and waits while the pipe is full. Bytes that were written need not have been read: a pipe
+    /// holds some 64 KiB. If the future is dropped early, a part may have been written.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when nobody can read any more, however SIGPIPE is dealt with in this process.
+    /// `BrokenPipe` if the pipe has no reader, whatever the disposition of SIGPIPE in this process.
     pub(super) async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = self.0.write_with(|ours| write_without_sigpipe(ours, bytes)).await?;
+            let written = self.0.write_with(|writer| write_without_sigpipe(writer, bytes)).await?;
             bytes = &bytes[written..];
         }
         Ok(())
@@ -63,29 +64,29 @@ mod tests {
     use crate::sys::System;
 
     /// More than any pipe holds.
-    const MUCH: usize = 4 << 20;
+    const LARGE: usize = 4 << 20;
 
-    /// Runs a future to its end, which must come.
-    fn soon<T>(future: impl Future<Output = T>) -> T {
-        let late = async {
+    /// Runs a future to its end, with a deadline.
+    fn with_deadline<T>(future: impl Future<Output = T>) -> T {
+        let deadline = async {
             async_io::Timer::after(Duration::from_secs(20)).await;
-            panic!("this does not end")
+            panic!("the future did not end in 20 s")
         };
-        block_on(or(future, late))
+        block_on(or(future, deadline))
     }
 
-    /// The end that a process would get.
-    fn theirs(stdin: Stdin) -> File {
+    /// Returns the end that a process would inherit.
+    fn reader_of(stdin: Stdin) -> File {
         let Stdin::Descriptor(descriptor) = stdin else { panic!("{stdin:?}") };
-        descriptor.as_fd().try_clone_to_owned().expect("it is open").into()
+        descriptor.as_fd().try_clone_to_owned().expect("an open descriptor").into()
     }
 
-    /// Starts a process that has the other end to itself.
+    /// Starts a process, and drops the spec with the read end in it.
     fn start(spec: Spec) -> Box<dyn Process> {
-        System::new().spawn(&spec).expect("it starts")
+        System::new().spawn(&spec).expect("the process starts")
     }
 
-    /// The next output of a process.
+    /// Returns the next output of a process.
     async fn read(process: &mut dyn Process) -> String {
         let mut buf = [0; 100];
         let length = poll_fn(|cx| process.poll_read(Stream::Stdout, cx, &mut buf)).await.expect("read");
@@ -97,52 +98,58 @@ mod tests {
         let (input, stdin) = Input::new().expect("a pipe");
         let mut cat = start(Spec::new("cat").stdin(stdin));
         for text in ["one\n", "two"] {
-            soon(input.send(text.as_bytes())).expect("it reads");
-            assert_eq!(soon(read(&mut *cat)), text);
+            with_deadline(input.send(text.as_bytes())).expect("the pipe has a reader");
+            assert_eq!(with_deadline(read(&mut *cat)), text);
         }
         drop(input);
-        assert_eq!(soon(read(&mut *cat)), "");
-        assert_eq!(soon(poll_fn(|cx| cat.poll_exit(cx))), Exit::Code(0));
+        assert_eq!(with_deadline(read(&mut *cat)), "");
+        assert_eq!(with_deadline(poll_fn(|cx| cat.poll_exit(cx))), Exit::Code(0));
     }
 
     #[test]
-    fn who_sends_more_than_a_pipe_holds_waits_for_the_reader() {
+    fn sending_more_than_a_pipe_holds_waits_for_the_reader() {
         let (input, stdin) = Input::new().expect("a pipe");
-        let much = vec![b'.'; MUCH];
-        soon(async {
+        let large = vec![b'.'; LARGE];
+        with_deadline(async {
             let mut sending = Box::pin(async {
-                input.send(&much).await.expect("it reads");
+                input.send(&large).await.expect("the pipe has a reader");
                 drop(input);
             });
-            assert!(poll_once(&mut sending).await.is_none(), "nobody reads yet");
+            assert!(poll_once(&mut sending).await.is_none(), "the pipe is full");
             let mut wc = start(Spec::new("wc").arg("-c").stdin(stdin));
             let (read, ()) = zip(read(&mut *wc), sending).await;
-            assert_eq!(read.trim(), MUCH.to_string());
+            assert_eq!(read.trim(), LARGE.to_string());
         });
     }
 
     #[test]
-    fn a_reader_that_goes_is_an_error_for_who_waits_and_for_who_comes() {
+    fn a_pipe_without_reader_is_an_error_for_waiting_and_later_writes() {
         let (input, stdin) = Input::new().expect("a pipe");
-        soon(async {
-            let mut sending = Box::pin(input.send(&[b'.'; MUCH]));
+        with_deadline(async {
+            let mut sending = Box::pin(input.send(&[b'.'; LARGE]));
             assert!(poll_once(&mut sending).await.is_none());
             drop(stdin);
-            assert_eq!(sending.await.expect_err("nobody reads").kind(), io::ErrorKind::BrokenPipe);
-            assert_eq!(input.send(b"x").await.expect_err("nobody reads").kind(), io::ErrorKind::BrokenPipe);
-            input.send(b"").await.expect("there is nothing to read");
+            assert_eq!(sending.await.expect_err("the pipe has no reader").kind(), io::ErrorKind::BrokenPipe);
+            assert_eq!(
+                input.send(b"x").await.expect_err("the pipe has no reader").kind(),
+                io::ErrorKind::BrokenPipe
+            );
+            input.send(b"").await.expect("nothing to write");
         });
     }
 
     #[test]
-    fn neither_end_is_inherited_and_only_ours_does_not_block() {
+    fn both_ends_are_close_on_exec_and_only_the_write_end_is_nonblocking() {
         let (input, stdin) = Input::new().expect("a pipe");
-        let mut theirs = theirs(stdin);
-        for (fd, blocks) in [(input.0.as_fd(), false), (theirs.as_fd(), true)] {
-            assert!(rustix::io::fcntl_getfd(fd).expect("open").contains(FdFlags::CLOEXEC));
-            assert_ne!(rustix::fs::fcntl_getfl(fd).expect("open").contains(OFlags::NONBLOCK), blocks);
+        let mut reader = reader_of(stdin);
+        for (fd, blocks) in [(input.0.as_fd(), false), (reader.as_fd(), true)] {
+            assert!(rustix::io::fcntl_getfd(fd).expect("an open descriptor").contains(FdFlags::CLOEXEC));
+            assert_ne!(
+                rustix::fs::fcntl_getfl(fd).expect("an open descriptor").contains(OFlags::NONBLOCK),
+                blocks
+            );
         }
         drop(input);
-        assert_eq!(theirs.read(&mut [0]).expect("the end"), 0);
+        assert_eq!(reader.read(&mut [0]).expect("end-of-file"), 0);
     }
 }

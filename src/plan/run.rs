@@ -1,40 +1,62 @@
-//! A run: carries out what the machine wants, beside the driver of a monitor.
+//! A run of a plan: executes what the executor requests, beside the driver of a monitor.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::mem;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::error::{PlanError, PlanProblem, PlanStory, StepFailure};
+use super::crash::point::Crash;
+use super::error::{OutputTail, Parts, PlanError, PlanErrorKind};
+use super::executor::{Event, Executor, Failure, Output};
 use super::files::Files;
 use super::input::Input;
-use super::journal::JournalEvent;
-use super::planned::ProcessRef;
-use super::point::Crash;
-use super::record::Record;
-use super::recorder::{Recorder, Start};
-use super::report::Report;
+use super::observer::{ProcessObserver, RunLog};
+use super::process::ProcessRef;
 use super::script::{Op, Script};
-use super::vm::{Event, Failure, Output, Vm};
 use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
 use crate::host::Host;
-use crate::machine::{Policy, Signal};
+use crate::host::tap::{Start, StartQueue, TapHost};
+use crate::journal::{Journal, JournalEvent};
+use crate::machine::{Name, Policy, Signal};
 use crate::monitor::{MonitorDriver, ProcessMonitor, StopError, Ticket};
 use crate::ready::{ConditionStatus, UntilReady, Watch};
+use crate::sync::Lock;
 
-/// How many of its last lines of each stream an error shows.
+/// The number of last lines of each stream that an error shows.
 const LAST_LINES: usize = 20;
 
-/// How long the exit of a process may be behind the end of its input. The system closes the one before it tells the other,
-/// and of the two the exit is what there is to know.
-const DYING: Duration = Duration::from_millis(200);
+/// The time for which the exit of a process may lag behind the end of its input. The kernel closes the descriptors of a
+/// dying process before it reports the exit, and the exit is what should be reported.
+const EXIT_LAG: Duration = Duration::from_millis(200);
 
-/// A run of a [`Plan`](super::Plan): a future, for any executor.
+/// The result of a run that passed.
 ///
-/// Dropping it kills everything that was started, with all groups, and keeps the directory.
+/// ```
+/// use childminder::{Exit, Plan};
+///
+/// let mut plan = Plan::new("hello")?;
+/// let hello = plan.spawn(["echo", "hello"])?;
+/// plan.wait(hello, Exit::success())?;
+///
+/// let report = plan.run()?;
+/// assert_eq!(report.journal().processes().len(), 1);
+/// println!("passed after {:?}", report.took());
+/// # Ok::<(), childminder::PlanError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Report {
+    journal: Journal,
+    took: Duration,
+    directory: Option<PathBuf>,
+}
+
+/// A run of a [`Plan`](crate::Plan): a future for any executor.
+///
+/// Dropping it kills all processes of the run with their descendants, and keeps the directory.
 #[must_use = "nothing runs before this is awaited"]
 pub struct RunFuture(State);
 
@@ -44,10 +66,32 @@ enum State {
         script: Script,
         crash: Option<Crash>,
     },
-    Under(Box<Run>),
-    /// The verdict is there, and the last output is on its way to the test, which would not show it later.
+    Running(Box<Run>),
+    /// The verdict is known, and the monitor delivers the last output before the test ends.
     Flushing(Box<MonitorDriver>, Box<Result<Report, PlanError>>),
     Over,
+}
+
+impl Report {
+    /// Returns the journal of the run.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Returns the duration of the run.
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// Returns the directory with the logs if it was kept, which is the case with `CHILDMINDER_KEEP=1`.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
+    /// Returns a picture of the run; see [`Journal::timeline_svg`].
+    pub fn timeline_svg(&self) -> String {
+        self.journal.timeline_svg()
+    }
 }
 
 impl RunFuture {
@@ -62,20 +106,21 @@ impl Future for RunFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let State::New { host, script, crash } = &self.0 {
             match Run::begin(host.clone(), Arc::new(script.clone()), *crash) {
-                Ok(run) => self.0 = State::Under(Box::new(run)),
+                Ok(run) => self.0 = State::Running(Box::new(run)),
                 Err(error) => {
                     self.0 = State::Over;
                     return Poll::Ready(Err(error));
                 }
             }
         }
-        if let State::Under(run) = &mut self.0 {
-            let verdict = ready!(run.poll(cx));
-            let State::Under(run) = mem::replace(&mut self.0, State::Over) else {
-                unreachable!("just polled")
+        if let State::Running(run) = &mut self.0 {
+            let verdict = ready!(drive::poll_driver(&mut **run, ClockCheck::WhenQuiet, cx));
+            let State::Running(run) = mem::replace(&mut self.0, State::Over) else {
+                unreachable!("the run was just polled")
             };
-            let (driver, outcome) = run.end(verdict);
-            let has_survivors = outcome.as_ref().is_err_and(|error| error.survivors.is_some());
+            let (driver, outcome) = run.finish(verdict);
+            // With survivors the driver would not end.
+            let has_survivors = outcome.as_ref().is_err_and(|error| error.survivors().is_some());
             if has_survivors {
                 return Poll::Ready(outcome);
             }
@@ -86,8 +131,8 @@ impl Future for RunFuture {
         }
         match mem::replace(&mut self.0, State::Over) {
             State::Flushing(_, outcome) => Poll::Ready(*outcome),
-            State::New { .. } | State::Under(_) | State::Over => {
-                panic!("a plan that has ended was polled again")
+            State::New { .. } | State::Running(_) | State::Over => {
+                panic!("the future of a plan was polled after its end")
             }
         }
     }
@@ -95,34 +140,36 @@ impl Future for RunFuture {
 
 impl Drop for RunFuture {
     fn drop(&mut self) {
-        if let State::Under(run) = mem::replace(&mut self.0, State::Over) {
-            run.give_up();
+        if let State::Running(run) = mem::replace(&mut self.0, State::Over) {
+            run.abandon();
         }
     }
 }
 
 impl fmt::Debug for RunFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").finish_non_exhaustive()
+        f.debug_struct("RunFuture").finish_non_exhaustive()
     }
 }
 
-/// Everything that a run has.
+/// A run in progress.
 struct Run {
     script: Arc<Script>,
-    vm: Vm,
-    recorder: Recorder,
+    executor: Executor,
+    host: Arc<dyn Host>,
+    log: Arc<Lock<RunLog>>,
+    starts: StartQueue,
     monitor: ProcessMonitor,
     driver: MonitorDriver,
-    /// Our ends of the standard inputs that are open, by the index of the process.
+    /// The write ends of the open standard inputs, by the index of the process.
     inputs: HashMap<usize, Arc<Input>>,
-    /// For each step that waits until a process is ready: the wait, since its start.
+    /// For each step that waits until a process is ready, the wait that began with the start of the process.
     waits: HashMap<usize, UntilReady>,
-    /// What the current step waits for besides the processes.
+    /// The work of the current step, besides the processes.
     work: Option<(usize, Work)>,
-    /// How far the step that failed had come, if it waited until a process is ready.
+    /// The state of the conditions of the failed step, if it waited until a process is ready.
     progress: Vec<ConditionStatus>,
-    clearing: Option<Ticket>,
+    cleanup: Option<Ticket>,
     alarm: Alarm,
 }
 
@@ -130,49 +177,107 @@ type Verdict = Result<(), (Failure, Option<StopError>)>;
 
 enum Work {
     Until(Box<UntilReady>),
-    Other(Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>),
+    Other(Pin<Box<dyn Future<Output = Result<(), PlanErrorKind>> + Send>>),
 }
 
 impl Run {
     fn begin(host: Arc<dyn Host>, script: Arc<Script>, crash: Option<Crash>) -> Result<Self, PlanError> {
-        let names = script.cast.iter().map(|role| role.name.clone()).collect();
+        let names = script.processes.iter().map(|process| process.name.clone()).collect();
         let now = host.now();
         let files = Files::create(&script.name, names)
-            .map_err(|problem| PlanStory::early(&script.name, script.texts(), None, problem))?;
-        let recorder = Recorder::new(host, Record::new(&script, files, now));
-        let (monitor, driver) =
-            ProcessMonitor::builder().for_tests().build_unchecked(Arc::new(recorder.clone()));
-        for role in &script.cast {
-            monitor.add_process(&role.name, role.spec.clone()).expect("the plan has checked name and spec");
+            .map_err(|kind| PlanError::early(&script.name, script.texts(), None, kind))?;
+        let log = Arc::new(Lock::new(RunLog::new(&script, files, now)));
+        let starts = StartQueue::default();
+        let tap = TapHost::new(host.clone(), starts.clone());
+        let (monitor, driver) = ProcessMonitor::builder().for_tests().build_unchecked(Arc::new(tap));
+        for process in &script.processes {
+            let added = monitor.add_process(&process.name, process.spec.clone());
+            added.expect("the plan has checked the name and the spec");
         }
         let mut run = Self {
-            vm: Vm::new(script.clone(), crash),
+            executor: Executor::new(script.clone(), crash),
             script,
-            recorder,
+            host,
+            log,
+            starts,
             monitor,
             driver,
             inputs: HashMap::new(),
             waits: HashMap::new(),
             work: None,
             progress: Vec::new(),
-            clearing: None,
+            cleanup: None,
             alarm: Alarm::default(),
         };
-        run.vm.begin(now);
+        run.executor.begin(now);
         Ok(run)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
-        drive::poll_driver(self, ClockCheck::WhenQuiet, cx)
+    fn note(&self, event: JournalEvent, now: Instant) {
+        self.log.lock().note(event, now);
+    }
+}
+
+impl Driver for Run {
+    type End = Verdict;
+    type Machine = Executor;
+
+    fn machine<T>(&mut self, act: impl FnOnce(&mut Executor) -> T) -> T {
+        act(&mut self.executor)
     }
 
-    fn hear_processes(&mut self) -> bool {
-        let news = self.recorder.record().take_news();
-        let busy = !news.is_empty();
-        for (event, at) in news {
-            self.vm.handle_event(event, at);
+    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
+        (&mut self.alarm, &*self.host)
+    }
+
+    fn execute(&mut self, output: Output) -> Step<Verdict> {
+        match output {
+            Output::Over(verdict) => return Step::Done(verdict),
+            // The driver of the monitor sends KILL, and nothing else of the script may come before that.
+            Output::Crash(process) => {
+                self.crash(process);
+                return Step::Pause;
+            }
+            Output::Spawn(process) => {
+                if let Err(kind) = self.spawn(process) {
+                    self.executor.handle_event(Event::Broken(kind), self.host.now());
+                }
+            }
+            Output::Kill(process) => {
+                let stopping = self.monitor.stop_process(self.script.name(process));
+                drop(stopping.expect("the monitor knows the process"));
+            }
+            Output::Begin(step) => self.begin_step(step),
+            Output::Withhold(step) => self.withhold(step),
+            Output::StepBegan(step) => {
+                self.note(JournalEvent::StepBegan { step: step + 1 }, self.host.now());
+            }
+            Output::StepEnded(step) => {
+                self.work = None;
+                self.note(JournalEvent::StepEnded { step: step + 1 }, self.host.now());
+            }
+            Output::Failed(failure) => self.fail(&failure),
+            Output::KillAll => self.cleanup = Some(self.monitor.kill_service()),
         }
-        busy
+        Step::Continue
+    }
+
+    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        // The driver ends with the last handle of the monitor, and this run has one.
+        let _ = Pin::new(&mut self.driver).poll(cx);
+        self.handle_processes() | self.poll_work(cx) | self.poll_cleanup(cx)
+    }
+}
+
+/// The sources of events.
+impl Run {
+    fn handle_processes(&mut self) -> bool {
+        let events = self.log.lock().take_events();
+        let any = !events.is_empty();
+        for (event, at) in events {
+            self.executor.handle_event(event, at);
+        }
+        any
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>) -> bool {
@@ -181,7 +286,7 @@ impl Run {
             Work::Until(wait) => match Pin::new(wait).poll(cx) {
                 Poll::Pending => return false,
                 Poll::Ready(Ok(_)) => Ok(()),
-                // The process has ended, and its end is news of its own.
+                // The process has ended, which is an event of its own.
                 Poll::Ready(Err(_)) => {
                     self.work = None;
                     return true;
@@ -194,212 +299,188 @@ impl Run {
         };
         let step = *step;
         self.work = None;
-        self.vm.handle_event(Event::Done { step, result }, self.recorder.now());
+        self.executor.handle_event(Event::Done { step, result }, self.host.now());
         true
     }
 
-    fn poll_clearing(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(ticket) = &mut self.clearing else { return false };
-        let Poll::Ready(cleared) = Pin::new(ticket).poll(cx) else { return false };
-        self.clearing = None;
-        self.vm.handle_event(Event::Cleared(cleared.err()), self.recorder.now());
+    fn poll_cleanup(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(ticket) = &mut self.cleanup else { return false };
+        let Poll::Ready(result) = Pin::new(ticket).poll(cx) else { return false };
+        self.cleanup = None;
+        self.executor.handle_event(Event::Cleared(result.err()), self.host.now());
         true
     }
 }
 
-impl Driver for Run {
-    type End = Verdict;
-    type Machine = Vm;
-
-    fn machine<T>(&mut self, act: impl FnOnce(&mut Vm) -> T) -> T {
-        act(&mut self.vm)
-    }
-
-    fn clock(&mut self) -> (&mut Alarm, &dyn Host) {
-        (&mut self.alarm, &self.recorder)
-    }
-
-    fn execute(&mut self, output: Output) -> Step<Verdict> {
-        match output {
-            Output::Over(verdict) => Step::Done(verdict),
-            // The monitor's driver sends the KILL. It comes before anything else that the script wants (see `crash`).
-            Output::Crash(_) => {
-                self.carry_out(output);
-                Step::Pause
-            }
-            _ => {
-                self.carry_out(output);
-                Step::Continue
-            }
-        }
-    }
-
-    fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
-        // The monitor ends with its last handle, and this run has one.
-        let _ = Pin::new(&mut self.driver).poll(cx);
-        self.hear_processes() | self.poll_work(cx) | self.poll_clearing(cx)
-    }
-}
-
-/// Doing what the machine wants.
+/// Executing the outputs.
 impl Run {
-    fn carry_out(&mut self, output: Output) {
-        let now = self.recorder.now();
-        match output {
-            Output::Spawn(process) => {
-                if let Err(problem) = self.spawn(process) {
-                    self.vm.handle_event(Event::Broken(problem), now);
-                }
-            }
-            Output::Kill(process) => {
-                let asked = self.monitor.stop_process(self.script.name(process));
-                drop(asked.expect("it is one of the monitor's"));
-            }
-            Output::Crash(process) => {
-                // Whatever the step has asked of it will be asked of its successor.
-                let about = |step: &usize| self.script.steps[*step].op.is_about(process);
-                self.work.take_if(|(step, _)| about(step));
-                let name = self.script.name(process);
-                self.recorder.record().note(JournalEvent::Crashed { process: name.clone() }, now);
-                let crashed = self.monitor.signal_process(name, Signal::KILL);
-                crashed.expect("it is one of the monitor's");
-            }
-            Output::Begin(step) => self.begin_step(step, now),
-            Output::StepBegan(step) => {
-                self.recorder.record().note(JournalEvent::StepBegan { step: step + 1 }, now);
-            }
-            Output::StepEnded(step) => {
-                self.work = None;
-                self.recorder.record().note(JournalEvent::StepEnded { step: step + 1 }, now);
-            }
-            Output::Failed(failure) => {
-                // What is called is given up. The wait for a process that is killed now would forget how far it was.
-                if let Some((_, Work::Until(wait))) = self.work.take() {
-                    self.progress = wait.progress();
-                }
-                // In one line, whatever is in it.
-                let reason = failure.problem.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-                let processes = failure.problem.processes();
-                let failed = JournalEvent::Failed { step: failure.step + 1, processes, reason };
-                self.recorder.record().note(failed, now);
-            }
-            Output::KillAll => self.clearing = Some(self.monitor.kill_service()),
-            Output::Over(_) => unreachable!("the end is taken before"),
-        }
-    }
-
-    /// Starts a process with what it needs for this one start: an input, the means to notify, and those who watch it.
-    fn spawn(&mut self, process: ProcessRef) -> Result<(), PlanProblem> {
-        let role = self.script.role(process);
-        let refused = |what: &str| {
-            let what = format!("cannot make {what} for {}", role.name);
-            move |error| PlanProblem::System { what, error: Arc::new(error) }
+    /// Starts a process with what it needs for this start: an input, the means to notify, and its observers.
+    fn spawn(&mut self, process: ProcessRef) -> Result<(), PlanErrorKind> {
+        let def = self.script.process(process);
+        let system = |what: &str| {
+            let what = format!("cannot create {what} for {}", def.name);
+            move |error| PlanErrorKind::System { what, error: Arc::new(error) }
         };
-        let mut spec = role.spec.clone();
-        if role.has_input {
-            let (input, stdin) = Input::new().map_err(refused("a standard input"))?;
+        let mut spec = def.spec.clone();
+        if def.has_input {
+            let (input, stdin) = Input::new().map_err(system("a pipe for the standard input"))?;
             spec = spec.stdin(stdin);
             self.inputs.insert(process.index(), Arc::new(input));
         }
-        let mut host = self.recorder.inner();
-        // One that comes back after a crash is awaited anew, also if it was known by what it has printed.
-        let comeback = self.vm.is_successor(process).then(|| self.script.first_words(process)).flatten();
+        let mut host = self.host.clone();
+        // A successor is waited for anew, even if its predecessor was recognized by its output.
+        let comeback =
+            self.executor.is_successor(process).then(|| self.script.first_output_wait(process)).flatten();
         for (step, condition) in self.script.conditions_of(process).chain(comeback) {
             let watch = Watch::new(host, condition, Policy::LONGEST, None);
-            spec = watch.equip(spec).map_err(refused("the means to notify"))?;
+            spec = watch.equip(spec).map_err(system("the means to notify"))?;
             self.waits.insert(step, watch.arm());
             host = Arc::new(watch.host());
         }
-        self.recorder.announce(Start { process, spec, host });
-        self.monitor.start_process(&role.name).expect("it is one of the monitor's");
+        let observer = Arc::new(ProcessObserver::new(process, self.log.clone()));
+        self.starts.announce(Start { observer, replacement: Some((host, spec)) });
+        self.monitor.start_process(&def.name).expect("the monitor knows the process");
         Ok(())
     }
 
-    fn begin_step(&mut self, step: usize, now: Instant) {
+    fn crash(&mut self, process: ProcessRef) {
+        // The successor is asked for what the current step has asked of this process.
+        let script = &self.script;
+        self.work.take_if(|(step, _)| script.steps[*step].op.is_about(process));
+        let name = script.name(process);
+        let point = self.executor.crash_point().map(|point| point.to_string()).unwrap_or_default();
+        self.note(JournalEvent::Crashed { process: name.clone(), point }, self.host.now());
+        self.monitor.signal_process(name, Signal::KILL).expect("the monitor knows the process");
+    }
+
+    fn begin_step(&mut self, step: usize) {
+        let now = self.host.now();
         let work = match &self.script.steps[step].op {
-            // Of the latter the machine sees to itself, unless the process has come back.
+            // The executor handles output itself, except for that of a successor.
             Op::WaitUntil { .. } | Op::WaitForOutput { .. } => {
-                Work::Until(Box::new(self.waits.remove(&step).expect("armed when the process was started")))
+                let wait = self.waits.remove(&step).expect("the wait began with the process");
+                Work::Until(Box::new(wait))
             }
-            Op::Call { what, call } => match call.begin(self.recorder.has_threads()) {
+            Op::Call { what, call } => match call.begin(self.host.has_threads()) {
                 Ok(calling) => Work::Other(calling),
                 Err(error) => {
-                    let what = format!("cannot make a thread to call {what}");
-                    let problem = PlanProblem::System { what, error: Arc::new(error) };
-                    return self.vm.handle_event(Event::Broken(problem), now);
+                    let what = format!("cannot create a thread to call `{what}`");
+                    let kind = PlanErrorKind::System { what, error: Arc::new(error) };
+                    return self.executor.handle_event(Event::Broken(kind), now);
                 }
             },
             Op::Send { process, input } => {
-                let pipe = self.inputs.get(&process.index()).expect("open until it is closed").clone();
+                let pipe = self.inputs.get(&process.index()).expect("open until a step closes it").clone();
                 let (input, process) = (input.clone(), self.script.name(*process).clone());
-                let given = JournalEvent::Given { process: process.clone(), bytes: input.len() };
-                self.recorder.record().note(given, now);
-                let host = self.recorder.inner();
+                self.note(JournalEvent::InputSent { process: process.clone(), bytes: input.len() }, now);
+                let host = self.host.clone();
                 Work::Other(Box::pin(async move {
                     let Err(error) = pipe.send(&input).await else { return Ok(()) };
-                    // Has it closed its input, or is it dying? If so, its exit is about to fail the plan.
-                    host.sleep_until(host.now() + DYING).await;
-                    Err(StepFailure::Input { process, error: Arc::new(error) })
+                    // If the process is dying, its exit arrives soon and is reported instead.
+                    host.sleep_until(host.now() + EXIT_LAG).await;
+                    Err(PlanErrorKind::InputRefused { process, error: Arc::new(error) })
                 }))
             }
             Op::CloseInput { process } => {
                 self.inputs.remove(&process.index());
-                return self.vm.handle_event(Event::Done { step, result: Ok(()) }, now);
+                return self.executor.handle_event(Event::Done { step, result: Ok(()) }, now);
             }
             Op::Spawn(_) | Op::Wait(_) | Op::Kill { .. } => {
-                unreachable!("the machine sees to these itself")
+                unreachable!("the executor handles these steps itself")
             }
         };
         self.work = Some((step, work));
     }
+
+    /// Notes that the input of a step is not sent, because the process is about to be killed.
+    fn withhold(&mut self, step: usize) {
+        if let Op::Send { process, input } = &self.script.steps[step].op {
+            let process = self.script.name(*process).clone();
+            self.note(JournalEvent::InputLost { process, bytes: input.len() }, self.host.now());
+        }
+    }
+
+    fn fail(&mut self, failure: &Failure) {
+        // A called function is left alone. The wait for a process would forget its state when the process is killed.
+        if let Some((_, Work::Until(wait))) = self.work.take() {
+            self.progress = wait.progress();
+        }
+        let reason = failure.kind.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let processes = failure.kind.processes();
+        let failed = JournalEvent::Failed { step: failure.step + 1, processes, reason };
+        self.note(failed, self.host.now());
+    }
 }
 
-/// The end.
+/// The end of a run.
 impl Run {
-    /// The outcome, and the driver, which ends when all that it has to tell was told.
-    fn end(self, verdict: Verdict) -> (MonitorDriver, Result<Report, PlanError>) {
-        let Self { script, recorder, driver, progress, .. } = self;
-        let now = recorder.now();
-        let record = recorder.record();
-        let (journal, files) = (&record.journal, &record.files);
+    /// Returns the outcome, and the driver of the monitor, which ends when it has delivered all output.
+    fn finish(self, verdict: Verdict) -> (MonitorDriver, Result<Report, PlanError>) {
+        let Self { script, host, executor, log, driver, progress, .. } = self;
+        let log = log.lock();
+        let (journal, files) = (&log.journal, &log.files);
         let outcome = match verdict {
             Ok(()) => {
                 let directory = files.discard(journal);
-                Ok(Report::new(journal.clone(), record.since(now), directory))
+                Ok(Report { journal: journal.clone(), took: log.since(host.now()), directory })
             }
-            Err((Failure { step, mut problem }, survivors)) => {
-                if let PlanProblem::TimedOut { progress: how_far, .. } = &mut problem {
-                    *how_far = progress;
+            Err((Failure { step, mut kind }, survivors)) => {
+                if let PlanErrorKind::TimedOut { progress: states, .. } = &mut kind {
+                    *states = progress;
                 }
-                let about = problem.processes();
-                let tails = script.cast.iter().enumerate().filter(|(_, role)| about.contains(&role.name));
-                let tails = tails.flat_map(|(i, role)| {
-                    files.tails(i, LAST_LINES).map(|(stream, lines)| (role.name.clone(), stream, lines))
-                });
-                let tails = tails.collect();
-                let directory = Some(files.keep(journal).to_owned());
-                Err(PlanError::from(PlanStory {
-                    tails,
-                    survivors,
-                    directory,
+                let described = described(&kind, executor.crashed_process().map(|it| script.name(it)));
+                Err(PlanError::of_run(Parts {
+                    plan: script.name.clone(),
+                    step: Some(step + 1),
+                    steps: script.texts(),
                     journal: journal.clone(),
-                    ..PlanStory::early(&script.name, script.texts(), Some(step + 1), problem)
+                    tails: tails(&script, files, &described),
+                    kind,
+                    described,
+                    survivors,
+                    directory: Some(files.keep(journal).to_owned()),
                 }))
             }
         };
-        drop(record);
+        drop(log);
         (driver, outcome)
     }
 
-    /// Kills everything, and keeps what there is to know of a run that nobody waits for any more.
-    fn give_up(self) {
-        let Self { script, recorder, monitor, driver, .. } = self;
-        let now = recorder.now();
-        recorder.record().given_up(now);
+    /// Kills everything and keeps the files of a run whose future was dropped.
+    fn abandon(self) {
+        let Self { script, host, log, monitor, driver, .. } = self;
+        log.lock().note_abandoned(host.now());
         drop(monitor);
         drop(driver);
-        let record = recorder.record();
-        let directory = record.files.keep(&record.journal);
-        log::warn!("plan {} was given up; its logs are in {}", script.name, directory.display());
+        let log = log.lock();
+        let directory = log.files.keep(&log.journal);
+        log::warn!(
+            "plan {} was dropped before its end; its logs are in {}",
+            script.name,
+            directory.display()
+        );
     }
+}
+
+/// Returns the processes that an error describes: those of the failure, and the one that was crashed on purpose.
+fn described(kind: &PlanErrorKind, crashed: Option<&Name>) -> Vec<Name> {
+    let mut described = kind.processes();
+    if let Some(crashed) = crashed.filter(|name| !described.contains(name)) {
+        // First, since only the first few are described.
+        described.insert(0, crashed.clone());
+    }
+    described
+}
+
+/// Returns the last lines of output of these processes.
+fn tails(script: &Script, files: &Files, described: &[Name]) -> Vec<OutputTail> {
+    let processes = script.processes.iter().enumerate().filter(|(_, def)| described.contains(&def.name));
+    let tails = processes.flat_map(|(i, def)| {
+        files.tails(i, LAST_LINES).map(|(stream, lines)| OutputTail {
+            process: def.name.clone(),
+            stream,
+            lines,
+        })
+    });
+    tails.collect()
 }

@@ -71,7 +71,7 @@ fn pl_2_a_plan_is_shown_as_its_script() -> Result<(), PlanError> {
    8  close the input of sorter
    9  wait for sorter: output "a"
   10  wait for sorter: output matching /^b$/ on stdout, 2 times
-  11  wait for sorter: any end
+  11  wait for sorter: any exit status
   12  call look at the database
   13  call look again, within 1s
   14  kill redis-server with INT: code 0"#
@@ -134,6 +134,6 @@ fn pl_1_a_plan_can_be_extended_after_it_was_cloned() -> Result<(), PlanError> {
     assert_eq!(plan.ops(), ["spawn a: a", "wait for a: code 1"]);
     assert_eq!(longer.ops(), ["spawn a: a", "spawn b: b", "wait for all: a: code 0; b: code 0"]);
     let error = plan.wait(b, 0).unwrap_err();
-    assert_eq!(error.problem.to_string(), "the process is of another plan, and this one never starts it");
+    assert_eq!(error.kind().to_string(), "the process belongs to another plan");
     Ok(())
 }

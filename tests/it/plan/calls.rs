@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use childminder::plan::{PlanProblem, StepFailure};
+use childminder::plan::PlanErrorKind;
 use futures_lite::future::yield_now;
 
 use super::stage::{fails, passes, plan, sh, sleeper};
@@ -51,7 +51,7 @@ async fn pl_19_a_call_returns_an_error() {
     plan.spawn(sleeper()).unwrap();
     plan.call("look at the door", || Err(io::Error::other("it is shut")));
     let failed = fails(&plan).await;
-    assert_eq!((failed.reason().as_str(), failed.step), ("it is shut", Some(2)));
+    assert_eq!((failed.reason().as_str(), failed.step()), ("it is shut", Some(2)));
     let source = std::error::Error::source(&*failed).expect("a source");
     assert!(source.downcast_ref::<io::Error>().is_some());
 }
@@ -61,9 +61,7 @@ async fn pl_19_a_call_panics() {
     plan.spawn(sleeper()).unwrap();
     plan.call("count the plates", || assert_eq!(2 + 2, 5, "a plate is missing"));
     let failed = fails(&plan).await;
-    let PlanProblem::StepFailed(StepFailure::Panicked(words)) = &failed.problem else {
-        panic!("{}", *failed)
-    };
+    let PlanErrorKind::CallPanicked(words) = failed.kind() else { panic!("{}", *failed) };
     assert!(words.contains("a plate is missing"), "{words}");
 }
 
@@ -118,7 +116,7 @@ async fn pl_19_a_future_panics() {
             }
         });
         let failed = fails(&plan).await;
-        assert_eq!(failed.reason(), "it panicked: a plate is missing");
+        assert_eq!(failed.reason(), "the call panicked: a plate is missing");
     }
 }
 
@@ -156,6 +154,6 @@ async fn pl_10_19_an_exit_during_a_call_fails_at_once() {
     plan.call("wait for a word", move || blocked.lock().unwrap().recv());
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "server ended with code 3, and this step does not expect it to end");
-    assert_eq!(failed.step, Some(3));
+    assert_eq!(failed.step(), Some(3));
     drop(release);
 }

@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
+use childminder::journal::{JournalEntry, JournalEvent};
 use childminder::machine::{SignalTarget, Stream};
-use childminder::plan::{JournalEntry, JournalEvent};
 use childminder::{Exit, Host, Plan, Signal, SpawnError, Spec, System};
 use futures_lite::future::block_on;
 
@@ -84,9 +84,9 @@ fn pl_14_output_without_an_end_does_not_stop_the_time() {
         let chatter = plan.spawn("chatter").unwrap();
         plan.wait_for_output(chatter, "sense").unwrap().within(Duration::from_millis(20)).unwrap();
         let failed = block_on(fails(&plan));
-        assert_eq!(failed.reason(), "timed out after 20ms, waiting for chatter");
-        let failure = |entry: &&JournalEntry| matches!(entry.happened, JournalEvent::Failed { .. });
-        let at = failed.journal.entries().iter().find(failure).expect("it failed").at;
+        assert_eq!(failed.reason(), "timed out after 20ms while waiting for chatter");
+        let failure = |entry: &&JournalEntry| matches!(entry.event, JournalEvent::Failed { .. });
+        let at = failed.journal().entries().iter().find(failure).expect("it failed").at;
         assert!(at < Duration::from_secs(5), "nobody looked at the clock for {at:?}");
     });
 }

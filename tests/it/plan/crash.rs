@@ -101,8 +101,8 @@ fn run(sim: &Sim, points: CrashPoints) -> Result<CrashReport, CrashError> {
 
 fn not_survived(sim: &Sim, points: CrashPoints) -> CrashFailure {
     match run(sim, points) {
-        Err(CrashError::CrashFailure(story)) => {
-            std::fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+        Err(CrashError::Failed(story)) => {
+            std::fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
             *story
         }
         other => panic!("{other:?}\n{}", sim.trace()),
@@ -149,7 +149,7 @@ fn the_points_are_tried_in_the_order_in_which_they_came() {
     let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
     assert_eq!(texts(&survived.points), ALL);
     assert_eq!(survived.not_reached, []);
-    assert_eq!(survived.to_string(), "plan shop survives that server crashes, at each of 7 points");
+    assert_eq!(survived.to_string(), "plan shop passes when server is killed at each of 7 points");
 
     // A first run, and one for each point, in which it is started twice.
     let trace = shop.sim.trace();
@@ -206,14 +206,14 @@ fn the_planted_bug_is_found_at_its_very_point() {
          0.105 exit server code 3\n\
          0.105 reap server\n"
     );
-    let directory = story.error.directory.as_ref().unwrap().display().to_string();
+    let directory = story.error.directory().unwrap().display().to_string();
     let program = std::env::current_exe().unwrap().display().to_string();
     let text = story.to_string().replace(&directory, "DIRECTORY").replace(&program, "PROGRAM");
     assert_eq!(
         text,
-        "plan shop does not survive that server crashes at stdout:2, point 4 of 7\n  \
+        "plan shop fails when server is killed at stdout:2 (point 4 of 7)\n  \
            it had just printed: saving 1\n  \
-           it got KILL, and was started again at once\n  \
+           it was sent KILL and started again at once\n  \
            to run this point alone:\n    \
              CHILDMINDER_CRASH_POINT=shop/server@stdout:2 PROGRAM \
              plan::crash::the_planted_bug_is_found_at_its_very_point --exact\n\
@@ -223,7 +223,7 @@ fn the_planted_bug_is_found_at_its_very_point() {
             + text.split_once("expect it to end\n").unwrap().1
     );
     assert!(text.ends_with(&story.error.to_string().replace(&directory, "DIRECTORY")), "{text}");
-    let error = CrashError::CrashFailure(Box::new(story));
+    let error = CrashError::Failed(Box::new(story));
     let source = Error::source(&error).expect("the plan's own error").to_string();
     assert!(error.to_string().ends_with(&source) && format!("{error:?}") == error.to_string());
 }
@@ -241,9 +241,12 @@ fn one_that_stays_dead_can_end_however_it_should_have() {
         let story =
             not_survived(&shop.sim, plan.crash_points(server).stays_dead().only(move |it| it == point));
         assert_eq!((story.point, &*story.moment, story.restarted), (point, moment, false));
-        assert_eq!(story.error.step, Some(step));
-        assert_eq!(story.error.problem.to_string(), "server was killed on purpose, so this can never come");
-        assert!(story.to_string().contains("\n  it got KILL, and stayed dead\n"), "{story}");
+        assert_eq!(story.error.step(), Some(step));
+        assert_eq!(
+            story.error.kind().to_string(),
+            "server was killed on purpose and is not started again, so this can never happen"
+        );
+        assert!(story.to_string().contains("\n  it was sent KILL and not started again\n"), "{story}");
     }
     // Afterwards it is only to end.
     let at_the_end =
@@ -296,7 +299,7 @@ fn one_that_never_comes_up_again_is_not_survived_even_at_the_end() {
     };
     for (script, problem) in [
         (ends, "server ended with code 3 instead of code 0"),
-        (hangs, "timed out after 1s, waiting for server"),
+        (hangs, "timed out after 1s while waiting for server"),
     ] {
         let shop = Shop::new(script);
         let mut plan = shop.plan();
@@ -305,8 +308,8 @@ fn one_that_never_comes_up_again_is_not_survived_even_at_the_end() {
         plan.kill(server, 0).unwrap().within(ms(1000)).unwrap();
         let at_the_end = |point| point == CrashPoint::Step(4);
         let story = not_survived(&shop.sim, plan.crash_points(server).only(at_the_end));
-        assert_eq!(story.error.problem.to_string(), problem);
-        assert_eq!(story.error.step, Some(4));
+        assert_eq!(story.error.kind().to_string(), problem);
+        assert_eq!(story.error.step(), Some(4));
         assert_eq!(story.moment, "kill server with TERM: code 0, within 1s");
     }
 }
@@ -359,7 +362,7 @@ fn one_that_ends_faster_than_it_crashes_has_not_crashed() {
     assert_eq!(texts(&survived.not_reached), ["stdout:2"]);
     assert_eq!(
         survived.to_string(),
-        "plan shop survives that server crashes, at each of 2 points; not reached: stdout:2"
+        "plan shop passes when server is killed at each of 2 points; not reached: stdout:2"
     );
     // Once as it is, twice at each of two points, and three times in vain.
     assert_eq!(shop.sim.trace().matches(" spawn ").count(), 1 + 2 * 2 + 3);
@@ -372,8 +375,8 @@ fn a_plan_that_fails_by_itself_survives_nothing() {
     let server = plan.spawn(["server"]).unwrap();
     plan.wait(server, 0).unwrap();
     let Err(CrashError::Plan(error)) = run(&shop.sim, plan.crash_points(server)) else { panic!("it fails") };
-    std::fs::remove_dir_all(error.directory.as_ref().unwrap()).unwrap();
-    assert_eq!(error.problem.to_string(), "server ended with code 1 instead of code 0");
+    std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
+    assert_eq!(error.kind().to_string(), "server ended with code 1 instead of code 0");
     assert_eq!(CrashError::from(error.clone()).to_string(), error.to_string());
     assert_eq!(shop.sim.trace().matches(" spawn ").count(), 1);
 }
@@ -392,11 +395,11 @@ fn a_plan_that_fails_by_itself_later_is_no_victim_of_a_crash() {
     let Err(CrashError::Unsteady { point, error }) = run(&shop.sim, plan.crash_points(server)) else {
         panic!("it fails")
     };
-    std::fs::remove_dir_all(error.directory.as_ref().unwrap()).unwrap();
-    assert_eq!((point, error.problem.to_string()), (CrashPoint::Step(4), "not again".to_owned()));
+    std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
+    assert_eq!((point, error.kind().to_string()), (CrashPoint::Step(4), "not again".to_owned()));
     assert_eq!(
         CrashError::Unsteady { point, error }.to_string().lines().next(),
-        Some("the plan fails even without a crash, but not always: step:4 was not reached")
+        Some("the plan sometimes fails without a crash: step:4 was not reached")
     );
 }
 
@@ -406,7 +409,7 @@ fn who_is_of_another_plan_and_who_has_no_point_cannot_crash() {
     let (plan, server) = shop.plan_to_save();
     let (_, stranger) = shop.plan_to_save();
     let error = run(&shop.sim, plan.crash_points(stranger)).unwrap_err();
-    let first = "plan shop cannot work: the process is of another plan, and this one never starts it\n";
+    let first = "plan shop is invalid: the process belongs to another plan\n";
     assert!(error.to_string().starts_with(first), "{error}");
     assert_eq!(shop.sim.trace(), "");
 

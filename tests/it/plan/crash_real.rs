@@ -81,16 +81,16 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
     if is_again() {
         return outcome.map(drop);
     }
-    let Err(CrashError::CrashFailure(story)) = outcome else { panic!("{outcome:?}") };
-    fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+    let Err(CrashError::Failed(story)) = outcome else { panic!("{outcome:?}") };
+    fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
     assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 }, "{story}");
     assert_eq!((&*story.moment, story.position), ("saving", Some((2, 3))));
     let problem = "counter ended with code 3, and this step does not expect it to end";
-    assert_eq!(story.error.problem.to_string(), problem);
+    assert_eq!(story.error.kind().to_string(), problem);
 
     let (passed, text) = paste(&story.reproduction, directory.path());
     assert!(!passed && text.contains("0 passed; 1 failed"), "{text}");
-    for part in ["plan till does not survive that counter crashes at stdout:2\n", &story.reproduction] {
+    for part in ["plan till fails when counter is killed at stdout:2\n", &story.reproduction] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     // It was run once, and nobody has crashed at any other point.
@@ -102,13 +102,13 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
     };
     for (value, problem) in [
         // Which comes first, the step or the line, is not always the same.
-        ("till/counter@stdout:4", "the process has no such point; there is st"),
-        ("till/conter@stdout:2", "the plan has no such process; there is counter\n"),
-        ("till/counter", "not <plan>/<process>@<point>, such as shop/server@stdout:3\n"),
+        ("till/counter@stdout:4", "the process has no such crash point; it has st"),
+        ("till/conter@stdout:2", "the plan has no such process; it has counter\n"),
+        ("till/counter", "expected <plan>/<process>@<point>, such as shop/server@stdout:3\n"),
     ] {
         let (passed, text) = again(value);
         assert!(!passed, "{text}");
-        let message = format!("{VARIABLE} is `{value}`, and {problem}");
+        let message = format!("{VARIABLE} is `{value}`: {problem}");
         assert!(text.contains(&message), "{message} is not in\n{text}");
     }
     // It is somebody else's turn.
@@ -149,8 +149,8 @@ fn what_is_sent_reaches_the_one_that_comes_back() {
         assert_eq!(&reached[..3], ["step:2", "stdout:1", "step:4"]);
 
         let error = plan.crash_points(cat).stays_dead().run().unwrap_err();
-        let CrashError::CrashFailure(story) = &error else { panic!("{error}") };
-        assert_eq!((story.point, story.error.step), (CrashPoint::Step(2), Some(3)));
-        fs::remove_dir_all(story.error.directory.as_ref().unwrap()).unwrap();
+        let CrashError::Failed(story) = &error else { panic!("{error}") };
+        assert_eq!((story.point, story.error.step()), (CrashPoint::Step(2), Some(3)));
+        fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
     });
 }

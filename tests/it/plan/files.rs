@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use childminder::Plan;
-use childminder::plan::PlanProblem;
+use childminder::plan::PlanErrorKind;
 use futures_lite::future::block_on;
 
 use super::stage::{Failed, fails, name_of_its_own, passes, plan, sh, sleeper};
@@ -145,10 +145,10 @@ fn pl_6_a_place_that_is_missing_is_named() {
     const NAME: &str = "plan::files::pl_6_a_place_that_is_missing_is_named";
     alone_under(&["env", "CHILDMINDER_PLAN_DIR=/missing/place"], NAME, || {
         let error = echo("homeless").run().unwrap_err();
-        let expected = "plan homeless cannot work: cannot make a directory for the logs, where CHILDMINDER_PLAN_DIR says: \
-                        No such file or directory (os error 2) at path \"/missing/place/childminder-homeless-";
+        let expected = "plan homeless cannot run: cannot create the log directory in `/missing/place`, which \
+                        CHILDMINDER_PLAN_DIR names: No such file or directory (os error 2) at path \"/missing/place/childminder-homeless-";
         assert!(error.to_string().starts_with(expected), "{error}");
-        assert_eq!(error.directory, None);
+        assert_eq!(error.directory(), None);
     });
 }
 
@@ -176,12 +176,12 @@ fn a_log_that_cannot_be_written_fails_the_plan() {
         let log = failed.directory().join("chatter.stdout");
         assert_eq!(
             failed.reason(),
-            format!("cannot write {}: No space left on device (os error 28)", log.display())
+            format!("cannot write to `{}`: No space left on device (os error 28)", log.display())
         );
         assert!(
-            matches!(&failed.problem, PlanProblem::System { error, .. } if error.raw_os_error() == Some(libc::ENOSPC))
+            matches!(failed.kind(), PlanErrorKind::System { error, .. } if error.raw_os_error() == Some(libc::ENOSPC))
         );
-        assert_eq!(failed.step, Some(3));
+        assert_eq!(failed.step(), Some(3));
     });
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use childminder::plan::JournalEvent;
+use childminder::journal::JournalEvent;
 use childminder::{Exit, Signal};
 use rustix::process::{Pid, kill_process};
 
@@ -46,7 +46,7 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
     assert!(is_alive(runaway), "nobody can know that it belongs to the plan");
     let at = |wanted: fn(&JournalEvent) -> bool| {
         let mut entries = report.journal().entries().iter();
-        entries.find(|entry| wanted(&entry.happened)).expect("it happened").at
+        entries.find(|entry| wanted(&entry.event)).expect("it happened").at
     };
     let exited = at(|happened| matches!(happened, JournalEvent::Exited { exit: Exit::Code(1), .. }));
     let gone = at(|happened| matches!(happened, JournalEvent::Gone { .. }));

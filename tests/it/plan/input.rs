@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use childminder::Signal;
-use childminder::plan::{PlanProblem, StepFailure};
+use childminder::plan::PlanErrorKind;
 
 use super::stage::{fails, passes, plan, sh};
 use crate::real::every_runtime;
@@ -57,10 +57,11 @@ async fn a_reader_that_closes_its_input() {
     plan.wait_for_output(reader, "closed").unwrap();
     plan.send_input(reader, "hello").unwrap();
     let failed = fails(&plan).await;
-    assert!(
-        matches!(&failed.problem, PlanProblem::StepFailed(StepFailure::Input { process, .. }) if &**process == "reader")
+    assert!(matches!(failed.kind(), PlanErrorKind::InputRefused { process, .. } if &**process == "reader"));
+    assert_eq!(
+        failed.reason(),
+        "cannot send input to reader, which does not read it: Broken pipe (os error 32)"
     );
-    assert_eq!(failed.reason(), "reader does not read its input: Broken pipe (os error 32)");
 }
 
 /// Its exit counts, and not the broken pipe that is seen a moment before.
@@ -85,7 +86,7 @@ async fn a_reader_that_ends_at_once() {
         plan.wait(reader, 0).unwrap();
         let failed = fails(&plan).await;
         assert_eq!(failed.reason(), "false ended with code 1 instead of code 0");
-        assert_eq!(failed.step, Some(3));
+        assert_eq!(failed.step(), Some(3));
     }
 }
 
@@ -93,7 +94,7 @@ async fn a_reader_that_does_not_read() {
     let mut plan = plan("asleep");
     let reader = plan.spawn(["sleep", "1000"]).unwrap();
     plan.send_input(reader, numbers(1 << 20)).unwrap().within(Duration::from_millis(50)).unwrap();
-    assert_eq!(fails(&plan).await.reason(), "timed out after 50ms, waiting for sleep");
+    assert_eq!(fails(&plan).await.reason(), "timed out after 50ms while waiting for sleep");
 }
 
 async fn an_input_stays_open_until_the_end() {

@@ -38,8 +38,8 @@ fn pl_6_a_hundred_plans_with_one_name() {
                     let failed = block_on(fails(&plan));
                     assert_eq!(failed.log("sh.stdout"), format!("marker {number}\n"));
                     assert_eq!(failed.log("sh.stderr"), format!("error {number}\n"));
-                    assert_eq!(failed.tails[0].2, [format!("marker {number}")]);
-                    assert_eq!(failed.tails[1].2, [format!("error {number}")]);
+                    assert_eq!(failed.tails()[0].lines, [format!("marker {number}")]);
+                    assert_eq!(failed.tails()[1].lines, [format!("error {number}")]);
                     Some(failed.directory().to_owned())
                 })
             })

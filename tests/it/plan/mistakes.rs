@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use childminder::machine::SpawnStep;
-use childminder::plan::{PlanProblem, ProcessRef};
+use childminder::plan::{PlanErrorKind, ProcessRef};
 use childminder::ready::OutputMatch;
 use childminder::testkit::{Script, Sim};
 use childminder::{Condition, Exit, Plan, PlanError, Signal, Spec, Stdin};
@@ -27,8 +27,8 @@ fn refused<T: std::fmt::Debug>(step: Result<T, PlanError>, story: &str) {
     let error = step.expect_err("it cannot work");
     assert_eq!(error.to_string(), story);
     assert_eq!(format!("{error:?}"), story);
-    assert!(error.directory.is_none() && error.journal.entries().is_empty(), "nothing has run");
-    assert_eq!(error.step.map(|step| step <= error.steps.len()), error.step.map(|_| true));
+    assert!(error.directory().is_none() && error.journal().entries().is_empty(), "nothing has run");
+    assert_eq!(error.step().map(|step| step <= error.steps().len()), error.step().map(|_| true));
 }
 
 #[test]
@@ -38,49 +38,49 @@ fn pl_18_waiting_twice_for_the_end_of_one_process() {
     let before = plan.to_string();
     refused(
         plan.wait(a, 1),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  wait for a: code 1",
     );
     refused(
         plan.kill(a, Signal::TERM),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  kill a with TERM: signal TERM",
     );
     refused(
         plan.wait_all([(b, 0), (a, 0)]),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  wait for all: b: code 0; a: code 0",
     );
     refused(
         plan.wait_for_output(a, "x"),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  wait for a: output \"x\"",
     );
     refused(
         plan.wait_until(a, Condition::port(80)),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  wait until a: port 80",
     );
     refused(
         plan.send_input(a, "x\n"),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  send a: \"x\\n\"",
     );
     refused(
         plan.close_input(a),
-        "plan test cannot work at step 3: step 2 waits already for the end of a
+        "plan test is invalid at step 3: step 2 already waits for the end of a
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  close the input of a",
@@ -95,7 +95,7 @@ fn pl_18_waiting_for_one_that_was_never_spawned() {
     let (_, a, _) = self::plan();
     let story = |text| {
         format!(
-            "plan test cannot work at step 2: the process is of another plan, and this one never starts it
+            "plan test is invalid at step 2: the process belongs to another plan
      1  spawn all: a: a; b: b
   >  2  {text}"
         )
@@ -116,21 +116,21 @@ fn a_wait_for_nobody_or_for_one_twice() {
     let (mut plan, a, b) = plan();
     refused(
         plan.wait_all([(a, Exit::any()), (b, Exit::any()), (a, Exit::any())]),
-        "plan test cannot work at step 2: a stands there twice
+        "plan test is invalid at step 2: a is listed twice
      1  spawn all: a: a; b: b
-  >  2  wait for all: a: any end; b: any end; a: any end",
+  >  2  wait for all: a: any exit status; b: any exit status; a: any exit status",
     );
     refused(
         plan.wait_all(Vec::<(ProcessRef, i32)>::new()),
-        "plan test cannot work at step 2: no process was given
+        "plan test is invalid at step 2: the step lists no process
      1  spawn all: a: a; b: b
-  >  2  wait for all: nobody",
+  >  2  wait for all: no process",
     );
     refused(
         plan.spawn_all::<&str, 0>([]),
-        "plan test cannot work at step 2: no process was given
+        "plan test is invalid at step 2: the step lists no process
      1  spawn all: a: a; b: b
-  >  2  spawn all: nobody",
+  >  2  spawn all: no process",
     );
 }
 
@@ -139,25 +139,25 @@ fn pl_4_a_command_that_is_none() {
     let (mut plan, ..) = plan();
     refused(
         plan.spawn(""),
-        "plan test cannot work at step 2: program is empty
+        "plan test is invalid at step 2: program is empty
      1  spawn all: a: a; b: b
   >  2  spawn ''",
     );
     refused(
         plan.spawn([""; 0]),
-        "plan test cannot work at step 2: program is empty
+        "plan test is invalid at step 2: program is empty
      1  spawn all: a: a; b: b
   >  2  spawn ''",
     );
     refused(
         plan.spawn(["a", "x\0"]),
-        "plan test cannot work at step 2: args has a NUL byte in it: \"x\\0\"
+        "plan test is invalid at step 2: args has a NUL byte in it: \"x\\0\"
      1  spawn all: a: a; b: b
   >  2  spawn a $'x\\x00'",
     );
     refused(
         plan.spawn_all(["a", ""]),
-        "plan test cannot work at step 2: program is empty
+        "plan test is invalid at step 2: program is empty
      1  spawn all: a: a; b: b
   >  2  spawn all: a; ''",
     );
@@ -206,12 +206,12 @@ fn pl_3_a_command_that_is_missing_or_no_program() {
         let mut plan = Plan::new("test").unwrap();
         plan.call("x", || ());
         let error = plan.spawn(spec.clone()).expect_err("it cannot work");
-        let PlanProblem::CommandNotFound { .. } = &error.problem else { panic!("{error}") };
-        assert_eq!(error.problem.to_string(), reason);
-        assert_eq!((error.step, &error.steps[1]), (Some(2), &format!("spawn {spec}")));
+        let PlanErrorKind::CommandNotFound(_) = error.kind() else { panic!("{error}") };
+        assert_eq!(error.kind().to_string(), reason);
+        assert_eq!((error.step(), &error.steps()[1]), (Some(2), &format!("spawn {spec}")));
         refused(
             plan.spawn_as("x", spec.clone()),
-            &format!("plan test cannot work at step 2: {reason}\n     1  call x\n  >  2  spawn x: {spec}"),
+            &format!("plan test is invalid at step 2: {reason}\n     1  call x\n  >  2  spawn x: {spec}"),
         );
         assert_eq!(plan.ops(), ["call x"]);
     }
@@ -221,7 +221,7 @@ fn pl_3_a_command_that_is_missing_or_no_program() {
 fn pl_3_in_another_world_the_command_is_looked_up_there() {
     let (mut plan, ..) = plan();
     let error = plan.spawn(["sh", "-c", "true"]).expect_err("there is no sh in it");
-    let PlanProblem::CommandNotFound { error } = &error.problem else { panic!("{error}") };
+    let PlanErrorKind::CommandNotFound(error) = error.kind() else { panic!("{error}") };
     assert_eq!((error.step(), error.subject()), (SpawnStep::Find, "sh"));
 }
 
@@ -230,13 +230,13 @@ fn a_name_that_is_none_or_is_taken() {
     let (mut plan, ..) = plan();
     refused(
         plan.spawn_as("a/b", "a"),
-        "plan test cannot work at step 2: the name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed
+        "plan test is invalid at step 2: the name \"a/b\" has '/' in it; letters, digits and any of . _ @ : - are allowed
      1  spawn all: a: a; b: b
   >  2  spawn a/b: a",
     );
     refused(
         plan.spawn_as("b", "a"),
-        "plan test cannot work at step 2: another process of the plan is called b
+        "plan test is invalid at step 2: another process of the plan is named b
      1  spawn all: a: a; b: b
   >  2  spawn b: a",
     );
@@ -250,8 +250,8 @@ fn pl_6_a_name_of_a_plan_with_a_slash() {
         ("", "the name is empty"),
     ] {
         let error = Plan::on(Sim::new(), name).unwrap_err();
-        assert_eq!(error.to_string(), format!("plan {name} cannot work: {problem}"));
-        assert_eq!(error.step, None);
+        assert_eq!(error.to_string(), format!("plan {name} is invalid: {problem}"));
+        assert_eq!(error.step(), None);
     }
 }
 
@@ -260,20 +260,20 @@ fn pl_14_a_time_out_of_no_time_or_of_more_than_a_hundred_years() {
     let (mut plan, a, b) = plan();
     refused(
         plan.wait(a, 0).unwrap().within(Duration::ZERO),
-        "plan test cannot work at step 2: the time-out is zero: nothing is ever done in no time
+        "plan test is invalid at step 2: the timeout must not be zero
      1  spawn all: a: a; b: b
   >  2  wait for a: code 0",
     );
     refused(
         plan.wait(b, 0).unwrap().within(Duration::MAX),
-        "plan test cannot work at step 3: the time-out is longer than a hundred years
+        "plan test is invalid at step 3: the timeout of 18446744073709551615.999999999s is longer than a hundred years
      1  spawn all: a: a; b: b
      2  wait for a: code 0
   >  3  wait for b: code 0",
     );
     refused(
         plan.timeout(Duration::ZERO),
-        "plan test cannot work: the time-out is zero: nothing is ever done in no time
+        "plan test is invalid: the timeout must not be zero
      1  spawn all: a: a; b: b
      2  wait for a: code 0
      3  wait for b: code 0",
@@ -288,7 +288,7 @@ fn input_for_one_that_has_another_or_none_any_more() {
     let c = plan.spawn(Spec::new("a").stdin(Stdin::Inherit)).unwrap();
     let story = |problem, text| {
         format!(
-            "plan test cannot work at step 5: {problem}
+            "plan test is invalid at step 5: {problem}
      1  spawn all: a: a; b: b
      2  send a: \"x\"
      3  close the input of a
@@ -296,10 +296,10 @@ fn input_for_one_that_has_another_or_none_any_more() {
   >  5  {text}"
         )
     };
-    let closed = "step 3 has closed the standard input of a";
+    let closed = "step 3 already closes the standard input of a";
     refused(plan.send_input(a, "y"), &story(closed, "send a: \"y\""));
     refused(plan.close_input(a), &story(closed, "close the input of a"));
-    let other = "the spec of a-1 says what its standard input is, so nothing can be sent to it";
+    let other = "cannot send input to a-1, because its spec sets its standard input";
     refused(plan.send_input(c, "y"), &story(other, "send a-1: \"y\""));
     refused(plan.close_input(c), &story(other, "close the input of a-1"));
 }
@@ -308,7 +308,7 @@ fn input_for_one_that_has_another_or_none_any_more() {
 fn what_can_never_be() {
     let (mut plan, a, _) = plan();
     let story = |problem, text| {
-        format!("plan test cannot work at step 2: {problem}\n     1  spawn all: a: a; b: b\n  >  2  {text}")
+        format!("plan test is invalid at step 2: {problem}\n     1  spawn all: a: a; b: b\n  >  2  {text}")
     };
     refused(
         plan.wait_for_output(a, ""),
@@ -324,10 +324,10 @@ fn what_can_never_be() {
         &story("the socket path must not be empty", "wait until a: socket "),
     );
     let error = plan.wait_until(a, Condition::any([])).unwrap_err();
-    assert_eq!(error.problem.to_string(), "an `any` needs at least one condition");
+    assert_eq!(error.kind().to_string(), "an `any` needs at least one condition");
     let error = plan.wait_for_output(a, OutputMatch::regex("(")).unwrap_err();
     assert!(
-        error.problem.to_string().starts_with("the expected output is not a valid regular expression: "),
+        error.kind().to_string().starts_with("the expected output is not a valid regular expression: "),
         "{error}"
     );
     // What was refused does not count: this is the first thing that is waited for.

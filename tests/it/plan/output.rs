@@ -20,7 +20,7 @@ fn output_is_part_of_the_output_of_the_test() {
             plan.run().map(drop)
         };
         let error = run().unwrap_err();
-        std::fs::remove_dir_all(error.directory.as_ref().expect("it ran")).unwrap();
+        std::fs::remove_dir_all(error.directory().expect("it ran")).unwrap();
         panic!("Error: {error:?}");
     };
     let output = test.output().expect("timeout starts");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use childminder::machine::Stream;
-use childminder::plan::PlanProblem;
+use childminder::plan::PlanErrorKind;
 use childminder::ready::{ConditionState, OutputMatch};
 use childminder::{Condition, Port, Signal, Spec};
 
@@ -43,8 +43,8 @@ async fn each_looks_behind_the_one_before() {
     plan.wait_for_output(process, "one").unwrap();
     plan.wait_for_output(process, "two").unwrap().within(SHORT).unwrap();
     let failed = fails(&plan).await;
-    assert_eq!(failed.reason(), "timed out after 300ms, waiting for sh");
-    assert_eq!(failed.step, Some(3));
+    assert_eq!(failed.reason(), "timed out after 300ms while waiting for sh");
+    assert_eq!(failed.step(), Some(3));
 }
 
 async fn on_one_stream_and_by_expression() {
@@ -73,7 +73,7 @@ async fn pl_10_output_that_does_not_come_before_the_exit() {
     plan.wait_for_output(process, "last words").unwrap();
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "sh ended with code 6, and this step does not expect it to end");
-    assert_eq!(failed.tails[0].2, ["something else"]);
+    assert_eq!(failed.tails()[0].lines, ["something else"]);
 }
 
 async fn until_a_port_answers() {
@@ -148,7 +148,7 @@ async fn pl_14_how_far_it_had_come() {
     let condition = Condition::all([Condition::output("half"), Condition::output("whole")]);
     plan.wait_until(server, condition).unwrap().within(SHORT).unwrap();
     let failed = fails(&plan).await;
-    let PlanProblem::TimedOut { progress, .. } = &failed.problem else { panic!("{}", *failed) };
+    let PlanErrorKind::TimedOut { progress, .. } = failed.kind() else { panic!("{}", *failed) };
     let how_far: Vec<_> = progress.iter().map(|part| (part.what.as_str(), part.is_met())).collect();
     assert_eq!(how_far, [("output \"half\"", true), ("output \"whole\"", false)]);
     assert!(matches!(progress[1].state, ConditionState::Missing { after } if after >= SHORT));

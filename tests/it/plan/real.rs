@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use childminder::machine::Stream;
-use childminder::plan::{PlanProblem, ProcessRef};
+use childminder::plan::{PlanErrorKind, ProcessRef};
 use childminder::{Exit, Plan, Signal, Spec};
 
 use super::stage::{Awaited, fails, hasty, passes, plan, sh, sleeper};
@@ -38,8 +38,10 @@ async fn pl_10_an_exit_in_the_middle_of_another_wait_fails_at_once() {
     plan.wait(client, 0).unwrap();
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "server ended with code 3, and this step does not expect it to end");
-    assert_eq!(failed.step, Some(4));
-    assert_eq!(failed.tails, [("server".parse().unwrap(), Stream::Stderr, vec!["no stock".to_owned()])]);
+    assert_eq!(failed.step(), Some(4));
+    let [tail] = failed.tails() else { panic!("{:?}", failed.tails()) };
+    assert_eq!((&*tail.process, tail.stream), ("server", Stream::Stderr));
+    assert_eq!(tail.lines, ["no stock"]);
 }
 
 /// Whatever the luck: it may have ended while its neighbour was started.
@@ -64,7 +66,7 @@ async fn pl_11_whoever_is_killed_must_be_there() {
     plan.kill(early, Exit::any()).unwrap();
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "early ended with code 0, and this step does not expect it to end");
-    assert_eq!(failed.step, Some(4));
+    assert_eq!(failed.step(), Some(4));
 }
 
 /// What a process does at the very moment of its kill is a matter of luck; that somebody is left or waits for ever is not.
@@ -75,13 +77,13 @@ async fn pl_11_15_an_exit_between_look_and_kill_harms_nobody() {
         let quick = plan.spawn(["true"]).unwrap();
         plan.kill(quick, Signal::TERM).unwrap();
         let failed = fails(&plan).await;
-        match &failed.problem {
+        match failed.kind() {
             // It was quicker than the kill, before the look or after it.
-            PlanProblem::UnexpectedExit { process, exit: Exit::Code(0) } => assert_eq!(&**process, "true"),
-            PlanProblem::UnexpectedStatus { process, exit: Exit::Code(0), .. } => {
+            PlanErrorKind::UnexpectedExit { process, exit: Exit::Code(0) } => assert_eq!(&**process, "true"),
+            PlanErrorKind::UnexpectedStatus { process, exit: Exit::Code(0), .. } => {
                 assert_eq!(&**process, "true")
             }
-            PlanProblem::StillRunning { processes } => assert_eq!(&*processes[0], "sleep"),
+            PlanErrorKind::StillRunning { processes } => assert_eq!(&*processes[0], "sleep"),
             other => panic!("{other:?}"),
         }
     }
@@ -134,7 +136,7 @@ async fn pl_14_whoever_ignores_term_gets_kill_and_the_error_says_so() {
     let failed = fails(&plan).await;
     assert_eq!(
         failed.reason(),
-        "deaf ended with signal KILL instead of signal TERM, for it had not ended 200ms after the signal and got KILL"
+        "deaf ended with signal KILL instead of signal TERM: it was sent KILL 200ms after the stop signal"
     );
     assert_eq!(failed.signals()[..2], [Signal::TERM, Signal::KILL]);
 }
@@ -151,7 +153,7 @@ async fn pl_14_a_step_that_is_shorter_than_the_kill_time() {
     let deaf = plan.spawn_as("deaf", sh("trap '' TERM; echo deaf; exec sleep 1000")).unwrap();
     plan.wait_for_output(deaf, "deaf").unwrap();
     plan.kill(deaf, Signal::TERM).unwrap().within(Duration::from_millis(50)).unwrap();
-    assert_eq!(fails(&plan).await.reason(), "timed out after 50ms, waiting for deaf");
+    assert_eq!(fails(&plan).await.reason(), "timed out after 50ms while waiting for deaf");
 }
 
 async fn pl_15_the_first_failure_is_the_verdict_and_the_rest_is_killed() {
@@ -169,7 +171,7 @@ async fn pl_15_the_first_failure_is_the_verdict_and_the_rest_is_killed() {
     assert_eq!(failed.begun(), [1, 2]);
     assert_eq!(failed.signals(), [Signal::KILL; 2], "whoever is left is not asked");
     assert!(!file.exists());
-    assert!(failed.survivors.is_none());
+    assert!(failed.survivors().is_none());
 }
 
 async fn pl_3_7_a_relative_command_with_a_slash() {
@@ -180,7 +182,11 @@ async fn pl_3_7_a_relative_command_with_a_slash() {
     plan.wait(process, 1).unwrap();
     let failed = fails(&plan).await;
     assert_eq!(failed.log("my_echo.stdout"), "here\n");
-    assert!(failed.steps[0].contains(&format!("'{}/my echo' here", scratch.path().display())), "{}", *failed);
+    assert!(
+        failed.steps()[0].contains(&format!("'{}/my echo' here", scratch.path().display())),
+        "{}",
+        *failed
+    );
 }
 
 /// The null device, our environment and directory, and a group of its own.
@@ -196,12 +202,12 @@ async fn pl_8_what_a_process_is_given() {
         "/dev/null".to_owned(),
         std::env::current_dir().unwrap().display().to_string(),
         variable("CARGO_MANIFEST_DIR") + &variable("PATH"),
-        super::stage::pids(&failed.journal)[0].to_string(),
+        super::stage::pids(failed.journal())[0].to_string(),
     ];
     assert_eq!(failed.log("given.stdout").lines().collect::<Vec<_>>(), expected);
 }
 
-/// However many end at the same moment.
+/// However many exit status at the same moment.
 async fn pl_13_21_no_exit_is_lost() {
     let mut plan = plan("crowd");
     let crowd: Vec<ProcessRef> = (0..50).map(|_| plan.spawn(["true"]).unwrap()).collect();

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use childminder::plan::{Journal, JournalEvent, Report, RunFuture};
+use childminder::journal::{Journal, JournalEvent};
+use childminder::plan::{Report, RunFuture};
 use childminder::{Plan, PlanError, Policy, Signal, Spec};
 use futures_lite::future::or;
 
@@ -62,17 +63,17 @@ pub(super) struct Failed(PlanError);
 
 impl Failed {
     pub(super) fn new(error: PlanError) -> Self {
-        assert_nobody_is_left(&error.journal);
+        assert_nobody_is_left(error.journal());
         Self(error)
     }
 
     /// Why, in one line.
     pub(super) fn reason(&self) -> String {
-        self.problem.to_string()
+        self.kind().to_string()
     }
 
     pub(super) fn directory(&self) -> &Path {
-        self.0.directory.as_deref().expect("it ran")
+        self.0.directory().expect("it ran")
     }
 
     /// What is in the log with this name.
@@ -83,7 +84,7 @@ impl Failed {
 
     /// The signals that were sent, without CONT, which comes with every stop.
     pub(super) fn signals(&self) -> Vec<Signal> {
-        let signals = self.journal.entries().iter().filter_map(|entry| match entry.happened {
+        let signals = self.journal().entries().iter().filter_map(|entry| match entry.event {
             JournalEvent::Signalled { signal, .. } => Some(signal),
             _ => None,
         });
@@ -92,7 +93,7 @@ impl Failed {
 
     /// The numbers of the steps that were begun.
     pub(super) fn begun(&self) -> Vec<usize> {
-        let steps = self.journal.entries().iter().filter_map(|entry| match entry.happened {
+        let steps = self.journal().entries().iter().filter_map(|entry| match entry.event {
             JournalEvent::StepBegan { step } => Some(step),
             _ => None,
         });
@@ -116,7 +117,7 @@ impl Drop for Failed {
 
 /// The processes that were started.
 pub(super) fn pids(journal: &Journal) -> Vec<u32> {
-    let pids = journal.entries().iter().filter_map(|entry| match entry.happened {
+    let pids = journal.entries().iter().filter_map(|entry| match entry.event {
         JournalEvent::Started { pid, .. } => Some(pid),
         _ => None,
     });

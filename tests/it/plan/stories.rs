@@ -63,7 +63,7 @@ fn pl_14_an_escalation() {
     assert_story(
         &plan,
         r#"
-plan shop failed at step 3 after T: server ended with signal KILL instead of signal TERM, for it had not ended T after the signal and got KILL
+plan shop failed at step 3 after T: server ended with signal KILL instead of signal TERM: it was sent KILL T after the stop signal
      1 T  spawn server: /bin/sh -c 'trap '\'''\'' TERM; echo deaf; exec sleep 1000'
      2 T  wait for server: output "deaf"
   >  3 T  kill server with TERM: signal TERM
@@ -84,7 +84,7 @@ fn pl_14_a_time_out_with_how_far_it_was() {
     assert_story(
         &plan,
         r#"
-plan shop failed at step 2 after T: timed out after T, waiting for server
+plan shop failed at step 2 after T: timed out after T while waiting for server
      1 T  spawn server: /bin/sh -c 'echo half; exec sleep 1000'
   >  2 T  wait until server: output "half" and output "whole", within T
   output "half": met after T
@@ -105,7 +105,7 @@ fn pl_19_a_panic() {
     assert_story(
         &plan,
         r#"
-plan shop failed at step 2 after T: it panicked: assertion `left == right` failed: a plate is missing
+plan shop failed at step 2 after T: the call panicked: assertion `left == right` failed: a plate is missing
         left: 4
        right: 5
      1 T  spawn server: /bin/sleep 1000
@@ -123,7 +123,7 @@ fn pl_16_those_that_still_run() {
     assert_story(
         &plan,
         r#"
-plan shop failed behind its last step after T: the script is at its end, and sleep, sleep-1, sleep-2, sleep-3, sleep-4, sleep-5, sleep-6, sleep-7, sleep-8 and sleep-9 still run
+plan shop failed after its last step, at T: the plan ended while sleep, sleep-1, sleep-2, sleep-3, sleep-4, sleep-5, sleep-6, sleep-7, sleep-8 and sleep-9 were still running
      1 T  spawn all: sleep: /bin/sleep 1000; sleep-1: /bin/sleep 1000; sleep-2: /bin/sleep 1000; sleep-3: /bin/sleep 1000; sleep-4…
   sleep, pid N: started at T, still running; it printed nothing
   sleep-1, pid N: started at T, still running; it printed nothing
@@ -154,7 +154,7 @@ fn pl_3_a_program_that_is_gone() {
         &plan,
         &format!(
             "
-plan shop failed at step 1 after T: tool was not started: cannot find the program {program}: No such file or directory (os error 2)
+plan shop failed at step 1 after T: cannot start tool: cannot find the program {program}: No such file or directory (os error 2)
   >  1 T  spawn tool: {program}
      2          wait for tool: code 0
   logs, journal and timeline.svg: DIRECTORY

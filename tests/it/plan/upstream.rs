@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use childminder::plan::PlanProblem;
+use childminder::plan::PlanErrorKind;
 use childminder::{Exit, PlanError, Signal, Spec};
 
 use super::stage::{fails, passes, plan, sh, sleeper};
@@ -27,9 +27,9 @@ mod process {
         let cat = plan.spawn(sleeper()).unwrap();
         plan.wait(cat, 0).unwrap().within(Duration::from_millis(50)).unwrap();
         let failed = fails(&plan).await;
-        assert_eq!(failed.reason(), "timed out after 50ms, waiting for sleep");
+        assert_eq!(failed.reason(), "timed out after 50ms while waiting for sleep");
         assert!(
-            matches!(&failed.problem, PlanProblem::TimedOut { waiting_for, .. } if waiting_for.len() == 1)
+            matches!(failed.kind(), PlanErrorKind::TimedOut { waiting_for, .. } if waiting_for.len() == 1)
         );
     }
 
@@ -78,7 +78,7 @@ mod plan_execute {
         plan.wait(sleeper, 0).unwrap();
         let failed = fails(&plan).await;
         assert_eq!(failed.reason(), "echo ended with code 0, and this step does not expect it to end");
-        assert_eq!(failed.step, Some(3));
+        assert_eq!(failed.step(), Some(3));
     }
 
     async fn pl_12_test_unexpected_exit_code() {
@@ -96,8 +96,8 @@ mod plan_execute {
         plan.spawn(sleeper()).unwrap();
         plan.wait(echo, 0).unwrap();
         let failed = fails(&plan).await;
-        assert_eq!(failed.reason(), "the script is at its end, and sleep and sleep-1 still run");
-        assert_eq!(failed.step, Some(5), "behind the last one");
+        assert_eq!(failed.reason(), "the plan ended while sleep and sleep-1 were still running");
+        assert_eq!(failed.step(), Some(5), "behind the last one");
     }
 }
 

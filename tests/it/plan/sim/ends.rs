@@ -1,7 +1,7 @@
 //! Who ends when, and what becomes of the others.
 
 use childminder::machine::SpawnStep;
-use childminder::plan::PlanProblem;
+use childminder::plan::PlanErrorKind;
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Plan, PlanError, Signal, Spec};
 
@@ -69,7 +69,7 @@ fn pl_10_an_exit_in_the_middle_of_an_unrelated_wait_fails_at_that_instant() {
          3.5 exit client#2 signal KILL
          3.5 reap client#2",
     );
-    let PlanProblem::UnexpectedExit { process, exit } = &error.problem else { panic!("{error}") };
+    let PlanErrorKind::UnexpectedExit { process, exit } = error.kind() else { panic!("{error}") };
     assert_eq!((&**process, *exit), ("server", Exit::Code(0)));
     assert_eq!(
         error.to_string().lines().next(),
@@ -145,7 +145,7 @@ fn pl_13_all_are_waited_for_at_once_under_one_deadline() -> Result<(), PlanError
         &sim,
         &plan,
         2,
-        "timed out after 5s, waiting for a and d",
+        "timed out after 5s while waiting for a and d",
         "6.0 spawn a#4
          6.0 spawn b#5
          6.0 spawn c#6
@@ -182,7 +182,7 @@ fn pl_15_a_failure_ends_everything_before_it_is_told_and_nothing_more_is_started
         &sim,
         &plan,
         2,
-        "bad was not started: cannot execute bad: Exec format error (os error 8)",
+        "cannot start bad: cannot execute bad: Exec format error (os error 8)",
         "0.0 spawn deaf#1
          0.0 spawn slow#2
          0.0 fail bad#3 cannot execute bad: Exec format error (os error 8)
@@ -204,8 +204,8 @@ fn pl_15_who_outlives_kill_is_named() -> Result<(), PlanError> {
     let stuck = plan.spawn("stuck")?;
     plan.wait(stuck, 0)?.within(secs(1.0))?;
     let error = sim.block_on(plan.run_async()).unwrap_err();
-    std::fs::remove_dir_all(error.directory.as_ref().unwrap()).unwrap();
-    let survivors = error.survivors.as_ref().expect("it is still there");
+    std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
+    let survivors = error.survivors().expect("it is still there");
     assert_eq!(survivors.to_string(), "still not gone after KILL: stuck#1 (pid 101)");
     assert!(error.to_string().contains("\n  still not gone after KILL: stuck#1 (pid 101)\n"), "{error}");
     Ok(())
@@ -225,7 +225,7 @@ fn pl_16_whoever_is_left_at_the_end_is_named_and_killed() -> Result<(), PlanErro
         &sim,
         &plan,
         5,
-        "the script is at its end, and a and a-1 still run",
+        "the plan ended while a and a-1 were still running",
         "0.0 spawn a#1
          0.0 spawn b#2
          0.0 spawn a#3
@@ -240,7 +240,7 @@ fn pl_16_whoever_is_left_at_the_end_is_named_and_killed() -> Result<(), PlanErro
     );
     assert!(
         error.to_string().starts_with(
-            "plan test failed behind its last step after 1.00s: the script is at its end, and a and a-1 still run\n"
+            "plan test failed after its last step, at 1.00s: the plan ended while a and a-1 were still running\n"
         ),
         "{error}"
     );

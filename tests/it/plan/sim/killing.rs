@@ -1,6 +1,6 @@
 //! Kills.
 
-use childminder::plan::PlanProblem;
+use childminder::plan::PlanErrorKind;
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Plan, PlanError, Policy, Signal, Spec};
 
@@ -23,7 +23,7 @@ fn pl_14_a_kill_escalates_after_five_seconds_and_says_so() {
         &sim,
         &plan,
         2,
-        "deaf ended with signal KILL instead of signal TERM, for it had not ended 5s after the signal and got KILL",
+        "deaf ended with signal KILL instead of signal TERM: it was sent KILL 5s after the stop signal",
         "0.0 spawn deaf#1
          0.0 signal deaf#1 TERM
          0.0 signal deaf#1 CONT
@@ -31,7 +31,7 @@ fn pl_14_a_kill_escalates_after_five_seconds_and_says_so() {
          5.0 exit deaf#1 signal KILL
          5.0 reap deaf#1",
     );
-    let PlanProblem::UnexpectedStatus { killed_after, .. } = &error.problem else { panic!("{error}") };
+    let PlanErrorKind::UnexpectedStatus { killed_after, .. } = error.kind() else { panic!("{error}") };
     assert_eq!(*killed_after, Some(secs(5.0)));
 }
 
@@ -45,7 +45,7 @@ fn pl_14_with_a_kill_time_of_its_own_and_another_signal() {
         &sim,
         &plan,
         2,
-        "deaf ended with signal KILL instead of signal INT, for it had not ended 250ms after the signal and got KILL",
+        "deaf ended with signal KILL instead of signal INT: it was sent KILL 250ms after the stop signal",
         "0.0 spawn deaf#1
          0.0 signal deaf#1 INT
          0.0 signal deaf#1 CONT
@@ -86,7 +86,7 @@ fn pl_14_a_kill_that_may_not_take_that_long_is_a_time_out() -> Result<(), PlanEr
         &sim,
         &plan,
         2,
-        "timed out after 2s, waiting for deaf",
+        "timed out after 2s while waiting for deaf",
         "0.0 spawn deaf#1
          0.0 signal deaf#1 TERM
          0.0 signal deaf#1 CONT

@@ -39,10 +39,10 @@ fn passes(sim: &Sim, plan: &Plan, story: &str) -> Report {
 #[track_caller]
 fn fails(sim: &Sim, plan: &Plan, step: usize, problem: &str, story: &str) -> PlanError {
     let error = sim.block_on(plan.run_async()).expect_err("it fails");
-    if let Some(directory) = &error.directory {
+    if let Some(directory) = error.directory() {
         fs::remove_dir_all(directory).unwrap();
     }
-    assert_eq!((error.step, error.problem.to_string()), (Some(step), problem.to_owned()), "{error}");
+    assert_eq!((error.step(), error.kind().to_string()), (Some(step), problem.to_owned()), "{error}");
     expect(sim, story);
     error
 }

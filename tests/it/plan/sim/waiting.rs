@@ -39,8 +39,8 @@ fn each_wait_for_output_looks_behind_the_one_before() -> Result<(), PlanError> {
 
 /// When the steps ended.
 fn ends(report: &childminder::plan::Report) -> Vec<f64> {
-    let ended = |entry: &childminder::plan::JournalEntry| {
-        matches!(entry.happened, childminder::plan::JournalEvent::StepEnded { .. })
+    let ended = |entry: &childminder::journal::JournalEntry| {
+        matches!(entry.event, childminder::journal::JournalEvent::StepEnded { .. })
             .then_some(entry.at.as_secs_f64())
     };
     report.journal().entries().iter().filter_map(ended).collect()
@@ -62,7 +62,7 @@ fn what_was_printed_before_the_step_counts_and_is_found_once() -> Result<(), Pla
         &sim,
         &plan,
         6,
-        "timed out after 2s, waiting for echo",
+        "timed out after 2s while waiting for echo",
         "0.0 spawn echo#1
          0.0 spawn pause#2
          5.0 exit pause#2 code 0
@@ -168,7 +168,7 @@ fn pl_14_a_condition_that_does_not_come_says_how_far_it_came() -> Result<(), Pla
         &sim,
         &plan,
         2,
-        "timed out after 3s, waiting for web",
+        "timed out after 3s while waiting for web",
         "0.0 spawn web#1
          3.0 signal web#1 KILL
          3.0 exit web#1 signal KILL

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use childminder::plan::{PlanProblem, StepFailure};
+use childminder::plan::PlanErrorKind;
 use childminder::testkit::{Script, Sim};
 use childminder::{Host, PlanError};
 
@@ -62,13 +62,13 @@ fn pl_19_an_error_or_a_panic_of_a_call_fails_the_plan() -> Result<(), PlanError>
     let mut panics = plan(&sim);
     panics.spawn("a")?;
     panics.call("try", wail);
-    fails(&sim, &panics, 2, "it panicked: what now", &story(2));
+    fails(&sim, &panics, 2, "the call panicked: what now", &story(2));
 
     let mut panics = plan(&sim);
     panics.spawn("a")?;
     panics.call_async("try", async || wail());
-    let error = fails(&sim, &panics, 2, "it panicked: what now", &story(3));
-    assert!(matches!(error.problem, PlanProblem::StepFailed(StepFailure::Panicked(_))));
+    let error = fails(&sim, &panics, 2, "the call panicked: what now", &story(3));
+    assert!(matches!(error.kind(), PlanErrorKind::CallPanicked(_)));
     Ok(())
 }
 
@@ -144,7 +144,7 @@ fn pl_14_each_step_has_a_time_of_its_own() -> Result<(), PlanError> {
         &sim,
         &plan,
         3,
-        "timed out after 20s, waiting for a",
+        "timed out after 20s while waiting for a",
         "0.0 spawn a#1
          0.0 spawn b#2
          30.0 exit b#2 code 0

@@ -1,0 +1,175 @@
+//! A stage for the bare machine. A story is a text: on each line something that happens, an arrow, and all that the
+//! machine wants of it. What happens is played; and the text with what the machine has really wanted is compared.
+//!
+//! ```text
+//! begin     -> begins 1, spawn a
+//! a up      -> ends 1, begins 2
+//! at 2      ->
+//! a exits 1 -> fails at 2: a ended with code 1 instead of code 0, kill all
+//! ```
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::drive::StateMachine;
+use crate::machine::{Exit, Name, RunId, Signal, SpawnError, SpawnStep, Stream};
+use crate::monitor::{StopError, Survivor};
+use crate::plan::builder::Plan;
+use crate::plan::crash::point::{AfterCrash, Crash, CrashPoint};
+use crate::plan::error::{PlanError, PlanErrorKind};
+use crate::plan::executor::{Event, Executor, Failure, Output};
+use crate::plan::process::ProcessRef;
+use crate::plan::script::Script;
+use crate::testkit;
+
+/// A plan about the processes `a` to `f`.
+pub(super) fn plan(build: impl FnOnce(&mut Plan) -> Result<(), PlanError>) -> Plan {
+    let world = testkit::Sim::new();
+    for program in ["a", "b", "c", "d", "e", "f"] {
+        world.script(program, testkit::Script::new());
+    }
+    let mut plan = Plan::on(world, "story").expect("it is a name");
+    build(&mut plan).expect("it can work");
+    plan
+}
+
+/// Plays the story, and compares it with what comes of it.
+#[track_caller]
+pub(super) fn play(plan: &Plan, story: &str) {
+    compare(Stage::new(plan, None), story);
+}
+
+/// The same with a crash of the process that is started first.
+#[track_caller]
+pub(super) fn play_crash(plan: &Plan, point: CrashPoint, after: AfterCrash, story: &str) {
+    let process = ProcessRef::new(plan.id, 0);
+    compare(Stage::new(plan, Some(Crash { process, point, after })), story);
+}
+
+#[track_caller]
+fn compare(mut stage: Stage, story: &str) {
+    let (mut told, mut played) = (String::new(), String::new());
+    for line in story.lines().filter(|line| !line.trim().is_empty()) {
+        let (event, wanted) = line.split_once("->").expect("a line has an arrow");
+        let event = event.trim();
+        told += &format!("{event} -> {}\n", wanted.trim());
+        played += &format!("{event} -> {}\n", stage.play(event));
+    }
+    assert!(told == played, "told:\n{told}\nplayed:\n{played}");
+}
+
+struct Stage {
+    script: Arc<Script>,
+    executor: Executor,
+    start: Instant,
+    now: Instant,
+    plan: Plan,
+}
+
+impl Stage {
+    fn new(plan: &Plan, crash: Option<Crash>) -> Self {
+        let script = Arc::new(plan.script.clone());
+        #[expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at")]
+        let now = Instant::now();
+        Self { executor: Executor::new(script.clone(), crash), script, start: now, now, plan: plan.clone() }
+    }
+
+    /// Lets something happen; what the machine wants then.
+    fn play(&mut self, event: &str) -> String {
+        let words: Vec<&str> = event.split(' ').collect();
+        match words[..] {
+            ["begin"] => self.executor.begin(self.now),
+            // Time passes, and nobody calls.
+            ["at", seconds] => {
+                self.now = self.start + Duration::from_secs_f64(seconds.parse().expect("seconds"))
+            }
+            ["tick"] => self.executor.handle_timeout(self.now),
+            ["due"] => {
+                let at = self.executor.poll_timeout();
+                return at.map_or_else(|| "never".to_owned(), |at| format!("{:?}", at - self.start));
+            }
+            ["crashed?"] => return self.executor.crashed_process().is_some().to_string(),
+            _ => {
+                let event = self.event(&words);
+                self.executor.handle_event(event, self.now);
+            }
+        }
+        let mut outputs = Vec::new();
+        while let Some(output) = self.executor.poll_output() {
+            outputs.push(self.text(output));
+        }
+        outputs.join(", ")
+    }
+
+    fn event(&self, words: &[&str]) -> Event {
+        let step = |number: &str| number.parse::<usize>().expect("a step") - 1;
+        match *words {
+            ["done", number] => Event::Done { step: step(number), result: Ok(()) },
+            ["failed", number] => {
+                Event::Done { step: step(number), result: Err(PlanErrorKind::CallPanicked("oh".to_owned())) }
+            }
+            ["broken"] => {
+                let error = Arc::new(io::Error::other("disk full"));
+                Event::Broken(PlanErrorKind::System { what: "cannot write".to_owned(), error })
+            }
+            ["cleared"] => Event::Cleared(None),
+            ["cleared", "but", name] => {
+                let name = Name::new(name).expect("a name");
+                let survivor = Survivor { name, run: RunId::unmanaged(1), pids: vec![7] };
+                Event::Cleared(Some(StopError::from(vec![survivor])))
+            }
+            [name, "up"] => Event::Started(self.planned(name)),
+            [name, "fails"] => {
+                let error = SpawnError::new(SpawnStep::Exec, name, io::Error::other("odd"));
+                Event::NotStarted(self.planned(name), error)
+            }
+            [name, "exits", how] => Event::Exited(self.planned(name), exit(how)),
+            [name, "gone"] => Event::Gone(self.planned(name)),
+            [name, "gets", "KILL"] => Event::Killed(self.planned(name)),
+            [name, "found", count] => {
+                Event::Found { process: self.planned(name), count: count.parse().expect("a count") }
+            }
+            [name, "prints", lines] => {
+                let (process, lines) = (self.planned(name), lines.parse().expect("a count"));
+                Event::Printed { process, stream: Stream::Stdout, lines }
+            }
+            _ => panic!("nobody knows what this is: {words:?}"),
+        }
+    }
+
+    fn planned(&self, name: &str) -> ProcessRef {
+        let index = self.script.processes.iter().position(|role| *role.name == *name);
+        ProcessRef::new(self.plan.id, index.expect("it is in the cast"))
+    }
+
+    fn text(&self, output: Output) -> String {
+        let name = |process| self.script.name(process);
+        match output {
+            Output::Spawn(process) => format!("spawn {}", name(process)),
+            Output::Kill(process) => format!("kill {}", name(process)),
+            Output::Crash(process) => format!("crash {}", name(process)),
+            Output::Begin(step) => format!("do {}", step + 1),
+            Output::Withhold(step) => format!("withhold {}", step + 1),
+            Output::StepBegan(step) => format!("begins {}", step + 1),
+            Output::StepEnded(step) => format!("ends {}", step + 1),
+            Output::Failed(Failure { step, kind }) => format!("fails at {}: {kind}", step + 1),
+            Output::KillAll => "kill all".to_owned(),
+            Output::Over(Ok(())) => "over".to_owned(),
+            Output::Over(Err((Failure { step, kind }, survivors))) => {
+                let survivors = survivors.map_or(String::new(), |survivors| format!("; {survivors}"));
+                format!("over, failed at {}: {kind}{survivors}", step + 1)
+            }
+        }
+    }
+}
+
+/// A code, a signal, or `lost`.
+fn exit(how: &str) -> Exit {
+    match (how.parse(), how.parse::<Signal>()) {
+        _ if how == "lost" => Exit::Lost,
+        (Ok(code), _) => Exit::Code(code),
+        (Err(_), Ok(signal)) => Exit::Signal { signal, core: false },
+        (Err(_), Err(error)) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,267 @@
+//! The steps along the top.
+//!
+//! Most of the time of a run is usually spent in one or two steps, and the others are too narrow for a text, or even
+//! for a number. Their numbers stand above the band, and those that would collide are drawn together, as `3–9`. The
+//! failed step is never drawn together with others.
+
+use std::time::Duration;
+
+use super::chart::{Chart, Step};
+use super::scale::{self, Scale};
+use super::shape::{Shape, at};
+use super::style::{LEFT, RIGHT};
+use super::text::{self, GAP, Row};
+
+/// The height of the band.
+pub(super) const HEIGHT: f64 = 26.0;
+
+/// The height of the row of numbers above it, if there is one.
+const NUMBERS: f64 = 17.0;
+
+/// A step that takes no time is still to be seen, and hit with the pointer.
+const NARROWEST: f64 = 1.6;
+
+/// Lines where steps begin are this far apart.
+const FAR: f64 = 12.0;
+
+const SIZE: f64 = 11.0;
+const PADDING: f64 = 6.0;
+
+const CLEANING: &str = "cleaning up";
+
+/// All steps that were begun, with their places.
+pub(super) struct Band {
+    spans: Vec<Span>,
+    labels: Vec<Label>,
+    left: f64,
+    /// From the failure to the end, when everything is taken down.
+    cleaning: Option<(f64, f64)>,
+}
+
+struct Span {
+    /// Where in the list of steps.
+    index: usize,
+    left: f64,
+    right: f64,
+    has_failed: bool,
+}
+
+/// A number above the band, or several of them.
+struct Label {
+    first: usize,
+    last: usize,
+    left: f64,
+    right: f64,
+    has_failed: bool,
+    /// Its text may not go beyond this.
+    limit: f64,
+}
+
+impl Band {
+    pub(super) fn new(chart: &Chart<'_>, scale: &Scale) -> Self {
+        let spans = chart.steps.iter().enumerate().filter_map(|(index, step)| {
+            let left = scale.x(step.began?).min(scale.right - NARROWEST);
+            let right = scale.x(end(chart, step)).max(left + NARROWEST);
+            Some(Span { index, left, right, has_failed: chart.has_failed_at(step.number) })
+        });
+        let spans: Vec<Span> = spans.collect();
+        let labels = labels(&spans);
+        let cleaning = chart.failure.as_ref().map(|failure| (scale.x(failure.at) + 1.0, scale.right));
+        let is_free =
+            |&(left, right): &(f64, f64)| right > left && spans.iter().all(|span| span.right <= left + 1.0);
+        let cleaning = cleaning.filter(|place| !spans.is_empty() && is_free(place));
+        Self { cleaning, spans, labels, left: scale.left }
+    }
+
+    /// How much room it needs above its own.
+    pub(super) fn above(&self) -> f64 {
+        if self.labels.is_empty() { 0.0 } else { NUMBERS }
+    }
+
+    /// Draws the band from `top`, and for each step a column through the lanes, which is seen when the pointer is on
+    /// the step.
+    pub(super) fn draw(&self, chart: &Chart<'_>, top: f64, lanes: (f64, f64), shapes: &mut Vec<Shape>) {
+        shapes.push(Shape::text("muted", LEFT, top + 17.0, SIZE, "steps"));
+        if self.spans.is_empty() {
+            shapes.push(Shape::text("muted", self.left, top + 17.0, SIZE, "none was begun"));
+        }
+        self.begins(lanes, shapes);
+        let mut row = Row::new(self.left, RIGHT);
+        for span in &self.spans {
+            shapes.push(span.shape(chart, top, lanes, &mut row));
+        }
+        if let Some((left, right)) = self.cleaning {
+            let mut parts =
+                vec![Shape::round("none edge dashed", left, top, right - left, HEIGHT - 2.0, 2.0)];
+            let words = Shape::text("muted", left + PADDING, top + 16.0, SIZE, CLEANING);
+            parts.extend((left + text::width(CLEANING, SIZE) + 2.0 * PADDING <= right).then_some(words));
+            shapes.push(Shape::group("step", "cleaning up after the failure", parts));
+        }
+        for label in &self.labels {
+            shapes.push(label.shape(chart, top - 6.0, lanes));
+        }
+    }
+
+    /// A faint line through the lanes where a step begins, if there is room between two of them.
+    fn begins(&self, (top, bottom): (f64, f64), shapes: &mut Vec<Shape>) {
+        let mut last = self.left;
+        for span in self.spans.iter().filter(|span| span.right - span.left >= FAR) {
+            if span.left - last >= FAR {
+                shapes.push(Shape::line("edge dashed", at(span.left, top), at(span.left, bottom)));
+                last = span.left;
+            }
+        }
+    }
+}
+
+impl Span {
+    fn shape(&self, chart: &Chart<'_>, top: f64, lanes: (f64, f64), row: &mut Row) -> Shape {
+        let step = &chart.steps[self.index];
+        let width = self.right - self.left;
+        let class = match (self.has_failed, step.number % 2) {
+            (true, _) => "span-red",
+            (false, 0) => "span",
+            (false, _) => "span-odd",
+        };
+        let mut shapes = vec![
+            Shape::rect("column", self.left, lanes.0, width, lanes.1 - lanes.0),
+            Shape::round(class, self.left, top, width, HEIGHT - 2.0, 2.0),
+        ];
+        if self.has_number() && row.claim(self.left, self.right - GAP) {
+            self.write(step, top + 16.0, &mut shapes);
+        }
+        Shape::group("step", title(chart, step), shapes)
+    }
+
+    /// Its number, and as much of its text as there is room for.
+    fn write(&self, step: &Step<'_>, baseline: f64, shapes: &mut Vec<Shape>) {
+        let (faint, strong) = if self.has_failed { ("on-red", "on-red bold") } else { ("ink", "ink bold") };
+        let number = step.number.to_string();
+        let behind = self.left + PADDING + text::width(&number, SIZE) + PADDING;
+        match text::cut(step.text, SIZE, self.right - PADDING - behind).filter(|text| !text.is_empty()) {
+            Some(told) => {
+                shapes.push(Shape::text(strong, self.left + PADDING, baseline, SIZE, &number));
+                shapes.push(Shape::text(faint, behind, baseline, SIZE, &told));
+            }
+            None => {
+                let center = f64::midpoint(self.left, self.right);
+                shapes.push(Shape::text_around(strong, center, baseline, SIZE, &number));
+            }
+        }
+    }
+
+    /// Whether its number fits into it.
+    fn has_number(&self) -> bool {
+        text::width(&(self.index + 1).to_string(), SIZE) + 4.0 <= self.right - self.left
+    }
+}
+
+impl Label {
+    fn new(span: &Span) -> Self {
+        let &Span { index, left, right, has_failed } = span;
+        Self { first: index, last: index, left, right, has_failed, limit: RIGHT }
+    }
+
+    fn text(&self) -> String {
+        let (first, last) = (self.first + 1, self.last + 1);
+        if first == last { first.to_string() } else { format!("{first}–{last}") }
+    }
+
+    /// Where its text goes, when it may not go beyond `limit`.
+    fn place(&self, limit: f64) -> (f64, f64) {
+        let half = text::width(&self.text(), SIZE) / 2.0;
+        let center = f64::midpoint(self.left, self.right).min(limit - half);
+        (center - half, center + half)
+    }
+
+    fn shape(&self, chart: &Chart<'_>, baseline: f64, lanes: (f64, f64)) -> Shape {
+        let (from, _) = self.place(self.limit);
+        let class = if self.has_failed { "red bold" } else { "muted" };
+        let line = if self.has_failed { "red-line" } else { "edge" };
+        let steps = &chart.steps[self.first..=self.last];
+        let title = steps.iter().map(|step| title(chart, step)).collect::<Vec<_>>().join("\n");
+        let column = Shape::rect("column", self.left, lanes.0, self.right - self.left, lanes.1 - lanes.0);
+        let bracket = Shape::line(line, at(self.left, baseline + 4.0), at(self.right, baseline + 4.0));
+        let text = Shape::text(class, from, baseline, SIZE, &self.text());
+        Shape::group("step", title, vec![column, bracket, text])
+    }
+}
+
+/// The labels of those spans that have no room for their number. From left to right: one that would collide with the
+/// one before becomes part of it.
+fn labels(spans: &[Span]) -> Vec<Label> {
+    let mut labels: Vec<Label> = Vec::new();
+    for span in spans.iter().filter(|span| !span.has_number()) {
+        let mut label = Label::new(span);
+        while let Some(last) = labels.last_mut() {
+            let is_next = last.last + 1 == label.first && !last.has_failed && !label.has_failed;
+            if last.place(RIGHT).1 + PADDING <= label.place(RIGHT).0 || !is_next {
+                break;
+            }
+            label = Label { first: last.first, left: last.left.min(label.left), ..label };
+            labels.pop();
+        }
+        labels.push(label);
+    }
+    // The failed one has its place first; those before it make room for it.
+    labels.sort_by_key(|label| !label.has_failed);
+    let failed =
+        labels.first().filter(|label| label.has_failed).map(|label| (label.first, label.place(RIGHT).0));
+    let mut row = Row::new(LEFT, RIGHT);
+    labels.retain_mut(|label| {
+        if let Some((_, left)) = failed.filter(|&(failed, _)| label.last < failed) {
+            label.limit = left - PADDING;
+        }
+        let (left, right) = label.place(label.limit);
+        row.claim(left, right)
+    });
+    labels
+}
+
+/// A step that has not ended lasts until the plan failed, or until there is no more to tell.
+fn end(chart: &Chart<'_>, step: &Step<'_>) -> Duration {
+    let failed =
+        chart.failure.as_ref().filter(|failure| failure.step == step.number).map(|failure| failure.at);
+    step.ended.or(failed).unwrap_or(chart.length)
+}
+
+fn title(chart: &Chart<'_>, step: &Step<'_>) -> String {
+    let Step { number, text, began, ended } = step;
+    let time = match (began, ended) {
+        (Some(began), Some(ended)) => format!("{} long", scale::told(ended.saturating_sub(*began))),
+        (Some(began), None) if chart.has_failed_at(*number) => {
+            format!("failed after {}", scale::told(end(chart, step).saturating_sub(*began)))
+        }
+        (Some(_), None) => "not ended".to_owned(),
+        (None, _) => "not begun".to_owned(),
+    };
+    format!("{number}  {text} ({time})")
+}
+
+/// The time after the failure, when everything is taken down, has a background of its own.
+pub(super) fn shade(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, shapes: &mut Vec<Shape>) {
+    if let Some(failure) = &chart.failure {
+        let left = scale.x(failure.at);
+        shapes.push(Shape::rect("shade", left, top, scale.right - left, bottom - top));
+    }
+}
+
+/// From `top` down to `bottom`, with a few words below it.
+pub(super) fn draw_failure(
+    chart: &Chart<'_>,
+    scale: &Scale,
+    top: f64,
+    bottom: f64,
+    shapes: &mut Vec<Shape>,
+) -> f64 {
+    let Some(failure) = &chart.failure else { return bottom };
+    let x = scale.x(failure.at);
+    let words = format!("failed here, in step {}, after {}", failure.step, scale::told(failure.at));
+    let half = text::width(&words, SIZE) / 2.0;
+    let center = x.clamp(scale.left + half - 4.0, RIGHT - half);
+    let title = format!("step {} failed after {}\n{}", failure.step, scale::told(failure.at), failure.reason);
+    let line = Shape::line("red-line thick", at(x, top), at(x, bottom + 5.0));
+    let words = Shape::text_around("red bold", center, bottom + 17.0, SIZE, &words);
+    shapes.push(Shape::group("failure", title, vec![line, words]));
+    bottom + 22.0
+}

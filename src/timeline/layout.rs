@@ -1,0 +1,86 @@
+//! Where everything goes.
+//!
+//! From top to bottom: the name of the plan and how it ended; if it failed, why; the steps; the axis; a lane for each
+//! process; what the marks mean; and the whole script, since a picture in a document has no pointer to hover with.
+//!
+//! The width is always the same, the height is what it takes. The parts draw themselves downwards from a given line and
+//! say where they end.
+
+use super::chart::Chart;
+use super::lane::Measure;
+use super::scale::Scale;
+use super::shape::{Picture, Shape, at};
+use super::style::{LEFT, MARGIN, RIGHT, WIDTH};
+use super::{band, lane, legend, text};
+
+/// Room at the right of the axis, for what is written behind the end of a bar.
+const BESIDE: f64 = 92.0;
+
+/// The widest that names may be; longer ones lose their middle.
+const NAMES: f64 = 230.0;
+
+/// Lanes higher than this altogether have the times below them as well.
+const TALL: f64 = 640.0;
+
+const AXIS: f64 = 20.0;
+const AXIS_SIZE: f64 = 11.0;
+
+/// The picture of `chart`.
+pub(super) fn picture(chart: &Chart<'_>) -> Picture {
+    let measure = Measure::new(chart.lanes.len());
+    let names = chart.lanes.iter().map(|lane| text::width(lane.name, measure.name)).fold(40.0, f64::max);
+    let scale = Scale::new(LEFT + names.min(NAMES) + 16.0, RIGHT - BESIDE, chart.length);
+
+    let mut head = Vec::new();
+    let below_heading = legend::draw_heading(chart, MARGIN, &mut head);
+    let band = band::Band::new(chart, &scale);
+    let band_top = below_heading + band.above();
+    let axis = band_top + band::HEIGHT;
+    let lanes_top = axis + AXIS;
+    let lanes_bottom = lanes_top + measure.height * chart.lanes.len() as f64;
+
+    let mut shapes = Vec::new();
+    lane::stripes(chart, &measure, lanes_top, &mut shapes);
+    band::shade(chart, &scale, lanes_top, lanes_bottom, &mut shapes);
+    band.draw(chart, band_top, (lanes_top, lanes_bottom), &mut shapes);
+    grid(chart, &scale, axis, lanes_bottom, &mut shapes);
+    for (i, lane) in chart.lanes.iter().enumerate() {
+        let top = lanes_top + measure.height * i as f64;
+        lane::draw(lane, &measure, &scale, top, &mut shapes);
+    }
+    let mut y = band::draw_failure(chart, &scale, band_top, lanes_bottom, &mut shapes);
+    if lanes_bottom - lanes_top > TALL {
+        times(&scale, None, y, &mut shapes);
+        y += AXIS;
+    }
+    y = legend::draw_legend(chart, &scale, y + 12.0, &mut shapes);
+    y = legend::draw_script(chart, y + 16.0, &mut shapes);
+
+    let height = (y + MARGIN).ceil();
+    let surface = Shape::rect("surface", 0.0, 0.0, WIDTH, height);
+    let shapes = [surface].into_iter().chain(head).chain(shapes).collect();
+    Picture { title: format!("plan {}", chart.plan), width: WIDTH, height, shapes }
+}
+
+/// A line down the lanes at each tick, and the times above.
+fn grid(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, shapes: &mut Vec<Shape>) {
+    for (x, _) in scale.ticks() {
+        shapes.push(Shape::line("grid", at(x, top + AXIS - 4.0), at(x, bottom)));
+    }
+    let line = chart.failure.as_ref().map(|failure| scale.x(failure.at));
+    times(scale, line, top, shapes);
+}
+
+/// The times at the ticks; but nothing where the line of a failure goes through.
+fn times(scale: &Scale, line: Option<f64>, top: f64, shapes: &mut Vec<Shape>) {
+    let mut free = LEFT;
+    for (x, label) in scale.ticks() {
+        let text = Shape::text_around("muted", x, top + 14.0, AXIS_SIZE, &label);
+        let half = text::width(&label, AXIS_SIZE) / 2.0;
+        let is_crossed = line.is_some_and(|line| (line - x).abs() < half + 3.0);
+        if x - half >= free && x + half <= RIGHT && !is_crossed {
+            shapes.push(text);
+            free = x + half + 8.0;
+        }
+    }
+}

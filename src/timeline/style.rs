@@ -1,0 +1,95 @@
+//! How the shapes look: the colours of light and of dark pages, and the few rules that are the same on both.
+//!
+//! Nothing is told by colour alone: each kind of mark has its own form or its own place. Where two of a kind are side
+//! by side, one is blue and the other orange, which nearly everybody can tell apart. Red is for the one failure.
+//!
+//! The colours are written out for both kinds of page, since many viewers know no variables. Each rule begins with the
+//! class of the whole picture, so that it does not reach into a page that the picture is part of.
+
+use std::fmt::Write;
+
+/// The width of the picture.
+pub(super) const WIDTH: f64 = 1200.0;
+
+/// How much is left free on each side.
+pub(super) const MARGIN: f64 = 24.0;
+
+/// The lines between which everything but the lanes has its place.
+pub(super) const LEFT: f64 = MARGIN;
+pub(super) const RIGHT: f64 = WIDTH - MARGIN;
+
+/// The class of the picture.
+pub(super) const ROOT: &str = "plan-timeline";
+
+/// The look that is the same on light and dark pages.
+const FORM: &[(&str, &str)] = &[
+    (
+        "text",
+        "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace; white-space: pre; text-rendering: geometricPrecision",
+    ),
+    (".bold", "font-weight: 600"),
+    (".over", "paint-order: stroke; stroke-width: 3px; stroke-linejoin: round; pointer-events: none"),
+    (".column", "opacity: 0; pointer-events: none"),
+    (".step:hover .column", "opacity: 1"),
+    (".dashed", "stroke-dasharray: 3 3"),
+    (".thick", "stroke-width: 1.6px"),
+    (".none", "fill: none; pointer-events: all"),
+    (".mark:hover .glow", "stroke-width: 3px"),
+    (".run:hover .bar", "stroke-width: 2.5px"),
+];
+
+/// What has which colour: class, property, on a light page, on a dark page.
+pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
+    (".surface", "fill", "#ffffff", "#0f141b"),
+    (".ink", "fill", "#1b2430", "#e6ebf2"),
+    (".muted", "fill", "#5c6878", "#93a0b2"),
+    (".over", "stroke", "#ffffff", "#0f141b"),
+    (".grid", "stroke", "#e2e7ee", "#242d39"),
+    (".edge", "stroke", "#c3ccd8", "#3a4656"),
+    (".stripe", "fill", "#f5f7fa", "#151c25"),
+    (".span", "fill", "#e4eaf3", "#233041"),
+    (".span-odd", "fill", "#d3dcea", "#2d3d52"),
+    (".span-red", "fill", "#c5172d", "#d0334a"),
+    (".on-red", "fill", "#ffffff", "#ffffff"),
+    (".on-pill", "fill", "#ffffff", "#0f141b"),
+    (".column", "fill", "#fdf3cd", "#33301c"),
+    (".wash", "fill", "#fdeef0", "#2c161b"),
+    (".shade", "fill", "#fef5f6", "#1d161c"),
+    (".red", "fill", "#c5172d", "#ff7385"),
+    (".red-line", "stroke", "#c5172d", "#ff5c72"),
+    (".good", "fill", "#0b62a8", "#6cb8f5"),
+    (".bar", "fill", "#cfe2f5", "#1d3f60"),
+    (".bar", "stroke", "#5b93c7", "#3f78ad"),
+    (".tail", "fill", "#8fa3b8", "#5d7085"),
+    (".open", "stroke", "#5b93c7", "#3f78ad"),
+    (".stdout", "fill", "#0b5ea8", "#7cc0fa"),
+    (".stderr", "fill", "#c86a00", "#ffb14a"),
+    (".signal", "fill", "#7a2fa3", "#cf9bf5"),
+    (".signal-line", "stroke", "#7a2fa3", "#cf9bf5"),
+    (".input", "fill", "#00806b", "#3fd0b6"),
+    (".crash", "fill", "#b3126f", "#ff7cc4"),
+    (".glow", "stroke", "#ffffff", "#0f141b"),
+    (".end-code", "fill", "#b45300", "#ffa23a"),
+    (".end-open", "fill", "#5b93c7", "#3f78ad"),
+];
+
+/// The style sheet.
+pub(super) fn sheet() -> String {
+    let mut out = String::new();
+    for (selector, rule) in FORM {
+        push(&mut out, selector, rule);
+    }
+    for (selector, property, light, _) in COLORS {
+        push(&mut out, selector, &format!("{property}: {light}"));
+    }
+    out.push_str("@media (prefers-color-scheme: dark) {\n");
+    for (selector, property, _, dark) in COLORS {
+        push(&mut out, selector, &format!("{property}: {dark}"));
+    }
+    out.push_str("}\n");
+    out
+}
+
+fn push(out: &mut String, selector: &str, rule: &str) {
+    writeln!(out, ".{ROOT} {selector} {{ {rule} }}").expect("a string takes whatever is written");
+}
