@@ -1,8 +1,8 @@
-//! The programs in C: the bare loops to be compared with, and the children of both sides. They are compiled when the
-//! bench is run, with `cc`, or with what `CC` says.
+//! The programs in C: the bare loops, and the children of both sides. They are compiled when the benchmark runs, with
+//! `cc` or the compiler that `CC` names.
 //!
-//! A bare loop is the least program that does the work, so it is a limit and not a competitor: it has no policy, no
-//! log, and no idea what to do when anything goes wrong.
+//! A bare loop is the smallest program that does the work. It is a limit and not a competitor: it has no policy, no log
+//! and no error handling.
 
 use std::env;
 use std::fs;
@@ -26,20 +26,20 @@ const SOURCES: [&str; 12] = [
     "writer",
 ];
 
-/// Where everything is that the benches call.
+/// The locations of the programs that the benchmarks call.
 #[derive(Debug)]
 pub(crate) struct Baseline {
     /// The folder of the compiled programs.
     programs: PathBuf,
-    /// `target/release`, or whatever this run has.
+    /// The target folder of this run, such as `target/release`.
     target: PathBuf,
 }
 
 impl Baseline {
-    /// Compiles it. Static, if the system has what that takes: so the loader is no part of what is measured.
+    /// Compiles the programs, statically if the system can, so that the dynamic loader is not part of a figure.
     pub(crate) fn build() -> Outcome<Self> {
         let exe = env::current_exe()?;
-        let target = exe.ancestors().nth(2).ok_or("this program is in no target folder")?.to_owned();
+        let target = exe.ancestors().nth(2).ok_or("this program is not in a target folder")?.to_owned();
         let programs = target.join("baseline");
         fs::create_dir_all(&programs)?;
         let cc = env::var_os("CC").unwrap_or_else(|| "cc".into());
@@ -61,18 +61,18 @@ impl Baseline {
         Ok(Self { programs, target })
     }
 
-    /// One of them.
+    /// Returns the path of a compiled program.
     pub(crate) fn program(&self, name: &str) -> String {
         self.programs.join(name).display().to_string()
     }
 
-    /// This program once more, as a contender.
+    /// Returns the command that runs this program as a contender.
     pub(crate) fn contender(&self, name: &str) -> Outcome<Vec<String>> {
         let exe = env::current_exe()?.display().to_string();
         Ok(vec![exe, "--contender".to_owned(), name.to_owned()])
     }
 
-    /// The command line, built now if need be.
+    /// Returns the path of the command line, which is built first if necessary.
     pub(crate) fn command_line(&self) -> Outcome<String> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
@@ -81,7 +81,9 @@ impl Baseline {
             .status()?;
         let program = self.target.join("childminder");
         if !built.success() || !program.exists() {
-            return Err(format!("there is no command line at {}", program.display()).into());
+            return Err(
+                format!("cannot build the command line: `{}` does not exist", program.display()).into()
+            );
         }
         Ok(program.display().to_string())
     }

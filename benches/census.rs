@@ -1,17 +1,17 @@
-//! A census: what a process uses, as the kernel counts it.
+//! The resources of a process, as the kernel counts them.
 
 use std::fs;
 use std::io;
 
 #[derive(Debug)]
 pub(crate) struct Census {
-    /// Its memory, what it shares with others divided among them.
+    /// The proportional set size: shared pages are divided among the processes that share them.
     pub(crate) pss_kib: f64,
     pub(crate) descriptors: f64,
     pub(crate) threads: f64,
-    /// How often any of its threads was put on or taken off a CPU.
+    /// The number of context switches of all threads.
     pub(crate) switches: f64,
-    /// The time its threads have run, in seconds.
+    /// The CPU time of all threads, in seconds.
     pub(crate) cpu: f64,
 }
 

@@ -1,6 +1,6 @@
-//! Reconnecting: how much later than it is due an attempt begins.
+//! Reconnecting: the delay between the due time and the begin of an attempt.
 //!
-//! Nobody listens where the client connects to, so that each attempt fails, and the next one is due 5 ms later.
+//! Every attempt fails, and the next one is due 5 ms later.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -22,11 +22,11 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         jitter: Duration::ZERO,
         ..BackoffPolicy::default()
     };
-    let (tell, begun) = async_channel::unbounded();
+    let (begin, begun) = async_channel::unbounded();
     let clock = System::new();
     let connect = move || {
-        let _ = tell.try_send(clock.now());
-        std::future::ready(Err::<Async<TcpStream>, _>(ConnectError::new("nobody listens")))
+        let _ = begin.try_send(clock.now());
+        std::future::ready(Err::<Async<TcpStream>, _>(ConnectError::new("refused")))
     };
     let client = ClientService::builder(connect).policy(policy)?.background(System::new())?;
     let mut states = client.states();
@@ -34,7 +34,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     begun.recv_blocking()?;
     let mut late = Vec::new();
     while late.len() < attempts {
-        if let ClientState::Waiting { until, .. } = states.wait().ok_or("the client is over")?? {
+        if let ClientState::Waiting { until, .. } = states.wait().ok_or("the client has ended")?? {
             late.push(begun.recv_blocking()?.saturating_duration_since(until).as_secs_f64());
         }
     }

@@ -1,5 +1,5 @@
-//! Fairness: fifty children that all write as fast as they can. How much less comes through of the one that gets the
-//! least than of the one that gets the most?
+//! Fairness: fifty children write as fast as they can. The figure is the number of lines of the slowest child, relative
+//! to the fastest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,12 +40,12 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     Ok(vec![Row::alone("50 writers, slowest of fastest", Unit::Share, median(&shares), Target::AtLeast(0.7))])
 }
 
-/// Counts the lines of each child; its name is its number.
+/// Counts the lines of each child. The name of a child is its number.
 struct Counter(Arc<[AtomicU64]>);
 
 impl Sink for Counter {
     fn lines(&mut self, batch: &Batch<'_>) {
-        let number: usize = batch.name().parse().expect("they were given numbers");
+        let number: usize = batch.name().parse().expect("the names are numbers");
         self.0[number].fetch_add(batch.lines().count() as u64, Ordering::Relaxed);
     }
 }

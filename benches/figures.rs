@@ -1,8 +1,8 @@
-//! Samples and what is said of them.
+//! Statistics of samples.
 
 use super::Outcome;
 
-/// The value that a share of the sample lies below.
+/// Returns the value below which this share of the sample lies.
 pub(crate) fn percentile(sample: &[f64], share: f64) -> f64 {
     let mut sorted = sample.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -14,14 +14,14 @@ pub(crate) fn median(sample: &[f64]) -> f64 {
     percentile(sample, 0.5)
 }
 
-/// One figure of both sides, measured one right after the other.
+/// One figure of both sides, measured in direct succession.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pair {
     pub(crate) ours: f64,
     pub(crate) bare: f64,
 }
 
-/// Lets both sides take turns, and who begins takes turns as well: what else the machine does hits both alike.
+/// Runs both sides in alternating order, so that other load on the machine affects them equally.
 pub(crate) fn take_turns<T>(
     rounds: usize,
     mut ours: impl FnMut() -> Outcome<T>,
@@ -40,7 +40,7 @@ pub(crate) fn take_turns<T>(
     Ok(pairs)
 }
 
-/// The pairs of one figure of what both sides measured.
+/// Extracts one figure from the measurements of both sides.
 pub(crate) fn pairs<T>(turns: &[(T, T)], figure: impl Fn(&T) -> f64) -> Vec<Pair> {
     turns.iter().map(|(ours, bare)| Pair { ours: figure(ours), bare: figure(bare) }).collect()
 }

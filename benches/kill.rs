@@ -1,5 +1,5 @@
-//! Kill: how late a child dies that does not listen. Counted from before the call that asks for the stop until
-//! somebody else sees it dead, so everything in between is in it.
+//! Kill: how late a child that ignores TERM dies. The time runs from before the call of the stop until another thread
+//! sees the death, so it includes everything in between.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,15 +17,15 @@ use super::table::{Row, Target, Unit};
 use super::{Bench, Outcome, clock};
 
 const KILL_TIME: Duration = Duration::from_millis(100);
-/// So many are stopped at once.
-const DEAF: usize = 8;
+/// The number of children that are stopped at once.
+const IGNORERS: usize = 8;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let folder = TempDir::new()?;
     let policy = Policy { kill_time: KILL_TIME, ..Policy::default() };
     let monitor = ProcessMonitor::builder().policy(policy).background(System::new())?;
     let mut fifos = Vec::new();
-    for number in 0..DEAF {
+    for number in 0..IGNORERS {
         let fifo = folder.path().join(number.to_string());
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RWXU, 0)?;
         monitor.add_process(&number.to_string(), Spec::new(bench.baseline.program("ignorer")).arg(&fifo))?;
@@ -43,7 +43,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// Starts all, stops all, and says how many seconds after the kill time each was dead.
+/// Starts and stops all children. Returns the time from the kill time to the death of each, in seconds.
 fn stop_all(monitor: &ProcessMonitor, fifos: &[PathBuf]) -> Outcome<Vec<f64>> {
     let (ready, all_ready) = mpsc::channel();
     let watches: Vec<_> = fifos
@@ -51,7 +51,7 @@ fn stop_all(monitor: &ProcessMonitor, fifos: &[PathBuf]) -> Outcome<Vec<f64>> {
         .map(|fifo| {
             let (fifo, ready) = (fifo.clone(), ready.clone());
             thread::spawn(move || -> io::Result<Instant> {
-                // Blocks until the child opens the other end, and the child is deaf by then.
+                // Blocks until the child opens the other end; the child ignores TERM by then.
                 let mut held = File::open(fifo)?;
                 let _ = ready.send(());
                 held.read_to_end(&mut Vec::new())?;
@@ -63,12 +63,12 @@ fn stop_all(monitor: &ProcessMonitor, fifos: &[PathBuf]) -> Outcome<Vec<f64>> {
     for _ in fifos {
         all_ready.recv()?;
     }
-    let asked = clock::now();
+    let begin = clock::now();
     monitor.stop_service().wait()?;
     let mut late = Vec::new();
     for watch in watches {
         let dead = watch.join().map_err(|_| "a watch panicked")??;
-        late.push((dead - asked).as_secs_f64() - KILL_TIME.as_secs_f64());
+        late.push((dead - begin).as_secs_f64() - KILL_TIME.as_secs_f64());
     }
     Ok(late)
 }

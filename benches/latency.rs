@@ -1,5 +1,5 @@
-//! Latency: the way of one line on a system that has nothing else to do, from before the `write` of the child until
-//! whoever reads the log has it. The line is the time it was written at.
+//! Latency: the time of one line on an idle system, from before the `write` of the child until the reader of the log has
+//! it. The line contains the time at which it was written.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let copier = with(&[bench.baseline.program("copier"), "ticker".to_owned()]);
     let cli = ["run", "-qq", "--name", "ticker", "--"].map(str::to_owned);
     let mut cli = with(&[&[bench.baseline.command_line()?][..], &cli].concat());
-    // It would start the ticker again for ever; so the ticker ends it.
+    // The command line would restart the ticker endlessly, so the ticker ends it.
     cli.push("term".to_owned());
     let turns = take_turns(rounds, || latencies(&cli), || latencies(&copier))?;
     Ok(vec![Row::ratio(
@@ -26,7 +26,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     )])
 }
 
-/// Reads what the contender writes, and says how old each line was, in seconds.
+/// Reads the output of a contender, and returns the age of each line in seconds.
 fn latencies(contender: &[String]) -> Outcome<Vec<f64>> {
     let mut process = Command::new(&contender[0])
         .args(&contender[1..])

@@ -1,4 +1,4 @@
-//! The pure machine, alone on one core: no process, no clock, only decisions.
+//! The pure machine on one core: decisions without processes and without a clock.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let events = bench.sample(5_000_000, 500_000);
     let mut rates = Vec::new();
     for _ in 0..bench.sample(5, 1) {
-        // Without delays, so that there is always something to do.
+        // Without delays there is always an event or a deadline.
         let mut loops = CrashLoops::start(Policy { threshold: Duration::ZERO, ..Policy::default() })?;
         let before = clock::now();
         while loops.events < events {
@@ -34,13 +34,13 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// Ten thousand processes that die as soon as they are started.
+/// Ten thousand processes that die immediately after each start.
 struct CrashLoops {
     machine: Machine<()>,
     now: Instant,
-    /// What is on its way to the machine: every process that is started dies.
-    news: VecDeque<Event>,
-    /// News that the machine was given, and deadlines that fell due.
+    /// The events that the machine has yet to handle.
+    pending: VecDeque<Event>,
+    /// The number of events handled and of deadlines passed.
     events: usize,
 }
 
@@ -52,26 +52,26 @@ impl CrashLoops {
             machine.add_process(name, Definition { policy, ..Definition::new(()) }, now)?;
         }
         machine.start_service(now);
-        Ok(Self { machine, now, news: VecDeque::new(), events: 0 })
+        Ok(Self { machine, now, pending: VecDeque::new(), events: 0 })
     }
 
-    /// Jumps from deadline to deadline for so long.
+    /// Jumps from deadline to deadline until `span` has passed.
     fn run(&mut self, span: Duration) {
         let end = self.now + span;
         loop {
             self.turn(Duration::ZERO);
             match self.machine.poll_timeout() {
                 Some(at) if at <= end => self.now = self.now.max(at),
-                _ if self.news.is_empty() => return,
+                _ if self.pending.is_empty() => return,
                 _ => {}
             }
         }
     }
 
-    /// One piece of news if there is any, else the time, which may be up for many; and all that follows.
+    /// Handles one event, or the timeout if there is none, and carries out all outputs.
     fn turn(&mut self, step: Duration) {
         self.now += step;
-        match self.news.pop_front() {
+        match self.pending.pop_front() {
             Some(event) => {
                 self.events += 1;
                 self.machine.handle_event(event, self.now);
@@ -81,15 +81,15 @@ impl CrashLoops {
         while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Spawn { run, .. } => {
-                    // Its wait was over.
+                    // Its delay has passed.
                     self.events += 1;
-                    self.news.extend([
+                    self.pending.extend([
                         Event::Started { run, pid: 1, containment: Containment::Group },
                         Event::Closed { run },
                         Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
                     ]);
                 }
-                Output::Look { run } => self.news.push_back(Event::Group { run, left: Vec::new() }),
+                Output::Look { run } => self.pending.push_back(Event::Group { run, left: Vec::new() }),
                 Output::Signal { .. } | Output::Reap { .. } | Output::Notice(_) => {}
             }
         }

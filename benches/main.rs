@@ -1,17 +1,17 @@
-//! How fast childminder is: each figure beside that of a bare loop in C that was measured in the same run.
+//! Benchmarks: each figure is compared with that of a bare loop in C, measured in the same run.
 //!
 //! ```text
-//! cargo bench                       all of it, some two minutes
+//! cargo bench                       everything, in about three minutes
 //! cargo bench -- restart output     these two
-//! cargo bench -- --quick            a smaller sample of everything, for a look whether it still works
+//! cargo bench -- --quick            a small sample of everything, to check that it works
 //! ```
 //!
-//! Absolute times say more about the machine than about the program, so nothing here fails on a slow one: the two
-//! sides take turns, what counts is the median of their ratios, and a target that was missed is printed as missed.
-//! `README.md` beside this file says what is measured and how, and has the table of the last run.
+//! Absolute times depend on the machine, so no target fails the run. Both sides take turns, the result is the median of
+//! their ratios, and a missed target is printed as missed. `README.md` beside this file describes each figure and has
+//! the table of the last run.
 //!
-//! Most contenders are processes of their own, so that what they use can be told from what the bench itself uses. For
-//! that, this program calls itself, with `--contender` and a name.
+//! Most contenders run in processes of their own, which separates their resources from those of the benchmark. This
+//! program calls itself for that, with `--contender` and a name.
 
 mod baseline;
 mod census;
@@ -39,14 +39,14 @@ use table::{Row, Table};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What a bench has to work with.
+/// The settings that every benchmark gets.
 struct Bench {
     baseline: Baseline,
-    /// Less of everything.
+    /// Whether the samples are small.
     quick: bool,
 }
 
-/// Measures something: a row for each figure.
+/// Measures a subject, and returns a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
 const BENCHES: [(&str, Measure); 11] = [
@@ -63,7 +63,7 @@ const BENCHES: [(&str, Measure); 11] = [
     ("machine", machine::measure),
 ];
 
-/// Does what a bare loop does, in a process of its own.
+/// Does the work of a bare loop with childminder, in a process of its own.
 type Contender = fn(&[String]) -> Outcome<()>;
 
 const CONTENDERS: [(&str, Contender); 3] =
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let result = match args.as_slice() {
         [flag, name, rest @ ..] if flag == "--contender" => contend(name, rest),
-        // `cargo test --benches` runs this without the flag, and only wants to know that it builds.
+        // `cargo test --benches` runs this without the flag, to check that it builds.
         _ if !args.iter().any(|arg| arg == "--bench") => Ok(()),
         _ => run(&args),
     };
@@ -87,8 +87,10 @@ fn main() -> ExitCode {
 }
 
 fn contend(name: &str, args: &[String]) -> Outcome<()> {
-    let (_, contend) =
-        CONTENDERS.iter().find(|(known, _)| *known == name).ok_or_else(|| format!("no contender {name}"))?;
+    let (_, contend) = CONTENDERS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| format!("unknown contender `{name}`"))?;
     contend(args)
 }
 
@@ -97,7 +99,7 @@ fn run(args: &[String]) -> Outcome<()> {
     let is_known = |name: &&str| BENCHES.iter().any(|(known, _)| known == name);
     if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
         let known = BENCHES.map(|(name, _)| name).join(", ");
-        return Err(format!("there is no bench {unknown}, only {known}").into());
+        return Err(format!("unknown benchmark `{unknown}`; known are {known}").into());
     }
     let bench = Bench { baseline: Baseline::build()?, quick: args.iter().any(|arg| arg == "--quick") };
     let mut table = Table::default();
@@ -110,7 +112,7 @@ fn run(args: &[String]) -> Outcome<()> {
 }
 
 impl Bench {
-    /// `all` of something, or `few` in a quick run.
+    /// Returns `all`, or `few` in a quick run.
     fn sample(&self, all: usize, few: usize) -> usize {
         if self.quick { few } else { all }
     }

@@ -1,5 +1,5 @@
-//! Output: what a line costs on its way from a child to a file, and how many come through. Lines of 100 bytes, from a
-//! child that writes as fast as it can. What counts as cost is the CPU time of the contender, not that of the child.
+//! Output: the cost of a line on its way from a child to a file, and the throughput. A child writes lines of 100 bytes as
+//! fast as it can. The cost is the CPU time of the contender, without that of the child.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -30,7 +30,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         words.into_iter().chain(writer.iter().cloned()).chain(extra.iter().map(ToString::to_string)).collect()
     };
     let copier = with(vec![program("copier"), NAME.to_owned()], &[]);
-    // It would start the writer again for ever; so the writer ends it.
+    // The command line would restart the writer endlessly, so the writer ends it.
     let cli = ["run", "-qq", "--name", NAME, "--"].map(str::to_owned);
     let cli = with([vec![bench.baseline.command_line()?], cli.to_vec()].concat(), &["term"]);
     let logging = with(bench.baseline.contender("output")?, &[]);
@@ -51,14 +51,14 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// What one line cost, in seconds.
+/// The cost of one line, in seconds.
 #[derive(Debug)]
 struct Cost {
     wall: f64,
     cpu: f64,
 }
 
-/// The same lines for every contender.
+/// The conditions that are equal for all contenders.
 #[derive(Debug)]
 struct Race<'a> {
     stopwatch: String,
@@ -83,12 +83,12 @@ impl Race<'_> {
             return Err(format!("{} wrote {written} bytes, not {expected}", contender[0]).into());
         }
         let per_line = |word: &str| word.parse::<f64>().map(|ns| ns / 1e9 / self.lines as f64);
-        let (wall, cpu) = times.trim_end().split_once(' ').ok_or("the stopwatch says nothing")?;
+        let (wall, cpu) = times.trim_end().split_once(' ').ok_or("the stopwatch printed nothing")?;
         Ok(Cost { wall: per_line(wall)?, cpu: per_line(cpu)? })
     }
 }
 
-/// Runs the child of the command line once, with its lines in the log.
+/// Runs the child in `command` once, and logs its lines.
 pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     log::set_logger(&LOGGER)?;
     log::set_max_level(LevelFilter::Info);
@@ -98,23 +98,23 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     monitor.start_process(NAME)?;
     loop {
         match notices.wait() {
-            // Comes after the last line.
+            // The exit is published after the last line.
             Some(Ok(Notice { kind: NoticeKind::Exited { .. }, .. })) => break,
             Some(Ok(_) | Err(_)) => {}
-            None => return Err("the monitor is gone".into()),
+            None => return Err("the monitor has ended".into()),
         }
     }
     LOGGER.flush();
     Ok(())
 }
 
-/// A logger that writes to the standard output, not every record by itself.
+/// A logger that collects records before it writes them to stdout.
 struct Batching(Mutex<String>);
 
 static LOGGER: Batching = Batching(Mutex::new(String::new()));
 
 impl Batching {
-    const ENOUGH: usize = 64 * 1024;
+    const CAPACITY: usize = 64 * 1024;
 
     fn lock(&self) -> MutexGuard<'_, String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -122,7 +122,7 @@ impl Batching {
 
     fn write_out(waiting: &mut String) {
         let written = std::io::stdout().write_all(waiting.as_bytes());
-        written.expect("the harness gives a file");
+        written.expect("stdout is a file");
         waiting.clear();
     }
 }
@@ -137,8 +137,8 @@ impl Log for Batching {
             return;
         }
         let mut waiting = self.lock();
-        writeln!(waiting, "{}", record.args()).expect("memory takes it");
-        if waiting.len() >= Self::ENOUGH {
+        writeln!(waiting, "{}", record.args()).expect("a string accepts every write");
+        if waiting.len() >= Self::CAPACITY {
             Self::write_out(&mut waiting);
         }
     }

@@ -1,7 +1,7 @@
-//! Plans: what it costs to start a hundred `true` and to wait for all of them, be it together or one after the other.
+//! Plans: the time to start a hundred `true` and to wait for them, all together or one after the other.
 //!
-//! Ours is everything from the call of `run` to its return: the directory, the journal, the guardian, the groups, the
-//! pipes. The bare loop has none of that.
+//! The figure of childminder includes everything from the call of `run` to its return: directory, journal, guardian,
+//! process groups and pipes. The bare loop has none of these.
 
 use std::process::Command;
 
@@ -27,7 +27,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         Ok((clock::nanoseconds() - before) as f64 / 1e9)
     };
     let (together, in_turn) = (together(&program)?, in_turn(&program)?);
-    // The first run brings up the threads and the guardian that all others share.
+    // The first run starts the threads and the guardian that all runs share.
     ours(&together)?;
     let mut rows = Vec::new();
     for (name, plan, manner) in [
@@ -56,11 +56,11 @@ fn in_turn(program: &str) -> Outcome<Plan> {
     Ok(plan)
 }
 
-/// The same file for both.
+/// Returns the path of `true`, which both sides use.
 fn which_true() -> Outcome<String> {
     ["/bin/true", "/usr/bin/true"]
         .into_iter()
         .find(|path| std::path::Path::new(path).exists())
         .map(str::to_owned)
-        .ok_or_else(|| "there is no true".into())
+        .ok_or_else(|| "cannot find the program `true`".into())
 }

@@ -1,6 +1,6 @@
-//! Readiness: how long it takes from `start` until a server is known to be ready, and how long a stop takes.
+//! Readiness: the time from `start` until a server is known to be ready, and the time of a stop.
 //!
-//! The bare loop spawns the server and connects every 0.1 ms until somebody answers.
+//! The bare loop spawns the server and connects every 0.1 ms until a connection succeeds.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::figures::{median, pairs, percentile, take_turns};
 use super::table::{Row, Target, Unit};
 use super::{Bench, Outcome, clock};
 
-/// How long the slow server takes before it listens.
+/// The time before the slow server listens.
 const SLOW: Duration = Duration::from_millis(20);
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -41,7 +41,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         }
         Ok(starts_taken)
     };
-    // The first start brings up the threads and the guardian that all others share.
+    // The first start creates the threads and the guardian that all starts share.
     start(Duration::ZERO)?;
     let at_once = take_turns(rounds, || start(Duration::ZERO), || knock(Duration::ZERO))?;
     let slow = take_turns(rounds, || start(SLOW), || knock(SLOW))?;

@@ -1,5 +1,5 @@
-//! Restart: how long it takes from the end of a child to the first instruction of its successor, with no delay in
-//! between. The child itself writes down both.
+//! Restart: the time from the last instruction of a child to the first one of its successor, without a delay of the
+//! policy. The child itself records both.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let mayfly = bench.baseline.program("mayfly");
     let words = [mayfly, file.display().to_string(), (restarts + 1).to_string()];
     let gaps = |program: &[String]| {
-        // It is ended by the last child.
+        // The last child ends the contender.
         Command::new(&program[0]).args(&program[1..]).args(&words).status()?;
         gaps_in(&file)
     };
@@ -38,7 +38,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// Keeps the child of the command line up. Never returns: the last of the children ends it.
+/// Keeps the child in `command` alive. Never returns: the last child ends this process.
 pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     let policy = Policy { threshold: Duration::ZERO, ..Policy::default() };
     let monitor = ProcessMonitor::builder().policy(policy).background(System::new())?;
@@ -49,7 +49,7 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     }
 }
 
-/// The times between the lives in `file`, in seconds.
+/// Returns the times between the lives recorded in `file`, in seconds.
 fn gaps_in(file: &Path) -> Outcome<Vec<f64>> {
     let lives = fs::read(file)?;
     fs::remove_file(file)?;

@@ -1,5 +1,5 @@
-//! Scale: a thousand children that do nothing. How long does it take to start them, what do they cost while nothing
-//! happens, and how long does it take to stop them?
+//! Scale: a thousand idle children. The figures are the time to start and to stop them, and their cost while they are
+//! idle.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -17,19 +17,19 @@ const CHILDREN: usize = 1000;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let (rounds, idle) = (bench.sample(7, 2), Duration::from_secs(bench.sample(10, 2) as u64));
-    make_room_for_descriptors()?;
+    raise_descriptor_limit()?;
     let children = [CHILDREN.to_string(), bench.baseline.program("idler")];
     let crowd = [&[bench.baseline.program("crowd")][..], &children].concat();
     let ours = [bench.baseline.contender("scale")?, children.to_vec()].concat();
 
-    let turns = take_turns(rounds, || Visit::pay(&ours, None), || Visit::pay(&crowd, None))?;
-    let calm = Visit::pay(&ours, Some(idle))?;
-    let visits = || turns.iter().map(|(ours, _)| ours);
+    let turns = take_turns(rounds, || Measurement::take(&ours, None), || Measurement::take(&crowd, None))?;
+    let calm = Measurement::take(&ours, Some(idle))?;
+    let measurements = || turns.iter().map(|(ours, _)| ours);
     let per_child = |figure: fn(&Census) -> f64| {
-        let growth = visits().map(|visit| (figure(&visit.up) - figure(&visit.ready)) / CHILDREN as f64);
+        let growth = measurements().map(|taken| (figure(&taken.up) - figure(&taken.ready)) / CHILDREN as f64);
         median(&growth.collect::<Vec<_>>())
     };
-    let threads = median(&visits().map(|visit| visit.up.threads).collect::<Vec<_>>());
+    let threads = median(&measurements().map(|taken| taken.up.threads).collect::<Vec<_>>());
     let during = |figure: fn(&Census) -> f64| figure(&calm.later) - figure(&calm.up);
     Ok(vec![
         Row::ratio("start 1,000 idle children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(1.3)),
@@ -42,30 +42,30 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// What was seen of a contender.
+/// The measurements of one contender.
 #[derive(Debug)]
-struct Visit {
-    /// Before there were children.
+struct Measurement {
+    /// The resources before the first start.
     ready: Census,
-    /// With all of them.
+    /// The resources with all children.
     up: Census,
-    /// Some time later.
+    /// The resources after an idle time.
     later: Census,
-    /// How long it took to start all, in seconds.
+    /// The time to start all children, in seconds.
     start: f64,
-    /// And to stop them.
+    /// The time to stop all children, in seconds.
     stop: f64,
 }
 
-impl Visit {
-    /// Leads the contender through its steps, and lets it rest for a while in between.
-    fn pay(command: &[String], idle: Option<Duration>) -> Outcome<Self> {
+impl Measurement {
+    /// Leads the contender through its steps, with an idle time in between.
+    fn take(command: &[String], idle: Option<Duration>) -> Outcome<Self> {
         let mut contender = Contender::start(command)?;
         let pid = contender.process.id();
-        contender.hear()?;
+        contender.read_line()?;
         let ready = Census::of(pid)?;
         let start = contender.step()?;
-        // What it has just done may have an aftermath.
+        // Threads may still be settling.
         clock::wait(Duration::from_millis(500));
         let up = Census::of(pid)?;
         clock::wait(idle.unwrap_or_default());
@@ -76,7 +76,7 @@ impl Visit {
     }
 }
 
-/// A process that takes a step for each line it is sent, and says in a line how many nanoseconds that took.
+/// A process that takes one step for each line of input, and prints the time of the step in nanoseconds.
 #[derive(Debug)]
 struct Contender {
     process: Child,
@@ -94,7 +94,7 @@ impl Contender {
         Ok(Self { process, output })
     }
 
-    fn hear(&mut self) -> Outcome<String> {
+    fn read_line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         Ok(line)
@@ -102,16 +102,16 @@ impl Contender {
 
     fn step(&mut self) -> Outcome<f64> {
         self.process.stdin.as_mut().expect("it has a pipe").write_all(b"\n")?;
-        Ok(self.hear()?.trim_end().parse::<f64>()? / 1e9)
+        Ok(self.read_line()?.trim_end().parse::<f64>()? / 1e9)
     }
 }
 
-/// Starts and stops so many children of a program, step by step, as `crowd.c` does.
+/// Starts and stops a number of children step by step, as `crowd.c` does.
 pub(crate) fn contend(args: &[String]) -> Outcome<()> {
-    let [count, program] = args else { return Err("wants a number and a program".into()) };
+    let [count, program] = args else { return Err("the arguments are a number and a program".into()) };
     let count = count.parse()?;
     let monitor = ProcessMonitor::background(System::new())?;
-    say_and_wait("ready")?;
+    print_and_wait("ready")?;
 
     let before = clock::now();
     let mut notices = monitor.notices();
@@ -123,10 +123,10 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     while started < count {
         match notices.wait() {
             Some(Ok(Notice { kind: NoticeKind::Started { .. }, .. })) => started += 1,
-            other => return Err(format!("a start was expected, not {other:?}").into()),
+            other => return Err(format!("expected a start, not {other:?}").into()),
         }
     }
-    say_and_wait(&before.elapsed().as_nanos().to_string())?;
+    print_and_wait(&before.elapsed().as_nanos().to_string())?;
 
     let before = clock::now();
     monitor.stop_service().wait()?;
@@ -134,14 +134,14 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     Ok(())
 }
 
-fn say_and_wait(what: &str) -> Outcome<()> {
+fn print_and_wait(what: &str) -> Outcome<()> {
     println!("{what}");
     std::io::stdin().read_line(&mut String::new())?;
     Ok(())
 }
 
-/// Three descriptors for each child are more than many systems give without being asked.
-fn make_room_for_descriptors() -> Outcome<()> {
+/// Raises the limit of open descriptors: each child needs three, which exceeds the default of many systems.
+fn raise_descriptor_limit() -> Outcome<()> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;

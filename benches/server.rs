@@ -1,7 +1,6 @@
-//! Tidy servers: what it costs that they know of every connection, and how long it takes to close a thousand.
+//! Tidy servers: the cost of tracking every connection, and the time to close a thousand.
 //!
-//! The handler is the same on both sides, and so is what it runs on: one thread with an executor. The bare listener keeps
-//! no book, and cannot be closed.
+//! Both sides run one handler on one thread with an executor. The bare listener tracks nothing and cannot be closed.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,7 +26,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let chunks = bench.sample(4_096, 512);
     let trips = bench.sample(20_000, 2_000);
     let server = TidyServer::tcp().listen(echo)?;
-    let Endpoint::Tcp(ours) = *server.address() else { return Err("it listens by TCP".into()) };
+    let Endpoint::Tcp(ours) = *server.address() else { return Err("the server must listen by TCP".into()) };
     let bare = listen_bare()?;
     let streamed = take_turns(rounds, || stream(ours, chunks), || stream(bare, chunks))?;
     let travelled = take_turns(rounds, || travel(ours, trips), || travel(bare, trips))?;
@@ -40,7 +39,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// The handler of both sides.
+/// The handler that both sides run.
 async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     let mut buf = vec![0; CHUNK];
     loop {
@@ -51,7 +50,7 @@ async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()>
     }
 }
 
-/// The least that serves any number of clients. It ends with this process.
+/// Starts the smallest server for any number of clients. It ends with this process.
 fn listen_bare() -> Outcome<SocketAddr> {
     let listener = Async::new(TcpListener::bind("127.0.0.1:0")?)?;
     let address = listener.get_ref().local_addr()?;
@@ -67,7 +66,7 @@ fn listen_bare() -> Outcome<SocketAddr> {
     Ok(address)
 }
 
-/// How many bytes a second come back.
+/// Returns the number of bytes per second that come back.
 fn stream(address: SocketAddr, chunks: usize) -> Outcome<f64> {
     let mut stream = TcpStream::connect(address)?;
     let mut writer = stream.try_clone()?;
@@ -80,7 +79,7 @@ fn stream(address: SocketAddr, chunks: usize) -> Outcome<f64> {
     Ok((chunks * CHUNK) as f64 / seconds)
 }
 
-/// How many questions a second are answered, one after the other.
+/// Returns the number of round trips per second.
 fn travel(address: SocketAddr, trips: usize) -> Outcome<f64> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
@@ -93,7 +92,7 @@ fn travel(address: SocketAddr, trips: usize) -> Outcome<f64> {
     Ok(trips as f64 / ((clock::nanoseconds() - before) as f64 / 1e9))
 }
 
-/// How long it takes until a server with a crowd of clients is gone.
+/// Returns the time to close a server with many connected clients.
 fn close_crowd() -> Outcome<f64> {
     let server = TidyServer::tcp().listen(line_echo)?;
     let clients = (0..CROWD).map(|_| block_on(server.connect())).collect::<io::Result<Vec<TidyStream>>>()?;

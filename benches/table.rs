@@ -1,28 +1,28 @@
-//! The table: what was measured, beside what was hoped for.
+//! The table of figures and targets.
 
 use std::fmt;
 
 use super::figures::{Pair, median};
 
-/// What a figure may be.
+/// The bound of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
 }
 
-/// How a figure is written.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
-    /// In seconds; shown as it is readable.
+    /// Seconds, shown with a suitable prefix.
     Time,
-    /// So many a second.
+    /// Events per second.
     Rate,
-    /// In KiB.
+    /// KiB.
     Memory,
-    /// A share of one.
+    /// A fraction, shown in percent.
     Share,
-    /// So many of them.
+    /// A number of things.
     Count,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// A figure against that of the bare loop: the target is for the median of the ratios.
+    /// Creates a row for a figure of both sides. The target applies to the median of the ratios.
     pub(crate) fn ratio(what: &'static str, unit: Unit, pairs: &[Pair], target: Target) -> Self {
         let middle = |figure: fn(&Pair) -> f64| median(&pairs.iter().map(figure).collect::<Vec<_>>());
         let ratio = middle(|pair| pair.ours / pair.bare);
@@ -52,7 +52,7 @@ impl Row {
         }
     }
 
-    /// A figure that has nothing to be compared with.
+    /// Creates a row for a figure that has no counterpart in a bare loop.
     pub(crate) fn alone(what: &'static str, unit: Unit, figure: f64, target: Target) -> Self {
         Self {
             what,
@@ -98,7 +98,7 @@ impl Unit {
     }
 }
 
-/// All rows, as a table that Markdown understands too.
+/// All rows, displayed as a Markdown table.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Row>);
 

@@ -1,4 +1,4 @@
-/* The bare output path: reads 64 KiB at a time, finds the lines, writes each with a prefix, without copying any.
+/* The bare output path: reads 64 KiB at a time, and writes each line with a prefix, without a copy.
  *
  *     copier NAME PROGRAM ARGS... */
 #define _GNU_SOURCE
@@ -42,7 +42,7 @@ int main(int argc, char **argv) {
     if (posix_spawn(&child, argv[2], &actions, 0, argv + 2, environ)) return 1;
     close(ends[1]);
 
-    /* A line without an end, kept for the next read. */
+    /* An incomplete line, kept for the next read. */
     size_t kept = 0;
     for (;;) {
         ssize_t n = read(ends[0], buffer + kept, SIZE - kept);

@@ -2,8 +2,7 @@
  *
  *     crowd COUNT PROGRAM
  *
- * Says "ready", and takes each step when a line on the standard input asks for it; says how many nanoseconds the step
- * took. */
+ * Prints "ready". Takes one step for each line of standard input, and prints the time of the step in nanoseconds. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

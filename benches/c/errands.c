@@ -1,9 +1,8 @@
-/* The bare plan: starts so many children, and waits for all of them.
+/* The bare plan: starts COUNT children and waits for all of them.
  *
  *     errands MANNER COUNT PROGRAM
  *
- * MANNER is "together", all are started before the first is waited for, or "in-turn". Says how many nanoseconds it
- * took. */
+ * MANNER is "together", all are started before the first is waited for, or "in-turn". Prints the time in nanoseconds. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>

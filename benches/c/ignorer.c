@@ -1,4 +1,4 @@
-/* A child that is deaf to TERM, and holds a named pipe open for as long as it lives.
+/* A child that ignores TERM and holds a named pipe open.
  *
  *     ignorer FIFO */
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     signal(SIGTERM, SIG_IGN);
-    /* Deaf by now: whoever has the other end open may send TERM. */
+    /* TERM is ignored by now, so the reader of the pipe may send it. */
     if (open(argv[1], O_WRONLY) < 0) return 1;
     for (;;) pause();
 }

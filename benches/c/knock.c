@@ -1,5 +1,5 @@
-/* The bare loop to start a server with: spawn it, connect every 0.1 ms until somebody answers, kill it; so many times. Prints how
- * long each took, in nanoseconds.
+/* The bare loop that starts a server: spawn it, connect every 0.1 ms until that succeeds, kill it; TIMES times. Prints
+ * the time of each start in nanoseconds.
  *
  *     knock TIMES PORT PROGRAM ARGS... */
 #include <netinet/in.h>

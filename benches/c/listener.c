@@ -1,4 +1,4 @@
-/* A server that listens at once, or after so many microseconds, and closes whatever connection comes.
+/* A server that listens, at once or after MICROSECONDS, and closes every connection.
  *
  *     listener PORT [MICROSECONDS] */
 #include <netinet/in.h>

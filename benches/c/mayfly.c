@@ -1,8 +1,8 @@
-/* A child that lives only to say when: appends the times of its birth and death to a file.
+/* A child that appends the times of its first and its last instruction to a file.
  *
  *     mayfly FILE COUNT
  *
- * The COUNT-th ends its parent with TERM before it goes, so that it has no successor. */
+ * The COUNT-th child sends TERM to its parent first, so that it has no successor. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>

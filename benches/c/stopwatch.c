@@ -1,5 +1,5 @@
-/* Runs a program and appends to a file how long it took and how much CPU time it used: the program itself with all its
- * threads, without the children it had. In nanoseconds.
+/* Runs a program, and appends its elapsed time and its CPU time to a file, in nanoseconds. The CPU time includes all
+ * threads of the program and none of its children.
  *
  *     stopwatch FILE PROGRAM ARGS... */
 #include <signal.h>
@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     if (argc < 3) return 2;
     int64_t before = now();
     if (posix_spawn(&child, argv[2], 0, 0, argv + 2, environ)) return 1;
-    /* Its clock is there as long as it is not reaped. */
+    /* Its CPU clock exists until it is reaped. */
     if (waitid(P_PID, child, &end, WEXITED | WNOWAIT)) return 1;
     int64_t wall = now() - before;
     if (clock_getcpuclockid(child, &cpu)) return 1;

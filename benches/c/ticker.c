@@ -1,7 +1,7 @@
-/* A child that prints the time, now and then: COUNT lines, 20 ms apart.
+/* A child that prints the time: COUNT lines, 20 ms apart.
  *
  *     ticker COUNT        and exits
- *     ticker COUNT term   ends its parent with TERM, and waits for its own end */
+ *     ticker COUNT term   sends TERM to its parent, and waits for a signal */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

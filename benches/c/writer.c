@@ -1,7 +1,7 @@
-/* A child that prints lines of 100 bytes as fast as they are taken.
+/* A child that prints lines of 100 bytes as fast as they are read.
  *
  *     writer COUNT        and exits
- *     writer COUNT term   ends its parent with TERM, and waits for its own end
+ *     writer COUNT term   sends TERM to its parent, and waits for a signal
  *     writer 0            never stops */
 #include <signal.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ int main(int argc, char **argv) {
     long long count = atoll(argv[1]), left = count ? count * LINE : 1;
     while (left > 0) {
         ssize_t n = write(1, block, left < BLOCK && count ? left : BLOCK);
-        /* A pipe that blocks takes all of it, or its reader is gone. */
+        /* A blocking pipe accepts everything unless its reader is gone. */
         if (n <= 0) return 1;
         if (count) left -= n;
     }
