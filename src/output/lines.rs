@@ -1,18 +1,19 @@
 //! Splits a byte stream into lines.
 //!
-//! A line ends at LF; a CR directly before the LF belongs to the ending. A line longer than the limit is cut into
-//! pieces of at most that length, and every piece after the first is marked *continued*, so that the rest of a long
-//! line cannot be mistaken for a line of its own.
+//! A line ends at LF; a CR directly before the LF belongs to the ending. A line longer than the limit is cut
+//! into pieces of at most that length, and every piece after the first is marked *continued*, so that the
+//! rest of a long line cannot be mistaken for a line of its own.
 //!
 //! Where a line is cut depends on its bytes alone, never on how they were divided into reads:
 //!
-//! * A piece is handed over only when a byte is known that belongs to the next one. So `max` bytes followed by LF are
-//!   one whole line.
+//! * A piece is handed over only when a byte is known that belongs to the next one. So `max` bytes followed
+//!   by LF are one whole line.
 //! * A CR at that position decides nothing, because LF may follow. It is kept, so the framer buffers at most
 //!   `max + 1` bytes.
 //! * A cut never splits a character: it moves up to three bytes towards the front instead.
 //!
-//! The one exception is [`Framer::show_partial`], which hands over an unfinished line when its stream has paused.
+//! The one exception is [`Framer::show_partial`], which hands over an unfinished line when its stream has
+//! paused.
 
 use std::borrow::Cow;
 use std::mem;
@@ -43,10 +44,12 @@ pub(super) const LEAST_MAX_LINE: usize = 16;
 pub struct Line<'a> {
     /// The bytes as they were written, without the ending: LF, or CR and LF.
     pub bytes: &'a [u8],
-    /// Whether this is the rest of the line before it in the same stream, which was too long or [partial](Self::partial).
+    /// Whether this is the rest of the line before it in the same stream, which was too long or
+    /// [partial](Self::partial).
     pub continued: bool,
-    /// Whether the line had not ended when it was handed over, because the process paused in the middle of it: a
-    /// prompt, or the state of a progress bar. If more of the line comes, it follows as a continued line.
+    /// Whether the line had not ended when it was handed over, because the process paused in the middle of
+    /// it: a prompt, or the state of a progress bar. If more of the line comes, it follows as a continued
+    /// line.
     pub partial: bool,
     invalid_utf8: InvalidUtf8,
 }
@@ -65,13 +68,13 @@ impl<'a> Line<'a> {
 
     /// Returns the line as text that is safe to show on one line of a terminal or a log.
     ///
-    /// Control characters are escaped as `\x1b`, `\r`, `\0` or `\u{202e}`: C0, DEL, C1, the line and paragraph
-    /// separators, and the characters that change the direction of writing. Tab, backslash and colours (`ESC [ … m`)
-    /// stay as they are; colours that the line leaves switched on are reset at its end. Bytes that are not valid UTF-8
-    /// are shown as [`InvalidUtf8`] says.
+    /// Control characters are escaped as `\x1b`, `\r`, `\0` or `\u{202e}`: C0, DEL, C1, the line and
+    /// paragraph separators, and the characters that change the direction of writing. Tab, backslash and
+    /// colours (`ESC [ … m`) stay as they are; colours that the line leaves switched on are reset after it.
+    /// Bytes that are not valid UTF-8 are shown as [`InvalidUtf8`] says.
     ///
-    /// Of a [partial](Self::partial) line, and of a continued line that begins with CR, only the part after the last
-    /// CR is shown: a terminal would have overwritten the rest, as a progress bar intends.
+    /// Of a [partial](Self::partial) line, and of a continued line that begins with CR, only the part after
+    /// the last CR is shown: a terminal would have overwritten the rest, as a progress bar intends.
     ///
     /// The text is borrowed if nothing has to be escaped, which is nearly always.
     pub fn text(&self) -> Cow<'a, str> {
@@ -110,7 +113,8 @@ impl Framer {
 
     /// Adds the next bytes of the stream, and hands over all lines that are whole now, if there are any.
     ///
-    /// All bookkeeping is done before the call of `hand_over`, so that a panic in it loses only the lines of this call.
+    /// All bookkeeping is done before the call of `hand_over`, so that a panic in it loses only the lines of
+    /// this call.
     pub(super) fn data(&mut self, bytes: &[u8], hand_over: impl FnOnce(Lines<'_>)) {
         let (mut head, mut body) = (mem::take(&mut self.partial), bytes);
         if !head.is_empty() {
@@ -142,7 +146,7 @@ impl Framer {
 
     /// Hands over the unfinished line at the end of the stream so far, if there is one, as a partial line.
     ///
-    /// A CR at its end is kept, because it may belong to the ending, and so is an incomplete character.
+    /// A CR as the last byte is kept, because it may belong to the ending, and so is an incomplete character.
     pub(super) fn show_partial(&mut self, hand_over: impl FnOnce(Lines<'_>)) {
         let shown = complete_characters(without_cr(&self.partial)).len();
         if shown == 0 {
@@ -248,14 +252,15 @@ fn whole(bytes: &[u8], max: usize) -> usize {
     whole
 }
 
-/// Returns where to cut a line that goes on behind `max`: there, or where the character begins that crosses it.
+/// Returns where to cut a line that goes on behind `max`: there, or where the character begins that crosses
+/// it.
 fn cut(line: &[u8], max: usize) -> usize {
     let first = (max - 3..=max).rev().find(|&at| !is_continuation(line[at])).unwrap_or(max);
     let width = line[first].leading_ones() as usize;
     if first + width > max { first } else { max }
 }
 
-/// Returns `line` without the incomplete character at its end, if there is one.
+/// Returns `line` without an incomplete character as its last one.
 fn complete_characters(line: &[u8]) -> &[u8] {
     let tail = line.len().saturating_sub(3);
     match (tail..line.len()).rev().find(|&at| !is_continuation(line[at])) {

@@ -13,7 +13,7 @@ use crate::panic_guard::catch_and_log;
 /// Called with every notice, after the output that precedes it.
 pub(crate) type NoticeCallback = Box<dyn FnMut(Notice) + Send>;
 
-/// How lines are framed and shown.
+/// The settings for framing and showing lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineFormat {
     pub(crate) max_line: usize,

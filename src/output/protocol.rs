@@ -8,9 +8,11 @@ use super::text::InvalidUtf8;
 
 /// Splits the output of one run into lines and passes them to a [`Sink`].
 ///
-/// A monitor has one for every run that writes something. Use it directly for children that are started in another way.
+/// A monitor has one for every run that writes something. Use it directly for children that are started in
+/// another way.
 ///
-/// Unlike Twisted's class, it frames each stream separately, invents no empty lines, and loses nothing of long lines.
+/// Unlike Twisted's class, it frames each stream separately, invents no empty lines, and loses nothing of
+/// long lines.
 ///
 /// ```
 /// use childminder::machine::{RunId, Stream};
@@ -46,10 +48,11 @@ impl LoggingProtocol {
         Self { name, run, max_line, invalid_utf8, stdout: framer(), stderr: framer() }
     }
 
-    /// Sets the maximum length of a line in bytes, without its ending. Default: 16384; values below 16 count as 16.
+    /// Sets the maximum length of a line in bytes, without its ending. Default: 16384; values below 16 count
+    /// as 16.
     ///
-    /// A longer line is handed over in pieces of this size, up to three bytes less where a character would be split.
-    /// Call it before any data is received.
+    /// A longer line is handed over in pieces of this size, up to three bytes less where a character would be
+    /// split. Call it before any data is received.
     #[must_use]
     pub fn max_line(self, bytes: usize) -> Self {
         Self::with(self.name, self.run, bytes.max(LEAST_MAX_LINE), self.invalid_utf8)
@@ -63,8 +66,8 @@ impl LoggingProtocol {
         Self::with(self.name, self.run, self.max_line, invalid_utf8)
     }
 
-    /// Processes bytes that were read from `stream`: passes the lines that are whole now to `sink` in one batch, and
-    /// keeps the rest.
+    /// Processes bytes that were read from `stream`: passes the lines that are whole now to `sink` in one
+    /// batch, and keeps the rest.
     pub fn data_received(&mut self, stream: Stream, bytes: &[u8], sink: &mut dyn Sink) {
         let (name, run) = (&self.name, self.run);
         let framer = match stream {
@@ -74,8 +77,8 @@ impl LoggingProtocol {
         framer.data(bytes, |lines| sink.lines(&Batch { name, run, stream, lines }));
     }
 
-    /// Passes the unfinished line of `stream`, if there is one, to `sink` as a [partial](Line::partial) line. The rest
-    /// of it follows as a continued line.
+    /// Passes the unfinished line of `stream`, if there is one, to `sink` as a [partial](Line::partial) line.
+    /// The rest of it follows as a continued line.
     ///
     /// A monitor calls this when a stream has been silent for a while in the middle of a line.
     pub fn show_partial(&mut self, stream: Stream, sink: &mut dyn Sink) {
@@ -132,7 +135,8 @@ impl<'a> Batch<'a> {
         self.run
     }
 
-    /// Returns the stream that the lines were written to. With merged output this is always [`Stream::Stdout`].
+    /// Returns the stream that the lines were written to. With merged output this is always
+    /// [`Stream::Stdout`].
     pub fn stream(&self) -> Stream {
         self.stream
     }
@@ -144,8 +148,9 @@ impl<'a> Batch<'a> {
 
     /// Appends all lines to `out`, each as `[name] text` and LF.
     ///
-    /// A [continued](Line::continued) line begins with `[name+]`, a [partial](Line::partial) line with `[name~]`, and a
-    /// line that is both with `[name+~]`. A name contains neither of these characters, so no line can imitate another.
+    /// A [continued](Line::continued) line begins with `[name+]`, a [partial](Line::partial) line with
+    /// `[name~]`, and a line that is both with `[name+~]`. A name contains neither of these characters, so no
+    /// line can imitate another.
     pub fn render(&self, out: &mut Vec<u8>) {
         let prefixes = Prefixes::new(self.name);
         let plain = self.lines.are_plain();

@@ -1,11 +1,11 @@
 //! The queue between the driver, which reads output, and the thread that delivers it.
 //!
-//! The driver never waits for the queue: it asks whether there is room, and is woken when there is. Output counts
-//! against a limit in bytes until the sinks have processed it. Notices do not, because an exit must not wait for room;
-//! they are limited in number, and the oldest one is dropped first.
+//! The driver never waits for the queue: it asks whether there is room, and is woken when there is. Output
+//! counts against a limit in bytes until the sinks have processed it. Notices do not, because an exit must
+//! not wait for room; they are limited in number, and the oldest one is dropped first.
 //!
-//! There is one order for everything. Only when the sinks are blocked do notices leave the queue ahead of the output
-//! before them, in their own order ([`Queue::overtake`]).
+//! There is one order for everything. Only when the sinks are blocked do notices leave the queue ahead of the
+//! output before them, in their own order ([`Queue::overtake`]).
 
 use std::collections::VecDeque;
 use std::mem;
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use crate::machine::{Name, Notice, RunId, Stream};
 use crate::sync::{self, Lock};
 
-/// The size of the read buffer, which all streams share. What was read is processed soon and should still be in the
-/// cache of a core: with 256 KiB it is not, and a line costs half as much again.
+/// The size of the read buffer, which all streams share. What was read is processed soon and should still be
+/// in the cache of a core: with 256 KiB it is not, and a line costs half as much again.
 pub(super) const SCRATCH: usize = 64 * 1024;
 /// The driver stops reading when this much is queued, in bytes of memory.
 pub(super) const LIMIT: usize = 1024 * 1024;
@@ -27,7 +27,7 @@ const ROOM: usize = LIMIT / 2;
 pub(super) const MOST_NOTICES: usize = 4096;
 /// The maximum number of buffers that are kept for reuse.
 const MOST_SPARE: usize = 8;
-/// How long a notice waits for the output before it.
+/// The maximum time that a notice waits for the output before it.
 pub(super) const NOTICE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// One thing to deliver.
@@ -70,7 +70,7 @@ impl Output {
     }
 }
 
-/// What the output thread does next.
+/// The next task of the output thread.
 #[derive(Debug)]
 pub(super) enum Task {
     Deliver(Item),
@@ -82,7 +82,7 @@ pub(super) enum Task {
     Flush,
 }
 
-/// What the notice thread does next.
+/// The next task of the notice thread.
 #[derive(Debug)]
 pub(super) enum Urgent {
     /// Log that the sinks are blocked, with this many bytes of output waiting.
@@ -198,8 +198,8 @@ impl Queue {
         notices.next()
     }
 
-    /// Lets all notices that have waited too long overtake the output before them. Returns whether a notice thread has
-    /// to be started for them.
+    /// Lets all notices that have waited too long overtake the output before them. Returns whether a notice
+    /// thread has to be started for them.
     pub(super) fn overtake(&self, now: Instant) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -251,8 +251,8 @@ impl Queue {
 
 /// The side of the threads that deliver.
 impl Queue {
-    /// Waits for the next task of the output thread; `done` is the output that it delivered last. Returns `None` when
-    /// everything is delivered and the driver is gone.
+    /// Waits for the next task of the output thread; `done` is the output that it delivered last. Returns
+    /// `None` when everything is delivered and the driver is gone.
     pub(super) fn next(&self, done: Option<Output>) -> Option<Task> {
         let mut state = self.lock();
         if let Some(waker) = done.and_then(|output| state.settle(output)) {
@@ -305,8 +305,8 @@ impl Queue {
         }
     }
 
-    /// Waits for the next task of the notice thread. Returns `None` when the sinks are no longer blocked, or the driver
-    /// is gone.
+    /// Waits for the next task of the notice thread. Returns `None` when the sinks are no longer blocked, or
+    /// the driver is gone.
     pub(super) fn next_urgent(&self) -> Option<Urgent> {
         let mut state = self.lock();
         loop {
@@ -334,8 +334,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Ends the queue with its output thread, and wakes the driver. Usually everything is delivered by then; if not,
-    /// it is discarded.
+    /// Ends the queue with its output thread, and wakes the driver. Usually everything is delivered by then;
+    /// if not, it is discarded.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
         let items = (mem::take(&mut state.items), mem::take(&mut state.overtaking));
@@ -374,7 +374,8 @@ impl State {
         self.dropped += 1;
     }
 
-    /// Releases output that the sinks have processed. Returns the driver's waker if it waits for room and there is.
+    /// Releases output that the sinks have processed. Returns the driver's waker if it waits for room and
+    /// there is.
     fn settle(&mut self, output: Output) -> Option<Waker> {
         self.cost -= output.cost();
         self.bytes -= output.len;

@@ -1,14 +1,16 @@
 //! Passes output and notices from the driver to the sinks, so that no sink can hold up the driver.
 //!
-//! In a world with threads, the sinks run on a thread of their own, started when there is first something to deliver. In
-//! a virtual world, and when no thread can be created, everything is delivered at once on the driver's thread.
+//! In a world with threads, the sinks run on a thread of their own, started when there is first something to
+//! deliver. In a virtual world, and when no thread can be created, everything is delivered at once on the
+//! driver's thread.
 //!
-//! Output and notices share one queue, so that a notice is published after the output of its run that precedes it. If
-//! the sinks are blocked, a notice waits for that output for half a second at most. After that a second thread publishes
-//! the notices, in their order and ahead of the output; a warning says so, with the amount of output that waits.
+//! Output and notices share one queue, so that a notice is published after the output of its run that
+//! precedes it. If the sinks are blocked, a notice waits for that output for half a second at most. After
+//! that a second thread publishes the notices, in their order and ahead of the output; a warning says so,
+//! with the amount of output that waits.
 //!
-//! The driver calls [`Relay::commit`] at the end of a round of its work. Until then items are only collected: waking the
-//! thread, or flushing the sinks, for each of a thousand starts would cost more than the starts.
+//! The driver calls [`Relay::commit`] at the end of a round of its work. Until then items are only collected:
+//! waking the thread, or flushing the sinks, for each of a thousand starts would cost more than the starts.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -25,11 +27,11 @@ use crate::machine::{Name, Notice, RunId, Stream};
 use crate::panic_guard::log_guarded;
 use crate::sync::Lock;
 
-/// How long a stream is silent in the middle of a line before the unfinished line is shown.
+/// The silence in the middle of a line after which the unfinished line is shown.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
-/// A read of this size is passed on in the buffer it was read into. A smaller one is copied, because that costs less
-/// than to keep a nearly empty buffer in the queue.
+/// A read of this size is passed on in the buffer it was read into. A smaller one is copied, because that
+/// costs less than to keep a nearly empty buffer in the queue.
 const LARGE: usize = SCRATCH / 4;
 
 /// The maximum number of items that are collected before they are committed.
@@ -53,7 +55,7 @@ pub(crate) struct Relay {
     wants_thread: bool,
 }
 
-/// How items reach the sinks.
+/// The way of items to the sinks.
 #[derive(Debug)]
 enum Delivery {
     /// At once, on the driver's thread.
@@ -63,8 +65,8 @@ enum Delivery {
 }
 
 impl Relay {
-    /// Creates a relay to `sinks`, in this order, and to `callback` for notices. With `threads`, they are called on a
-    /// thread of their own.
+    /// Creates a relay to `sinks`, in this order, and to `callback` for notices. With `threads`, they are
+    /// called on a thread of their own.
     pub(crate) fn new(
         sinks: Vec<Box<dyn Sink>>,
         callback: NoticeCallback,
@@ -83,7 +85,8 @@ impl Relay {
         }
     }
 
-    /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Call it before every read.
+    /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Call it before
+    /// every read.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.delivery {
             Delivery::Inline(..) => Poll::Ready(()),
@@ -139,7 +142,8 @@ impl Relay {
         }
     }
 
-    /// Publishes `notice`, after everything pushed before it. Of more than 4096 waiting notices, the oldest are dropped.
+    /// Publishes `notice`, after everything pushed before it. Of more than 4096 waiting notices, the oldest
+    /// are dropped.
     pub(crate) fn publish(&mut self, notice: Notice) {
         self.start_thread();
         match &mut self.delivery {
@@ -174,7 +178,8 @@ impl Relay {
         }
     }
 
-    /// Returns when to call [`handle_timeout`](Self::handle_timeout). `now` is called when there is something to time.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout). `now` is called when there is something
+    /// to time.
     pub(crate) fn poll_timeout(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
         let notice = match &self.delivery {
             Delivery::Inline(..) => None,
@@ -183,7 +188,8 @@ impl Relay {
         [notice, self.pauses.next(now)].into_iter().flatten().min()
     }
 
-    /// Shows the unfinished lines of streams that have paused, and publishes the notices that have waited too long.
+    /// Shows the unfinished lines of streams that have paused, and publishes the notices that have waited too
+    /// long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for (run, stream) in self.pauses.due(now) {
             match &mut self.delivery {
@@ -210,7 +216,8 @@ impl Relay {
         }
     }
 
-    /// Logs how much output has not been delivered, if any. Call it when the driver stops waiting for the sinks.
+    /// Logs how much output has not been delivered, if any. Call it when the driver stops waiting for the
+    /// sinks.
     pub(crate) fn report_undelivered(&self) {
         let Delivery::Queued(queue, _) = &self.delivery else { return };
         let bytes = queue.undelivered();
@@ -219,8 +226,8 @@ impl Relay {
         }
     }
 
-    /// Starts the output thread, if it is wanted and was not tried before. The outlet moves to the thread when that is
-    /// running, so that it is not lost if no thread can be created.
+    /// Starts the output thread, if it is wanted and was not tried before. The outlet moves to the thread
+    /// when that is running, so that it is not lost if no thread can be created.
     fn start_thread(&mut self) {
         if !mem::take(&mut self.wants_thread) {
             return;
@@ -250,7 +257,8 @@ impl Relay {
 }
 
 impl Drop for Relay {
-    /// Lets the thread deliver what is queued and end. It is not waited for, because it may be blocked in a sink.
+    /// Lets the thread deliver what is queued and end. It is not waited for, because it may be blocked in a
+    /// sink.
     fn drop(&mut self) {
         self.commit();
         match &self.delivery {

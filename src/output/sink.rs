@@ -7,9 +7,9 @@ use super::protocol::{Batch, Prefixes};
 
 /// A destination for the lines that processes write.
 ///
-/// A monitor calls its sinks one after the other on a thread of their own, without holding a lock. A sink may therefore
-/// block: processes then wait in their writes, but restarts, stops and kills are not delayed. A sink that panics is
-/// dropped and not called again; the other sinks are not affected.
+/// A monitor calls its sinks one after the other on a thread of their own, without holding a lock. A sink may
+/// therefore block: processes then wait in their writes, but restarts, stops and kills are not delayed. A
+/// sink that panics is dropped and not called again; the other sinks are not affected.
 ///
 /// ```
 /// use childminder::Sink;
@@ -37,9 +37,9 @@ pub trait Sink: Send {
 
 /// Logs every line with the `log` crate. This is the default sink.
 ///
-/// The target is `childminder::output`, the level is info, and the message is the line as
-/// [`Batch::render`] shows it: `[name] text`. The key-values are `name`, `stream` (`stdout` or `stderr`) and `run` (the
-/// number of the run).
+/// The target is `childminder::output`, the level is info, and the message is the line as [`Batch::render`]
+/// shows it: `[name] text`. The key-values are `name`, `stream` (`stdout` or `stderr`) and `run` (the number
+/// of the run).
 ///
 /// If the logger has disabled that target, a batch costs one call of the logger.
 ///
@@ -116,14 +116,15 @@ impl<F> fmt::Debug for CallbackSink<F> {
 
 /// Prints every line as `[name] text` to the captured output of the test that started the monitor.
 ///
-/// The harness of `cargo test` captures what a test prints and shows it if the test fails. It captures the print macros
-/// only, on the thread of the test and on threads started from it. So use this sink for a monitor that the test starts
-/// itself with [`ProcessMonitor::background`](crate::ProcessMonitor::background). A monitor shared by several tests
-/// prints to the output of the test that started it. On threads of an executor, with `--nocapture`, and outside of
-/// tests, the lines go to the standard error.
+/// The harness of `cargo test` captures what a test prints and shows it if the test fails. It captures the
+/// print macros only, on the thread of the test and on threads started from it. So use this sink for a
+/// monitor that the test starts itself with
+/// [`ProcessMonitor::background`](crate::ProcessMonitor::background). A monitor shared by several tests
+/// prints to the output of the test that started it. On threads of an executor, with `--nocapture`, and
+/// outside of tests, the lines go to the standard error.
 ///
-/// If the reader of the standard error is gone, printing panics; the monitor then drops this sink, as it does with
-/// every sink that panics.
+/// If the reader of the standard error is gone, printing panics; the monitor then drops this sink, as it does
+/// with every sink that panics.
 ///
 /// ```
 /// use childminder::output::TestOutputSink;

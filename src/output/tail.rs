@@ -10,8 +10,8 @@ use crate::sync::Lock;
 
 /// Keeps the last lines of every process, up to a limit.
 ///
-/// This is a handle: pass one clone to the monitor and keep another to query. Both streams of a process, and all its
-/// runs, share one tail.
+/// This is a handle: pass one clone to the monitor and keep another to query. Both streams of a process, and
+/// all its runs, share one tail.
 ///
 /// ```
 /// use childminder::machine::{RunId, Stream};
@@ -42,8 +42,8 @@ impl TailSink {
         Self { most_lines: lines, most_bytes: 64 * 1024, tails: Arc::default() }
     }
 
-    /// Sets the maximum number of bytes that are kept of each process. Default: 64 KiB. The oldest lines are dropped
-    /// first.
+    /// Sets the maximum number of bytes that are kept of each process. Default: 64 KiB. The oldest lines are
+    /// dropped first.
     #[must_use]
     pub fn max_bytes(self, bytes: usize) -> Self {
         Self { most_bytes: bytes, ..self }
@@ -51,7 +51,8 @@ impl TailSink {
 
     /// Returns the last `n` lines of the process `name`, oldest first, as [text](super::Line::text).
     ///
-    /// A line that continues the one before it begins with `+ `. The result is empty if the process has written nothing.
+    /// A line that continues the one before it begins with `+ `. The result is empty if the process has
+    /// written nothing.
     pub fn last(&self, name: &str, n: usize) -> Vec<String> {
         let tails = self.tails.lock();
         let lines = tails

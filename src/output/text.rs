@@ -1,15 +1,15 @@
 //! Converts the bytes of a line to text that is safe to show.
 //!
-//! A line of output becomes one line of text. Control characters are escaped, so that a process can neither imitate the
-//! output of another nor control the terminal. Tab and colours (`ESC [ … m`) stay; colours that a line does not reset
-//! are reset at its end, because they would colour, or hide, the lines after it.
+//! A line of output becomes one line of text. Control characters are escaped, so that a process can neither
+//! imitate the output of another nor control the terminal. Tab and colours (`ESC [ … m`) stay; colours that a
+//! line does not reset are reset when it ends, because they would colour, or hide, the lines after it.
 
 use std::borrow::Cow;
 use std::str;
 
 const RESET: &str = "\x1b[0m";
 
-/// How to show a line that is not valid UTF-8.
+/// The notation for a line that is not valid UTF-8.
 ///
 /// ```
 /// use childminder::output::{InvalidUtf8, Line};
@@ -54,14 +54,14 @@ pub(super) fn push_text(line: &[u8], invalid: InvalidUtf8, out: &mut Vec<u8>) {
     }
 }
 
-/// Whether the lines consist of printable ASCII, tabs and line feeds only, so that nothing has to be escaped. This
-/// nearly always answers the question for all lines of a read at once.
+/// Whether the lines consist of printable ASCII, tabs and line feeds only, so that nothing has to be escaped.
+/// This nearly always answers the question for all lines of a read at once.
 pub(super) fn is_plain(lines: &[u8]) -> bool {
     all(lines, |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\n'))
 }
 
-/// Whether a single line is plain. It contains no line feed, unless a caller of [`Line::new`](super::Line::new) has
-/// put one there.
+/// Whether a single line is plain. It contains no line feed, unless a caller of
+/// [`Line::new`](super::Line::new) has put one there.
 fn is_plain_line(line: &[u8]) -> bool {
     all(line, |byte| matches!(byte, b' '..=b'~' | b'\t'))
 }
@@ -71,13 +71,14 @@ fn has_no_special_start(line: &[u8]) -> bool {
     all(line, |byte| !matches!(byte, 0x00..=0x08 | 0x0a..=0x1f | 0x7f | 0xc2 | 0xe2))
 }
 
-/// Whether `is` holds for all bytes. There is no branch within a block, so that the compiler can vectorize the loop.
+/// Whether `is` holds for all bytes. There is no branch within a block, so that the compiler can vectorize
+/// the loop.
 fn all(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
     bytes.chunks(64).all(|block| block.iter().fold(true, |all, &byte| all & is(byte)))
 }
 
-/// Returns the position of the first character that has an effect beyond showing itself: C0 except tab, DEL, C1, the
-/// line and paragraph separators, and the characters that change the direction of writing.
+/// Returns the position of the first character that has an effect beyond showing itself: C0 except tab, DEL,
+/// C1, the line and paragraph separators, and the characters that change the direction of writing.
 fn special(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     // In valid UTF-8 these byte sequences are always the whole character.
@@ -143,7 +144,8 @@ fn push_control(c: char, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends Python's `repr` of a `bytes` object: in single quotes, unless it contains single quotes and no double ones.
+/// Appends Python's `repr` of a `bytes` object: in single quotes, unless it contains single quotes and no
+/// double ones.
 fn push_repr(line: &[u8], out: &mut Vec<u8>) {
     let quote = if line.contains(&b'\'') && !line.contains(&b'"') { b'"' } else { b'\'' };
     out.extend_from_slice(&[b'b', quote]);

@@ -16,11 +16,13 @@ const LIMIT: usize = 1024 * 1024;
 
 /// Writes every line to a [`Write`]r, as [`Batch::render`] shows it: `[name] text`.
 ///
-/// Lines are buffered and written together: as soon as there are 64 KiB, and whenever no further lines are waiting.
+/// Lines are buffered and written together: as soon as there are 64 KiB, and whenever no further lines are
+/// waiting.
 ///
-/// A failing writer does not affect the monitor. The first failure is logged. What could not be written is kept, up to
-/// 1 MiB, and written with the next lines, starting at the byte where writing stopped, so that no line is torn; lines
-/// beyond that are counted as lost. Once the reader is gone (EPIPE), nothing is written any more.
+/// A failing writer does not affect the monitor. The first failure is logged. What could not be written is
+/// kept, up to 1 MiB, and written with the next lines, starting at the byte where writing stopped, so that no
+/// line is torn; lines beyond that are counted as lost. Once the reader is gone (EPIPE), nothing is written
+/// any more.
 ///
 /// ```
 /// use childminder::output::WriterSink;

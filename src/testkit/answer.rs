@@ -1,11 +1,12 @@
-//! What a server of the fake world has to say to a probe.
+//! Answers of simulated servers to probes.
 
 use crate::host::{ProbeError, ProbeTarget};
 
-/// What is answered where a server of HTTP knows nothing.
+/// The HTTP status for an unknown path.
 const NOT_FOUND: u16 = 404;
 
-/// The answer of somebody who serves all this, of which the last counts. `None`: nobody listens there.
+/// Returns the answer of a process that serves all of `served`, of which the last entry counts. `None` if it
+/// does not listen at the address.
 pub(super) fn answer<'a>(
     mut served: impl Iterator<Item = &'a ProbeTarget>,
     asked: &ProbeTarget,

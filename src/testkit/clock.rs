@@ -1,32 +1,32 @@
-//! Virtual time, and the agenda of what happens when.
+//! Virtual time, with an agenda of events and timers.
 //!
-//! The agenda is one ordered map. Its key is the whole rule of precedence: first by time, then events of the world
-//! before timers, then by the order in which things were scheduled.
+//! The agenda is one ordered map. Its key defines the order of entries: by time, then events before timers,
+//! then by the order in which they were scheduled.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::task::Waker;
 use std::time::Duration;
 
-/// A clock that stands still until it is moved, with an agenda of events `E` and timers.
+/// A clock that is moved by its owner, with an agenda of events `E` and timers.
 #[derive(Debug)]
 pub(super) struct Clock<E> {
     elapsed: Duration,
     agenda: BTreeMap<Key, Due<E>>,
-    /// Counts the entries ever made, so that no two keys are equal.
+    /// The number of entries so far, so that no two keys are equal.
     entries: u64,
 }
 
-/// What the agenda holds.
+/// An entry of the agenda.
 #[derive(Debug)]
 pub(super) enum Due<E> {
-    /// Something happens in the world.
+    /// An event in the simulated world.
     Event(E),
-    /// Somebody wanted to be woken.
+    /// A timer, with the waker of its future.
     Timer(Waker),
 }
 
-/// The place of one entry in the agenda. The order of the fields is the order of precedence.
+/// The position of an entry in the agenda. The fields are compared in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     at: Duration,
@@ -34,7 +34,7 @@ pub(super) struct Key {
     entry: u64,
 }
 
-/// Who goes first when both are due at the same instant.
+/// The order of entries that are due at the same instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     Event,
@@ -42,24 +42,24 @@ enum Rank {
 }
 
 impl<E> Clock<E> {
-    /// Ten thousand years. What is scheduled for later than this never happens, so `Duration::MAX` means "never".
+    /// Ten thousand years. Entries for a later time are never due, so `Duration::MAX` means "never".
     pub(super) const END: Duration = Duration::from_secs(10_000 * 365 * 24 * 60 * 60);
 
     pub(super) fn new() -> Self {
         Self { elapsed: Duration::ZERO, agenda: BTreeMap::new(), entries: 0 }
     }
 
-    /// How far the clock has been moved in all.
+    /// Returns the virtual time since the start.
     pub(super) fn elapsed(&self) -> Duration {
         self.elapsed
     }
 
-    /// Lets `event` happen `after` this long.
+    /// Schedules `event` for `after` from now.
     pub(super) fn schedule(&mut self, after: Duration, event: E) -> Key {
         self.enter(self.elapsed.saturating_add(after), Rank::Event, Due::Event(event))
     }
 
-    /// Wakes `waker` at `at`.
+    /// Schedules a call of `waker` at `at`.
     pub(super) fn set_timer(&mut self, at: Duration, waker: Waker) -> Key {
         self.enter(at, Rank::Timer, Due::Timer(waker))
     }
@@ -71,7 +71,7 @@ impl<E> Clock<E> {
         key
     }
 
-    /// The waker of a timer that has not gone off, for whoever polls it again to replace.
+    /// Returns the waker of a pending timer, to be replaced when its future is polled again.
     pub(super) fn timer(&mut self, key: Key) -> Option<&mut Waker> {
         match self.agenda.get_mut(&key)? {
             Due::Timer(waker) => Some(waker),
@@ -79,17 +79,17 @@ impl<E> Clock<E> {
         }
     }
 
-    /// Takes an entry back; nothing if it is not there any more.
+    /// Removes an entry, if it is still in the agenda.
     pub(super) fn cancel(&mut self, key: Key) {
         self.agenda.remove(&key);
     }
 
-    /// When the next thing is due, however late the clock is.
+    /// Returns the time of the first entry, which may be in the past.
     pub(super) fn next(&self) -> Option<Duration> {
         self.agenda.first_key_value().map(|(key, _)| key.at).filter(|at| *at < Self::END)
     }
 
-    /// Takes the first thing that is due by now.
+    /// Removes and returns the first entry that is due.
     pub(super) fn pop_due(&mut self) -> Option<Due<E>> {
         let first = self.agenda.first_entry()?;
         (first.key().at <= self.elapsed).then(|| first.remove())
@@ -101,7 +101,7 @@ impl<E> Clock<E> {
     }
 }
 
-/// A duration in seconds, with as few decimals as it needs and at least one: `0.0`, `12.5`, `0.001`.
+/// Displays a duration in seconds, with as few decimals as possible and at least one: `0.0`, `12.5`, `0.001`.
 pub(super) struct Seconds(pub(super) Duration);
 
 impl fmt::Display for Seconds {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn f_68_events_go_before_timers_and_equals_in_the_order_they_were_scheduled() {
+    fn f_68_events_come_before_timers_and_ties_in_the_order_of_scheduling() {
         let mut clock = Clock::new();
         clock.set_timer(SECOND, Waker::noop().clone());
         clock.schedule(2 * SECOND, "later");
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cancelled_or_beyond_the_end_of_time_is_never_due() {
+    fn cancelled_entries_and_entries_beyond_the_end_are_never_due() {
         let mut clock = Clock::new();
         let key = clock.schedule(SECOND, "cancelled");
         clock.cancel(key);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_never_goes_back() {
+    fn the_clock_never_moves_back() {
         let mut clock = Clock::<()>::new();
         clock.move_to(SECOND);
         clock.move_to(Duration::ZERO);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_have_no_more_decimals_than_they_need() {
+    fn seconds_have_as_few_decimals_as_possible() {
         let text = |nanos| Seconds(Duration::from_nanos(nanos)).to_string();
         assert_eq!(text(0), "0.0");
         assert_eq!(text(12_500_000_000), "12.5");

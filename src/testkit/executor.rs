@@ -1,70 +1,72 @@
-//! The futures that run in the fake world, on the thread of whoever moves its time.
+//! The executor of the simulated world: it polls futures on the thread that moves the time.
 //!
-//! One queue says who wants to be polled, in the order of their wake-ups, so that the same test polls in the same
-//! order every time. While a future is polled it is taken out of the table and no lock is held: it may do anything,
-//! also start or wake another.
+//! Futures are polled in the order in which they were woken, so that a test polls in the same order every
+//! time. While a future is polled, it is removed from the table and no lock is held, so that it may start or
+//! wake other futures.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+
+use crate::sync::Lock;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// All futures that have not ended.
+/// All futures that are not finished.
 #[derive(Default)]
 pub(super) struct Executor {
-    tasks: Mutex<Tasks>,
+    tasks: Lock<Tasks>,
     ready: Arc<Ready>,
 }
 
 #[derive(Default)]
 struct Tasks {
-    /// `None` while it is being polled.
+    /// `None` while the task is being polled.
     table: BTreeMap<u64, Option<Task>>,
     started: u64,
 }
 
-/// Who wants to be polled.
-type Ready = Mutex<VecDeque<Arc<Ticket>>>;
+/// The tasks to poll.
+type Ready = Lock<VecDeque<Arc<TaskWaker>>>;
 
 /// The waker of one task. It is in the queue at most once.
-struct Ticket {
+struct TaskWaker {
     task: u64,
     queued: AtomicBool,
     ready: Arc<Ready>,
 }
 
-impl Wake for Ticket {
+impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
         if !self.queued.swap(true, Ordering::AcqRel) {
             let ready = Arc::clone(&self.ready);
-            lock(&ready).push_back(self);
+            ready.lock().push_back(self);
         }
     }
 }
 
 impl Executor {
-    /// Takes a future in. It is polled by [`poll_one`](Self::poll_one), not by this.
+    /// Adds a future, to be polled by [`poll_one`](Self::poll_one).
     pub(super) fn spawn(&self, future: Task) {
-        let mut tasks = lock(&self.tasks);
+        let mut tasks = self.tasks.lock();
         tasks.started += 1;
         let task = tasks.started;
         let ticket =
-            Arc::new(Ticket { task, queued: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
+            Arc::new(TaskWaker { task, queued: AtomicBool::new(false), ready: Arc::clone(&self.ready) });
         tasks.table.insert(task, Some(future));
         ticket.wake();
     }
 
-    /// Polls the future that has waited longest; `false` if none wants to be polled.
+    /// Polls the future that was woken first. Returns `false` if none was woken.
     pub(super) fn poll_one(&self) -> bool {
-        let Some(ticket) = lock(&self.ready).pop_front() else { return false };
-        // From here on a wake-up counts for the next poll.
+        let Some(ticket) = self.ready.lock().pop_front() else { return false };
+        // A wake-up from here on counts for the next poll.
         ticket.queued.store(false, Ordering::Release);
-        let taken = lock(&self.tasks).table.get_mut(&ticket.task).and_then(Option::take);
-        // Its task may have ended before this wake-up was heard.
+        let taken = self.tasks.lock().table.get_mut(&ticket.task).and_then(Option::take);
+        // The task may have finished after this wake-up.
         if let Some(mut task) = taken {
             let waker = Waker::from(Arc::clone(&ticket));
             let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
@@ -73,13 +75,13 @@ impl Executor {
         true
     }
 
-    /// After a poll: back into its place with a task that has not ended; `None` gives the place up.
-    fn put_back(&self, ticket: &Ticket, task: Option<Task>) {
-        let mut tasks = lock(&self.tasks);
+    /// Puts a task back after a poll, or removes its entry if it is finished (`None`).
+    fn put_back(&self, ticket: &TaskWaker, task: Option<Task>) {
+        let mut tasks = self.tasks.lock();
         match (task, tasks.table.get_mut(&ticket.task)) {
             (Some(task), Some(place)) => *place = Some(task),
             (None, Some(_)) => drop(tasks.table.remove(&ticket.task)),
-            // Dropped by `clear` while it was polled.
+            // The table was cleared during the poll.
             (task, None) => {
                 drop(tasks);
                 drop(task);
@@ -89,19 +91,19 @@ impl Executor {
 
     /// Drops all futures.
     pub(super) fn clear(&self) {
-        // Taken out first: what a future does when it is dropped must not find the table locked.
-        let table = std::mem::take(&mut lock(&self.tasks).table);
+        // The destructors of the futures must not run while the table is locked.
+        let table = std::mem::take(&mut self.tasks.lock().table);
         drop(table);
     }
 }
 
 impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Executor").field("tasks", &lock(&self.tasks).table.len()).finish_non_exhaustive()
+        f.debug_struct("Executor").field("tasks", &self.tasks.lock().table.len()).finish_non_exhaustive()
     }
 }
 
-/// The one future of a `block_on`, which is not in the table, for it may borrow and need not be `Send`.
+/// The future of a `block_on`. It is not in the table, because it may borrow and need not be `Send`.
 pub(super) struct Guest<F> {
     future: Pin<Box<F>>,
     woken: Arc<Flag>,
@@ -120,18 +122,13 @@ impl<F: Future> Guest<F> {
         Self { future: Box::pin(future), woken: Arc::new(Flag(AtomicBool::new(true))) }
     }
 
-    /// Polls it if it was woken. `None`: it was not.
+    /// Polls the future. Returns `None` if it was not woken.
     pub(super) fn poll(&mut self) -> Option<Poll<F::Output>> {
         self.woken.0.swap(false, Ordering::AcqRel).then(|| {
             let waker = Waker::from(Arc::clone(&self.woken));
             self.future.as_mut().poll(&mut Context::from_waker(&waker))
         })
     }
-}
-
-/// Locks, also after a panic: a test that has failed still drops its processes.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -158,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_future_that_drops_all_is_itself_gone_after_its_poll() {
+    fn a_future_that_clears_the_executor_is_dropped_after_its_poll() {
         let executor = Arc::new(Executor::default());
         let polled = Arc::clone(&executor);
         executor.spawn(Box::pin(poll_fn(move |cx| {
@@ -167,6 +164,6 @@ mod tests {
             Poll::Pending
         })));
         while executor.poll_one() {}
-        assert_eq!(Arc::strong_count(&executor), 1, "the future is dropped, and its handle with it");
+        assert_eq!(Arc::strong_count(&executor), 1, "the future is dropped with its handle");
     }
 }

@@ -1,18 +1,18 @@
-//! A world for tests: scripted processes and virtual time.
+//! Tests of supervision with scripted processes and virtual time.
 //!
-//! Supervision is a matter of hours and of things that go wrong, and a test should take milliseconds and never fail
-//! by chance. So this module has another implementation of [`Host`](crate::Host), the world as the monitor sees it.
-//! In [`Sim`] no process is real: each does what a [`Script`] says, such as "lives for 90 s, then exits with code 1;
-//! ignores TERM". And no second passes unless the test says so.
+//! Supervision is about long periods and about failures, but a test should take milliseconds and never fail
+//! by chance. So this module has a second implementation of [`Host`](crate::Host), the interface of the
+//! monitor to the world. In [`Sim`] no process is real: each follows a [`Script`], such as "lives for 90 s,
+//! then exits with code 1; ignores TERM". Time passes only when the test says so.
 //!
-//! Time moves from one wake-up to the next and never jumps over one, so whatever is to happen after 3 s sees a clock
-//! that shows 3 s, also when the test lets an hour pass. All happens on the thread of the test, in one order: the
-//! same test has the same trace, always. When several things are due at the same instant, what processes do comes
-//! before what timers do, so that a process that dies just when its time is over has died by itself (F-68). Other
-//! ties go to what was scheduled first.
+//! Time moves from one wake-up to the next and never skips one: code that waits for 3 s runs at exactly 3 s,
+//! even if the test lets an hour pass. Everything happens on the thread of the test, in one order, so the
+//! same test always has the same trace. Among things that are due at the same instant, actions of processes
+//! come before timers: a process that exits exactly at its kill deadline has exited by itself. Other ties are
+//! resolved by the order of scheduling.
 //!
-//! What the world saw is in the [trace](Sim::trace), one line for each thing. Compare all of it with what you expect:
-//! then a test that fails tells the whole story.
+//! The [trace](Sim::trace) has one line for each thing that happened in the world. Compare all of it with
+//! what you expect: then a failing test shows the whole history.
 //!
 //! ```
 //! use std::time::Duration;
@@ -23,7 +23,7 @@
 //! sim.script("web", Script::new().lives(Duration::from_secs(3600)).exits(Exit::Code(1)));
 //! sim.script("web", Script::new().ignores_term());
 //!
-//! // The same monitor as in the real world, on the sim's own executor.
+//! // The monitor is the real one; its driver runs on the executor of the sim.
 //! let (monitor, driver) = ProcessMonitor::new(sim.clone());
 //! sim.spawn(driver);
 //! monitor.add_process("web", Spec::new("web"))?;
@@ -46,10 +46,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! To drive single processes without a monitor, start them with `Host::spawn(&sim, &spec)`.
+//! To use single processes without a monitor, start them with `Host::spawn(&sim, &spec)`.
 //!
-//! A script may also [serve](Script::serves): a port, a local socket, or HTTP. Then it answers probes, from its time on
-//! until it dies. So may a [stranger](Sim::serve), who sits on the port that your server wants.
+//! A script may also [serve](Script::serves) a port, a local socket, or HTTP. It then answers probes until it
+//! exits. An [unrelated process](Sim::serve) may occupy the same address.
 //!
 //! ```
 //! use std::time::Duration;
@@ -60,10 +60,10 @@
 //! let sim = Sim::new();
 //! sim.script("web", Script::new().serves(Duration::from_secs(2), ProbeTarget::Port(8080)));
 //! let web = Host::spawn(&sim, &Spec::new("web"))?;
-//! let ask = || sim.block_on(sim.probe(&ProbeTarget::Port(8080), Some(web.id())));
-//! assert!(ask().is_err());
+//! let probe = || sim.block_on(sim.probe(&ProbeTarget::Port(8080), Some(web.id())));
+//! assert!(probe().is_err());
 //! sim.advance(Duration::from_secs(2));
-//! assert_eq!(ask()?, ProbeOwner::Own);
+//! assert_eq!(probe()?, ProbeOwner::Own);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -1,4 +1,4 @@
-//! What a process of the fake world does with its life.
+//! The script of a simulated process.
 
 use std::io;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::host::{ProbeTarget, Spec};
 use crate::machine::{Exit, SpawnError, SpawnStep, Stream};
 
-/// What one run of a program does, for [`Sim::script`](super::Sim::script).
+/// The behaviour of one run of a program, for [`Sim::script`](super::Sim::script).
 ///
-/// Without any option: it lives for ever, writes nothing, and ends at once when it gets the stop signal.
+/// By default, the process runs until it is stopped, writes nothing, and exits at once on the stop signal.
 ///
-/// In the names of the options TERM stands for the stop signal of the process's
-/// [`Spec`], whichever that is. KILL cannot be ignored. Every other signal is written to the trace and has no effect.
+/// In the names of the methods, TERM stands for the stop signal of the process's [`Spec`]. KILL cannot be
+/// ignored. All other signals are recorded in the trace and have no effect.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,50 +19,50 @@ use crate::machine::{Exit, SpawnError, SpawnStep, Stream};
 /// use childminder::Exit;
 /// use childminder::machine::Stream;
 ///
-/// // A server that needs two seconds for its work after TERM, if it does not crash before.
+/// // A server that needs two seconds to exit after TERM, and crashes after a day.
 /// let server = Script::new()
 ///     .prints(Duration::from_millis(300), Stream::Stdout, "listening\n")
 ///     .lives(Duration::from_secs(86_400))
 ///     .exits(Exit::Code(70))
-///     .heeds_term_after(Duration::from_secs(2))
+///     .exits_after_term(Duration::from_secs(2))
 ///     .exits_on_term(Exit::Code(0));
 /// # let _ = server;
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "a script does nothing until a `Sim` is given it"]
+#[must_use = "a script has no effect until it is passed to `Sim::script`"]
 pub struct Script {
     failure: Option<(SpawnStep, i32)>,
     lives: Option<Duration>,
     exit: Option<Exit>,
-    /// How long after TERM it ends. `None`: it does not.
-    pub(super) heeds_term_after: Option<Duration>,
-    /// With what it ends then. `None`: the signal itself ends it.
+    /// The time from TERM to the exit; `None` if TERM is ignored.
+    pub(super) exits_after_term: Option<Duration>,
+    /// The exit on TERM; `None` if the signal itself ends the process.
     pub(super) exit_on_term: Option<Exit>,
     pub(super) prints: Vec<Print>,
-    /// Where it answers, and how long after its start that begins, in this order.
+    /// The addresses that it serves, and the time from the start to when that begins, in this order.
     serves: Vec<(Duration, ProbeTarget)>,
     pub(super) leaks_output: Duration,
     pub(super) leaves_behind: usize,
     pub(super) unkillable: Duration,
 }
 
-/// Bytes to write, and when.
+/// Bytes to write at a certain time.
 #[derive(Clone, Debug)]
 pub(super) struct Print {
-    /// How long after the start.
+    /// The time since the start.
     pub(super) at: Duration,
     pub(super) stream: Stream,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Script {
-    /// Lives for ever, and heeds TERM at once.
+    /// Creates a script of a process that runs until it is stopped, and exits at once on TERM.
     pub fn new() -> Self {
         Self {
             failure: None,
             lives: None,
             exit: None,
-            heeds_term_after: Some(Duration::ZERO),
+            exits_after_term: Some(Duration::ZERO),
             exit_on_term: None,
             prints: Vec::new(),
             serves: Vec::new(),
@@ -72,87 +72,90 @@ impl Script {
         }
     }
 
-    /// Cannot be started: the start fails at `step` with this error number of the system, such as 24 for "too many
-    /// open files". No other option has any effect then.
+    /// Creates a script of a failed start: it fails at `step` with the system's error number `errno`, such as
+    /// 24 for "too many open files". Other methods have no effect on it.
     pub fn fails(step: SpawnStep, errno: i32) -> Self {
         Self { failure: Some((step, errno)), ..Self::new() }
     }
 
-    /// Ends by itself after this long, with exit code 0 unless [`exits`](Self::exits) says otherwise. Default: never.
+    /// Sets the time from the start to the exit of the process. The exit code is 0 unless
+    /// [`exits`](Self::exits) sets another one. Default: never.
     pub fn lives(mut self, lives: Duration) -> Self {
         self.lives = Some(lives);
         self
     }
 
-    /// Ends by itself with `exit`: at once, unless [`lives`](Self::lives) says when.
+    /// Sets how the process exits by itself: at once, unless [`lives`](Self::lives) sets a time.
     pub fn exits(mut self, exit: Exit) -> Self {
         self.exit = Some(exit);
         self
     }
 
-    /// Ends this long after TERM. Default: at once.
-    pub fn heeds_term_after(mut self, delay: Duration) -> Self {
-        self.heeds_term_after = Some(delay);
+    /// Sets the time from TERM to the exit. Default: zero.
+    pub fn exits_after_term(mut self, delay: Duration) -> Self {
+        self.exits_after_term = Some(delay);
         self
     }
 
-    /// Does not end on TERM (F-24).
+    /// Makes the process ignore TERM.
     pub fn ignores_term(mut self) -> Self {
-        self.heeds_term_after = None;
+        self.exits_after_term = None;
         self
     }
 
-    /// Has a handler for TERM, and ends with `exit` when it heeds it. Default: the signal itself ends the process.
+    /// Sets how the process exits on TERM, as if it had a handler. Default: the signal itself ends it.
     pub fn exits_on_term(mut self, exit: Exit) -> Self {
         self.exit_on_term = Some(exit);
         self
     }
 
-    /// Writes `bytes` to `stream`, `at` this long after its start, if it is still alive. May be said several times.
-    /// The pipe takes everything at once, whether or not somebody reads.
+    /// Makes the process write `bytes` to `stream`, at `at` after its start, if it is still alive. May be
+    /// called several times. The pipe has unlimited room.
     pub fn prints(mut self, at: Duration, stream: Stream, bytes: impl Into<Vec<u8>>) -> Self {
         self.prints.push(Print { at, stream, bytes: bytes.into() });
         self
     }
 
-    /// Answers [probes](crate::Host::probe) of `target`, from `at` this long after its start until it ends itself. May
-    /// be said several times.
+    /// Makes the process answer [probes](crate::Host::probe) of `target`, from `at` after its start until its
+    /// exit. May be called several times.
     ///
-    /// The status in a [`ProbeTarget::Http`] is what it answers with; said again for a later time, it changes. Who serves
-    /// HTTP on a port accepts connections there, and answers other paths with 404.
+    /// The status in a [`ProbeTarget::Http`] is the status of the answer; a later call with a later time
+    /// changes it. A process that serves HTTP on a port also accepts plain connections there, and answers
+    /// other paths with 404.
     pub fn serves(mut self, at: Duration, target: ProbeTarget) -> Self {
         self.serves.push((at, target));
         self.serves.sort_by_key(|(at, _)| *at);
         self
     }
 
-    /// Has started something outside its group that holds both its streams open, this long after its own exit
-    /// (F-17). `Duration::MAX` is for ever.
+    /// Simulates a descendant outside of the process group that holds both streams open for `after_exit`
+    /// after the exit of the process. `Duration::MAX` means forever.
     pub fn leaks_output(mut self, after_exit: Duration) -> Self {
         self.leaks_output = after_exit;
         self
     }
 
-    /// Has started `count` processes of its group that outlive it, ignore TERM, hold its streams open, and die only
-    /// of KILL (F-25). Without a [group of its own](Spec::own_group) nobody can tell whose they are: KILL does not
-    /// reach them, and they hold the streams for ever.
+    /// Simulates `count` descendants in the process group that outlive the process, ignore TERM, hold its
+    /// streams open, and exit on KILL. Without a [group of its own](Spec::own_group) they cannot be
+    /// identified: KILL does not reach them, and they hold the streams open forever.
     pub fn leaves_behind(mut self, count: usize) -> Self {
         self.leaves_behind = count;
         self
     }
 
-    /// KILL ends it, and its group, only this long after it was sent, as if it hung in the kernel (F-27).
+    /// Delays the effect of KILL on the process and its group by `delay`, as if the process were waiting in
+    /// the kernel.
     pub fn unkillable(mut self, delay: Duration) -> Self {
         self.unkillable = delay;
         self
     }
 
-    /// Where it answers when it has lived this long.
+    /// Returns the addresses served at `age` after the start.
     pub(super) fn serves_at(&self, age: Duration) -> impl Iterator<Item = &ProbeTarget> {
         self.serves.iter().take_while(move |(at, _)| *at <= age).map(|(_, target)| target)
     }
 
-    /// When it ends by itself, and how.
+    /// Returns the time and kind of the exit without a signal, if there is one.
     pub(super) fn end(&self) -> Option<(Duration, Exit)> {
         match (self.lives, self.exit) {
             (None, None) => None,
@@ -160,7 +163,7 @@ impl Script {
         }
     }
 
-    /// Why `spec` cannot be started, if it cannot.
+    /// Returns the error of starting `spec`, if the start fails.
     pub(super) fn failure(&self, spec: &Spec) -> Option<SpawnError> {
         self.failure.map(|(step, errno)| {
             SpawnError::new(step, subject(step, spec), io::Error::from_raw_os_error(errno))
@@ -174,7 +177,7 @@ impl Default for Script {
     }
 }
 
-/// What `step` is about when `spec` is started.
+/// Returns the subject of the error message of `step` for `spec`.
 fn subject(step: SpawnStep, spec: &Spec) -> String {
     let id = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
     match step {
@@ -205,7 +208,7 @@ mod tests {
     use crate::host::Stdin;
 
     #[test]
-    fn an_exit_without_a_time_is_at_once_and_a_time_without_an_exit_is_a_success() {
+    fn an_exit_without_a_time_is_immediate_and_a_time_without_an_exit_is_a_success() {
         let second = Duration::from_secs(1);
         assert_eq!(Script::new().end(), None);
         assert_eq!(Script::new().lives(second).end(), Some((second, Exit::Code(0))));
@@ -214,14 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_start_names_what_its_step_was_about() {
+    fn a_failed_start_names_the_subject_of_its_step() {
         let spec = Spec::new("web").cwd("/srv").stdin(Stdin::File("in.txt".into())).uid(7).groups([8, 9]);
         let error = |step| Script::fails(step, libc::EPERM).failure(&spec).expect("it fails").to_string();
         let reason = io::Error::from_raw_os_error(libc::EPERM);
         assert_eq!(error(SpawnStep::Exec), format!("cannot execute web: {reason}"));
         assert_eq!(error(SpawnStep::Chdir), format!("cannot enter the working directory /srv: {reason}"));
         assert_eq!(error(SpawnStep::Stdin), format!("cannot open in.txt for the standard input: {reason}"));
-        let given = File::open("/dev/null").expect("there is one");
+        let given = File::open("/dev/null").expect("/dev/null");
         let shown = format!("descriptor {}", given.as_raw_fd());
         for (stdin, shown) in [(Stdin::descriptor(given), &*shown), (Stdin::Null, "/dev/null")] {
             let spec = Spec::new("web").stdin(stdin);

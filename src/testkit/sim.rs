@@ -1,87 +1,85 @@
-//! The fake world as a test sees it: it writes the scripts, moves the time, and reads the trace.
+//! The handle of a simulated world: scripts, time, and the trace.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::clock::{Clock, Key, Seconds};
-use super::executor::{Executor, Guest, lock};
-use super::process::FakeProcess;
+use super::executor::{Executor, Guest};
 use super::script::Script;
 use super::world::World;
 use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
-use crate::machine::{Exit, SpawnError};
+use crate::machine::{Exit, Signal, SignalTarget, SpawnError, Stream};
+use crate::sync::Lock;
 
-/// So much can happen in one instant; who does more goes round in circles.
-const STEPS_OF_AN_INSTANT: u32 = 1_000_000;
+/// The maximum number of steps in one instant; more are an endless loop.
+const STEPS_PER_INSTANT: u32 = 1_000_000;
 
-/// A world for tests: scripted processes and virtual time. See the [module](super) for the idea and an example.
+/// A simulated world with scripted processes and virtual time. See the [module](super) for an example.
 ///
-/// Clones are handles to the same world. It is `Send` and `Sync`, but to be the same every time a test should move
-/// its time, and poll what runs in it, on one thread.
+/// Clones are handles to the same world. It is `Send` and `Sync`; but to be deterministic, a test should move
+/// the time and poll futures on one thread.
 #[derive(Clone)]
 pub struct Sim(Arc<Shared>);
 
 struct Shared {
-    /// What virtual time counts from.
+    /// The origin of virtual time.
     epoch: Instant,
-    /// Short, and never held while a future is polled or woken.
-    world: Mutex<World>,
+    /// Locked briefly, and never while a future is polled or woken.
+    world: Lock<World>,
     executor: Executor,
-    /// Steps since the time last moved.
+    /// The number of steps since the time last moved.
     steps: AtomicU32,
 }
 
-/// The world and its scripts.
+/// Processes.
 impl Sim {
-    /// An empty world, at 0.0 s. No program exists until it has a [`script`](Self::script).
+    /// Creates an empty world, at 0.0 s. A program exists only if it has a [`script`](Self::script).
     pub fn new() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "an `Instant` comes from a clock; this one is read only here"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
         let epoch = Instant::now();
         Self(Arc::new(Shared {
             epoch,
-            world: Mutex::new(World::new()),
+            world: Lock::new(World::new()),
             executor: Executor::default(),
             steps: AtomicU32::new(0),
         }))
     }
 
-    /// Says what the next run of `program` does that has no script yet. The scripts of a program are used one after
-    /// the other; the last one is used again and again. `program` is what [`Spec::new`] is given.
+    /// Adds a script for one run of `program`, which is the argument of [`Spec::new`]. Runs use the scripts
+    /// in the order of these calls; the last one is repeated.
     ///
-    /// A program without a script fails to start with ENOENT, as one that does not exist, and is not
-    /// [located](Host::locate) either.
+    /// A program without a script does not exist: it fails to start with ENOENT, and cannot be
+    /// [located](Host::locate).
     pub fn script(&self, program: impl Into<String>, script: Script) {
         let program = program.into();
         self.world(|world| world.add_script(program, script));
     }
 
-    /// Ends the live process of `program` now, as a crash or a stranger's signal would. What it leaves behind lives
-    /// on. If several are alive, the oldest ends.
+    /// Ends the live process of `program` now, as a crash or a signal from outside would. Other members of
+    /// its group stay alive. If several processes are alive, the oldest one ends.
     ///
     /// # Panics
     ///
-    /// When no process of `program` is alive; the message has the trace.
+    /// If no process of `program` is alive; the message contains the trace.
     #[track_caller]
     pub fn kill_from_outside(&self, program: &str, exit: Exit) {
         let found = self.world(|world| {
             let number = world.live_run(program);
-            number.inspect(|number| world.end(*number, exit))
+            number.inspect(|number| world.exit(*number, exit))
         });
         if found.is_none() {
-            self.fail(&format!("there is no live process of {program}"));
+            self.fail(&format!("no process of {program} is alive"));
         }
     }
 
-    /// Lets a stranger, who is no process of this world, answer [probes](Host::probe) of `target` from now on, as
-    /// [`Script::serves`] says. Whoever else serves there is not reached.
+    /// Lets an unrelated process, outside of this world, answer [probes](Host::probe) of `target` from now
+    /// on, like [`Script::serves`]. Other processes that serve the same address are not reached.
     pub fn serve(&self, target: ProbeTarget) {
         self.world(|world| {
             world.log(format_args!("serve {target}"));
@@ -89,11 +87,11 @@ impl Sim {
         });
     }
 
-    /// Ends what [`serve`](Self::serve) has begun.
+    /// Stops answering probes of `target` after [`serve`](Self::serve).
     ///
     /// # Panics
     ///
-    /// When no stranger serves `target`; the message has the trace.
+    /// If `target` is not served after a call of [`serve`](Self::serve); the message contains the trace.
     #[track_caller]
     pub fn close(&self, target: &ProbeTarget) {
         let found = self.world(|world| {
@@ -102,27 +100,27 @@ impl Sim {
             world.strangers.len() < before
         });
         if !found {
-            self.fail(&format!("no stranger serves {target}"));
+            self.fail(&format!("no unrelated process serves {target}"));
         }
         self.note(format_args!("close {target}"));
     }
 
-    /// How many processes are not reaped.
+    /// Returns the number of processes that are not reaped.
     pub fn live(&self) -> usize {
         self.world(|world| world.runs.len())
     }
 
-    /// How many runs of `program` there have been at the same time, at most. A run lasts until its process and its
-    /// whole group are dead. Where one name is supervised this should be 1.
+    /// Returns the maximum number of simultaneous runs of `program` so far. A run lasts until its process and
+    /// its whole group are dead. For a program that is supervised under one name this should be 1.
     pub fn max_live(&self, program: &str) -> usize {
         self.world(|world| world.max_live(program))
     }
 }
 
-/// What happened.
+/// The trace.
 impl Sim {
-    /// What the world saw: one line for each thing, which begins with the seconds since the start. Every line ends
-    /// with a newline.
+    /// Returns the trace: one line for each thing that happened, beginning with the seconds since the start.
+    /// Every line ends with a newline.
     ///
     /// ```text
     /// 0.0 spawn web#1
@@ -134,83 +132,84 @@ impl Sim {
     /// 8.5 fail web#2 cannot find the program web: No such file or directory (os error 2)
     /// ```
     ///
-    /// The number counts all the starts in this world, from 1, also those that fail: in a world with one monitor it
-    /// is the number of its [`RunId`](crate::machine::RunId). Process ids count from 101.
+    /// The number counts all starts in this world, from 1, including failed ones. With one monitor it is the
+    /// number of the monitor's [`RunId`](crate::machine::RunId). Process ids count from 101.
     pub fn trace(&self) -> String {
         self.world(|world| world.trace.clone())
     }
 
-    /// Adds a line to the trace: the time and `text`.
+    /// Adds a line with the time and `text` to the trace.
     pub fn note(&self, text: impl fmt::Display) {
-        // Formatted before the world is locked, for it is not our code that formats.
+        // Foreign code must not run while the world is locked.
         let text = text.to_string();
         self.world(|world| world.log(format_args!("{text}")));
     }
 
-    /// Forgets the trace so far.
+    /// Clears the trace.
     pub fn clear_trace(&self) {
         self.world(|world| world.trace.clear());
     }
 
-    /// How much virtual time has passed.
+    /// Returns the virtual time since the start.
     pub fn elapsed(&self) -> Duration {
         self.world(|world| world.clock.elapsed())
     }
 }
 
-/// Time, and what runs in it.
+/// Time and futures.
 impl Sim {
-    /// Takes a future in, such as the driver of a monitor. It is polled whenever the test moves the time, or lets the
-    /// world [come to rest](Self::run_until_idle).
+    /// Runs a future, such as the driver of a monitor, on the executor of this world. It is polled while the
+    /// test moves the time, and in [`run_until_idle`](Self::run_until_idle).
     ///
-    /// To start a process as the monitor does, say `Host::spawn(&sim, &spec)`.
+    /// To start a process as the monitor does, call `Host::spawn(&sim, &spec)`.
     pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.0.executor.spawn(Box::pin(future));
     }
 
-    /// Drops all futures that [`spawn`](Self::spawn) was given and that have not ended, as the end of an executor
-    /// does. Futures that own a clone of this world and never end need it, or neither is ever freed.
+    /// Drops all unfinished futures that were passed to [`spawn`](Self::spawn), as the end of an executor
+    /// does. Without this call, a future that owns a clone of this world and never finishes is never freed.
     pub fn drop_futures(&self) {
         self.0.executor.clear();
     }
 
-    /// Lets all happen that is to happen now, and moves no time.
+    /// Does everything that is due now, without moving the time.
     ///
     /// # Panics
     ///
-    /// When there is no end to it: a million steps in one instant.
+    /// If that takes more than a million steps.
     #[track_caller]
     pub fn run_until_idle(&self) {
         let now = self.elapsed();
         while self.step(now) {}
     }
 
-    /// Lets `duration` pass, from one wake-up to the next. What is due at its very end still happens.
+    /// Moves the time by `duration`, from one wake-up to the next, and does everything that is due until
+    /// then, the end included.
     ///
     /// # Panics
     ///
-    /// When there is no end to what happens in one instant, and when it leads beyond ten thousand years.
+    /// If more than a million steps are needed in one instant, or the time exceeds ten thousand years.
     #[track_caller]
     pub fn advance(&self, duration: Duration) {
         let end = self.elapsed().saturating_add(duration);
-        assert!(end < Clock::<()>::END, "the world ends after ten thousand years");
+        assert!(end < Clock::<()>::END, "virtual time is limited to ten thousand years");
         while self.step(end) {}
         self.world(|world| world.clock.move_to(end));
     }
 
-    /// Lets time pass, from one wake-up to the next, until `future` is ready; no longer than that.
+    /// Moves the time, from one wake-up to the next, until `future` is ready.
     ///
     /// # Panics
     ///
-    /// When nothing can ever wake the future, because nothing else is going to happen; the message has the trace.
-    /// Also when there is no end to what happens in one instant.
+    /// If nothing is scheduled that could wake the future; the message contains the trace. Also if more than
+    /// a million steps are needed in one instant.
     #[track_caller]
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         let mut guest = Guest::new(future);
         loop {
             match guest.poll() {
                 Some(Poll::Ready(value)) => return value,
-                // If it wakes itself the others have their turn all the same.
+                // A future that wakes itself must not starve the others.
                 Some(Poll::Pending) => {
                     self.0.executor.poll_one();
                     self.count_step();
@@ -224,13 +223,13 @@ impl Sim {
         }
     }
 
-    /// Does one thing: polls a future that wants it, or else does what is due, or else moves the time to the next
-    /// wake-up that is not after `end`. `false`: there is nothing to do.
+    /// Does one thing: polls a future that was woken, or else performs what is due, or else moves the time to
+    /// the next wake-up up to `end`. Returns `false` if there is nothing to do.
     ///
-    /// One thing at a time, and the futures first, so that everybody has seen one thing before the next happens.
+    /// Futures come first, so that all of them have reacted to one thing before the next one happens.
     #[track_caller]
     fn step(&self, end: Duration) -> bool {
-        if self.0.executor.poll_one() || self.world(World::do_next) {
+        if self.0.executor.poll_one() || self.world(World::perform_next) {
             self.count_step();
             return true;
         }
@@ -247,16 +246,16 @@ impl Sim {
 
     #[track_caller]
     fn count_step(&self) {
-        if self.0.steps.fetch_add(1, Ordering::Relaxed) >= STEPS_OF_AN_INSTANT {
+        if self.0.steps.fetch_add(1, Ordering::Relaxed) >= STEPS_PER_INSTANT {
             self.0.steps.store(0, Ordering::Relaxed);
             let now = Seconds(self.elapsed());
-            self.fail(&format!("time stands still at {now} s: {STEPS_OF_AN_INSTANT} steps in one instant"));
+            self.fail(&format!("more than {STEPS_PER_INSTANT} steps at {now} s: the time cannot move on"));
         }
     }
 
-    /// Does something to the world, and when it is unlocked again wakes whoever waits for it.
+    /// Calls `act` with the locked world, and then wakes the futures that wait for the changes.
     pub(super) fn world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = lock(&self.0.world);
+        let mut world = self.0.world.lock();
         let result = act(&mut world);
         let woken = std::mem::take(&mut world.woken);
         drop(world);
@@ -266,7 +265,7 @@ impl Sim {
         result
     }
 
-    /// Ends the test with the end of the story.
+    /// Panics with `why` and the trace.
     #[track_caller]
     fn fail(&self, why: &str) -> ! {
         panic!("{why}\n{}", self.trace());
@@ -300,10 +299,10 @@ impl Host for Sim {
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
         let (number, pid) = self.world(|world| world.spawn(spec))?;
-        Ok(Box::new(FakeProcess::new(self.clone(), number, pid)))
+        Ok(Box::new(FakeProcess { sim: self.clone(), number, pid }))
     }
 
-    /// The program as it was given, if it has a script.
+    /// Returns the program unchanged if it has a script.
     fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
         self.world(|world| world.locate(spec))
     }
@@ -313,13 +312,13 @@ impl Host for Sim {
         Box::pin(std::future::ready(answer))
     }
 
-    /// No: everything happens on the thread that moves the time.
+    /// Returns `false`: everything happens on the thread that moves the time.
     fn has_threads(&self) -> bool {
         false
     }
 }
 
-/// A sleep. It is a wake-up from when it is first polled until it goes off or is dropped.
+/// A sleep. It is in the agenda from its first poll until it is ready or dropped.
 struct Alarm {
     sim: Sim,
     at: Duration,
@@ -335,7 +334,7 @@ impl Future for Alarm {
         let key = self.sim.world(|world| match key {
             None if at <= world.clock.elapsed() => None,
             None => Some(world.clock.set_timer(at, cx.waker().clone())),
-            // Not ready before its turn, even if that is later in this instant.
+            // Not ready before its turn in the agenda, even if `at` has been reached.
             Some(key) => world.clock.timer(key).map(|waker| {
                 waker.clone_from(cx.waker());
                 key
@@ -351,5 +350,48 @@ impl Drop for Alarm {
         if let Some(key) = self.key {
             self.sim.world(|world| world.clock.cancel(key));
         }
+    }
+}
+
+/// The handle of a simulated process.
+struct FakeProcess {
+    sim: Sim,
+    number: u64,
+    pid: u32,
+}
+
+impl Process for FakeProcess {
+    fn id(&self) -> u32 {
+        self.pid
+    }
+
+    fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.sim.world(|world| world.run(self.number).poll_exit(cx.waker()))
+    }
+
+    fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.sim.world(|world| world.run(self.number).poll_read(stream, cx.waker(), buf))
+    }
+
+    fn signal(&mut self, _: SignalTarget, signal: Signal) -> io::Result<()> {
+        self.sim.world(|world| world.signal(self.number, signal));
+        Ok(())
+    }
+
+    fn remaining(&mut self) -> Vec<u32> {
+        self.sim.world(|world| world.run(self.number).members.clone())
+    }
+}
+
+impl Drop for FakeProcess {
+    fn drop(&mut self) {
+        self.sim.world(|world| world.release(self.number));
+    }
+}
+
+impl fmt::Debug for FakeProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sim: _, number, pid } = self;
+        f.debug_struct("FakeProcess").field("number", number).field("pid", pid).finish()
     }
 }

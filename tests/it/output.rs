@@ -1,5 +1,5 @@
-//! The output room through its public API: the tests of Twisted's `LoggingProtocol`, its listed behaviours, and each
-//! sink.
+//! The output room through its public API: the tests of Twisted's `LoggingProtocol`, its listed behaviours,
+//! and each sink.
 
 mod pattern;
 mod records;

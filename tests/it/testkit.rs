@@ -1,4 +1,4 @@
-//! The fake world: that it keeps time, follows its scripts, and tells the truth about both.
+//! The simulated world: virtual time, scripts, and the trace.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ fn secs(secs: f64) -> Duration {
     Duration::from_secs_f64(secs)
 }
 
-/// A world in which `web` does what `script` says, and its first run.
+/// Creates a world in which `web` follows `script`, and starts it.
 fn start(script: Script) -> (Sim, Box<dyn Process>) {
     let sim = Sim::new();
     sim.script("web", script);
@@ -35,7 +35,7 @@ async fn exit(process: &mut dyn Process) -> Exit {
     poll_fn(|cx| process.poll_exit(cx)).await
 }
 
-/// All that the stream brings, and a mark at every pause.
+/// Returns the content of the stream, with a mark at every pause.
 async fn read_all(process: &mut dyn Process, stream: Stream) -> String {
     let (mut text, mut buf) = (String::new(), [0; 4]);
     loop {
@@ -46,16 +46,16 @@ async fn read_all(process: &mut dyn Process, stream: Stream) -> String {
             }
             poll
         });
-        match read.await.expect("the fake world has no read errors") {
+        match read.await.expect("reading does not fail here") {
             0 => return text,
-            n => text.push_str(std::str::from_utf8(&buf[..n]).expect("these tests print ASCII")),
+            n => text.push_str(std::str::from_utf8(&buf[..n]).expect("ASCII")),
         }
     }
 }
 
-/// The message of the panic that `act` ends in.
+/// Returns the message of the panic of `act`.
 fn panic_of(act: impl FnOnce()) -> String {
-    let payload = catch_unwind(AssertUnwindSafe(act)).expect_err("it should have panicked");
+    let payload = catch_unwind(AssertUnwindSafe(act)).expect_err("no panic");
     *payload.downcast::<String>().expect("a formatted message")
 }
 
@@ -78,14 +78,14 @@ fn time_steps_to_each_wake_up_and_jumps_over_none() {
         });
     }
     sim.advance(secs(6.5));
-    // At 6.0 the two are due together: `b` has been waiting since 3.0, `a` only since 4.0.
+    // Both are due at 6.0: `b` was scheduled at 3.0, `a` at 4.0.
     assert_eq!(sim.trace(), "2.0 a\n3.0 b\n4.0 a\n6.0 b\n6.0 a\n");
     assert_eq!(sim.elapsed(), secs(6.5));
     sim.drop_futures();
 }
 
 #[test]
-fn run_until_idle_moves_no_time_but_does_all_that_is_due() {
+fn run_until_idle_does_what_is_due_without_moving_the_time() {
     let (sim, mut web) = start(Script::new().exits(Exit::Code(3)));
     assert_eq!(sim.trace(), "0.0 spawn web#1\n");
     sim.run_until_idle();
@@ -103,7 +103,7 @@ fn block_on_stops_the_clock_as_soon_as_its_future_is_ready() {
     });
     let answer = sim.block_on(async {
         sleep(&sim, secs(1.25)).await;
-        // A sleep until a time that has passed is no sleep.
+        // A sleep until a time in the past is ready at once.
         assert_eq!(poll_once(sim.sleep_until(sim.now() - secs(1.0))).await, Some(()));
         42
     });
@@ -112,11 +112,11 @@ fn block_on_stops_the_clock_as_soon_as_its_future_is_ready() {
 }
 
 #[test]
-fn block_on_tells_the_story_when_nothing_can_wake_it() {
+fn block_on_panics_with_the_trace_when_nothing_can_wake_it() {
     let sim = Sim::new();
     sim.script("web", Script::new().lives(secs(12.5)));
     sim.script("db", Script::new().lives(secs(99.0)));
-    // Dead processes and dropped sleeps have no wake-ups: time does not run on to 99 s.
+    // Dead processes and dropped sleeps have no wake-ups: time does not move to 99 s.
     drop(Host::spawn(&sim, &Spec::new("db")).expect("it starts"));
     sim.block_on(or(sleep(&sim, secs(50.0)), async {}));
     let _web = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
@@ -126,7 +126,7 @@ fn block_on_tells_the_story_when_nothing_can_wake_it() {
 }
 
 #[test]
-fn a_future_that_never_rests_is_found_out() {
+fn a_future_that_always_wakes_itself_is_detected() {
     let sim = Sim::new();
     sim.spawn(async {
         loop {
@@ -134,9 +134,9 @@ fn a_future_that_never_rests_is_found_out() {
         }
     });
     let message = panic_of(|| sim.advance(secs(1.0)));
-    assert!(message.starts_with("time stands still at 0.0 s: 1000000 steps in one instant\n"), "{message}");
+    assert!(message.starts_with("more than 1000000 steps at 0.0 s: the time cannot move on\n"), "{message}");
     sim.drop_futures();
-    // One that rests in the end is in nobody's way, and keeps nobody waiting.
+    // A future that wakes itself a few times does not starve the others.
     let seen = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&seen);
     sim.spawn(async move {
@@ -169,10 +169,10 @@ fn ten_thousand_timers_each_see_their_own_time() {
 }
 
 #[test]
-fn f_68_who_dies_just_when_the_time_is_over_has_died_by_itself() {
+fn f_68_an_exit_at_the_deadline_comes_before_the_timer() {
     let (sim, mut web) = start(Script::new().lives(secs(5.0)));
     let world = sim.clone();
-    // The sleep is scheduled before the process, and yet the exit is seen first.
+    // The sleep is scheduled before the process, but the exit comes first.
     let first = sim.block_on(or(
         async {
             sleep(&world, secs(5.0)).await;
@@ -187,7 +187,7 @@ fn f_68_who_dies_just_when_the_time_is_over_has_died_by_itself() {
 }
 
 #[test]
-fn term_is_heeded_at_once_unless_the_script_says_otherwise() {
+fn term_ends_a_process_at_once_by_default() {
     let (sim, mut web) = start(Script::new());
     sim.advance(secs(2.0));
     web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
@@ -200,8 +200,8 @@ fn term_is_heeded_at_once_unless_the_script_says_otherwise() {
 }
 
 #[test]
-fn a_second_term_gives_no_more_time() {
-    let (sim, mut web) = start(Script::new().heeds_term_after(secs(3.0)).exits_on_term(Exit::Code(0)));
+fn a_second_term_does_not_delay_the_exit() {
+    let (sim, mut web) = start(Script::new().exits_after_term(secs(3.0)).exits_on_term(Exit::Code(0)));
     web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.advance(secs(2.0));
     web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
@@ -209,7 +209,7 @@ fn a_second_term_gives_no_more_time() {
 }
 
 #[test]
-fn who_ignores_term_dies_of_kill() {
+fn a_process_that_ignores_term_exits_on_kill() {
     let (sim, mut web) = start(Script::new().ignores_term());
     for signal in [Signal::TERM, Signal::HUP] {
         web.signal(SignalTarget::Group, signal).expect("signals always work here");
@@ -224,7 +224,7 @@ fn who_ignores_term_dies_of_kill() {
 }
 
 #[test]
-fn who_gets_term_and_kill_together_dies_once() {
+fn a_process_with_term_and_kill_exits_once() {
     let (sim, mut web) = start(Script::new());
     web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
@@ -235,7 +235,7 @@ fn who_gets_term_and_kill_together_dies_once() {
 }
 
 #[test]
-fn the_stop_signal_of_the_spec_is_what_is_heeded() {
+fn a_process_exits_on_the_stop_signal_of_its_spec() {
     let sim = Sim::new();
     sim.script("web", Script::new());
     let mut web = Host::spawn(&sim, &Spec::new("web").stop_signal(Signal::INT)).expect("it starts");
@@ -247,7 +247,7 @@ fn the_stop_signal_of_the_spec_is_what_is_heeded() {
 }
 
 #[test]
-fn kill_takes_its_time_with_the_unkillable() {
+fn kill_of_an_unkillable_process_takes_effect_later() {
     let (sim, mut web) = start(Script::new().ignores_term().unkillable(secs(30.0)));
     web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
     for _ in 0..2 {
@@ -257,11 +257,11 @@ fn kill_takes_its_time_with_the_unkillable() {
     assert_eq!((sim.block_on(exit(&mut *web)), sim.elapsed()), (KILLED, secs(30.0)));
     drop(web);
     sim.advance(secs(60.0));
-    assert!(sim.trace().ends_with("30.0 reap web#1\n"), "the second KILL came too late: {}", sim.trace());
+    assert!(sim.trace().ends_with("30.0 reap web#1\n"), "the second KILL has no effect: {}", sim.trace());
 }
 
 #[test]
-fn the_unkillable_is_reaped_when_it_dies_although_it_was_dropped_before() {
+fn an_unkillable_process_that_was_dropped_is_reaped_when_it_exits() {
     let (sim, web) = start(Script::new().unkillable(secs(30.0)));
     drop(web);
     assert_eq!(sim.live(), 1);
@@ -271,7 +271,7 @@ fn the_unkillable_is_reaped_when_it_dies_although_it_was_dropped_before() {
 }
 
 #[test]
-fn what_it_prints_is_there_at_its_time_and_ends_with_it() {
+fn output_is_written_at_its_time_and_ends_with_the_process() {
     let script = Script::new()
         .prints(secs(1.0), Stream::Stdout, "hello ")
         .prints(secs(2.0), Stream::Stdout, "world")
@@ -287,7 +287,7 @@ fn what_it_prints_is_there_at_its_time_and_ends_with_it() {
 }
 
 #[test]
-fn leaked_output_has_no_end_before_the_holder_lets_go() {
+fn leaked_output_stays_open_until_its_holder_exits() {
     let (sim, mut web) = start(Script::new().lives(secs(1.0)).leaks_output(secs(4.0)));
     assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (Exit::Code(0), vec![]));
     assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), sim.elapsed()), ("|".into(), secs(5.0)));
@@ -302,7 +302,7 @@ fn a_leak_is_forgotten_with_its_process() {
 }
 
 #[test]
-fn a_leak_for_ever_keeps_nobody_from_reaping() {
+fn a_permanent_leak_does_not_prevent_reaping() {
     let (sim, mut web) = start(Script::new().exits(Exit::Code(0)).leaks_output(Duration::MAX));
     sim.block_on(exit(&mut *web));
     assert!(
@@ -313,7 +313,7 @@ fn a_leak_for_ever_keeps_nobody_from_reaping() {
 }
 
 #[test]
-fn who_is_left_behind_ignores_term_and_dies_of_kill() {
+fn remaining_members_ignore_term_and_exit_on_kill() {
     let (sim, mut web) = start(Script::new().leaves_behind(2));
     web.signal(SignalTarget::Group, Signal::TERM).expect("signals always work here");
     sim.block_on(exit(&mut *web));
@@ -322,7 +322,7 @@ fn who_is_left_behind_ignores_term_and_dies_of_kill() {
     sim.advance(secs(5.0));
     assert_eq!((web.remaining(), sim.trace().matches("exit").count()), (vec![102, 103], 1));
     web.signal(SignalTarget::Group, Signal::KILL).expect("signals always work here");
-    // They hold the streams open, so their end is the end of the output.
+    // They hold the streams open until they exit.
     assert_eq!((sim.block_on(read_all(&mut *web, Stream::Stdout)), web.remaining()), ("|".into(), vec![]));
     let next = Host::spawn(&sim, &Spec::new("web")).expect("it starts");
     assert_eq!((next.id(), sim.max_live("web")), (104, 1));
@@ -341,7 +341,7 @@ fn a_run_lasts_until_the_last_of_its_group_is_dead() {
 }
 
 #[test]
-fn without_a_group_of_its_own_nobody_finds_who_is_left() {
+fn remaining_members_of_a_shared_group_are_not_found() {
     let sim = Sim::new();
     sim.script("web", Script::new().leaves_behind(1));
     let mut web = Host::spawn(&sim, &Spec::new("web").own_group(false)).expect("it starts");
@@ -349,38 +349,38 @@ fn without_a_group_of_its_own_nobody_finds_who_is_left() {
     assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (KILLED, vec![]));
     let ended =
         sim.block_on(poll_fn(|cx| Poll::Ready(web.poll_read(Stream::Stdout, cx, &mut [0]).is_ready())));
-    assert!(!ended, "they hold the streams");
+    assert!(!ended, "the members hold the streams open");
 }
 
 #[test]
-fn a_failed_start_is_in_the_trace_and_counted() {
+fn a_failed_start_is_counted_and_in_the_trace() {
     let sim = Sim::new();
     sim.script("web", Script::fails(SpawnStep::Pipe, 24));
     let error = |name| Host::spawn(&sim, &Spec::new(name)).expect_err("it fails");
     assert!(error("web").is_resource());
-    assert_eq!((error("nobody").step(), error("nobody").raw_os_error()), (SpawnStep::Find, Some(2)));
+    assert_eq!((error("missing").step(), error("missing").raw_os_error()), (SpawnStep::Find, Some(2)));
     let reasons = [24, 2].map(std::io::Error::from_raw_os_error);
     let lines = [
         format!("0.0 fail web#1 cannot make the pipes for its output: {}", reasons[0]),
-        format!("0.0 fail nobody#2 cannot find the program nobody: {}", reasons[1]),
-        format!("0.0 fail nobody#3 cannot find the program nobody: {}", reasons[1]),
+        format!("0.0 fail missing#2 cannot find the program missing: {}", reasons[1]),
+        format!("0.0 fail missing#3 cannot find the program missing: {}", reasons[1]),
     ];
     assert_eq!(sim.trace().lines().collect::<Vec<_>>(), lines);
-    assert_eq!((sim.live(), sim.max_live("nobody")), (0, 0));
+    assert_eq!((sim.live(), sim.max_live("missing")), (0, 0));
 }
 
 #[test]
 fn pl_3_a_program_is_located_if_it_has_a_script() {
     let sim = Sim::new();
     sim.script("web", Script::new());
-    assert_eq!(sim.locate(&Spec::new("web")).expect("it is written"), Path::new("web"));
-    let missing = sim.locate(&Spec::new("none")).expect_err("nobody wrote it").to_string();
-    assert_eq!(sim.trace(), "", "to look is no event");
-    assert_eq!(missing, Host::spawn(&sim, &Spec::new("none")).expect_err("nobody wrote it").to_string());
+    assert_eq!(sim.locate(&Spec::new("web")).expect("it has a script"), Path::new("web"));
+    let missing = sim.locate(&Spec::new("none")).expect_err("it has no script").to_string();
+    assert_eq!(sim.trace(), "", "locating is not in the trace");
+    assert_eq!(missing, Host::spawn(&sim, &Spec::new("none")).expect_err("it has no script").to_string());
 }
 
 #[test]
-fn scripts_are_used_one_after_the_other_and_the_last_one_again_and_again() {
+fn scripts_are_used_in_order_and_the_last_one_is_repeated() {
     let sim = Sim::new();
     let code = |code| Script::new().exits(Exit::Code(code));
     let run = || {
@@ -401,15 +401,15 @@ fn a_crash_can_come_from_outside() {
     sim.kill_from_outside("web", Exit::Lost);
     assert_eq!((sim.block_on(exit(&mut *web)), web.remaining()), (Exit::Lost, vec![102]));
     sim.clear_trace();
-    sim.note("now what?");
+    sim.note("marker");
     let message = panic_of(|| sim.kill_from_outside("web", Exit::Lost));
-    assert_eq!(message, "there is no live process of web\n0.001 now what?\n");
+    assert_eq!(message, "no process of web is alive\n0.001 marker\n");
     sim.advance(secs(20.0));
-    assert_eq!(sim.trace(), "0.001 now what?\n");
+    assert_eq!(sim.trace(), "0.001 marker\n");
 }
 
 #[test]
-fn a_future_may_start_others_and_all_can_be_dropped_with_what_they_own() {
+fn a_future_may_start_others_and_all_can_be_dropped() {
     let sim = Sim::new();
     sim.script("web", Script::new());
     let world = sim.clone();
@@ -429,7 +429,7 @@ fn a_future_may_start_others_and_all_can_be_dropped_with_what_they_own() {
     is_shareable(&sim);
 }
 
-/// Up to three processes at a time, of random scripts, get random signals at random times.
+/// Sends random signals at random times to up to three processes with random scripts. Returns the trace.
 fn walk(seed: u64) -> String {
     let mut random = fastrand::Rng::with_seed(seed);
     let sim = Sim::new();
@@ -444,7 +444,7 @@ fn walk(seed: u64) -> String {
                     script = match random.u8(0..5) {
                         0 => script.lives(some(&mut random)),
                         1 => script.ignores_term(),
-                        2 => script.heeds_term_after(some(&mut random)),
+                        2 => script.exits_after_term(some(&mut random)),
                         3 => script.unkillable(some(&mut random)),
                         _ => script.prints(some(&mut random), Stream::Stdout, "line\n"),
                     };
@@ -472,7 +472,7 @@ fn walk(seed: u64) -> String {
 }
 
 #[test]
-fn no_order_of_events_confuses_the_world_and_each_can_be_repeated() {
+fn random_walks_are_consistent_and_repeatable() {
     for seed in 0..500 {
         let trace = walk(seed);
         assert_eq!(trace, walk(seed));

@@ -1,7 +1,7 @@
 //! Converts calendar dates to the time of the system, and back.
 //!
-//! Both directions count days from March 1 of the year 0, so that the leap day is the last day of its year, and the
-//! lengths of the months follow a regular pattern: 153 days in each five months.
+//! Both directions count days from March 1 of the year 0, so that the leap day is the last day of its year,
+//! and the lengths of the months follow a regular pattern: 153 days in each five months.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -58,8 +58,8 @@ pub(super) struct Date {
 impl Date {
     /// Returns the time of this date in `zone`, or `None` if the date does not exist.
     ///
-    /// Second 60 is the next second, as on all Unix systems. It exists only at the end of a day in UTC, where leap
-    /// seconds are inserted.
+    /// Second 60 is the next second, as on all Unix systems. It exists only at the end of a day in UTC, where
+    /// leap seconds are inserted.
     pub(super) fn in_zone(self, zone: UtcOffset) -> Option<SystemTime> {
         let Self { year, month, day, hour, minute, second, millisecond } = self;
         let exists = (1..=9999).contains(&year)

@@ -1,6 +1,7 @@
 //! Parses the log lines of other programs into level, time, logger and message.
 //!
-//! A [`LogFormat`] describes the layout of a line; a [`LogFormatSink`] passes the parsed lines to the `log` crate.
+//! A [`LogFormat`] describes the layout of a line; a [`LogFormatSink`] passes the parsed lines to the `log`
+//! crate.
 
 mod date;
 mod parse;

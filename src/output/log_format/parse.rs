@@ -11,8 +11,8 @@ use super::date::{Date, UtcOffset};
 use super::syntax::{LogFormatError, compile};
 use crate::output::text::{self, InvalidUtf8};
 
-/// The words for levels that are known in every format, in any case: those of Python with their first letters, those of
-/// syslog, and those of common servers.
+/// The words for levels that are known in every format, in any case: those of Python with their first
+/// letters, those of syslog, and those of common servers.
 const LEVELS: [(&str, Level); 19] = [
     ("emerg", Level::Error),
     ("alert", Level::Error),
@@ -37,7 +37,8 @@ const LEVELS: [(&str, Level); 19] = [
 
 /// The log format of a program, compiled from a format string of txfixtures.
 ///
-/// A format is a regular expression (in the syntax of the crate `regex`) that matches a whole line, with placeholders:
+/// A format is a regular expression (in the syntax of the crate `regex`) that matches a whole line, with
+/// placeholders:
 ///
 /// | placeholder | matches |
 /// | --- | --- |
@@ -48,10 +49,10 @@ const LEVELS: [(&str, Level); 19] = [
 /// | `{name}` | any text, as short as possible |
 /// | `{message}` | any text, possibly empty |
 ///
-/// All placeholders are optional, and each may occur once. Braces of the expression itself are doubled: `[0-9]{{2}}` is
-/// a repetition, and `\{{` matches a brace. Special characters need a backslash: `\[{levelname}\]`. A part that is not
-/// in every line is an optional group: `(?:{levelname} )?{message}`. For a field of another form, use a group with its
-/// name: `(?<levelname>[A-Z]+[0-9]?)`.
+/// All placeholders are optional, and each may occur once. Braces of the expression itself are doubled:
+/// `[0-9]{{2}}` is a repetition, and `\{{` matches a brace. Special characters need a backslash:
+/// `\[{levelname}\]`. A part that is not in every line is an optional group: `(?:{levelname} )?{message}`.
+/// For a field of another form, use a group with its name: `(?<levelname>[A-Z]+[0-9]?)`.
 ///
 /// ```
 /// use childminder::output::log_format::LogFormat;
@@ -82,8 +83,8 @@ impl LogFormat {
     ///
     /// # Errors
     ///
-    /// [`LogFormatError`] with the position of the mistake: a placeholder that is unknown, repeated, or misplaced; an
-    /// unbalanced brace; an invalid regular expression; an empty format.
+    /// [`LogFormatError`] with the position of the mistake: a placeholder that is unknown, repeated, or
+    /// misplaced; an unbalanced brace; an invalid regular expression; an empty format.
     pub fn new(format: &str) -> Result<Self, LogFormatError> {
         Ok(Self { regex: compile(format)?, zone: UtcOffset::UTC, levels: Vec::new() })
     }
@@ -96,10 +97,10 @@ impl LogFormat {
 
     /// Adds a word for a level, in any case. It takes precedence over the known words.
     ///
-    /// Known are `critical`, `crit`, `fatal`, `panic`, `alert`, `emerg`, `error` and `err` (all [`Level::Error`]),
-    /// `warning` and `warn`, `notice` and `info` (both [`Level::Info`]), `debug`, `trace`, and the letters `C`, `E`,
-    /// `W`, `I` and `D`. A line with any other word has the level [`Level::Info`] and keeps the word as
-    /// [`unknown_level`](ParsedLine::unknown_level).
+    /// Known are `critical`, `crit`, `fatal`, `panic`, `alert`, `emerg`, `error` and `err` (all
+    /// [`Level::Error`]), `warning` and `warn`, `notice` and `info` (both [`Level::Info`]), `debug`, `trace`,
+    /// and the letters `C`, `E`, `W`, `I` and `D`. A line with any other word has the level [`Level::Info`]
+    /// and keeps the word as [`unknown_level`](ParsedLine::unknown_level).
     #[must_use]
     pub fn level(mut self, word: impl Into<String>, level: Level) -> Self {
         self.levels.insert(0, (word.into(), level));
@@ -111,7 +112,8 @@ impl LogFormat {
         added.chain(LEVELS).find_map(|(known, level)| known.eq_ignore_ascii_case(word).then_some(level))
     }
 
-    /// Parses a line. A line that the format does not match becomes its own message, with the level [`Level::Info`].
+    /// Parses a line. A line that the format does not match becomes its own message, with the level
+    /// [`Level::Info`].
     pub fn parse<'a>(&self, line: &'a [u8]) -> ParsedLine<'a> {
         let Some(fields) = self.regex.captures(line) else { return ParsedLine::unmatched(line) };
         let field = |name| fields.name(name).map(|found| found.as_bytes()).filter(|found| !found.is_empty());
@@ -127,8 +129,8 @@ impl LogFormat {
         }
     }
 
-    /// Returns the bytes of the message of a line. This is the whole line if the format does not match or has no
-    /// `{message}`.
+    /// Returns the bytes of the message of a line. This is the whole line if the format does not match or has
+    /// no `{message}`.
     pub fn message<'a>(&self, line: &'a [u8]) -> &'a [u8] {
         self.regex.captures(line).map_or(line, |fields| message(&fields, line))
     }
@@ -154,8 +156,8 @@ fn date(fields: &Captures<'_>) -> Option<Date> {
 
 /// The fields of a line, found by a [`LogFormat`].
 ///
-/// Texts are escaped as by [`Line::text`](crate::output::Line::text): control characters are escaped, and a field that
-/// is not valid UTF-8 is in Python's notation for bytes.
+/// Texts are escaped as by [`Line::text`](crate::output::Line::text): control characters are escaped, and a
+/// field that is not valid UTF-8 is in Python's notation for bytes.
 ///
 /// ```
 /// use childminder::output::log_format::LogFormat;
@@ -179,8 +181,8 @@ pub struct ParsedLine<'a> {
     pub name: Option<Cow<'a, str>>,
     /// The message: `{message}`, or the whole line if the format has none.
     pub message: Cow<'a, str>,
-    /// The time, if the line has year, month, day, hour, minute and second and the date exists. Second 60, at the end of
-    /// a day in UTC, is the next second.
+    /// The time, if the line has year, month, day, hour, minute and second and the date exists. Second 60, at
+    /// the end of a day in UTC, is the next second.
     pub timestamp: Option<SystemTime>,
 }
 

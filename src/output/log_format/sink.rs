@@ -12,19 +12,19 @@ use crate::output::sink::{LogSink, Sink};
 
 /// Logs every line with its own level and logger name.
 ///
-/// Each line becomes one record. Its target is the `{name}` that the format finds, or `childminder::output`; its message
-/// is the `{message}`, without the name of the process. The key-values are
+/// Each line becomes one record. Its target is the `{name}` that the format finds, or `childminder::output`;
+/// its message is the `{message}`, without the name of the process. The key-values are
 ///
 /// * `service`, the name of the process, `stream` (`stdout` or `stderr`), and `run`, its number;
 /// * `timestamp`, if the line has a date: by RFC 3339, in UTC, with milliseconds;
 /// * `level`, if the line has a word for its level that is not known;
 /// * `continued`, which is `true`, for the rest of a line that was handed over in pieces.
 ///
-/// Each piece of such a line is one record, with the level, target and timestamp of the first piece: the format is
-/// matched only at the beginning of the line.
+/// Each piece of such a line is one record, with the level, target and timestamp of the first piece: the
+/// format is matched only at the beginning of the line.
 ///
-/// The logger filters by level and target, as it does for every record. A line that the format does not match is logged
-/// at info, so that it is not lost.
+/// The logger filters by level and target, as it does for every record. A line that the format does not match
+/// is logged at info, so that it is not lost.
 ///
 /// ```
 /// use childminder::machine::{RunId, Stream};
@@ -41,8 +41,8 @@ use crate::output::sink::{LogSink, Sink};
 #[derive(Debug)]
 pub struct LogFormatSink {
     format: LogFormat,
-    /// The fields of the lines of which a further piece will follow. An entry lives as long as its line; whole lines
-    /// have none.
+    /// The fields of the lines of which a further piece will follow. An entry lives as long as its line;
+    /// whole lines have none.
     heads: HashMap<(Name, RunId, Stream), ParsedLine<'static>>,
 }
 
@@ -79,8 +79,8 @@ impl Sink for LogFormatSink {
     }
 }
 
-/// Logs one record, as the macros of `log` do, with optional key-values. The logger is asked first, so that dates are
-/// not formatted in vain.
+/// Logs one record, as the macros of `log` do, with optional key-values. The logger is asked first, so that
+/// dates are not formatted in vain.
 fn log_record(batch: &Batch<'_>, record: &ParsedLine<'_>, continued: bool) {
     let target = record.name.as_deref().unwrap_or(LogSink::TARGET);
     let metadata = log::Metadata::builder().level(record.level).target(target).build();

@@ -1,9 +1,9 @@
 //! Compiles format strings: regular expressions in which `{placeholders}` stand for the fields of a line.
 //!
-//! There are three steps, so that a mistake can be reported at its position in the format. First the placeholders are
-//! expanded, and for every byte of the result its position in the format is recorded. Then the expression is parsed by
-//! itself, and the position of a syntax error is mapped back. Only then is it anchored: the parentheses needed for that
-//! would turn an invalid `a)(b` into a valid expression.
+//! There are three steps, so that a mistake can be reported at its position in the format. First the
+//! placeholders are expanded, and for every byte of the result its position in the format is recorded. Then
+//! the expression is parsed by itself, and the position of a syntax error is mapped back. Only then is it
+//! anchored: the parentheses needed for that would turn an invalid `a)(b` into a valid expression.
 
 use std::fmt;
 

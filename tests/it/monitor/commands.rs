@@ -104,7 +104,7 @@ fn f_32_a_dropped_ticket_cancels_nothing_and_a_second_one_joins() {
 #[test]
 fn tickets_wait_for_the_runs_they_were_issued_for() {
     let (sim, monitor) = monitor();
-    sim.script("slow", Script::new().heeds_term_after(secs(2.0)));
+    sim.script("slow", Script::new().exits_after_term(secs(2.0)));
     sim.script("quick", Script::new());
     monitor.add_process("slow", Spec::new("slow")).unwrap();
     monitor.add_process("quick", Spec::new("quick")).unwrap();
@@ -141,7 +141,7 @@ fn f_38_52_a_second_stop_in_a_hurry_kills_at_once() {
 #[test]
 fn restart_all_restarts_and_tells_when_the_old_runs_are_gone() {
     let (sim, monitor) = monitor();
-    sim.script("web", Script::new().heeds_term_after(secs(0.5)));
+    sim.script("web", Script::new().exits_after_term(secs(0.5)));
     monitor.add_process("web", Spec::new("web")).unwrap();
     monitor.start_service();
     sim.advance(secs(3.0));

@@ -144,7 +144,7 @@ fn close_ends_the_driver_whoever_has_handles() {
         });
         ended
     };
-    sim.script("web", Script::new().heeds_term_after(secs(2.0)));
+    sim.script("web", Script::new().exits_after_term(secs(2.0)));
     monitor.add_process("web", ["web"]).unwrap();
     monitor.start_service();
     sim.advance(secs(1.0));

@@ -63,7 +63,7 @@ fn f_24_the_kill_comes_at_exactly_the_kill_time() {
 #[test]
 fn f_68_an_exit_at_the_very_deadline_needs_no_kill() {
     let (sim, monitor) = monitor();
-    sim.script("slow", Script::new().heeds_term_after(secs(5.0)));
+    sim.script("slow", Script::new().exits_after_term(secs(5.0)));
     monitor.add_process("slow", Spec::new("slow")).unwrap();
     monitor.start_service();
     sim.advance(secs(1.0));

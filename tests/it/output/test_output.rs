@@ -1,4 +1,5 @@
-//! Lines in the captured output of a test. It can be observed from outside only, so each test runs itself again.
+//! Lines in the captured output of a test. It can be observed from outside only, so each test runs itself
+//! again.
 
 use std::io;
 use std::panic;

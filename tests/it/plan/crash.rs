@@ -321,7 +321,7 @@ fn one_that_crashes_while_it_is_asked_to_end_is_asked_again() {
         Script::new()
             .prints(ms(10), Stream::Stdout, "up\n")
             .prints(ms(30), Stream::Stderr, "closing\n")
-            .heeds_term_after(ms(60))
+            .exits_after_term(ms(60))
             .exits_on_term(Exit::Code(0))
     });
     let mut plan = shop.plan();

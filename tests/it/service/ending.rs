@@ -43,7 +43,7 @@ fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
 #[test]
 fn cleanup_stop_process_sv_8_asks_with_the_stop_signal() {
     let sim = Sim::new();
-    sim.script("served", Script::new().heeds_term_after(ms(40)).exits_on_term(Exit::Code(0)));
+    sim.script("served", Script::new().exits_after_term(ms(40)).exits_on_term(Exit::Code(0)));
     let served = start(&sim, &Service::new("served").stop_signal(Signal::INT)).unwrap();
     sim.clear_trace();
     let ended = sim.block_on(served.stop_async()).unwrap().unwrap();

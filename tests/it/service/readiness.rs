@@ -119,7 +119,7 @@ fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
         .prints(ms(100), Stream::Stdout, "loading\n")
         .prints(ms(200), Stream::Stderr, "no such table\n")
         .exits_on_term(Exit::Code(0))
-        .heeds_term_after(ms(30))
+        .exits_after_term(ms(30))
         .prints(Duration::from_millis(1020), Stream::Stdout, "shutting down");
     sim.script("served", script);
     let service = Service::new("served")

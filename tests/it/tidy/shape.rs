@@ -9,7 +9,7 @@ const SHORTEST_FILE: usize = 60;
 const SHORT_FILES: &[(&str, &str)] = &[];
 
 /// The file that may print: its purpose is output that the test harness captures, and it captures the print macros only.
-const PRINTS: &str = "src/output/test_output.rs";
+const PRINTS: &str = "src/output/sink.rs";
 
 /// The files that may select code by feature, on lines that declare or re-export a module.
 const FEATURES: [&str; 4] = ["src/host/mod.rs", "src/lib.rs", "src/output/mod.rs", "src/search/mod.rs"];

@@ -58,7 +58,7 @@ fn pl_14_with_a_kill_time_of_its_own_and_another_signal() {
 #[test]
 fn pl_12_one_that_heeds_the_signal_late_and_with_a_code() -> Result<(), PlanError> {
     let sim = Sim::new();
-    sim.script("server", Script::new().heeds_term_after(secs(5.0)).exits_on_term(Exit::Code(0)));
+    sim.script("server", Script::new().exits_after_term(secs(5.0)).exits_on_term(Exit::Code(0)));
     let mut plan = plan(&sim);
     let server = plan.spawn("server")?;
     plan.kill(server, 0)?;
