@@ -157,7 +157,7 @@ pub use service::running::RunningService;
 #[cfg(feature = "service")]
 pub use service::shared::SharedService;
 pub use sync::Lagged;
-pub use sys::System;
+pub use sys::system::System;
 #[cfg(feature = "webdriver")]
 pub use webdriver::program::WebDriver;
 

@@ -45,6 +45,8 @@ impl SpawnError {
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, subject, source } = self;
+        // A path may come from a file, such as the first line of a script, and the message may go to a terminal.
+        let subject = Escaped(subject);
         match step {
             SpawnStep::Find => write!(f, "cannot find the program {subject}"),
             SpawnStep::Chdir => write!(f, "cannot enter the working directory {subject}"),
@@ -53,6 +55,7 @@ impl fmt::Display for SpawnError {
             SpawnStep::Fork => write!(f, "cannot create a process for {subject}"),
             SpawnStep::Descriptor => write!(f, "cannot give it descriptor {subject}"),
             SpawnStep::Guard => write!(f, "cannot register {subject} with the guardian"),
+            SpawnStep::Cgroup => write!(f, "cannot put it into a control group of its own"),
             SpawnStep::Group => write!(f, "cannot give it a process group of its own"),
             SpawnStep::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
             SpawnStep::Setgid => write!(f, "cannot switch to group {subject}"),
@@ -62,6 +65,24 @@ impl fmt::Display for SpawnError {
         }?;
         write!(f, ": {source}")
     }
+}
+
+/// Text in which characters that change a terminal or forge a line are escaped.
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            // Controls, and the marks that reverse or hide text.
+            c if c.is_control() || is_invisible(c) => write!(f, "{}", c.escape_default()),
+            c => write!(f, "{c}"),
+        })
+    }
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}')
 }
 
 impl std::error::Error for SpawnError {
@@ -86,6 +107,8 @@ pub enum SpawnStep {
     Fork,
     /// Give it its own group.
     Group,
+    /// Give it its own control group.
+    Cgroup,
     /// Give it the descriptors it is to have besides the first three.
     Descriptor,
     /// Register it with the guardian, so that it dies with this process.

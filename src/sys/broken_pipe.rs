@@ -1,8 +1,8 @@
-//! A pipe whose reader is gone: an error for whoever writes to it, and not the end of this process.
+//! A write to a pipe without a reader, which is to be an error and not the end of this process.
 //!
-//! The system sends SIGPIPE as well, to the thread that writes. Programs in Rust begin with that ignored, but this may not
-//! be one, and some undo it, as is usual for a command. What is sent to a socket can be sent without it; a pipe has nothing
-//! of the kind. So the signal is blocked in this thread while it writes, and taken away again if it came.
+//! The system also sends SIGPIPE to the thread that writes. Programs in Rust start with that signal ignored, but the main
+//! program may not be one, and some restore the default, as is usual for commands. A socket has a flag against the
+//! signal, a pipe has not. So the signal is blocked in this thread during the write, and consumed if it came.
 
 #![expect(unsafe_code, reason = "the signal mask of a thread")]
 
@@ -14,22 +14,22 @@ use std::ptr;
 use libc::sigset_t;
 use rustix::io::{Errno, retry_on_intr};
 
-/// Writes some of `bytes`, and says how many.
+/// Writes some of `bytes`, and returns how many.
 ///
 /// # Errors
 ///
-/// Whatever the system says; `BrokenPipe` if nobody has the other end any more.
+/// The error of the system; `BrokenPipe` if the pipe has no reader any more.
 pub(crate) fn write(pipe: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     let sigpipe = only_sigpipe();
     let mut before = MaybeUninit::<sigset_t>::uninit();
     // SAFETY: one set to read, and room for one.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &sigpipe, before.as_mut_ptr()) };
-    // One that somebody else has blocked and not taken yet is theirs.
+    // A signal that other code has blocked and not consumed yet is left alone.
     let was_pending = is_pending();
     let written = retry_on_intr(|| rustix::io::write(&pipe, bytes));
     if written == Err(Errno::PIPE) && !was_pending && is_pending() {
         let mut signal = 0;
-        // SAFETY: one set to read, and room for a number. There is one to take, so this does not wait.
+        // SAFETY: one set to read, and room for a number. A signal is pending, so this does not wait.
         unsafe { libc::sigwait(&sigpipe, &mut signal) };
     }
     // SAFETY: `before` was filled above.
@@ -47,7 +47,7 @@ fn only_sigpipe() -> sigset_t {
     }
 }
 
-/// Whether SIGPIPE waits for this thread to let it through.
+/// Returns whether SIGPIPE is pending for this thread.
 fn is_pending() -> bool {
     let mut pending = MaybeUninit::uninit();
     // SAFETY: the first call fills what the second one reads.
@@ -59,9 +59,9 @@ fn is_pending() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::end::alone::passes_alone;
+    use crate::sys::exit::alone::passes_alone;
 
-    /// Whether SIGPIPE is blocked in this thread.
+    /// Returns whether SIGPIPE is blocked in this thread.
     fn is_blocked() -> bool {
         let mut mask = MaybeUninit::uninit();
         // SAFETY: with no set to read the first call changes nothing, and fills what the second one reads.
@@ -71,38 +71,38 @@ mod tests {
         }
     }
 
-    /// Writes to a pipe that nobody reads from.
-    fn write_in_vain() -> io::ErrorKind {
+    /// Writes to a pipe without a reader.
+    fn write_without_reader() -> io::ErrorKind {
         let (theirs, ours) = io::pipe().expect("pipe");
         assert_eq!(write(&ours, b"read").expect("there is room"), 4);
         drop(theirs);
-        write(&ours, b"not read").expect_err("nobody reads").kind()
+        write(&ours, b"not read").expect_err("no reader").kind()
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_an_error_whatever_sigpipe_does() {
+    fn a_missing_reader_is_an_error_for_any_disposition_of_sigpipe() {
         passes_alone(
-            "sys::broken_pipe::tests::a_reader_that_is_gone_is_an_error_whatever_sigpipe_does",
+            "sys::broken_pipe::tests::a_missing_reader_is_an_error_for_any_disposition_of_sigpipe",
             || {
                 for disposition in [libc::SIG_DFL, libc::SIG_IGN] {
                     // SAFETY: neither runs anything of ours.
                     unsafe { libc::signal(libc::SIGPIPE, disposition) };
-                    assert_eq!(write_in_vain(), io::ErrorKind::BrokenPipe);
-                    assert!(!is_pending() && !is_blocked(), "all is as it was");
+                    assert_eq!(write_without_reader(), io::ErrorKind::BrokenPipe);
+                    assert!(!is_pending() && !is_blocked(), "nothing has changed");
                 }
             },
         );
     }
 
     #[test]
-    fn a_sigpipe_that_somebody_else_waits_for_stays_theirs() {
-        passes_alone("sys::broken_pipe::tests::a_sigpipe_that_somebody_else_waits_for_stays_theirs", || {
-            // SAFETY: one set to read; a signal that is blocked is delivered to nobody.
+    fn a_sigpipe_that_other_code_waits_for_is_left_alone() {
+        passes_alone("sys::broken_pipe::tests::a_sigpipe_that_other_code_waits_for_is_left_alone", || {
+            // SAFETY: one set to read; a blocked signal is not delivered.
             unsafe {
                 libc::pthread_sigmask(libc::SIG_BLOCK, &only_sigpipe(), ptr::null_mut());
                 libc::raise(libc::SIGPIPE);
             }
-            assert_eq!(write_in_vain(), io::ErrorKind::BrokenPipe);
+            assert_eq!(write_without_reader(), io::ErrorKind::BrokenPipe);
             assert!(is_pending() && is_blocked());
         });
     }

@@ -1,31 +1,25 @@
-//! macOS and the BSDs: what Linux has calls for, done with what is there.
+//! macOS and the BSDs: the counterparts of what `linux` has.
 //!
-//! `linux/mod.rs` has the same names. Nobody has run this file yet on a system that it is for.
+//! This file is compiled and tested on macOS only.
 
-#![expect(unsafe_code, reason = "a change of identity between fork and exec, which no safe function offers")]
+#![expect(unsafe_code, reason = "fork, and a change of identity before exec, which no safe function offers")]
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 
-use libc::c_int;
-use rustix::fs::OFlags;
-use rustix::io::{Errno, FdFlags};
-use rustix::net::{AddressFamily, SendFlags, SocketType};
-use rustix::process::Pid;
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::host::{ProbeOwner, Process};
-use crate::machine::SpawnError;
+use crate::machine::{SpawnError, SpawnStep};
 
-use super::child_side::Refusal;
 use super::launch::Launch;
 use super::outputs::Outputs;
+use super::portable;
+use super::pre_exec::{Table, become_program};
 use super::probe::Reached;
-use super::{fork, portable};
+use super::report::{self, ChildError};
 
-/// How to open a directory that is only to be entered.
-pub(super) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
-
-/// There is only the portable one.
+/// How processes are started and held: there is only one way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BackEnd;
 
@@ -40,61 +34,180 @@ impl BackEnd {
     }
 }
 
-/// Makes a process; what it prints, and how it ends, is for others to see.
-pub(super) fn create(launch: &Launch) -> Result<Pid, Refusal> {
-    fork::start(launch)
+/// Creates a process whose output and exit others take care of, by `fork`.
+pub(super) fn create(launch: &Launch) -> Result<Pid, ChildError> {
+    use std::os::fd::AsRawFd;
+
+    let failed =
+        |error: io::Error| ChildError { step: SpawnStep::Fork, errno: error.raw_os_error().unwrap_or(0) };
+    let relocate = |fd| Ok(launch.descriptors().copy_out_of_the_way(fd)?);
+    let (reader, writer) = report::pipe(relocate).map_err(failed)?;
+    let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
+    let forked = calls::with_signals_blocked(|| {
+        // SAFETY: the child does nothing but what `pre_exec` may.
+        match unsafe { libc::fork() } {
+            // SAFETY: this is that child, and signals are blocked.
+            0 => writer.send_and_exit(unsafe { become_program(launch, stdio, Table::Copied) }),
+            -1 => Err(io::Error::last_os_error()),
+            pid => Ok(pid),
+        }
+    });
+    drop(writer);
+    let pid = Pid::from_raw(forked.map_err(failed)?).expect("fork returned neither 0 nor -1");
+    reader.wait().map(|()| pid).inspect_err(|_| {
+        // It is about to exit. With an ignored SIGCHLD the kernel reaps it instead.
+        let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+        if let Some(guardian) = launch.guardian() {
+            guardian.sign_off(pid);
+        }
+    })
 }
 
-/// How to send to a socket whose other end may be closed, without a signal that ends this process.
-#[cfg(not(target_vendor = "apple"))]
-pub(super) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
-#[cfg(target_vendor = "apple")]
-pub(super) const WITHOUT_SIGPIPE: SendFlags = SendFlags::empty();
+/// Does nothing: the descriptor table is always copied.
+pub(super) fn reserve_low_descriptors() {}
 
-/// On some systems this is a matter of the socket.
-pub(super) fn without_sigpipe(socket: impl AsFd) -> io::Result<()> {
-    #[cfg(target_vendor = "apple")]
-    rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
-    let _ = socket;
-    Ok(())
-}
-
-/// The living members of a group: there is no `/proc` to ask.
+/// Returns `None`: there is no `/proc` that lists the members of a group.
 pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
     None
 }
 
-/// Whose the socket is that answered: there is no table of them to look at.
-pub(super) fn holder(_reached: &Reached<'_>, _owner: Option<u32>) -> ProbeOwner {
-    ProbeOwner::Unverified("this system does not say whose a socket is".to_owned())
+/// Returns that the owner is unverified: there is no table of sockets to read.
+pub(super) fn socket_owner(_reached: &Reached<'_>, _owner: Option<u32>) -> ProbeOwner {
+    ProbeOwner::Unverified("this system does not show who owns a socket".to_owned())
 }
 
-/// A socket that does not block. A child that is started by somebody else at this very moment may inherit it.
-pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
-    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
-    rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&socket, true)?;
-    Ok(socket)
-}
+pub(super) mod calls {
+    //! System calls that differ between systems; `linux/calls.rs` has the same names.
 
-/// Pipes grow by themselves here.
-pub(super) fn enlarge(_pipe: &impl AsFd) {}
+    use std::io;
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+    use std::path::Path;
+    use std::ptr;
 
-/// There is no call that does it for all descriptors at once.
-pub(super) fn close_others_on_exec() -> bool {
-    false
-}
+    use libc::{c_int, gid_t, uid_t};
+    use rustix::fs::OFlags;
+    use rustix::io::{Errno, FdFlags};
+    use rustix::net::{AddressFamily, SendFlags, SocketType};
 
-/// Becomes `gid` for good.
-pub(super) fn switch_group(gid: libc::gid_t) -> Result<(), c_int> {
-    // SAFETY: takes no pointers.
-    let arrived = unsafe { libc::setgid(gid) == 0 && libc::getgid() == gid && libc::getegid() == gid };
-    if arrived { Ok(()) } else { Err(libc::EPERM) }
-}
+    /// How to open a directory that is only entered.
+    pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
-/// Becomes `uid` for good.
-pub(super) fn switch_user(uid: libc::uid_t) -> Result<(), c_int> {
-    // SAFETY: takes no pointers.
-    let arrived = unsafe { libc::setuid(uid) == 0 && libc::getuid() == uid && libc::geteuid() == uid };
-    if arrived { Ok(()) } else { Err(libc::EPERM) }
+    /// How to send to a socket whose other end may be closed, without a signal that ends this process.
+    #[cfg(not(target_vendor = "apple"))]
+    pub(in crate::sys) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
+    #[cfg(target_vendor = "apple")]
+    pub(in crate::sys) const WITHOUT_SIGPIPE: SendFlags = SendFlags::empty();
+
+    /// Prepares a socket for such calls where the flag of each call is not enough.
+    pub(in crate::sys) fn without_sigpipe(socket: impl AsFd) -> io::Result<()> {
+        #[cfg(target_vendor = "apple")]
+        rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
+        let _ = socket;
+        Ok(())
+    }
+
+    /// Creates a non-blocking socket. A child that other code starts at this moment may inherit it.
+    pub(in crate::sys) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
+        let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+        rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(socket)
+    }
+
+    /// Does nothing: pipes grow by themselves here.
+    pub(in crate::sys) fn enlarge(_pipe: &impl AsFd) {}
+
+    /// Returns true: there is no way to find out whether a FIFO has a writer.
+    pub(in crate::sys) fn has_writer(_fifo: impl AsFd) -> bool {
+        true
+    }
+
+    /// Does nothing: the table is never shared here.
+    pub(in crate::sys) fn unshare_descriptors(_highest: RawFd) -> c_int {
+        0
+    }
+
+    /// Makes `exec` close all descriptors but the first three. Descriptors above the present limit, or above 65,535,
+    /// are missed.
+    pub(in crate::sys) fn close_others_on_exec() {
+        let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+        // SAFETY: the pointer is to room for one `rlimit`, which is read only if the call filled it.
+        let open = match unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } {
+            // SAFETY: the call succeeded.
+            0 => unsafe { limit.assume_init() }.rlim_cur.min(65_536),
+            _ => 65_536,
+        };
+        for fd in 3..open as c_int {
+            // SAFETY: takes no pointers; a number that is not open is an error without consequences.
+            unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+
+    /// Does nothing: runs are not marked here.
+    pub(in crate::sys) fn set_run_limit(_limits: [u64; 2]) {}
+
+    /// Sets the supplementary groups.
+    pub(in crate::sys) fn set_groups(groups: &[gid_t]) -> c_int {
+        // SAFETY: the pointer and the length are those of one slice.
+        unsafe { libc::setgroups(groups.len() as _, groups.as_ptr()) }
+    }
+
+    /// Sets the group id for good.
+    pub(in crate::sys) fn switch_group(gid: gid_t) -> c_int {
+        // SAFETY: takes no pointers.
+        let arrived = unsafe { libc::setgid(gid) == 0 && libc::getgid() == gid && libc::getegid() == gid };
+        if arrived { 0 } else { -1 }
+    }
+
+    /// Sets the user id for good.
+    pub(in crate::sys) fn switch_user(uid: uid_t) -> c_int {
+        // SAFETY: takes no pointers.
+        let arrived = unsafe { libc::setuid(uid) == 0 && libc::getuid() == uid && libc::geteuid() == uid };
+        if arrived { 0 } else { -1 }
+    }
+
+    /// Returns `None`: a thread cannot have a user of its own here.
+    pub(in crate::sys) fn can_execute_as(
+        _groups: Option<&[gid_t]>,
+        _gid: Option<gid_t>,
+        _uid: uid_t,
+        _dir: BorrowedFd<'_>,
+        _program: &Path,
+    ) -> Option<bool> {
+        None
+    }
+
+    /// Sets every signal to its default and unblocks all of them. A stop signal that is pending is discarded.
+    pub(in crate::sys) fn reset_signals() {
+        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+            // SAFETY: `SIG_IGN` runs no code.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+        }
+        for number in 1..=64 {
+            // SAFETY: `SIG_DFL` runs no code of ours. Numbers without a signal are refused without harm.
+            unsafe { libc::signal(number, libc::SIG_DFL) };
+        }
+        let mut none = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `sigemptyset` fills what the next call reads; the previous mask is not asked for.
+        unsafe {
+            libc::sigemptyset(none.as_mut_ptr());
+            libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+        }
+    }
+
+    /// Blocks all signals of this thread while `work` runs, so that a child created by it handles none.
+    pub(in crate::sys) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `sigfillset` fills what the next call reads; that fills what the last one reads.
+        unsafe {
+            libc::sigfillset(all.as_mut_ptr());
+            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        }
+        let result = work();
+        // SAFETY: `before` was filled above.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+        result
+    }
 }

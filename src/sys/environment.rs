@@ -1,8 +1,8 @@
-//! The environment of a child: what it inherits, what its spec says, and what we have to say ourselves. The later wins.
+//! The environment of a child: the inherited variables, those of its spec, and those that a start adds. Later ones win.
 //!
-//! A child with listeners hears of them in `LISTEN_FDS` and `LISTEN_PID`, as from systemd. What this process was told of
-//! listeners of its own is taken away then, for the names of other sockets would be taken for those of the child's.
-//! Without listeners it is passed on as it is: its `LISTEN_PID` says that somebody else is meant.
+//! A child with listeners gets `LISTEN_FDS` and `LISTEN_PID`, as from systemd. If this process was itself started with
+//! listeners, their names and ids are removed then: they would be taken for those of the child's listeners. A child
+//! without listeners inherits these variables unchanged, because its `LISTEN_PID` shows that another process is meant.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,39 +10,39 @@ use std::ffi::{CString, OsStr, OsString};
 
 use crate::host::Spec;
 
-use super::guardian;
-use super::words::{OpenWord, Words, c_string};
+use super::cstr_array::{CStrArray, PatchedCString, c_string};
 
 const FDS: &str = "LISTEN_FDS";
 const PID: &str = "LISTEN_PID";
 const NAMES: &str = "LISTEN_FDNAMES";
 const PIDFD: &str = "LISTEN_PIDFDID";
 
-/// `NAME=value` each. The one that only the child knows, its `LISTEN_PID`, is open, to be completed there.
+/// Variables that a start adds by itself.
+pub(super) type Additions = Vec<(&'static str, OsString)>;
+
+/// Builds the strings `NAME=value`. `LISTEN_PID`, which only the child knows, is left open for it to complete.
 ///
-/// What is inherited is copied under std's lock, for another thread may be in the middle of `set_var`; that costs a few
-/// microseconds of a start's few hundred.
-pub(super) fn of(spec: &Spec) -> Words {
+/// The inherited variables are copied under the lock of `std`, because another thread may be in `set_var`. That costs a
+/// few microseconds of a start's few hundred.
+pub(super) fn build(spec: &Spec, additions: &Additions) -> CStrArray {
     let listeners = spec.count_listeners();
     let mut changes: BTreeMap<&OsStr, Option<Cow<'_, OsStr>>> = BTreeMap::new();
     if listeners > 0 {
         changes.extend([NAMES, PIDFD].map(|name| (OsStr::new(name), None)));
     }
+    changes.extend(additions.iter().map(|(key, value)| (OsStr::new(key), Some(Cow::Borrowed(&**value)))));
     changes.extend(spec.get_envs().map(|(key, value)| (key, value.map(Cow::Borrowed))));
     if listeners > 0 {
         changes.insert(PID.as_ref(), None);
         changes.insert(FDS.as_ref(), Some(OsString::from(listeners.to_string()).into()));
     }
-    if spec.dies_with_parent() {
-        changes.insert(guardian::VARIABLE.as_ref(), Some(OsStr::new(guardian::marker()).into()));
-    }
     let inherited = (!spec.is_env_cleared()).then(std::env::vars_os).into_iter().flatten();
-    Words::with_open(
+    CStrArray::with_patched(
         inherited
             .filter(|(key, _)| !changes.contains_key(&**key))
             .map(|(key, value)| pair(key, &value))
             .chain(changes.iter().filter_map(|(key, value)| Some(pair((*key).to_owned(), value.as_ref()?)))),
-        (listeners > 0).then(|| OpenWord::new("LISTEN_PID=")),
+        (listeners > 0).then(|| PatchedCString::new("LISTEN_PID=")),
     )
 }
 

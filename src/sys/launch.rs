@@ -1,55 +1,69 @@
-//! Everything a start needs, gathered before there is a process.
+//! Everything that a start needs, prepared before there is a process.
 //!
-//! Between fork and exec nothing may be allocated, and what goes wrong there is hard to tell. So whatever can be
-//! looked up, opened, converted or refused is dealt with here.
+//! Between the creation of a process and `exec` nothing may be allocated, and an error can only be reported as a
+//! number. So whatever can be looked up, opened, converted or refused is dealt with here.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 
-use crate::host::{Spec, Stdin};
+use crate::host::Spec;
 use crate::machine::{SpawnError, SpawnStep};
 
-use super::child_side::Refusal;
+use super::cstr_array::{CStrArray, c_string};
 use super::descriptors::Descriptors;
-use super::environment;
+use super::environment::{self, Additions};
 use super::guardian::{self, Connection};
 use super::lookup::{self, WorkingDir};
 use super::outputs::Outputs;
-use super::words::{Words, c_string};
+use super::report::ChildError;
+use super::stdio::{LowDescriptors, open_stdin};
 
-/// A process that is about to be.
+/// A process that is about to be created.
 #[derive(Debug)]
 pub(super) struct Launch {
     spec: Spec,
     program: CString,
-    args: Words,
-    env: Words,
+    args: CStrArray,
+    env: CStrArray,
     dir: WorkingDir,
     stdio: [OwnedFd; 3],
     descriptors: Descriptors,
     guardian: Option<Connection>,
+    run_limit: Option<[u64; 2]>,
     low: LowDescriptors,
 }
 
+/// What identifies the processes of a run.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    /// Variables for the environment.
+    pub(super) env: Additions,
+    /// The soft and the hard limit that carry the mark, if this process may set one.
+    pub(super) limit: Option<[u64; 2]>,
+}
+
 impl Launch {
-    /// Gathers it; the second half of the pair stays with us.
-    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Outputs), SpawnError> {
-        Self::gather(spec, |low| {
+    /// Prepares a start with output pipes, and returns this process's ends of them as well.
+    pub(super) fn prepare(spec: &Spec, marks: Marks) -> Result<(Self, Outputs), SpawnError> {
+        Self::gather(spec, marks, |low| {
             let stdin = open_stdin(spec.get_stdin(), low)?;
-            let (ours, [one, two]) = Outputs::open()?;
-            Ok((ours, [stdin, one, two]))
+            let (ours, [stdout, stderr]) = Outputs::open()?;
+            give_to_user(spec, [&stdout, &stderr]);
+            Ok((ours, [stdin, stdout, stderr]))
         })
     }
 
-    /// Gathers it, with what `connect` makes descriptors 0, 1 and 2; none of them may be one of these numbers yet.
+    /// Prepares a start. `connect` makes descriptors 0, 1 and 2 of the child, none of which may have one of these
+    /// numbers yet.
     pub(super) fn gather<T>(
         spec: &Spec,
+        marks: Marks,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
     ) -> Result<(Self, T), SpawnError> {
         check(spec)?;
@@ -59,14 +73,19 @@ impl Launch {
         let (ours, stdio) = connect(&mut low)?;
         let descriptors = Descriptors::copy(spec)?;
         let guardian = spec.dies_with_parent().then(|| guardian::connect(spec, &descriptors)).transpose()?;
+        let mut additions = marks.env;
+        if guardian.is_some() {
+            additions.push((guardian::VARIABLE, guardian::marker().into()));
+        }
         let launch = Self {
             program: c_string(program.into_os_string()),
-            args: Words::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
-            env: environment::of(spec),
+            args: CStrArray::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
+            env: environment::build(spec, &additions),
             dir,
             stdio,
             descriptors,
             guardian,
+            run_limit: marks.limit,
             low,
             spec: spec.clone(),
         };
@@ -77,51 +96,56 @@ impl Launch {
         &self.spec
     }
 
-    /// The file to execute, from within [`dir`](Self::dir).
+    /// Returns the file to execute, relative to [`dir`](Self::dir).
     pub(super) fn program(&self) -> &CStr {
         &self.program
     }
 
-    pub(super) fn args(&self) -> &Words {
+    pub(super) fn args(&self) -> &CStrArray {
         &self.args
     }
 
-    pub(super) fn env(&self) -> &Words {
+    pub(super) fn env(&self) -> &CStrArray {
         &self.env
     }
 
-    /// The directory to enter, if any.
+    /// Returns the directory to enter, if any.
     pub(super) fn dir(&self) -> Option<BorrowedFd<'_>> {
         self.dir.fd()
     }
 
-    /// What becomes descriptors 0, 1 and 2. None of them is one of these numbers yet.
+    /// Returns what becomes descriptors 0, 1 and 2. None of them has one of these numbers yet.
     pub(super) fn stdio(&self) -> [BorrowedFd<'_>; 3] {
         self.stdio.each_ref().map(AsFd::as_fd)
     }
 
-    /// What becomes other descriptors.
+    /// Returns what becomes other descriptors.
     pub(super) fn descriptors(&self) -> &Descriptors {
         &self.descriptors
     }
 
-    /// The guardian to register with, if it is to have one.
+    /// Returns the guardian to register with, if there is to be one.
     pub(super) fn guardian(&self) -> Option<&Connection> {
         self.guardian.as_ref()
     }
 
-    /// Says why there will be no process.
-    pub(super) fn refused(&self, refusal: Refusal) -> SpawnError {
-        let errno = Errno::from_raw_os_error(refusal.errno);
+    /// Returns the soft and the hard limit that mark the run.
+    pub(super) fn run_limit(&self) -> Option<[u64; 2]> {
+        self.run_limit
+    }
+
+    /// Describes an error of the child.
+    pub(super) fn describe(&self, error: ChildError) -> SpawnError {
+        let errno = Errno::from_raw_os_error(error.errno);
         let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
-        let subject = match refusal.step {
+        let subject = match error.step {
             SpawnStep::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
             SpawnStep::Find | SpawnStep::Fork | SpawnStep::Guard | SpawnStep::Watch => {
                 program.display().to_string()
             }
             SpawnStep::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
             SpawnStep::Stdin => self.spec.get_stdin().to_string(),
-            SpawnStep::Pipe | SpawnStep::Group => String::new(),
+            SpawnStep::Pipe | SpawnStep::Group | SpawnStep::Cgroup => String::new(),
             SpawnStep::Descriptor => {
                 format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
             }
@@ -129,17 +153,17 @@ impl Launch {
             SpawnStep::Setgid => self.spec.get_gid().map_or_else(String::new, |id| id.to_string()),
             SpawnStep::Setuid => self.spec.get_uid().map_or_else(String::new, |id| id.to_string()),
         };
-        SpawnError::new(refusal.step, subject, errno.into())
+        SpawnError::new(error.step, subject, errno.into())
     }
 
-    /// Closes what only the child needed. That also frees the descriptors that the handle of the new process needs;
-    /// what is returned keeps it from becoming one of the first three, and is to be dropped after that.
+    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. The result
+    /// keeps that handle from becoming one of the first three, and is to be dropped afterwards.
     pub(super) fn close(self) -> LowDescriptors {
         self.low
     }
 }
 
-/// Refuses what no system can start.
+/// Returns an error for a spec that no system can start.
 pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
     spec.check().map_err(|error| {
         let error = io::Error::new(io::ErrorKind::InvalidInput, error);
@@ -147,50 +171,13 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
     })
 }
 
-/// Holds `/dev/null` at whichever of the descriptors 0, 1 and 2 the monitor itself has closed, for as long as a start
-/// takes (F-15). Nothing that we open meanwhile can get one of these numbers, where the child's own would overwrite it.
-#[derive(Debug)]
-pub(super) struct LowDescriptors {
-    _held: Vec<OwnedFd>,
-    /// The one that told us that the low ones are taken: `/dev/null`, ready for use.
-    null: Option<OwnedFd>,
-}
-
-impl LowDescriptors {
-    pub(super) fn fill() -> Result<Self, SpawnError> {
-        let mut held = Vec::new();
-        loop {
-            let null = open_for_reading(Path::new("/dev/null"))?;
-            if null.as_raw_fd() > 2 {
-                return Ok(Self { _held: held, null: Some(null) });
-            }
-            held.push(null);
+/// Makes the user of the child the owner of its pipes, so that it can open `/dev/stdout`. Failing that, it writes to the
+/// descriptors it has, so an error does not matter.
+fn give_to_user(spec: &Spec, pipes: [&OwnedFd; 2]) {
+    let (uid, gid) = (spec.get_uid().map(Uid::from_raw), spec.get_gid().map(Gid::from_raw));
+    if uid.is_some() || gid.is_some() {
+        for pipe in pipes {
+            let _ = fchown(pipe, uid, gid);
         }
     }
-
-    /// `/dev/null`, open for reading. There is one.
-    pub(super) fn take_null(&mut self) -> OwnedFd {
-        self.null.take().expect("taken once, by whoever connects the first three")
-    }
-}
-
-/// What the child reads from.
-fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<OwnedFd, SpawnError> {
-    // A copy out of the way of the first three: where a number is the right one already, `dup2` in the child would change
-    // nothing, and leave on it the mark to be closed by `exec`.
-    let copy = |fd: BorrowedFd<'_>| {
-        rustix::io::fcntl_dupfd_cloexec(fd, 3)
-            .map_err(|errno| SpawnError::new(SpawnStep::Stdin, stdin.to_string(), errno.into()))
-    };
-    match stdin {
-        Stdin::Null => Ok(low.take_null()),
-        Stdin::Inherit => copy(io::stdin().as_fd()),
-        Stdin::File(path) => open_for_reading(path),
-        Stdin::Descriptor(descriptor) => copy(descriptor.as_fd()),
-    }
-}
-
-fn open_for_reading(path: &Path) -> Result<OwnedFd, SpawnError> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
-        .map_err(|errno| SpawnError::new(SpawnStep::Stdin, path.display().to_string(), errno.into()))
 }

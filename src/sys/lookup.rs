@@ -1,63 +1,63 @@
 //! Which file a program's name means, and why it cannot be executed.
 //!
-//! The rules are those of a shell that has done `cd` and set the environment already: a name with a slash is a path,
-//! relative to the working directory of the child; any other name is looked up in the PATH of the child, where an
-//! empty entry means that working directory. Without a PATH it is [`DEFAULT_PATH`], as with `execvp`.
+//! The rules are those of a shell that has entered the directory and set the environment already: a name with a slash is a
+//! path, relative to the working directory of the child; any other name is looked up in the PATH of the child, where
+//! an empty entry means that working directory. Without a PATH it is [`DEFAULT_PATH`], as with `execvp`.
 //!
-//! Only `exec` knows whether a file can be executed, so a path is not examined before. When `exec` has refused it,
-//! there is time to find out what the errno alone does not say: "No such file" may mean the interpreter in the first
-//! line of a script, and "Permission denied" a directory (F-1, F-2, F-3).
+//! Only `exec` knows whether a file can be executed, so a start examines no more than it has to. When `exec` has refused
+//! the file, or a caller asks before anything is started, there is time to find out what an error number alone does not
+//! show: "No such file" may mean the interpreter in the first line of a script, and "Permission denied" a directory.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, accessat, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use crate::host::Spec;
 use crate::machine::{SpawnError, SpawnStep};
 
-use super::platform;
+use super::executable::{self, access};
+use super::platform::calls;
 
 /// Where programs are looked up for a child that has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
 /// The directory that a child starts in, held open: a directory that is renamed meanwhile stays the same directory,
-/// and one that is missing is told apart from a missing program (F-4).
+/// and a missing one is told apart from a missing program.
 #[derive(Debug)]
 pub(super) struct WorkingDir(Option<OwnedFd>);
 
 impl WorkingDir {
-    /// Opens what the spec asks for.
+    /// Opens the directory of the spec.
     pub(super) fn open(spec: &Spec) -> Result<Self, SpawnError> {
         let open = |path: &Path| {
-            openat(rustix::fs::CWD, path, platform::OPEN_DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            openat(rustix::fs::CWD, path, calls::OPEN_DIRECTORY | OFlags::CLOEXEC, Mode::empty())
                 .map_err(|errno| SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into()))
         };
         spec.get_cwd().map(open).transpose().map(Self)
     }
 
-    /// The descriptor to enter; `None` to stay where the monitor is.
+    /// Returns the descriptor to enter; `None` to stay in the directory of the monitor.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.0.as_ref().map(OwnedFd::as_fd)
     }
 
-    /// Where relative paths begin.
+    /// Returns where relative paths begin.
     fn base(&self) -> BorrowedFd<'_> {
         self.fd().unwrap_or(rustix::fs::CWD)
     }
 }
 
-/// What would be executed, as an absolute path.
+/// Returns the file that would be executed, as an absolute path, after everything has been checked that can be checked
+/// without starting it.
 pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
     let dir = WorkingDir::open(spec)?;
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
-        && let Err(errno) = accessat(fd, ".", Access::EXEC_OK, AtFlags::EACCESS)
+        && let Err(errno) = access(fd, Path::new("."))
     {
         return Err(SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into()));
     }
@@ -65,12 +65,21 @@ pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
     if let Some(fault) = fault(&program, &dir) {
         return Err(fault.error(&program));
     }
+    if let Some(problem) = executable::examine(dir.base(), &program) {
+        return Err(exec_error(&program, &format!(" ({problem})"), problem.errno()));
+    }
+    if let Some(uid) = spec.get_uid()
+        && calls::can_execute_as(spec.get_groups(), spec.get_gid(), uid, dir.base(), &program) == Some(false)
+    {
+        return Err(exec_error(&program, &format!(" (not executable by user {uid})"), Errno::ACCESS));
+    }
     let path = spec.get_cwd().unwrap_or_else(|| Path::new("")).join(&program);
     std::path::absolute(&path)
         .map_err(|error| SpawnError::new(SpawnStep::Find, path.display().to_string(), error))
 }
 
-/// The path to execute: the name itself if it has a slash, else the first file in PATH that we may execute.
+/// Returns the path to execute: the name itself if it has a slash, else the first file in PATH that this process may
+/// execute.
 pub(super) fn find(spec: &Spec, dir: &WorkingDir) -> Result<PathBuf, SpawnError> {
     let name = spec.get_program();
     if name.as_bytes().contains(&b'/') {
@@ -98,32 +107,33 @@ pub(super) fn find(spec: &Spec, dir: &WorkingDir) -> Result<PathBuf, SpawnError>
     }))
 }
 
-/// Why `exec` refused `program` with `errno`.
+/// Explains why `exec` refused `program` with `errno`.
 pub(super) fn explain(spec: &Spec, program: &Path, dir: &WorkingDir, errno: Errno) -> SpawnError {
-    let error =
-        |why: &str| SpawnError::new(SpawnStep::Exec, format!("{}{why}", program.display()), errno.into());
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
         && errno == Errno::ACCESS
-        && accessat(fd, ".", Access::EXEC_OK, AtFlags::EACCESS).is_err()
+        && access(fd, Path::new(".")).is_err()
     {
         return SpawnError::new(SpawnStep::Chdir, path.display().to_string(), errno.into());
     }
-    match (errno, fault(program, dir)) {
-        (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP, Some(fault)) if fault.errno == errno => {
-            fault.error(program)
-        }
-        (Errno::NOENT, None) => match interpreter(program, dir) {
-            Some(interpreter) => {
-                error(&format!(" (its interpreter {} was not found)", interpreter.display()))
-            }
-            None => error(" (its loader was not found)"),
-        },
-        (Errno::NOEXEC, _) => error(" (neither a program for this machine nor a script that begins with #!)"),
-        (_, _) => error(""),
+    if let (Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP, Some(fault)) =
+        (errno, fault(program, dir))
+        && fault.errno == errno
+    {
+        return fault.error(program);
+    }
+    match executable::examine(dir.base(), program) {
+        Some(problem) => exec_error(program, &format!(" ({problem})"), errno),
+        None if errno == Errno::NOENT => exec_error(program, " (its loader was not found)", errno),
+        None if errno == Errno::NOEXEC => exec_error(program, " (not a program for this machine)", errno),
+        None => exec_error(program, "", errno),
     }
 }
 
-/// What is wrong with a file that was to be executed.
+fn exec_error(program: &Path, why: &str, errno: Errno) -> SpawnError {
+    SpawnError::new(SpawnStep::Exec, format!("{}{why}", program.display()), errno.into())
+}
+
+/// What prevents the execution of a file, as its path and its mode show.
 struct Fault {
     step: SpawnStep,
     why: &'static str,
@@ -136,9 +146,8 @@ impl Fault {
     }
 }
 
-/// What is wrong with `program`, as far as a look from outside can tell.
 fn fault(program: &Path, dir: &WorkingDir) -> Option<Fault> {
-    let access = accessat(dir.base(), program, Access::EXEC_OK, AtFlags::EACCESS);
+    let access = access(dir.base(), program);
     if let Err(errno @ (Errno::NOENT | Errno::NOTDIR)) = access {
         return Some(Fault { step: SpawnStep::Find, why: "", errno });
     }
@@ -146,25 +155,16 @@ fn fault(program: &Path, dir: &WorkingDir) -> Option<Fault> {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
             Some(Fault { step: SpawnStep::Exec, why: " (is a directory)", errno: Errno::ACCESS })
         }
-        Ok(_) => {
-            access.err().map(|errno| Fault { step: SpawnStep::Exec, why: " (not executable by us)", errno })
-        }
+        Ok(_) => access.err().map(|errno| Fault {
+            step: SpawnStep::Exec,
+            why: " (not executable by this user)",
+            errno,
+        }),
         Err(errno) => Some(Fault { step: SpawnStep::Find, why: "", errno }),
     }
 }
 
-/// The interpreter that a script names in its first line.
-fn interpreter(program: &Path, dir: &WorkingDir) -> Option<PathBuf> {
-    let script =
-        openat(dir.base(), program, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty());
-    let mut line = Vec::new();
-    File::from(script.ok()?).take(256).read_to_end(&mut line).ok()?;
-    let words = line.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?.trim_ascii();
-    let word = words.split(u8::is_ascii_whitespace).next().filter(|word| !word.is_empty())?;
-    Some(OsStr::from_bytes(word).into())
-}
-
-/// The PATH that the child will have.
+/// Returns the PATH that the child will have.
 fn path_of(spec: &Spec) -> Option<Cow<'_, OsStr>> {
     match spec.get_envs().find(|(key, _)| *key == "PATH") {
         Some((_, value)) => value.map(Cow::Borrowed),

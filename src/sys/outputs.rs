@@ -1,7 +1,7 @@
 //! The two pipes that a child writes to.
 //!
-//! The child's ends block, as programs expect; ours do not, and the event loop watches them. No end of them is ever
-//! descriptor 0, 1 or 2, and a child that is started at the same moment by somebody else inherits none.
+//! The child's ends block, as programs expect; ours do not, and the event loop watches them. No end is ever descriptor
+//! 0, 1 or 2, and a child that other code starts at the same moment inherits none.
 
 use std::io;
 use std::mem;
@@ -13,12 +13,12 @@ use rustix::io::Errno;
 
 use crate::machine::{SpawnError, SpawnStep, Stream};
 
-use super::platform;
+use super::platform::calls;
 
-/// What a pipe holds unless it is told otherwise. A read that gets this much has a writer that is faster than we are.
+/// The default capacity of a pipe. A read that returns this much shows that the writer is faster than the reader.
 const PIPE_SIZE: usize = 64 * 1024;
 
-/// Our ends.
+/// Our ends of both pipes.
 #[derive(Debug)]
 pub(super) struct Outputs {
     stdout: Output,
@@ -26,7 +26,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Makes both pipes, and returns our ends and those of the child: its descriptors 1 and 2.
+    /// Creates both pipes, and returns our ends and those of the child: its descriptors 1 and 2.
     pub(super) fn open() -> Result<(Self, [OwnedFd; 2]), SpawnError> {
         let (stdout, one) = Output::open()?;
         let (stderr, two) = Output::open()?;
@@ -45,8 +45,9 @@ impl Outputs {
         }
     }
 
-    /// The child has died: what it wrote is in the pipes by now, whether or not the event loop has noticed.
-    pub(super) fn look_again(&mut self) {
+    /// Makes the next reads try the pipes first. To be called when the child has died: what it wrote is in the pipes by
+    /// then, whether or not the event loop has noticed.
+    pub(super) fn expect_data(&mut self) {
         self.stdout.hot = true;
         self.stderr.hot = true;
     }
@@ -55,14 +56,14 @@ impl Outputs {
 /// Our end of one pipe.
 #[derive(Debug)]
 struct Output {
-    /// `None` after the end, or after an error.
+    /// `None` after the end of the stream or an error.
     pipe: Option<Async<OwnedFd>>,
-    /// Whether to read without asking the event loop first. A read that did not fill its buffer emptied the pipe, and
-    /// another one at once would be a system call for nothing.
+    /// Whether to read before asking the event loop. A read that did not fill its buffer has emptied the pipe, so that
+    /// another one at once would be a wasted system call.
     hot: bool,
-    /// Whether the event loop was asked to call, so that whoever comes next most likely comes because it did.
-    called_for: bool,
-    /// Whether the pipe has been made larger, or that was tried.
+    /// Whether the event loop was asked to wake the task, so that the next poll is most likely its answer.
+    registered: bool,
+    /// Whether an attempt was made to enlarge the pipe.
     grown: bool,
 }
 
@@ -73,20 +74,20 @@ impl Output {
         let ours = OwnedFd::from(ours);
         rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(SpawnStep::Pipe)(errno.into()))?;
         let pipe = Async::new_nonblocking(ours).map_err(failed(SpawnStep::Watch))?;
-        Ok((Self { pipe: Some(pipe), hot: false, called_for: false, grown: false }, theirs.into()))
+        Ok((Self { pipe: Some(pipe), hot: false, registered: false, grown: false }, theirs.into()))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let result = loop {
             let Some(pipe) = &self.pipe else { return Poll::Ready(Ok(0)) };
-            // Not the event loop's word first: it does not take an event for news if it was waiting already when it was
-            // asked to call, and would call a second time.
-            if !self.hot && !mem::take(&mut self.called_for) {
+            // The pipe is read before the event loop is asked: that one would not report an event that was there already
+            // when it was asked to wake the task, but wake it once more.
+            if !self.hot && !mem::take(&mut self.registered) {
                 match pipe.poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => break Err(error),
                     Poll::Pending => {
-                        self.called_for = true;
+                        self.registered = true;
                         return Poll::Pending;
                     }
                 }
@@ -97,7 +98,7 @@ impl Output {
                     self.hot = count == buf.len();
                     if count >= PIPE_SIZE && !self.grown {
                         self.grown = true;
-                        platform::enlarge(pipe);
+                        calls::enlarge(pipe);
                     }
                     return Poll::Ready(Ok(count));
                 }

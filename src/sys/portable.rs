@@ -1,24 +1,26 @@
 //! The back end for systems without pidfds, on `async-process`.
 //!
-//! `std` forks, and the child takes the steps of `child_side.rs` in a `pre_exec`, the last of them included: `std`
-//! never gets to its own `exec`, nor to its own words on what failed.
+//! `std` forks, and the child takes the steps of `pre_exec.rs` in a `pre_exec` closure, including the last one: `std` does
+//! not reach its own `exec`, nor its own report of an error.
 //!
-//! **What differs from Linux.** The look that finds the leader dead also reaps it, so from then on only the members
-//! that live keep the number of the group from being used again. Hence:
+//! **The difference to Linux.** The call that finds the leader dead also reaps it, so from then on only live members keep
+//! the number of the group from being used again. Hence:
 //!
-//! * while the leader is not reaped, its group is signalled by number, which is safe;
-//! * at the very look that reaps it, the group is asked whether there is anybody. If not, its number is never used
-//!   again by us;
-//! * later, the number is used only while somebody is seen in the group. Between two looks the last member may end and
-//!   the number go to a stranger; numbers are handed out in turn, so that takes a full circle of all of them within
-//!   that time, and cannot be ruled out (F-22).
+//! * as long as the leader is not reaped, its group is signalled by number, which is safe;
+//! * immediately after the leader is reaped, the group is checked for members. If there are none, its number is never
+//!   used again;
+//! * later, the number is used only while the group is seen to have members. Between two checks the last member may
+//!   end and the number may be given to a stranger. Numbers are assigned in turn, so this takes a full cycle of all of
+//!   them within that time; it cannot be ruled out.
 //!
-//! An exit is noticed by SIGCHLD. A program that ignores this signal after its first start hears of no exit here.
+//! An exit is noticed by SIGCHLD. A program that ignores this signal after its first start misses exits here. Descendants
+//! that leave the group are not found: the containment is always `Group`.
 
 #![expect(unsafe_code, reason = "steps of our own between fork and exec, and signals by number")]
 
 use std::fmt;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::pin::Pin;
 use std::process::ExitStatus;
@@ -34,19 +36,20 @@ use rustix::process::Pid;
 use crate::host::Process;
 use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 
-use super::child_side::with_signals_blocked;
-use super::guardian::Charge;
+use super::guardian::Registration;
 use super::launch::Launch;
 use super::outputs::Outputs;
-use super::{platform, report};
+use super::platform::{calls::with_signals_blocked, members};
+use super::pre_exec::{Table, become_program};
+use super::report;
 
-/// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a process that is dropped may take to die of KILL. Only one that waits inside the kernel takes longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Installs the handler for SIGCHLD and starts the thread that waits for it, once and for all.
+/// Installs the handler for SIGCHLD and starts the thread that waits for it, once per process.
 ///
-/// `async-process` would do both when it needs them, and that is after the first process was created: too late for a
-/// failure to leave nothing behind.
+/// `async-process` would do both after it has created the first process, which is too late: a failure would leave that
+/// process behind.
 ///
 /// # Panics
 ///
@@ -55,7 +58,7 @@ pub(super) fn warm_up() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
         let mut driver = Box::pin(async_process::driver());
-        // From here on it counts as driven, and no second thread is started.
+        // Once polled, it counts as driven, and no second thread is started.
         block_on(poll_once(&mut driver));
         thread::Builder::new()
             .name("childminder-sigchld".into())
@@ -67,29 +70,36 @@ pub(super) fn warm_up() {
 /// Starts a process.
 pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
     let failed = |error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error);
-    let (verdict, report) = report::pipe(&launch).map_err(failed)?;
+    let relocate = |fd| Ok(launch.descriptors().copy_out_of_the_way(fd)?);
+    let (reader, writer) = report::pipe(relocate).map_err(failed)?;
     let launch = Arc::new(launch);
     let mut command = std::process::Command::new("/");
     let for_child = Arc::clone(&launch);
-    // SAFETY: the closure runs in a forked child, with all signals blocked, and does what `child_side` may.
-    unsafe { command.pre_exec(move || report.refuse(for_child.become_program())) };
-    // No standard streams are set: the child's own steps see to them.
+    let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
+    // SAFETY: the closure runs in a forked child with all signals blocked, and does what `pre_exec` may.
+    unsafe {
+        command.pre_exec(move || writer.send_and_exit(become_program(&for_child, stdio, Table::Copied)))
+    };
+    // No standard streams are set: the steps of the child include them.
     let mut command = async_process::Command::from(command);
     let spawned = with_signals_blocked(|| command.kill_on_drop(false).spawn());
-    // With it goes our copy of the report.
+    // This also closes our copy of the pipe's writing end.
     drop(command);
     let mut child =
         spawned.map_err(|error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error))?;
-    if let Err(refusal) = verdict.hear() {
-        // It is about to exit; reaped here, nothing is left of it.
-        let _ = block_on(child.status());
-        return Err(launch.refused(refusal));
-    }
     let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("the kernel's own number");
-    let charge = Charge::of(launch.spec(), id);
+    if let Err(error) = reader.wait() {
+        // It is about to exit.
+        let _ = block_on(child.status());
+        if let Some(guardian) = launch.guardian() {
+            guardian.sign_off(id);
+        }
+        return Err(launch.describe(error));
+    }
+    let registration = Registration::of(launch.spec(), id);
     let own_group = launch.spec().has_own_group();
     let life = Life::Running(Box::pin(child.status()));
-    Ok(Box::new(PortableProcess { id, own_group, life, outputs, charge }))
+    Ok(Box::new(PortableProcess { id, own_group, life, outputs, registration }))
 }
 
 struct PortableProcess {
@@ -97,24 +107,24 @@ struct PortableProcess {
     own_group: bool,
     life: Life,
     outputs: Outputs,
-    /// Held as long as there is anybody to be guarded, and dropped last.
-    charge: Option<Charge>,
+    /// Held as long as a process is left that the guardian has to end; dropped last.
+    registration: Option<Registration>,
 }
 
-/// The future holds the child: there is only this one, for two of them wake each other for ever.
+/// The future owns the child. There is only this one: two of them would wake each other without end.
 type Status = Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
 
 enum Life {
-    /// Not reaped; only polling the future does that.
+    /// Not reaped; only polling the future reaps it.
     Running(Status),
-    /// Reaped, and somebody may be left of the group.
+    /// Reaped, and the group may have members left.
     Reaped(Exit),
-    /// Reaped, and nobody is left. The number means nothing any more.
+    /// Reaped, and the group is empty. The number has no meaning any more.
     Over(Exit),
 }
 
 impl PortableProcess {
-    /// Sends a signal by number: to the group, or to the process if it has none of its own.
+    /// Sends a signal by number: to the group, or to the process if it has no group of its own.
     fn send(&self, target: SignalTarget, signal: i32) -> io::Result<()> {
         let id = self.id.as_raw_nonzero().get();
         let target = if self.own_group && target != SignalTarget::Leader { -id } else { id };
@@ -125,12 +135,12 @@ impl PortableProcess {
         }
     }
 
-    /// Finds out what the number means, now that its process is reaped.
-    fn look_for_the_group(&mut self, exit: Exit) {
-        let nobody = !self.own_group || is_nobody(&self.send(SignalTarget::Group, 0));
-        self.life = if nobody { Life::Over(exit) } else { Life::Reaped(exit) };
-        if nobody {
-            self.charge = None;
+    /// Checks whether the number still means the group, now that its leader is reaped.
+    fn check_group(&mut self, exit: Exit) {
+        let is_empty = !self.own_group || is_missing(&self.send(SignalTarget::Group, 0));
+        self.life = if is_empty { Life::Over(exit) } else { Life::Reaped(exit) };
+        if is_empty {
+            self.registration = None;
         }
     }
 }
@@ -145,8 +155,8 @@ impl Process for PortableProcess {
             Life::Reaped(exit) | Life::Over(exit) => Poll::Ready(*exit),
             Life::Running(status) => {
                 let exit = ready!(status.as_mut().poll(cx)).map_or(Exit::Lost, exit_of);
-                self.look_for_the_group(exit);
-                self.outputs.look_again();
+                self.check_group(exit);
+                self.outputs.expect_data();
                 Poll::Ready(exit)
             }
         }
@@ -157,12 +167,12 @@ impl Process for PortableProcess {
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
-        let heard = match self.life {
+        let has_target = match self.life {
             Life::Running(_) => true,
             Life::Reaped(_) => target != SignalTarget::Leader && !self.remaining().is_empty(),
             Life::Over(_) => false,
         };
-        if !heard {
+        if !has_target {
             return Ok(());
         }
         match self.send(target, signal.number()) {
@@ -174,23 +184,23 @@ impl Process for PortableProcess {
     fn remaining(&mut self) -> Vec<u32> {
         match self.life {
             Life::Running(_) | Life::Over(_) => return Vec::new(),
-            Life::Reaped(exit) => self.look_for_the_group(exit),
+            Life::Reaped(exit) => self.check_group(exit),
         }
         match self.life {
-            Life::Reaped(_) => platform::members(self.id).unwrap_or_else(|| vec![self.id()]),
+            Life::Reaped(_) => members(self.id).unwrap_or_else(|| vec![self.id()]),
             Life::Running(_) | Life::Over(_) => Vec::new(),
         }
     }
 }
 
-/// Nothing of it stays: not a member of its group, not a zombie (F-50).
 impl Drop for PortableProcess {
+    /// Kills the group and reaps the leader.
     fn drop(&mut self) {
         let sent = self.signal(SignalTarget::Family, Signal::KILL);
         if let (Ok(()), Life::Running(status)) = (sent, &mut self.life) {
             let reaped = async { drop(status.await) };
-            let out_of_patience = async { Delay::new(PATIENCE).await };
-            block_on(or(reaped, out_of_patience));
+            let timeout = async { Delay::new(KILL_TIMEOUT).await };
+            block_on(or(reaped, timeout));
         }
     }
 }
@@ -213,6 +223,6 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-fn is_nobody(sent: &io::Result<()>) -> bool {
+fn is_missing(sent: &io::Result<()>) -> bool {
     sent.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
 }

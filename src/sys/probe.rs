@@ -1,10 +1,11 @@
-//! One attempt to reach a server, and the question whose it is.
+//! One attempt to reach a server, and the search for the owner of the socket that answers.
 //!
-//! An attempt is short: a connection has [`CONNECT`] to come about, and an answer in HTTP [`ANSWER`]. Whatever it opens
-//! is closed when it ends, and when it is dropped (SV-18).
+//! An attempt is short: at most [`CONNECT`] for a connection and [`ANSWER`] for an answer in HTTP. Everything it opens is
+//! closed when it ends or is dropped.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -19,32 +20,32 @@ use rustix::net::AddressFamily;
 use crate::host::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget};
 use crate::http::{self, HttpError, Request};
 
-use super::platform;
+use super::platform::{calls, socket_owner};
 
-/// How long a connection may take. On one machine it takes longer only if the server does not accept.
+/// The timeout for a connection. On one machine it takes that long only if the server does not accept.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// How long an answer in HTTP may take, the connection included.
+/// The timeout for an answer in HTTP, including the connection.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What was connected to.
+/// What an attempt has connected to.
 pub(super) enum Reached<'a> {
     Tcp(SocketAddr),
     Unix { path: &'a Path, stream: &'a UnixStream },
 }
 
-/// Asks once.
+/// Tries once to reach `target`.
 pub(super) fn attempt(target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
     let target = target.clone();
     Box::pin(async move {
         match target {
             ProbeTarget::Port(port) => {
                 let (_open, address) = connect(port).await?;
-                Ok(platform::holder(&Reached::Tcp(address), owner))
+                Ok(socket_owner(&Reached::Tcp(address), owner))
             }
             ProbeTarget::Unix(path) => {
                 let stream = within(CONNECT, Async::<UnixStream>::connect(&path)).await?;
-                Ok(platform::holder(&Reached::Unix { path: &path, stream: stream.get_ref() }, owner))
+                Ok(socket_owner(&Reached::Unix { path: &path, stream: stream.get_ref() }, owner))
             }
             ProbeTarget::Http { port, path, status } => within(ANSWER, get(port, &path, status, owner)).await,
         }
@@ -57,14 +58,14 @@ async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<P
     let host = format!("localhost:{port}");
     let status = http::status(&stream, &Request { method: "GET", host: &host, path, body: None }).await;
     match status {
-        Ok(status) if status == wanted => Ok(platform::holder(&Reached::Tcp(address), owner)),
+        Ok(status) if status == wanted => Ok(socket_owner(&Reached::Tcp(address), owner)),
         Ok(status) => Err(ProbeError::Status(status)),
         Err(HttpError::Io(error)) => Err(error.into()),
         Err(HttpError::NotHttp | HttpError::TooLarge) => Err(ProbeError::NotHttp),
     }
 }
 
-/// Connects to 127.0.0.1, and if that fails to ::1. If that fails, too, it was the first error that matters.
+/// Connects to 127.0.0.1, and if that fails to ::1. If both fail, returns the first error.
 async fn connect(port: u16) -> io::Result<(TcpStream, SocketAddr)> {
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
@@ -77,7 +78,7 @@ async fn connect(port: u16) -> io::Result<(TcpStream, SocketAddr)> {
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = match connect_now(address)? {
         Ok(stream) => stream,
-        Err(under_way) => within(CONNECT, finish(under_way)).await?,
+        Err(in_progress) => within(CONNECT, finish(in_progress)).await?,
     };
     if is_itself(&stream) {
         return Err(io::ErrorKind::ConnectionRefused.into());
@@ -85,11 +86,11 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Connects, if that takes no time; the inner error is a connection under way. On one machine the answer is there as
-/// soon as the question is asked, so the event loop and its thread are seldom needed.
+/// Connects without waiting; the inner error is a connection in progress. On one machine the answer is there at once, so
+/// the event loop and its thread are seldom needed.
 fn connect_now(address: SocketAddr) -> io::Result<Result<TcpStream, TcpStream>> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let stream = TcpStream::from(platform::stream_socket(family)?);
+    let stream = TcpStream::from(calls::stream_socket(family)?);
     match rustix::net::connect(&stream, &address) {
         Ok(()) => return Ok(Ok(stream)),
         Err(Errno::INPROGRESS) => {}
@@ -103,15 +104,15 @@ fn connect_now(address: SocketAddr) -> io::Result<Result<TcpStream, TcpStream>> 
     stream.take_error()?.map_or(Ok(Ok(stream)), Err)
 }
 
-async fn finish(under_way: TcpStream) -> io::Result<TcpStream> {
-    let stream = Async::new_nonblocking(under_way)?;
+async fn finish(in_progress: TcpStream) -> io::Result<TcpStream> {
+    let stream = Async::new_nonblocking(in_progress)?;
     stream.writable().await?;
     let stream = stream.into_inner()?;
     stream.take_error()?.map_or(Ok(stream), Err)
 }
 
-/// Whether nobody listens, and the connection has found itself: the number that the system chose for our end is, now
-/// and then, the very port that we asked for. Such a connection is ended without a trace; an orderly end would keep the
+/// Returns whether the connection is one to itself, because no socket listens there: now and then the port that the
+/// system chooses for our end is the one that was asked for. Such a connection is reset; an orderly end would keep the
 /// port from the server for a minute.
 pub(crate) fn is_itself(stream: &TcpStream) -> bool {
     let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else { return false };
@@ -122,15 +123,20 @@ pub(crate) fn is_itself(stream: &TcpStream) -> bool {
     is_itself
 }
 
+/// Creates a non-blocking socket that no child inherits.
+pub(crate) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+    Ok(calls::stream_socket(family)?)
+}
+
 async fn within<T, E: From<io::Error>>(
     limit: Duration,
     future: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let late = async {
+    let timeout = async {
         Delay::new(limit).await;
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {limit:?}")).into())
     };
-    or(future, late).await
+    or(future, timeout).await
 }
 
 #[cfg(test)]
@@ -142,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sv_17_an_attempt_that_hangs_ends_when_its_time_is_over() {
+    fn sv_17_an_attempt_that_hangs_ends_with_a_timeout() {
         let never = std::future::pending::<io::Result<()>>();
         let error =
             futures_lite::future::block_on(within(Duration::from_millis(1), never)).expect_err("late");
@@ -153,15 +159,15 @@ mod tests {
     }
 
     #[test]
-    fn f_82_a_connection_that_finds_itself_is_none_and_leaves_the_port_free() {
+    fn f_82_a_connection_to_itself_does_not_count_and_leaves_the_port_free() {
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
         let stream = TcpStream::from(fd);
         let address = stream.local_addr().expect("it is bound");
-        connect(&stream, &address).expect("it finds itself");
+        connect(&stream, &address).expect("a connection to itself");
         assert!(is_itself(&stream));
         drop(stream);
-        // Std's listener would take a port that is only waiting for its time to pass.
+        // `TcpListener` would also accept a port in TIME_WAIT.
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&fd, &address).expect("the port is free");
 

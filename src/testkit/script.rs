@@ -184,6 +184,7 @@ fn subject(step: SpawnStep, spec: &Spec) -> String {
         SpawnStep::Find
         | SpawnStep::Pipe
         | SpawnStep::Fork
+        | SpawnStep::Cgroup
         | SpawnStep::Group
         | SpawnStep::Guard
         | SpawnStep::Exec

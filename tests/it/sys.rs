@@ -88,7 +88,7 @@ fn f_2_a_directory_or_a_plain_file_is_no_program() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("chmod");
     for (program, subject) in [
         (dir.path(), format!("{} (is a directory)", dir.path().display())),
-        (&file, format!("{} (not executable by us)", file.display())),
+        (&file, format!("{} (not executable by this user)", file.display())),
     ] {
         let spec = Spec::new(program);
         let error = error(&spec);
@@ -248,32 +248,14 @@ fn f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() 
                 Census::take().assert_unchanged_since(&before);
             }
         }
-        assert!(started.contains(&5) || PORTABLE, "five suffice: {started:?}");
+        assert!(started.contains(&6) || PORTABLE, "six suffice: {started:?}");
         assert!(started.contains(&11) && !started.contains(&3), "{started:?}");
     });
 }
 
 #[test]
-fn f_12_what_cannot_be_watched_is_ended_before_the_error_is_told() {
-    const NAME: &str = "sys::f_12_what_cannot_be_watched_is_ended_before_the_error_is_told";
-    if PORTABLE {
-        return skip(NAME, "on this back end nothing can fail once there is a process");
-    }
-    // The first is the look at what the kernel can do.
-    alone_with_fault("pidfd_open:error=EMFILE:when=2+", NAME, || {
-        let system = System::new();
-        let before = Census::take();
-        for spec in [Spec::new("sleep").arg("100"), Spec::new("sleep").arg("100").own_group(false)] {
-            let error = system.spawn(&spec).expect_err("it cannot be watched");
-            assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Watch, Some(libc::EMFILE)));
-            Census::take().assert_unchanged_since(&before);
-        }
-    });
-}
-
-#[test]
-fn f_12_the_same_when_the_event_loop_is_full() {
-    const NAME: &str = "sys::f_12_the_same_when_the_event_loop_is_full";
+fn f_12_a_process_that_cannot_be_watched_is_ended_before_the_error_is_returned() {
+    const NAME: &str = "sys::f_12_a_process_that_cannot_be_watched_is_ended_before_the_error_is_returned";
     // Some of these hit a pipe, before there is a process, and some its handle.
     for nth in 5..9 {
         alone_with_fault(&format!("epoll_ctl:error=ENOSPC:when={nth}+"), NAME, || {

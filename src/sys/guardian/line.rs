@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use super::super::platform;
+use super::super::platform::calls;
 
 /// The longest: the longest number has eleven characters.
 const LONGEST: usize = 14;
@@ -62,7 +62,7 @@ impl Line {
 
     /// Sends it if there is room.
     pub(super) fn send_now(self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
-        let flags = SendFlags::DONTWAIT | platform::WITHOUT_SIGPIPE;
+        let flags = SendFlags::DONTWAIT | calls::WITHOUT_SIGPIPE;
         retry_on_intr(|| send(socket, self.as_bytes(), flags)).map(|_| ())
     }
 }

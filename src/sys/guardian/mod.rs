@@ -46,10 +46,10 @@ use crate::host::Spec;
 use crate::machine::{SpawnError, SpawnStep};
 
 use self::line::Line;
-use super::child_side::Refusal;
 use super::descriptors::Descriptors;
-use super::launch::Launch;
+use super::launch::{Launch, Marks};
 use super::platform;
+use super::report::ChildError;
 
 /// What carries the marker in the environment of a child.
 pub(super) const VARIABLE: &str = "CHILDMINDER_GUARDIAN";
@@ -96,27 +96,23 @@ pub(super) struct Connection {
 
 impl Connection {
     /// In the child: registers it. After this it may run.
-    pub(super) fn sign_on(&self) -> Result<(), Refusal> {
-        let sent = Line::on(self.own_target()).send(self.socket.as_fd());
-        sent.map_err(|errno| Refusal { step: SpawnStep::Guard, errno: errno.raw_os_error() })
+    pub(super) fn sign_on(&self) -> Result<(), ChildError> {
+        let sent = Line::on(target(getpid(), self.own_group)).send(self.socket.as_fd());
+        sent.map_err(|errno| ChildError { step: SpawnStep::Guard, errno: errno.raw_os_error() })
     }
 
-    /// In the child, which is about to exit for another reason.
-    pub(super) fn sign_off(&self) {
-        // If this does not get through, there is no guardian to be told.
-        let _ = Line::off(self.own_target()).send_now(self.socket.as_fd());
-    }
-
-    fn own_target(&self) -> c_int {
-        target(getpid(), self.own_group)
+    /// In the parent: removes the registration of a child that could not execute its program.
+    pub(super) fn sign_off(&self, child: Pid) {
+        // A guardian that does not receive this is replaced before the next start.
+        let _ = Line::off(target(child, self.own_group)).send_now(self.socket.as_fd());
     }
 }
 
 /// A child that is registered, until this is dropped: when its group is gone and it is reaped.
 #[derive(Debug)]
-pub(super) struct Charge(c_int);
+pub(super) struct Registration(c_int);
 
-impl Charge {
+impl Registration {
     /// Remembers a child that has just registered itself.
     pub(super) fn of(spec: &Spec, child: Pid) -> Option<Self> {
         spec.dies_with_parent().then(|| {
@@ -127,7 +123,7 @@ impl Charge {
     }
 }
 
-impl Drop for Charge {
+impl Drop for Registration {
     fn drop(&mut self) {
         let mut watch = Watch::lock();
         watch.targets.remove(&self.0);
@@ -188,15 +184,15 @@ impl Guardian {
             .env_clear()
             .env("PATH", path)
             .cwd(Path::new("/"));
-        let (launch, socket) = Launch::gather(&spec, |low| {
+        let (launch, socket) = Launch::gather(&spec, Marks::default(), |low| {
             let failed = |error| SpawnError::new(SpawnStep::Pipe, "", error);
             let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-            platform::without_sigpipe(&ours).map_err(failed)?;
+            platform::calls::without_sigpipe(&ours).map_err(failed)?;
             let (theirs, null) = (OwnedFd::from(theirs), low.take_null());
             Ok((OwnedFd::from(ours), [theirs.try_clone().map_err(failed)?, theirs, null]))
         })
         .map_err(as_cause)?;
-        let id = platform::create(&launch).map_err(|refusal| as_cause(launch.refused(refusal)))?;
+        let id = platform::create(&launch).map_err(|error| as_cause(launch.describe(error)))?;
         // Our copy of its end is one that would stay open when it dies.
         drop(launch);
         let guardian = Self { socket, id };

@@ -1,8 +1,8 @@
-//! Which TCP sockets listen on a port, asked of the kernel by `sock_diag(7)`.
+//! The TCP sockets that listen on a port, by `sock_diag(7)`.
 //!
-//! `/proc/net/tcp` has the same, and is read where the kernel does not answer. But it lists the connections as well, and
-//! to find out that there are no more the kernel walks through a table that grows with the memory of the machine: that
-//! takes milliseconds, where this takes microseconds.
+//! `/proc/net/tcp` has the same data, and is read where the kernel does not answer. But it lists the connections as well,
+//! for which the kernel walks through a table that grows with the memory of the machine: that takes milliseconds, and
+//! this takes microseconds.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,8 +10,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustix::io::retry_on_intr;
 use rustix::net::netlink::SOCK_DIAG;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
-
-use super::listeners::Listener;
 
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 0x1;
@@ -22,33 +20,41 @@ const NLMSG_DONE: u16 = 3;
 /// TCP_LISTEN, as a bit.
 const LISTENING: u32 = 1 << 10;
 
-/// The header of a message, `nlmsghdr`.
+/// The length of a message header, `nlmsghdr`.
 const HEADER: usize = 16;
 
-/// A question, `inet_diag_req_v2`.
-const QUESTION: usize = 56;
+/// The length of a request, `inet_diag_req_v2`.
+const REQUEST: usize = 56;
 
-/// More than the kernel puts into one message.
-const ROOM: usize = 32 * 1024;
+/// The size of the buffer: more than the kernel puts into one message.
+const BUFFER: usize = 32 * 1024;
 
-/// All that listen on `port`, of IPv4 and of IPv6.
+/// A TCP socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listener {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) inode: u64,
+}
+
+/// Returns all sockets that listen on `port`, of IPv4 and of IPv6.
 ///
 /// # Errors
 ///
-/// The kernel does not answer such questions, or not to us.
+/// The kernel does not answer such requests, or not to this process.
 pub(super) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     let mut found = Vec::new();
     for family in [AddressFamily::INET, AddressFamily::INET6] {
-        ask(family, port, &mut found)?;
+        request(family, port, &mut found)?;
     }
     Ok(found)
 }
 
-fn ask(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::Result<()> {
+fn request(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::Result<()> {
     let kernel =
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
-    send(&kernel, &question(family, port), SendFlags::empty())?;
-    let mut buffer = vec![0; ROOM];
+    send(&kernel, &message(family, port), SendFlags::empty())?;
+    let mut buffer = vec![0; BUFFER];
     loop {
         let (length, _) = retry_on_intr(|| recv(&kernel, &mut buffer, RecvFlags::empty()))?;
         let mut rest = &buffer[..length];
@@ -66,22 +72,22 @@ fn ask(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::Resul
     }
 }
 
-/// A message that asks for all that listen on `port`.
-fn question(family: AddressFamily, port: u16) -> Vec<u8> {
-    let mut message = Vec::with_capacity(HEADER + QUESTION);
-    message.extend(((HEADER + QUESTION) as u32).to_ne_bytes());
+/// Builds a message that asks for all sockets that listen on `port`.
+fn message(family: AddressFamily, port: u16) -> Vec<u8> {
+    let mut message = Vec::with_capacity(HEADER + REQUEST);
+    message.extend(((HEADER + REQUEST) as u32).to_ne_bytes());
     message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     message.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    // A number for the message and one for us: the kernel needs neither. Then the question.
+    // A sequence number and a port id, of which the kernel needs neither. Then the request.
     message.resize(HEADER, 0);
     message.extend([family.as_raw() as u8, libc::IPPROTO_TCP as u8, 0, 0]);
     message.extend(LISTENING.to_ne_bytes());
     message.extend(port.to_be_bytes());
-    message.resize(HEADER + QUESTION, 0);
+    message.resize(HEADER + REQUEST, 0);
     message
 }
 
-/// The kind of the first message, its body, and what comes behind it.
+/// Splits off the first message: its kind, its body, and the rest.
 fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(*bytes.first_chunk()?) as usize;
     let kind = u16::from_ne_bytes(*bytes.get(4..)?.first_chunk()?);
@@ -89,7 +95,7 @@ fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((kind, body, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
-/// An answer, `inet_diag_msg`: the family at 0, the port at 4, the address at 8, the inode at 68.
+/// Parses an answer, `inet_diag_msg`: the family at 0, the port at 4, the address at 8, the inode at 68.
 fn parse(body: &[u8]) -> Option<Listener> {
     let address = body.get(8..)?;
     let address = match i32::from(*body.first()?) {
@@ -110,13 +116,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_knows_what_proc_knows() {
+    fn it_finds_what_proc_lists() {
         let any =
             ["127.0.0.1", "0.0.0.0", "::", "::1"].map(|text| text.parse::<IpAddr>().expect("an address"));
         for address in any {
             let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
             let port = listener.local_addr().expect("it is bound").port();
-            // Not every kernel answers; none may tell a tale.
+            // Not every kernel answers; none may answer wrongly.
             let Ok(found) = listeners(port) else { continue };
             assert_eq!(found, in_proc(port).expect("/proc"));
             assert_eq!(
@@ -127,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_is_no_message() {
+    fn a_truncated_message_is_ignored() {
         assert_eq!(next_message(&[]), None);
         assert_eq!(next_message(&[20, 0, 0, 0, 3, 0, 0, 0]), None);
-        let whole = question(AddressFamily::INET, 80);
+        let whole = message(AddressFamily::INET, 80);
         assert_eq!(next_message(&whole), Some((SOCK_DIAG_BY_FAMILY, &whole[HEADER..], &[][..])));
         assert_eq!(next_message(&[0; 32]), None);
         assert_eq!(parse(&[2; 40]), None);

@@ -1,19 +1,19 @@
-//! The group of a process: signals for all of it, and who is left when the leader has died.
+//! The process group of a run: signals for all of it, and its members after the death of the leader.
 //!
-//! The trouble with a group is its name. It is a number, that of its first process, and it may be given to somebody
-//! else as soon as that process is reaped and the last member is gone. Whoever sends KILL to a number must know that
-//! it still means what it meant. Two things make that certain (F-22):
+//! The name of a group is a number, that of its leader. It may be given to another process as soon as the leader is
+//! reaped and the last member has ended. So a signal to a number must be sure that the number still has its meaning:
 //!
-//! * **The leader is not reaped.** Its zombie keeps the number, so `kill(-number)` cannot hit a stranger. But the zombie
-//!   is itself a member: as long as it is there, the kernel's answer to "is there anybody?" is always yes, and only a
-//!   walk through `/proc` tells a group that is empty from one that is not.
-//! * **The pidfd.** Since Linux 6.9 a signal can be sent to the group that a pidfd's process led, even when that is
-//!   reaped. The kernel goes by its own record there and not by the number, so this never hits a stranger, and the
-//!   answer ESRCH means: nobody, for ever.
+//! * **While the leader is not reaped**, its zombie keeps the number, and `kill(-number)` cannot reach a stranger. But
+//!   the zombie is itself a member: the kernel never reports such a group as empty, and only `/proc` shows whether it is.
+//! * **By the pidfd**, since Linux 6.9, a signal can be sent to the group that its process led, even after that process
+//!   has been reaped. The kernel goes by its own record instead of the number, so this never reaches a stranger, and
+//!   ESRCH means that the group is empty for good.
 //!
-//! So, when the leader has died and somebody asks who is left: with the second means, reap the leader and ask the
-//! kernel, two system calls, and look at `/proc` only if somebody is there, for their names. Without it, leave the
-//! zombie where it is until the end, and walk through `/proc` every time.
+//! Hence, when the leader has died: where pidfds signal groups, it is reaped, the kernel is asked, and `/proc` is read only
+//! if there are members. Elsewhere the zombie stays until the end, and `/proc` is read every time.
+//!
+//! The leader may have moved to another group, with or without leaving members behind. So a signal to the group also goes to
+//! the leader by its pidfd unless it is known to be in there.
 
 #![expect(unsafe_code, reason = "`kill` with any number")]
 
@@ -22,67 +22,69 @@ use std::os::fd::BorrowedFd;
 use std::sync::OnceLock;
 
 use libc::c_int;
-use rustix::process::Pid;
+use rustix::process::{Pid, getpgid};
 
-use super::leader::{Hold, Leader, gone_is_fine, send};
-use super::members;
+use super::leader::{GroupHandle, Leader, ignore_missing, send};
+use super::members::members;
 
-/// To the whole group that the process of a pidfd leads, or led.
+/// Widens a signal by pidfd to the group that the process leads, or led.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
 /// The group that a process of ours leads.
 #[derive(Debug)]
 pub(super) struct Group {
     id: Pid,
-    /// Nobody is in it, and its number means nothing any more.
+    /// It has no members, and its number has no meaning any more.
     empty: bool,
 }
 
 impl Group {
-    /// The group of this leader.
+    /// Returns the group of this leader.
     pub(super) fn of(leader: &Leader) -> Self {
         Self { id: leader.pid(), empty: false }
     }
 
-    /// Sends a signal to all of it.
+    /// Sends a signal to all members, and to the leader.
     pub(super) fn signal(&mut self, leader: &Leader, signal: c_int) -> io::Result<()> {
         if self.empty {
             return Ok(());
         }
-        match leader.hold_on_group() {
-            Hold::Unreaped => match kill(self.id, signal) {
-                // Only a leader that moved to another group leaves none behind while it is unreaped.
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => leader.signal(signal),
-                other => other,
-            },
-            Hold::Reaped(pidfd) if can_signal_groups(pidfd) => {
-                let sent = send(pidfd, signal, PIDFD_SIGNAL_PROCESS_GROUP);
-                self.empty = is_nobody(&sent);
-                gone_is_fine(sent)
+        match leader.group_handle() {
+            GroupHandle::Unreaped => {
+                let sent = kill(self.id, signal);
+                if leader.is_running() && getpgid(Some(self.id)) != Ok(self.id) {
+                    return leader.signal(signal);
+                }
+                ignore_missing(sent)
             }
-            // Somebody else reaped it. A living member keeps the number from being used again.
-            Hold::Reaped(_) | Hold::None => match members(self.id) {
+            GroupHandle::Pidfd(pidfd) if can_signal_groups(pidfd) => {
+                let sent = send(pidfd, signal, PIDFD_SIGNAL_PROCESS_GROUP);
+                self.empty = is_missing(&sent);
+                ignore_missing(sent)
+            }
+            // The leader is reaped. A live member keeps the number from being used again.
+            GroupHandle::Pidfd(_) | GroupHandle::None => match members(self.id) {
                 Some(pids) if pids.is_empty() => {
                     self.empty = true;
                     Ok(())
                 }
-                Some(_) => gone_is_fine(kill(self.id, signal)),
-                None => Err(io::Error::other("cannot tell whether the group is still that of the process")),
+                Some(_) => ignore_missing(kill(self.id, signal)),
+                None => Err(io::Error::other("cannot verify that the group is still that of the process")),
             },
         }
     }
 
-    /// Who is left, now that the leader has died.
-    pub(super) fn left(&mut self, leader: &mut Leader) -> Vec<u32> {
+    /// Returns the live members, now that the leader has died.
+    pub(super) fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
         if leader.pidfd().is_some_and(can_signal_groups) {
             leader.reap();
         }
-        self.empty |= match leader.hold_on_group() {
-            Hold::Unreaped => false,
-            Hold::Reaped(pidfd) if can_signal_groups(pidfd) => {
-                is_nobody(&send(pidfd, 0, PIDFD_SIGNAL_PROCESS_GROUP))
+        self.empty |= match leader.group_handle() {
+            GroupHandle::Unreaped => false,
+            GroupHandle::Pidfd(pidfd) if can_signal_groups(pidfd) => {
+                is_missing(&send(pidfd, 0, PIDFD_SIGNAL_PROCESS_GROUP))
             }
-            Hold::Reaped(_) | Hold::None => is_nobody(&kill(self.id, 0)),
+            GroupHandle::Pidfd(_) | GroupHandle::None => is_missing(&kill(self.id, 0)),
         };
         if self.empty {
             return Vec::new();
@@ -90,13 +92,13 @@ impl Group {
         members(self.id).unwrap_or_else(|| vec![self.id.as_raw_nonzero().get().unsigned_abs()])
     }
 
-    /// Whether there is certainly nobody in it.
+    /// Returns whether it is certain that there are no members.
     pub(super) fn is_empty(&self) -> bool {
         self.empty
     }
 }
 
-/// Whether this kernel sends signals to groups by pidfd. Asked once, of the first pidfd that needs it.
+/// Returns whether this kernel sends signals to groups by pidfd. The first pidfd that needs it is used to find out.
 fn can_signal_groups(pidfd: BorrowedFd<'_>) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
@@ -105,24 +107,15 @@ fn can_signal_groups(pidfd: BorrowedFd<'_>) -> bool {
     })
 }
 
-fn is_nobody(sent: &io::Result<()>) -> bool {
+fn is_missing(sent: &io::Result<()>) -> bool {
     sent.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
-/// Sends a signal to a group by its number.
+/// Sends a signal to a group by its number. The id of a process that we started is at least 2, so this is neither our
+/// own group nor every process.
 pub(super) fn kill(group: Pid, signal: c_int) -> io::Result<()> {
-    // The id of a process that we started is at least 2, so this is neither our own group nor everybody.
-    to_number(-group.as_raw_nonzero().get(), signal)
-}
-
-/// Sends a signal to one process by its number.
-pub(super) fn kill_one(process: Pid, signal: c_int) -> io::Result<()> {
-    to_number(process.as_raw_nonzero().get(), signal)
-}
-
-fn to_number(number: c_int, signal: c_int) -> io::Result<()> {
     // SAFETY: takes no pointers.
-    match unsafe { libc::kill(number, signal) } {
+    match unsafe { libc::kill(-group.as_raw_nonzero().get(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

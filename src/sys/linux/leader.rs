@@ -1,9 +1,9 @@
-//! The process that we started, apart from its group: its exit, and its reaping.
+//! The process that was started, apart from its group: its exit and its reaping.
 //!
-//! These are two steps on purpose. The exit is seen with `WNOWAIT`, which leaves a zombie; while that is there, its
-//! number cannot be given to another process or group.
+//! These are two steps. The exit is observed with `WNOWAIT`, which leaves a zombie; as long as that exists, its number
+//! cannot be given to another process or group.
 
-#![expect(unsafe_code, reason = "signals to a single process by its pidfd, with any number")]
+#![expect(unsafe_code, reason = "signals by pidfd, with any number")]
 
 use std::io;
 use std::mem;
@@ -20,87 +20,88 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 
 use crate::machine::{Exit, Signal};
 
+use super::clone::Created;
+
+/// A process that this one has created.
 #[derive(Debug)]
 pub(super) struct Leader {
     pid: Pid,
     life: Life,
-    /// `None` only if somebody else reaped it before we could get hold of it.
+    /// `None` only if the process was reaped by other code before it could be opened.
     pidfd: Option<Async<OwnedFd>>,
-    /// Whether the event loop was asked to call, so that whoever comes next most likely comes because it did.
-    called_for: bool,
+    /// Whether the event loop was asked to wake the task, so that the next poll is most likely its answer.
+    registered: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Life {
-    /// Alive, as far as we have seen.
+    /// Not seen dead.
     Running,
-    /// Dead; its number is still its own.
+    /// Dead, and its number is still its own.
     Zombie(Exit),
-    /// Reaped, by us or by somebody else.
-    Gone(Exit),
+    /// Reaped, by this code or by other code.
+    Reaped(Exit),
 }
 
-/// What keeps a signal to the group from hitting strangers.
+/// What ties a process group to its leader, so that a signal cannot reach another group with the same number.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Hold<'a> {
-    /// The leader is not reaped: its number is its own.
+pub(super) enum GroupHandle<'a> {
+    /// The leader is not reaped, so the number is its own.
     Unreaped,
-    /// The leader is reaped, and this is the handle of what it was.
-    Reaped(BorrowedFd<'a>),
-    /// The leader was reaped before we got a handle.
+    /// The leader is reaped, and its pidfd remembers the group.
+    Pidfd(BorrowedFd<'a>),
+    /// The leader was reaped before it could be opened.
     None,
 }
 
 impl Leader {
-    /// Gets hold of a process that was just started.
+    /// Takes hold of a process that was just created.
     ///
     /// # Errors
     ///
-    /// That no descriptor is to be had, or that the event loop does not take it. The process lives on.
-    pub(super) fn hold(pid: Pid) -> io::Result<Self> {
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => {
-                let pidfd = Some(Async::new_nonblocking(pidfd)?);
-                Ok(Self { pid, life: Life::Running, pidfd, called_for: false })
-            }
-            // With SIGCHLD ignored the kernel reaps by itself, and a short life is over before we look (F-19).
-            Err(Errno::SRCH) => {
-                Ok(Self { pid, life: Life::Gone(Exit::Lost), pidfd: None, called_for: false })
-            }
-            Err(errno) => Err(errno.into()),
-        }
+    /// There is no descriptor left, or the event loop does not accept it. The process is alive.
+    pub(super) fn new(created: Created) -> io::Result<Self> {
+        let pid = created.pid;
+        let pidfd = match created.pidfd.map_or_else(|| pidfd_open(pid, PidfdFlags::empty()), Ok) {
+            Ok(pidfd) => Some(Async::new_nonblocking(pidfd)?),
+            // An old kernel has no pidfd for us, and reaps a short life by itself if SIGCHLD is ignored.
+            Err(Errno::SRCH) => None,
+            Err(errno) => return Err(errno.into()),
+        };
+        let life = if pidfd.is_some() { Life::Running } else { Life::Reaped(Exit::Lost) };
+        Ok(Self { pid, life, pidfd, registered: false })
     }
 
     pub(super) fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Whether it is alive, as far as we have seen.
+    /// Returns whether it has not been seen dead.
     pub(super) fn is_running(&self) -> bool {
         matches!(self.life, Life::Running)
     }
 
-    /// Ready when it has died. Does not reap.
+    /// Waits for its death, without reaping it.
     pub(super) fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
         loop {
-            if let Life::Zombie(exit) | Life::Gone(exit) = self.life {
+            if let Life::Zombie(exit) | Life::Reaped(exit) = self.life {
                 return Poll::Ready(exit);
             }
-            // Not the event loop's word first: it does not take an event for news if it was waiting already when it was
-            // asked to call, and would call a second time.
-            if mem::take(&mut self.called_for) {
-                self.look(WaitIdOptions::NOWAIT);
+            // The kernel is asked before the event loop: that one would not report an event that was there already when
+            // it was asked to wake the task, but wake it once more.
+            if mem::take(&mut self.registered) {
+                self.try_wait(WaitIdOptions::NOWAIT);
                 continue;
             }
             match self.pidfd.as_ref().map(|pidfd| pidfd.poll_readable(cx)) {
-                Some(Poll::Ready(Ok(()))) | None => self.look(WaitIdOptions::NOWAIT),
+                Some(Poll::Ready(Ok(()))) | None => self.try_wait(WaitIdOptions::NOWAIT),
                 Some(Poll::Pending) => {
-                    self.called_for = true;
+                    self.registered = true;
                     return Poll::Pending;
                 }
-                // The event loop is out of memory. To ask again at once is costly, and loses nothing.
+                // The event loop is out of memory. Polling again at once is expensive, but loses no exit.
                 Some(Poll::Ready(Err(_))) => {
-                    self.look(WaitIdOptions::NOWAIT);
+                    self.try_wait(WaitIdOptions::NOWAIT);
                     if self.is_running() {
                         cx.waker().wake_by_ref();
                         return Poll::Pending;
@@ -113,24 +114,29 @@ impl Leader {
     /// Reaps it if it has died.
     pub(super) fn reap(&mut self) {
         match self.life {
-            Life::Running | Life::Zombie(_) => self.look(WaitIdOptions::empty()),
-            Life::Gone(_) => {}
+            Life::Running | Life::Zombie(_) => self.try_wait(WaitIdOptions::empty()),
+            Life::Reaped(_) => {}
         }
     }
 
-    /// Reaps it, and waits for its death at most `patience` long. Needs no descriptor and no memory.
-    pub(super) fn reap_within(&mut self, patience: Duration) {
+    /// Waits for its death for at most `limit`, and reaps it. Needs no descriptor and no memory.
+    pub(super) fn reap_within(&mut self, limit: Duration) {
         if let (Life::Running, Some(pidfd)) = (self.life, &self.pidfd) {
-            let patience = Timespec::try_from(patience).expect("a short time");
-            let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-            // An interruption cuts the wait short; that is within the promise, and the kernel reaps in the end.
-            let _ = retry_on_intr(|| poll(&mut fds, Some(&patience)));
+            wait_readable(pidfd.as_fd(), limit);
         }
         self.reap();
     }
 
-    /// Asks how it is, without waiting; `how` says whether it remains a zombie.
-    fn look(&mut self, how: WaitIdOptions) {
+    /// Returns the signal that has stopped it, if it is stopped.
+    pub(super) fn stopped_by(&self) -> Option<Signal> {
+        let pidfd = self.pidfd.as_ref().filter(|_| self.is_running())?;
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options)).ok()??;
+        status.stopping_signal().and_then(Signal::from_number)
+    }
+
+    /// Asks for its exit without waiting; `how` says whether it remains a zombie.
+    fn try_wait(&mut self, how: WaitIdOptions) {
         let Some(pidfd) = &self.pidfd else { return };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | how;
         match retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), options)) {
@@ -142,54 +148,60 @@ impl Leader {
                         (None, Some(signal)) => Exit::Signal { signal, core: status.dumped() },
                         (None, None) => Exit::Lost,
                     };
-                self.life =
-                    if how.contains(WaitIdOptions::NOWAIT) { Life::Zombie(exit) } else { Life::Gone(exit) };
+                let remains = how.contains(WaitIdOptions::NOWAIT);
+                self.life = if remains { Life::Zombie(exit) } else { Life::Reaped(exit) };
             }
-            // ECHILD: reaped by somebody else, before we saw how it ended, or after (F-19).
+            // ECHILD: reaped by other code, before or after its exit was seen here.
             Err(_) => {
                 self.life = match self.life {
-                    Life::Running => Life::Gone(Exit::Lost),
-                    Life::Zombie(exit) | Life::Gone(exit) => Life::Gone(exit),
+                    Life::Running => Life::Reaped(Exit::Lost),
+                    Life::Zombie(exit) | Life::Reaped(exit) => Life::Reaped(exit),
                 }
             }
         }
     }
 
-    /// What there is to tell its group from all others.
-    pub(super) fn hold_on_group(&self) -> Hold<'_> {
+    /// Returns what ties its group to it.
+    pub(super) fn group_handle(&self) -> GroupHandle<'_> {
         match (self.life, &self.pidfd) {
-            (Life::Running | Life::Zombie(_), _) => Hold::Unreaped,
-            (Life::Gone(_), Some(pidfd)) => Hold::Reaped(pidfd.as_fd()),
-            (Life::Gone(_), None) => Hold::None,
+            (Life::Running | Life::Zombie(_), _) => GroupHandle::Unreaped,
+            (Life::Reaped(_), Some(pidfd)) => GroupHandle::Pidfd(pidfd.as_fd()),
+            (Life::Reaped(_), None) => GroupHandle::None,
         }
     }
 
-    /// Its handle, if there is one.
     pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Sends a signal to this process alone. That it is gone is not an error.
+    /// Sends a signal to this process alone. It is not an error if it has ended.
     pub(super) fn signal(&self, signal: c_int) -> io::Result<()> {
         match &self.pidfd {
-            Some(pidfd) => gone_is_fine(send(pidfd.as_fd(), signal, 0)),
+            Some(pidfd) => ignore_missing(send(pidfd.as_fd(), signal, 0)),
             None => Ok(()),
         }
     }
 }
 
-/// Sends a signal by a pidfd; `flags` may widen it to the group.
+/// Waits until a descriptor is readable, as a pidfd is when its process has died.
+pub(super) fn wait_readable(fd: BorrowedFd<'_>, limit: Duration) {
+    let limit = Timespec::try_from(limit).expect("a short time");
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let _ = retry_on_intr(|| poll(&mut fds, Some(&limit)));
+}
+
+/// Sends a signal by a pidfd. `flags` may widen it to the group.
 pub(super) fn send(pidfd: BorrowedFd<'_>, signal: c_int, flags: libc::c_uint) -> io::Result<()> {
     let info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: without a `siginfo_t` the kernel makes one up.
+    // SAFETY: without a `siginfo_t` the kernel fills in its own.
     match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, flags) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// There is nobody to hear a signal: that is what most signals are for.
-pub(super) fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+/// Takes ESRCH for success: a process that has ended needs no signal.
+pub(super) fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         other => other,

@@ -1,6 +1,6 @@
-//! The sockets of this machine that wait for connections, as the kernel and its `/proc/net` list them.
+//! The listening sockets of this machine, from the kernel and from `/proc/net`.
 //!
-//! A socket is known by its inode, which also stands in the descriptor tables of all who hold it.
+//! A socket is identified by its inode, which also appears in the descriptor tables of the processes that hold it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,27 +9,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::diagnosis;
+use super::diagnosis::{self, Listener};
 
 /// TCP_LISTEN in the kernel's numbers.
 const LISTEN: &str = "0A";
 
-/// The flag of a local socket that listens.
+/// The flag of a listening local socket.
 const ACCEPTS: u32 = 1 << 16;
 
-/// Those that a connection to `address` may have come to: usually one; several if they share it by `SO_REUSEPORT`,
-/// where the kernel chooses.
+/// Returns the sockets that may have accepted a connection to `address`: usually one; several if they share it by
+/// `SO_REUSEPORT`, where the kernel chooses.
 ///
 /// # Errors
 ///
-/// Neither the kernel answers nor `/proc/net` can be read.
+/// The kernel does not answer, and `/proc/net` cannot be read.
 pub(super) fn of_tcp(address: SocketAddr) -> io::Result<Vec<u64>> {
     let port = address.port();
     let all = diagnosis::listeners(port).or_else(|_| in_proc(port))?;
     Ok(first_served(&all, address.ip()))
 }
 
-/// All that listen on `port`, as `/proc/net` lists them.
+/// Returns all sockets that listen on `port`, from `/proc/net`.
 ///
 /// # Errors
 ///
@@ -48,7 +48,7 @@ pub(super) fn in_proc(port: u16) -> io::Result<Vec<Listener>> {
     Ok(all)
 }
 
-/// Those that have this path. A path that was bound anew leaves the old socket in the list.
+/// Returns the sockets that are bound to this path. A path that was bound again leaves the old socket in the list.
 ///
 /// # Errors
 ///
@@ -63,17 +63,9 @@ pub(super) fn of_unix(path: &Path) -> io::Result<Vec<u64>> {
         .collect())
 }
 
-/// A TCP socket that listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listener {
-    pub(super) address: IpAddr,
-    pub(super) port: u16,
-    pub(super) inode: u64,
-}
-
-/// As the kernel chooses: the exact address comes before any address, and for a connection over IPv4 a socket of IPv4
-/// before one that takes both. One that takes both is not told apart here from one that takes only IPv6, but without
-/// the others it must have been the first.
+/// Chooses as the kernel does: the exact address comes before the unspecified one, and for a connection over IPv4 a
+/// socket of IPv4 before a socket for both. The latter looks the same here as one for IPv6 alone, but without any other
+/// it must have been that one.
 fn first_served(listeners: &[Listener], to: IpAddr) -> Vec<u64> {
     let mapped = |address: Ipv4Addr| IpAddr::V6(address.to_ipv6_mapped());
     let any_v6 = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -93,7 +85,7 @@ fn first_served(listeners: &[Listener], to: IpAddr) -> Vec<u64> {
     turns.into_iter().map(at).find(|inodes| !inodes.is_empty()).unwrap_or_default()
 }
 
-/// Of a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4711 …`.
+/// Parses a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4711 …`.
 fn parse_tcp(line: &str) -> Option<Listener> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (address, port) = fields.next()?.split_once(':')?;
@@ -104,7 +96,7 @@ fn parse_tcp(line: &str) -> Option<Listener> {
     Some(Listener { address: parse_address(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
 }
 
-/// Words of 32 bits, each printed as a number of this machine, though its bytes are in the order of the network.
+/// Parses words of 32 bits, each printed as a number of this machine although its bytes are in network order.
 fn parse_address(text: &str) -> Option<IpAddr> {
     let word = |at: usize| u32::from_str_radix(text.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
     match text.len() {
@@ -120,7 +112,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     }
 }
 
-/// Of a line such as `0000000000000000: 00000002 00000000 00010000 0001 01  4711 /run/any socket`.
+/// Parses a line such as `0000000000000000: 00000002 00000000 00010000 0001 01  4711 /run/any socket`.
 fn parse_unix(line: &[u8]) -> Option<(&Path, u64)> {
     let mut rest = line;
     let mut field = || {
@@ -131,7 +123,7 @@ fn parse_unix(line: &[u8]) -> Option<(&Path, u64)> {
     };
     let [_, _, _, flags, _, _, inode] =
         [field()?, field()?, field()?, field()?, field()?, field()?, field()?];
-    // One blank, and then whatever the path begins with.
+    // One blank, and then the path, which may begin with blanks.
     let path = Path::new(OsStr::from_bytes(rest.strip_prefix(b" ")?));
     let accepts = u32::from_str_radix(flags, 16).ok()? & ACCEPTS != 0;
     accepts.then_some((path, inode.parse().ok()?))
@@ -146,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tcp_socket_that_listens_is_read_from_its_line() {
+    fn a_listening_tcp_socket_is_parsed() {
         let loopback = if cfg!(target_endian = "little") { "0100007F" } else { "7F000001" };
         let line = format!(
             "   0: {loopback}:0050 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 625 1 0 100"
@@ -161,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_socket_that_listens_is_read_from_its_line() {
+    fn a_listening_local_socket_is_parsed() {
         let line = "00000000fc082f25: 00000002 00000000 00010000 0001 01";
         let parse = |rest: &str| {
             parse_unix(format!("{line}{rest}").as_bytes())

@@ -1,21 +1,21 @@
-//! Who is in a process group: the one question that only `/proc` can answer.
+//! The members of a process group, which only `/proc` lists.
 
 use rustix::process::Pid;
 
-use super::processes;
+use super::process_table;
 
-/// The living members of a group, the leader left out; `None` if `/proc` cannot be read.
+/// Returns the live members of a group without the leader; `None` if `/proc` cannot be read.
 ///
-/// A zombie is dead, though it is a member until its parent collects it, and a parent that never does would keep a
-/// stop waiting for ever (F-20). Nobody is found twice, but somebody may be missed: one that was forked while we
-/// looked, by one that ended before we came to it. So a group without members is looked at once more.
-pub(crate) fn members(group: Pid) -> Option<Vec<u32>> {
-    let first = look(group)?;
-    if first.is_empty() { look(group) } else { Some(first) }
+/// A zombie counts as dead although it is a member until its parent reaps it: a parent that never does must not delay a stop
+/// for ever. A process that was forked while the directory was read may be missed if its parent ended before its
+/// turn came, so a group that appears empty is read once more.
+pub(in crate::sys) fn members(group: Pid) -> Option<Vec<u32>> {
+    let first = read(group)?;
+    if first.is_empty() { read(group) } else { Some(first) }
 }
 
-fn look(group: Pid) -> Option<Vec<u32>> {
+fn read(group: Pid) -> Option<Vec<u32>> {
     let group = group.as_raw_nonzero().get().cast_unsigned();
-    let all = processes::all().ok()?.into_iter();
+    let all = process_table::read_all().ok()?.into_iter();
     Some(all.filter(|one| one.alive && one.group == group && one.pid != group).map(|one| one.pid).collect())
 }

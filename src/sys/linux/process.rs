@@ -1,59 +1,72 @@
-//! One process of ours on Linux: its leader, its group and its output, together.
+//! One process of ours on Linux: its leader, its group and its output together.
 
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{Timespec, poll};
 use rustix::io::retry_on_intr;
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::{Pid, WaitOptions, kill_process, waitpid};
 
 use crate::host::Process;
 use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 
-use super::super::guardian::Charge;
+use super::super::guardian::Registration;
 use super::super::launch::Launch;
 use super::super::outputs::Outputs;
+use super::clone;
 use super::group::{self, Group};
 use super::leader::Leader;
 
-/// How long a process that is dropped may take to die of its KILL. Only one that the kernel itself holds takes longer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a process that is dropped may take to die of KILL. Only one that waits inside the kernel takes longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct PidfdProcess {
     leader: Leader,
-    /// `None` if it shares the group of the monitor, which is not ours to signal.
+    /// `None` if it shares the group of the monitor, which must not be signalled.
     group: Option<Group>,
     outputs: Outputs,
-    /// Held as long as there is anybody to be guarded, and dropped last.
-    charge: Option<Charge>,
+    /// Held as long as a process is left that the guardian has to end; dropped last.
+    registration: Option<Registration>,
 }
 
-/// Starts a process and gets hold of it.
+/// Starts a process.
 pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
-    let pid = super::create(&launch).map_err(|refusal| launch.refused(refusal))?;
-    let charge = Charge::of(launch.spec(), pid);
+    let created = clone::start(&launch, None).map_err(|error| launch.describe(error))?;
+    let pid = created.pid;
+    let registration = Registration::of(launch.spec(), pid);
     let own_group = launch.spec().has_own_group();
-    // Closed first: that leaves room for the handle, which a full table of descriptors would not (F-9).
+    // Closed first: the handle needs a descriptor, which a full table would not have.
     let low = launch.close();
-    let leader = Leader::hold(pid);
+    let leader = Leader::new(created);
     drop(low);
     match leader {
         Ok(leader) => {
             let group = own_group.then(|| Group::of(&leader));
-            Ok(Box::new(PidfdProcess { leader, group, outputs, charge }))
+            Ok(Box::new(PidfdProcess { leader, group, outputs, registration }))
         }
         Err(error) => {
             undo(pid, own_group);
-            Err(SpawnError::new(SpawnStep::Watch, pid.to_string(), error))
+            Err(SpawnError::new(SpawnStep::Watch, pid.as_raw_nonzero().to_string(), error))
         }
     }
 }
 
-/// Ends a process that we could not get hold of; it is our unreaped child, so its number is its own (F-12).
+/// Ends a process that cannot be held. It is our unreaped child, so its number is its own. One that does not die in time
+/// waits inside the kernel; it stays a child of this process, and becomes a zombie when it ends.
 fn undo(pid: Pid, own_group: bool) {
-    let _ = if own_group { group::kill(pid, libc::SIGKILL) } else { group::kill_one(pid, libc::SIGKILL) };
-    let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+    let _ = kill_process(pid, rustix::process::Signal::KILL);
+    if own_group {
+        let _ = group::kill(pid, libc::SIGKILL);
+    }
+    let pause = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    for _ in 0..KILL_TIMEOUT.as_millis() {
+        if !matches!(retry_on_intr(|| waitpid(Some(pid), WaitOptions::NOHANG)), Ok(None)) {
+            return;
+        }
+        let _ = poll(&mut [], Some(&pause));
+    }
 }
 
 impl Process for PidfdProcess {
@@ -65,7 +78,7 @@ impl Process for PidfdProcess {
         let was_alive = self.leader.is_running();
         let exit = self.leader.poll_exit(cx);
         if was_alive && exit.is_ready() {
-            self.outputs.look_again();
+            self.outputs.expect_data();
         }
         exit
     }
@@ -82,23 +95,27 @@ impl Process for PidfdProcess {
     }
 
     fn remaining(&mut self) -> Vec<u32> {
-        let left = match &mut self.group {
-            Some(group) => group.left(&mut self.leader),
+        let remaining = match &mut self.group {
+            Some(group) => group.remaining(&mut self.leader),
             None => {
                 self.leader.reap();
                 Vec::new()
             }
         };
         if self.group.as_ref().is_none_or(Group::is_empty) {
-            self.charge = None;
+            self.registration = None;
         }
-        left
+        remaining
+    }
+
+    fn stopped_by(&mut self) -> Option<Signal> {
+        self.leader.stopped_by()
     }
 }
 
-/// Nothing of it stays: not a member of its group, not a zombie (F-50). There is nobody to tell if the signal is
-/// refused, as it is for a program that has become another user's; then it lives on, and ends when it ends.
 impl Drop for PidfdProcess {
+    /// Kills the group and reaps the leader. If the signal is refused, as for a program that has changed its user, the
+    /// program lives on.
     fn drop(&mut self) {
         let sent = match &mut self.group {
             Some(group) if group.is_empty() => return,
@@ -106,7 +123,7 @@ impl Drop for PidfdProcess {
             None => self.leader.signal(libc::SIGKILL),
         };
         match sent {
-            Ok(()) => self.leader.reap_within(PATIENCE),
+            Ok(()) => self.leader.reap_within(KILL_TIMEOUT),
             Err(_) => self.leader.reap(),
         }
     }

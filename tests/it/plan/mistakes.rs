@@ -190,7 +190,9 @@ fn pl_3_a_command_that_is_missing_or_no_program() {
         ),
         (
             spec("text"),
-            format!("cannot execute {path}/text (not executable by us): Permission denied (os error 13)"),
+            format!(
+                "cannot execute {path}/text (not executable by this user): Permission denied (os error 13)"
+            ),
         ),
         (
             spec(&format!("{path}/missing")),

@@ -342,11 +342,11 @@ fn f_82_what_cannot_be_looked_at_is_unverified() {
         let id = server.id();
         assert_eq!(
             probe(&ProbeTarget::Port(port), Some(id)).expect("it answers"),
-            ProbeOwner::Unverified(format!("the descriptors of pid {id} cannot be looked at"))
+            ProbeOwner::Unverified(format!("the descriptors of pid {id} cannot be read"))
         );
         assert_eq!(
             probe(&ProbeTarget::Port(port), None).expect("it answers"),
-            ProbeOwner::Stranger("somebody whose descriptors cannot be looked at".into())
+            ProbeOwner::Stranger("a process whose descriptors cannot be read".into())
         );
         drop(stranger);
     });
@@ -363,7 +363,7 @@ fn f_82_a_process_with_a_network_of_its_own_is_unverified() {
     let script = "echo there; exec sleep 1000";
     let mut child = Child::start(&Spec::new("unshare").args(["--net", "sh", "-c", script])).expect("unshare");
     assert_eq!(child.line(), "there");
-    let expected = ProbeOwner::Unverified("it has a network of its own".into());
+    let expected = ProbeOwner::Unverified("it has its own network namespace".into());
     assert_eq!(
         probe(&ProbeTarget::Port(port_of(&listener)), Some(child.id())).expect("it answers"),
         expected

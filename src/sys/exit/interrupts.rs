@@ -1,14 +1,14 @@
-//! INT and TERM, turned from the end of the process into something to wait for.
+//! INT and TERM as events instead of the end of the process.
 //!
-//! A handler may do next to nothing, so ours writes the number of the signal into a pipe, and whoever waits for
-//! [`Interrupts::next`] reads it there. All of them read the same pipe: a signal is heard by one, whoever is first.
+//! A handler may do very little, so ours writes the number of the signal into a pipe, and [`Interrupts::next`] reads it
+//! there. All instances read the same pipe: a signal is received by one of them.
 //!
-//! What was in place before is kept, and comes back in three ways:
+//! The previous disposition is kept and restored:
 //!
-//! * when the last [`Interrupts`] is dropped. A signal that nobody has heard by then is raised again (RX-12);
-//! * for one signal, while [`Interrupts::finish`] raises it, so that the process ends as if we had never been there.
-//!   Its parent sees a process that died of this signal, as the convention wants it (RX-3);
-//! * never, if somebody else has put a handler of theirs in the place of ours meanwhile: that one stays.
+//! * when the last [`Interrupts`] is dropped. A signal that has not been received by then is raised again;
+//! * for one signal, while [`Interrupts::finish`] raises it, so that the process ends as if there had been no handler. Its
+//!   parent sees a process that died of this signal, as is the convention;
+//! * never, if other code has replaced our handler meanwhile: that handler stays.
 //!
 //! A signal that was ignored stays ignored: `nohup` and shells in the background rely on that.
 
@@ -19,7 +19,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::thread;
 
 use async_io::Async;
@@ -27,31 +27,32 @@ use libc::c_int;
 use rustix::io::retry_on_intr;
 
 use crate::machine::Signal;
+use crate::sync::Lock;
 
-/// By these a terminal and a service manager ask a process to end.
-const ASKING: [Signal; 2] = [Signal::INT, Signal::TERM];
+/// The signals by which a terminal and a service manager ask a process to end.
+const REQUESTS: [Signal; 2] = [Signal::INT, Signal::TERM];
 
-/// What is shared by all [`Interrupts`], as long as there are any.
-static INSTALLED: Mutex<Option<Installed>> = Mutex::new(None);
+/// The state shared by all [`Interrupts`], as long as there are any.
+static INSTALLED: Lock<Option<Installed>> = Lock::new(None);
 
 /// Where the handler writes: a descriptor, or -1.
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 
-/// How many threads are in the handler. The pipe is not closed under them: its number may be somebody else's at once.
+/// How many threads are in the handler. The pipe stays open until they are done, because its number may be reused.
 static HANDLING: AtomicUsize = AtomicUsize::new(0);
 
-/// While there is one, INT and TERM do not end the process but wait to be heard. See the [module](self).
+/// While an instance exists, INT and TERM do not end the process but are received here. See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     reader: Arc<Async<OwnedFd>>,
 }
 
 impl Interrupts {
-    /// Takes the signals over, unless that is done already.
+    /// Installs the handlers, unless that is done already.
     ///
     /// # Errors
     ///
-    /// No descriptors are to be had, or the event loop does not take one. Nothing is changed then.
+    /// There are no descriptors left, or the event loop does not accept one. Nothing is changed then.
     pub(crate) fn install() -> io::Result<Self> {
         let mut installed = installed();
         let shared = match installed.take() {
@@ -63,48 +64,48 @@ impl Interrupts {
         Ok(Self { reader: Arc::clone(&shared.reader) })
     }
 
-    /// The next signal that nobody else has heard. Dropping this future loses none.
+    /// Waits for the next signal that no other instance has received. Dropping this future loses none.
     pub(crate) async fn next(&self) -> Signal {
         loop {
             if let Some(signal) = read(&self.reader) {
                 return signal;
             }
             if self.reader.readable().await.is_err() {
-                // Without an event loop nothing is ever heard; what waits in the pipe is raised again at the end.
+                // Without an event loop no signal is received; those in the pipe are raised again at the end.
                 pending::<()>().await;
             }
         }
     }
 
-    /// Lets `signal` do what it would have done without us. Most often that is the end of this process; if the program
-    /// has a handler of its own, that is called and this returns.
+    /// Raises `signal` with its previous disposition. Most often that ends this process; if the program has a handler of
+    /// its own, that is called and this returns.
     pub(crate) fn finish(self, signal: Signal) {
-        with(signal, Taken::give_back);
+        with(signal, Taken::restore);
         raise(signal);
-        with(signal, Taken::take_again);
+        with(signal, Taken::retake);
     }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
         let mut installed = installed();
-        let shared = installed.as_mut().expect("it stays while there are any");
+        let shared = installed.as_mut().expect("it exists as long as an instance does");
         shared.count -= 1;
         if shared.count > 0 {
             return;
         }
         *installed = None;
         drop(installed);
-        let unheard: BTreeSet<_> = std::iter::from_fn(|| read(&self.reader)).collect();
-        unheard.into_iter().for_each(raise);
+        let unreceived: BTreeSet<_> = std::iter::from_fn(|| read(&self.reader)).collect();
+        unreceived.into_iter().for_each(raise);
     }
 }
 
 struct Installed {
-    /// How many [`Interrupts`] there are.
+    /// The number of [`Interrupts`].
     count: usize,
     reader: Arc<Async<OwnedFd>>,
-    /// Open as long as [`WRITER`] names it.
+    /// Open as long as [`WRITER`] has its number.
     _writer: OwnedFd,
     taken: Vec<Taken>,
 }
@@ -113,12 +114,12 @@ impl Installed {
     fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let reader = Arc::new(Async::new(OwnedFd::from(reader))?);
-        // A handler never waits; so much unheard is as good as once.
+        // A handler must not wait. A full pipe has the signal already.
         rustix::io::ioctl_fionbio(&writer, true)?;
         let writer = OwnedFd::from(writer);
         WRITER.store(writer.as_raw_fd(), Ordering::SeqCst);
         let mut new = Self { count: 0, reader, _writer: writer, taken: Vec::new() };
-        for signal in ASKING {
+        for signal in REQUESTS {
             new.taken.extend(Taken::take(signal)?);
         }
         Ok(new)
@@ -127,7 +128,7 @@ impl Installed {
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        self.taken.iter().for_each(Taken::give_back);
+        self.taken.iter().for_each(Taken::restore);
         WRITER.store(-1, Ordering::SeqCst);
         while HANDLING.load(Ordering::SeqCst) > 0 {
             thread::yield_now();
@@ -135,14 +136,14 @@ impl Drop for Installed {
     }
 }
 
-/// A signal that has our handler, and what was there before.
+/// A signal that has our handler, and its previous disposition.
 struct Taken {
     signal: Signal,
     before: libc::sigaction,
 }
 
 impl Taken {
-    /// `None` if the signal is ignored, and stays so.
+    /// Installs the handler; `None` if the signal is ignored, and stays so.
     fn take(signal: Signal) -> io::Result<Option<Self>> {
         let before = disposition(signal)?;
         if before.sa_sigaction == libc::SIG_IGN {
@@ -152,14 +153,15 @@ impl Taken {
         Ok(Some(Self { signal, before }))
     }
 
-    fn give_back(&self) {
+    /// Restores the previous disposition, unless other code has changed it.
+    fn restore(&self) {
         if disposition(self.signal).is_ok_and(|now| is_ours(&now)) {
             let _ = dispose(self.signal, &self.before);
         }
     }
 
-    /// After it was given back; whoever else has put something there since keeps it.
-    fn take_again(&self) {
+    /// Installs the handler again after [`restore`](Self::restore), unless other code has changed the disposition.
+    fn retake(&self) {
         if disposition(self.signal).is_ok_and(|now| now.sa_sigaction == self.before.sa_sigaction) {
             let _ = dispose(self.signal, &ours());
         }
@@ -167,17 +169,17 @@ impl Taken {
 }
 
 fn installed() -> MutexGuard<'static, Option<Installed>> {
-    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+    INSTALLED.lock()
 }
 
-/// Does something to a signal, if it was taken.
+/// Applies `act` to a signal, if it has our handler.
 fn with(signal: Signal, act: impl Fn(&Taken)) {
     let installed = installed();
     let taken = installed.iter().flat_map(|shared| &shared.taken);
     taken.filter(|taken| taken.signal == signal).for_each(act);
 }
 
-/// A signal from the pipe, if one is there.
+/// Reads a signal from the pipe, if there is one.
 fn read(reader: &Async<OwnedFd>) -> Option<Signal> {
     let mut number = [0];
     match retry_on_intr(|| rustix::io::read(reader.get_ref(), &mut number)) {
@@ -186,8 +188,7 @@ fn read(reader: &Async<OwnedFd>) -> Option<Signal> {
     }
 }
 
-/// The handler. It must not touch `errno`: the call of rustix does not on Linux, and elsewhere a pipe that has room
-/// gives no cause to.
+/// The handler. It must not change `errno`: rustix does not on Linux, and elsewhere a pipe with room gives no cause.
 extern "C" fn on_signal(number: c_int) {
     HANDLING.fetch_add(1, Ordering::SeqCst);
     let writer = WRITER.load(Ordering::SeqCst);
@@ -199,7 +200,7 @@ extern "C" fn on_signal(number: c_int) {
     HANDLING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Calls that the signal interrupts go on by themselves: we disturb nobody.
+/// The disposition with our handler. Interrupted system calls are restarted.
 fn ours() -> libc::sigaction {
     // SAFETY: all zeros is a disposition: the default, with no signal masked.
     let mut ours: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -230,7 +231,7 @@ fn dispose(signal: Signal, how: &libc::sigaction) -> io::Result<()> {
     }
 }
 
-/// Sends `signal` to this very thread, which hears it before this returns, also if it is blocked here.
+/// Sends `signal` to this thread, which handles it before this returns, even if the signal is blocked.
 fn raise(signal: Signal) {
     let mut this = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();

@@ -1,4 +1,4 @@
-//! For unit tests of what ends a process: the test binary again, for one test alone.
+//! Unit tests in a process of their own: the test binary is started again for one test.
 
 use std::env;
 use std::process::{Command, Output, Stdio};
@@ -10,10 +10,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const MARK: &str = "CHILDMINDER_UNIT_TEST_ALONE";
 
-/// Longer than anything takes; only a broken test gets here.
+/// Longer than any of these tests takes.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// How a process ends in which nothing runs but `body`; `None` inside of it. `name` is the path of the calling test.
+/// Runs `body` in a process of its own and returns how that ended; `None` inside of it. `name` is the path of the calling
+/// test.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) -> Option<Output> {
     if env::var_os(MARK).is_some() {
         body();
@@ -37,7 +38,7 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) -> Option<Output> {
     Some(output.expect("wait"))
 }
 
-/// As [`alone`], for a body that comes to its end.
+/// Runs `body` in a process of its own, which must pass.
 pub(crate) fn passes_alone(name: &str, body: impl FnOnce()) {
     if let Some(output) = alone(name, body) {
         let text = text(&output);
@@ -45,14 +46,14 @@ pub(crate) fn passes_alone(name: &str, body: impl FnOnce()) {
     }
 }
 
-/// All that it wrote.
+/// Returns the output of both streams.
 pub(crate) fn text(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).join("\n")
 }
 
-/// Gives INT and TERM back their default effect in this process. A shell that runs a test suite in the background has
-/// INT ignored for all of it, and who was started with a signal ignored is to leave it so.
-pub(crate) fn heed_signals() {
+/// Restores the default disposition of INT and TERM in this process. A shell that runs a test suite in the background
+/// starts it with INT ignored, and an ignored signal stays ignored.
+pub(crate) fn restore_default_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the default effect runs nothing of ours.
         unsafe { libc::signal(signal, libc::SIG_DFL) };

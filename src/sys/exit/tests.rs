@@ -62,7 +62,7 @@ fn assert_ended_by(signal: Signal, output: Option<Output>) {
 
 #[test]
 fn rx_3_a_signal_is_heard_and_then_ends_the_process_as_ever() {
-    let name = "sys::end::tests::rx_3_a_signal_is_heard_and_then_ends_the_process_as_ever";
+    let name = "sys::exit::tests::rx_3_a_signal_is_heard_and_then_ends_the_process_as_ever";
     let output = alone(name, || {
         // A shell may have started us with an INT that is ignored.
         dispose(Signal::INT, libc::SIG_DFL);
@@ -79,16 +79,16 @@ fn rx_3_a_signal_is_heard_and_then_ends_the_process_as_ever() {
 
 #[test]
 fn rx_3_a_signal_that_is_blocked_ends_the_process_too() {
-    let output = alone("sys::end::tests::rx_3_a_signal_that_is_blocked_ends_the_process_too", || {
+    let output = alone("sys::exit::tests::rx_3_a_signal_that_is_blocked_ends_the_process_too", || {
         let interrupts = Interrupts::install().expect("it works");
-        crate::sys::child_side::with_signals_blocked(|| interrupts.finish(Signal::TERM));
+        crate::sys::platform::calls::with_signals_blocked(|| interrupts.finish(Signal::TERM));
     });
     assert_ended_by(Signal::TERM, output);
 }
 
 #[test]
 fn rx_12_a_signal_that_nobody_has_heard_is_not_lost() {
-    let output = alone("sys::end::tests::rx_12_a_signal_that_nobody_has_heard_is_not_lost", || {
+    let output = alone("sys::exit::tests::rx_12_a_signal_that_nobody_has_heard_is_not_lost", || {
         let interrupts = Interrupts::install().expect("it works");
         send(Signal::TERM);
         drop(interrupts);
@@ -99,7 +99,7 @@ fn rx_12_a_signal_that_nobody_has_heard_is_not_lost() {
 
 #[test]
 fn rx_12_the_last_one_puts_back_what_was_there_before() {
-    passes_alone("sys::end::tests::rx_12_the_last_one_puts_back_what_was_there_before", || {
+    passes_alone("sys::exit::tests::rx_12_the_last_one_puts_back_what_was_there_before", || {
         dispose(Signal::INT, libc::SIG_DFL);
         handle(Signal::TERM);
         let before = [Signal::INT, Signal::TERM].map(disposition);
@@ -122,7 +122,7 @@ fn rx_12_the_last_one_puts_back_what_was_there_before() {
 
 #[test]
 fn rx_12_a_handler_of_the_programs_own_is_called_and_then_we_hear_again() {
-    let name = "sys::end::tests::rx_12_a_handler_of_the_programs_own_is_called_and_then_we_hear_again";
+    let name = "sys::exit::tests::rx_12_a_handler_of_the_programs_own_is_called_and_then_we_hear_again";
     passes_alone(name, || {
         handle(Signal::INT);
         let (first, second) = (Interrupts::install().expect("it works"), Interrupts::install());
@@ -144,7 +144,7 @@ fn rx_12_a_handler_of_the_programs_own_is_called_and_then_we_hear_again() {
 
 #[test]
 fn rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays() {
-    let name = "sys::end::tests::rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays";
+    let name = "sys::exit::tests::rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays";
     passes_alone(name, || {
         dispose(Signal::INT, libc::SIG_IGN);
         let interrupts = Interrupts::install().expect("it works");
@@ -159,7 +159,7 @@ fn rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays() 
 
 #[test]
 fn rx_12_signals_may_come_while_threads_come_and_go() {
-    passes_alone("sys::end::tests::rx_12_signals_may_come_while_threads_come_and_go", || {
+    passes_alone("sys::exit::tests::rx_12_signals_may_come_while_threads_come_and_go", || {
         handle(Signal::INT);
         handle(Signal::TERM);
         drop(Interrupts::install());
@@ -189,7 +189,7 @@ fn rx_12_signals_may_come_while_threads_come_and_go() {
 
 #[test]
 fn a_hook_is_called_at_the_exit_of_this_process_and_not_of_a_fork() {
-    let name = "sys::end::tests::a_hook_is_called_at_the_exit_of_this_process_and_not_of_a_fork";
+    let name = "sys::exit::tests::a_hook_is_called_at_the_exit_of_this_process_and_not_of_a_fork";
     let output = alone(name, || {
         at_exit(|| say("first\n")).expect("there is memory");
         at_exit(|| say("second\n")).expect("there is memory");

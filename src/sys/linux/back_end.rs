@@ -1,0 +1,66 @@
+//! The choice between the two ways to hold a process.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use async_io::Async;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+
+use crate::host::Process;
+use crate::machine::SpawnError;
+
+use super::super::launch::Launch;
+use super::super::outputs::Outputs;
+use super::super::portable;
+use super::super::report::ChildError;
+use super::{clone, process};
+
+/// How processes are started and held.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::sys) enum BackEnd {
+    Pidfd,
+    Portable,
+}
+
+impl BackEnd {
+    /// Chooses pidfds if the kernel has them (5.4) and lets this process use them.
+    pub(in crate::sys) fn choose() -> Self {
+        if cfg!(async_process_force_signal_backend) {
+            portable::warm_up();
+            return Self::Portable;
+        }
+        let works = match pidfd_open(getpid(), PidfdFlags::empty()) {
+            // A process is never its own child: ECHILD shows that the kernel understood the question.
+            Ok(own) => {
+                let waited =
+                    waitid(WaitId::PidFd(own.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+                // Starts the event loop.
+                drop(Async::new_nonblocking(own));
+                waited.err() == Some(Errno::CHILD)
+            }
+            Err(errno) => !matches!(errno, Errno::NOSYS | Errno::PERM | Errno::INVAL),
+        };
+        if works {
+            Self::Pidfd
+        } else {
+            portable::warm_up();
+            Self::Portable
+        }
+    }
+
+    pub(in crate::sys) fn start(
+        self,
+        launch: Launch,
+        outputs: Outputs,
+    ) -> Result<Box<dyn Process>, SpawnError> {
+        match self {
+            Self::Pidfd => process::start(launch, outputs),
+            Self::Portable => portable::start(launch, outputs),
+        }
+    }
+}
+
+/// Creates a process whose output and exit others take care of.
+pub(in crate::sys) fn create(launch: &Launch) -> Result<Pid, ChildError> {
+    clone::start(launch, None::<BorrowedFd<'_>>).map(|created| created.pid)
+}

@@ -1,0 +1,308 @@
+//! The creation of a process on Linux: `clone` with shared memory, and our own steps up to `exec`.
+//!
+//! As with `vfork`, the child runs in the memory of its parent on a stack of its own, while the thread that created it
+//! waits until the child has executed its program or has exited. So no page table is copied, which for a small program
+//! costs as much as the rest of a start. An error is left where the parent reads it.
+//!
+//! **The descriptor table** is not copied either. A copy grows with the number of open descriptors, and all of them have to
+//! be closed again before `exec`, while the parent waits. The child shares the table at first (`CLONE_FILES`), and leaves
+//! it with `close_range(…, CLOSE_RANGE_UNSHARE)`, which copies only the entries up to the highest that is still needed. In
+//! a program with thousands of descriptors new ones have high numbers, so a few low numbers are reserved at the
+//! beginning, and the child's descriptors are moved there for the start. Without `close_range`, or when another start
+//! uses the reserved numbers, the table is copied.
+//!
+//! **The pidfd** comes from the same call (`CLONE_PIDFD`, Linux 5.2), so that nothing else can be mistaken for the child,
+//! even if an ignored SIGCHLD makes the kernel reap it at once. An older kernel ignores the flag; see `leader.rs`.
+//!
+//! **A control group** is entered by the same call as well (`CLONE_INTO_CGROUP`, Linux 5.7). That needs `clone3`, for which
+//! the C library has no function. Where it is missing or refused, the child enters the group by itself before `exec`.
+//!
+//! The parent waits as long as `execve` takes. A file system that does not answer can delay it without bound.
+
+#![expect(unsafe_code, reason = "clone")]
+
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
+use std::sync::MutexGuard;
+
+use libc::{c_int, c_void};
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, retry_on_intr};
+use rustix::process::{Pid, Resource, WaitOptions, getrlimit, waitpid};
+
+use crate::machine::SpawnStep;
+use crate::sync::Lock;
+
+use super::super::launch::Launch;
+use super::super::pre_exec::{Table, become_program};
+use super::super::report::ChildError;
+use super::calls::{KeepDumpable, has_close_range, with_signals_blocked};
+
+/// Enough for a few system calls and a short line of text.
+const STACK: usize = 64 * 1024;
+
+/// Up to this number, copying the entries of the descriptor table costs less than moving the child's descriptors.
+const NEAR: RawFd = 256;
+
+/// A process that was just created, with its handle if the kernel returns one.
+#[derive(Debug)]
+pub(in crate::sys) struct Created {
+    pub(in crate::sys) pid: Pid,
+    pub(in crate::sys) pidfd: Option<OwnedFd>,
+}
+
+/// What parent and child share.
+struct Shared<'a> {
+    launch: &'a Launch,
+    stdio: [RawFd; 3],
+    table: Table,
+    /// The control group to enter, unless the call that created the child has done it.
+    cgroup: Option<RawFd>,
+    error: Cell<Option<ChildError>>,
+}
+
+/// Creates a process that runs the program of `launch`, in the control group of that directory.
+pub(in crate::sys) fn start(launch: &Launch, cgroup: Option<BorrowedFd<'_>>) -> Result<Created, ChildError> {
+    let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
+    let highest = stdio.into_iter().chain([launch.descriptors().highest()]).max().unwrap_or(2);
+    if !has_close_range() {
+        return create(launch, stdio, Table::Copied, cgroup);
+    }
+    if highest > NEAR
+        && launch.descriptors().is_empty()
+        && let Some(slots) = Slots::lend(launch.stdio())
+    {
+        let stdio = slots.numbers();
+        return create(launch, stdio, Table::Shared { highest: stdio[2] }, cgroup);
+    }
+    create(launch, stdio, Table::Shared { highest }, cgroup)
+}
+
+fn create(
+    launch: &Launch,
+    stdio: [RawFd; 3],
+    table: Table,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Created, ChildError> {
+    // Aligned as stacks are.
+    let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
+    let stack = stack.spare_capacity_mut();
+    let mut shared = Shared { launch, stdio, table, cgroup: None, error: Cell::new(None) };
+    let mut pidfd: RawFd = -1;
+    let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    if matches!(table, Table::Shared { .. }) {
+        flags |= libc::CLONE_FILES;
+    }
+    let switches = launch.spec().get_uid().is_some() || launch.spec().get_gid().is_some();
+    let dumpable = switches.then(KeepDumpable::new);
+    let cloned = with_signals_blocked(|| {
+        let argument = ptr::from_mut(&mut shared).cast();
+        if let Some(pid) = cgroup.and_then(|cgroup| clone_into(cgroup, flags, stack, argument, &mut pidfd)) {
+            return Ok(pid);
+        }
+        let procs = cgroup.map(open_procs).transpose()?;
+        shared.cgroup = procs.as_ref().map(AsRawFd::as_raw_fd);
+        let (top, argument) = (stack.as_mut_ptr_range().end, ptr::from_mut(&mut shared).cast());
+        // SAFETY: the stack is large enough, used by nothing else, and grows down. This thread continues when the child
+        // no longer uses the stack and what is shared.
+        match unsafe { libc::clone(child_main, top.cast(), flags, argument, &raw mut pidfd) } {
+            -1 => Err(ChildError::last_os_error(SpawnStep::Fork)),
+            pid => Ok(Pid::from_raw(pid).expect("clone returned neither 0 nor -1")),
+        }
+    });
+    drop(dumpable);
+    // SAFETY: the kernel has put a new descriptor there.
+    let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+    let pid = cloned?;
+    match shared.error.get() {
+        None => Ok(Created { pid, pidfd }),
+        Some(error) => {
+            // It has exited. With an ignored SIGCHLD the kernel reaps it instead.
+            let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
+            if let Some(guardian) = launch.guardian() {
+                guardian.sign_off(pid);
+            }
+            Err(error)
+        }
+    }
+}
+
+fn open_procs(cgroup: BorrowedFd<'_>) -> Result<OwnedFd, ChildError> {
+    openat(cgroup, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| ChildError { step: SpawnStep::Cgroup, errno: errno.raw_os_error() })
+}
+
+/// Runs in the child: becomes the program, or leaves the error for the parent.
+extern "C" fn child_main(shared: *mut c_void) -> c_int {
+    // SAFETY: this is what `create` passed, and it waits.
+    let shared = unsafe { &*shared.cast::<Shared<'_>>() };
+    if let Some(procs) = shared.cgroup {
+        // SAFETY: the pointer and the length are those of one array. "0" stands for the calling process.
+        if unsafe { libc::write(procs, c"0".as_ptr().cast(), 1) } == -1 {
+            shared.error.set(Some(ChildError::last_os_error(SpawnStep::Cgroup)));
+            // SAFETY: runs no code of the parent.
+            unsafe { libc::_exit(127) }
+        }
+    }
+    // SAFETY: this process was created for this, has one thread, and all signals are blocked.
+    let error = unsafe { become_program(shared.launch, shared.stdio, shared.table) };
+    shared.error.set(Some(error));
+    // SAFETY: runs no code of the parent.
+    unsafe { libc::_exit(127) }
+}
+
+/// Low descriptor numbers that are reserved as long as this process lives.
+struct Reserve {
+    slots: [OwnedFd; 3],
+    /// What the slots hold while no start uses them.
+    placeholder: OwnedFd,
+}
+
+static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
+
+/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A process
+/// that cannot have many descriptors needs none.
+pub(in crate::sys) fn reserve_low_descriptors() {
+    const WORTHWHILE: u64 = 1024;
+    let mut reserve = RESERVE.lock();
+    let limit = getrlimit(Resource::Nofile).current;
+    if reserve.is_none() && limit.is_none_or(|limit| limit >= WORTHWHILE) && has_close_range() {
+        *reserve = Reserve::open();
+    }
+}
+
+impl Reserve {
+    fn open() -> Option<Self> {
+        let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let copy = || fcntl_dupfd_cloexec(&null, 3).ok();
+        let slots = [copy()?, copy()?, copy()?];
+        Some(Self { slots, placeholder: null })
+    }
+}
+
+/// The reserved numbers, occupied by the descriptors of one child.
+struct Slots(MutexGuard<'static, Option<Reserve>>);
+
+impl Slots {
+    /// Puts `stdio` on the reserved numbers. `None` if there are none, or another start uses them.
+    fn lend(stdio: [BorrowedFd<'_>; 3]) -> Option<Self> {
+        let mut slots = Self(RESERVE.try_lock()?);
+        for (slot, fd) in slots.0.as_mut()?.slots.iter_mut().zip(stdio) {
+            dup3(fd, slot, DupFlags::CLOEXEC).ok()?;
+        }
+        Some(slots)
+    }
+
+    fn numbers(&self) -> [RawFd; 3] {
+        self.0.as_ref().map_or([-1; 3], |reserve| reserve.slots.each_ref().map(AsRawFd::as_raw_fd))
+    }
+}
+
+impl Drop for Slots {
+    /// Puts the placeholder back: a pipe whose writing end stayed open here would never be at its end.
+    fn drop(&mut self) {
+        if let Some(Reserve { slots, placeholder }) = &mut *self.0 {
+            for slot in slots {
+                let _ = dup3(&*placeholder, slot, DupFlags::CLOEXEC);
+            }
+        }
+    }
+}
+
+/// `clone3` with a stack for the child, which calls `main` and does not return.
+#[cfg(target_arch = "x86_64")]
+mod clone3 {
+    use std::arch::asm;
+
+    use libc::{c_int, c_void};
+
+    /// The kernel's `struct clone_args`, as of Linux 5.7.
+    #[repr(C)]
+    #[derive(Default)]
+    pub(super) struct Arguments {
+        pub(super) flags: u64,
+        pub(super) pidfd: u64,
+        pub(super) child_tid: u64,
+        pub(super) parent_tid: u64,
+        pub(super) exit_signal: u64,
+        pub(super) stack: u64,
+        pub(super) stack_size: u64,
+        pub(super) tls: u64,
+        pub(super) set_tid: u64,
+        pub(super) set_tid_size: u64,
+        pub(super) cgroup: u64,
+    }
+
+    /// Returns the process id, or a negated error number.
+    ///
+    /// # Safety
+    ///
+    /// The stack is aligned to 16 bytes and used by nothing else, the flags contain `CLONE_VM` and `CLONE_VFORK`, and
+    /// `main` exits.
+    pub(super) unsafe fn clone3(
+        arguments: &Arguments,
+        main: extern "C" fn(*mut c_void) -> c_int,
+        argument: *mut c_void,
+    ) -> i64 {
+        let result;
+        // SAFETY: in the child, which has a stack of its own, this calls `main` and never reaches the code behind it.
+        // The parent only sees the registers that a system call changes.
+        unsafe {
+            asm!(
+                "syscall",
+                "test rax, rax",
+                "jnz 2f",
+                "xor ebp, ebp",
+                "mov rdi, r9",
+                "call r8",
+                "ud2",
+                "2:",
+                inlateout("rax") libc::SYS_clone3 => result,
+                in("rdi") arguments,
+                in("rsi") size_of::<Arguments>(),
+                in("r8") main,
+                in("r9") argument,
+                lateout("rcx") _,
+                lateout("r11") _,
+            );
+        }
+        result
+    }
+}
+
+/// Creates a child inside a control group. `None` if this system cannot, and the child has to enter it by itself.
+#[cfg(target_arch = "x86_64")]
+fn clone_into(
+    cgroup: BorrowedFd<'_>,
+    flags: c_int,
+    stack: &mut [MaybeUninit<u128>],
+    shared: *mut c_void,
+    pidfd: &mut RawFd,
+) -> Option<Pid> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let arguments = clone3::Arguments {
+        flags: u64::from((flags & !libc::SIGCHLD).unsigned_abs()) | CLONE_INTO_CGROUP,
+        pidfd: ptr::from_mut(pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: stack.as_mut_ptr() as u64,
+        stack_size: size_of_val(stack) as u64,
+        cgroup: cgroup.as_raw_fd() as u64,
+        ..clone3::Arguments::default()
+    };
+    // SAFETY: the stack is the caller's, whose elements are aligned to 16 bytes, and `child_main` exits.
+    let pid = unsafe { clone3::clone3(&arguments, child_main, shared) };
+    c_int::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn clone_into(
+    _: BorrowedFd<'_>,
+    _: c_int,
+    _: &mut [MaybeUninit<u128>],
+    _: *mut c_void,
+    _: &mut RawFd,
+) -> Option<Pid> {
+    None
+}
