@@ -144,3 +144,15 @@ impl Sink for TestOutputSink {
         eprint!("{}", String::from_utf8_lossy(&lines));
     }
 }
+
+/// Reports an unexpected event of a fixture: to the logger, or without one to the captured output of the test.
+///
+/// It is called in destructors, so it must not panic.
+pub(crate) fn report_in_test(message: &str) {
+    if log::max_level() == log::LevelFilter::Off {
+        // Printing panics if the reader of the standard error is gone; there is no other place to report to.
+        let _ = std::panic::catch_unwind(|| eprint!("childminder: {message}\n"));
+    } else {
+        crate::panic_guard::log_guarded(|| log::error!("{message}"));
+    }
+}

@@ -134,6 +134,11 @@ impl Condition {
         self
     }
 
+    /// Returns whether the condition cannot be met by accident, before the program is ready or by another process.
+    pub(crate) fn is_conclusive(&self) -> bool {
+        self.0.is_conclusive()
+    }
+
     fn probe(target: ProbeTarget) -> Self {
         Self(Node::Leaf(Leaf::Probe { target, any_owner: false }))
     }
@@ -155,6 +160,18 @@ impl Node {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter_mut().for_each(Self::allow_any_owner),
             Self::Leaf(Leaf::Probe { any_owner, .. }) => *any_owner = true,
             Self::Leaf(_) => {}
+        }
+    }
+
+    fn is_conclusive(&self) -> bool {
+        match self {
+            Self::All(nodes) => nodes.iter().any(Self::is_conclusive),
+            Self::Any(nodes) => nodes.iter().all(Self::is_conclusive),
+            Self::Leaf(leaf) => match leaf {
+                Leaf::Probe { any_owner, target: _ } => !any_owner,
+                Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => true,
+                Leaf::Uptime(_) | Leaf::Output(_) => false,
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::condition::Leaf;
-use crate::host::{ProbeError, ProbeOwner};
+use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 
 /// A server is noticed late by at most this fraction of the time that it has taken so far.
 const LATENESS: u32 = 20;
@@ -211,7 +211,18 @@ impl LeafState {
         let after = started.map_or(Duration::ZERO, |started| now.saturating_duration_since(started));
         let state = self.met.map_or(ConditionState::Missing { after }, |after| ConditionState::Met { after });
         let remark = self.remark.clone().or_else(|| self.attempt_remark(now));
-        ConditionStatus { what: self.leaf.to_string(), state, remark }
+        let kind = match &self.leaf {
+            Leaf::Output(_) => ConditionKind::Output,
+            Leaf::Probe { target: ProbeTarget::Port(port) | ProbeTarget::Http { port, .. }, .. } => {
+                ConditionKind::Port(*port)
+            }
+            Leaf::Probe { target: ProbeTarget::Unix(_), .. }
+            | Leaf::Uptime(_)
+            | Leaf::Command(_)
+            | Leaf::Notify(_)
+            | Leaf::SdNotify => ConditionKind::Other,
+        };
+        ConditionStatus { what: self.leaf.to_string(), state, remark, kind }
     }
 
     /// Describes why there is no result of an attempt yet.
@@ -240,6 +251,16 @@ pub struct ConditionStatus {
     /// A detail, such as why the last attempt failed, how often the output has matched, or the `STATUS=` that
     /// the program has sent.
     pub remark: Option<String>,
+    pub(crate) kind: ConditionKind,
+}
+
+/// The kind of a condition, for advice about what may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConditionKind {
+    Output,
+    /// A TCP port, also one for HTTP.
+    Port(u16),
+    Other,
 }
 
 /// The state of one elementary condition.

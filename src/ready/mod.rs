@@ -23,6 +23,7 @@ mod watch;
 pub(crate) use condition::Condition;
 pub use condition::ConditionError;
 pub(crate) use gate::FailureCause;
+pub(crate) use leaf::ConditionKind;
 pub use leaf::{ConditionState, ConditionStatus};
 pub(crate) use until::{Failure, Ready, UntilReady};
 pub use watch::AddressInUse;

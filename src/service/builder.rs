@@ -1,10 +1,10 @@
-//! The builder of a service.
+//! The description of a service.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::*;
+use super::{NotReady, Port, RunningService, StartFuture};
 use crate::host::{Host, Spec};
 use crate::machine::{Name, NameError, Policy, Signal};
 use crate::monitor::MonitorDriver;
@@ -12,7 +12,10 @@ use crate::output::log_format::{LogFormat, LogFormatError};
 use crate::ready::Condition;
 use crate::sys::System;
 
-/// A server for a test: what to run, and when it is ready.
+/// The minimum uptime of a service for which nothing conclusive is expected.
+const MIN_UPTIME: Duration = Duration::from_millis(200);
+
+/// A server for a test: which program to run, and when it is ready.
 ///
 /// ```
 /// use childminder::{Condition, Port, Service};
@@ -26,36 +29,39 @@ use crate::sys::System;
 ///     .expect(Condition::http(port.number(), "/"))
 ///     .start()?;
 /// assert_eq!(web.port(), Some(port.number()));
-/// // … test something with it; when `web` goes, so does the server, with all it has started.
+/// // … test something with it. When `web` is dropped, the server and everything it has started is stopped.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Its output goes to the `log` crate. When no logger is installed it goes to standard error, line by line as `[name]
-/// line`, by the print macros: so the test harness shows it with the test that failed.
+/// The output of the program goes to the `log` crate. Without a logger each line is printed as `[name] line`
+/// with the print macros, so that the test harness captures it and shows it if the test fails.
 #[derive(Clone, Debug)]
 #[must_use = "a service does nothing until it is started"]
 pub struct Service {
     pub(super) spec: Spec,
     pub(super) name: Result<Name, NameError>,
     pub(super) timeout: Duration,
-    pub(super) min_uptime: Duration,
+    min_uptime: Option<Duration>,
     pub(super) expected: Vec<Condition>,
     pub(super) format: Option<Result<LogFormat, LogFormatError>>,
     pub(super) policy: Policy,
     pub(super) port: Option<Port>,
 }
 
-/// What to run.
+/// The program.
 impl Service {
-    /// `program`, without arguments, to be ready when it has lived for 0.2 s. A name without a slash is looked up in PATH;
-    /// no shell is involved. It is called by the last part of its path (SV-1).
+    /// Creates a service that runs `program` without arguments. A name without a slash is looked up in PATH;
+    /// no shell is involved. The service is named after the last part of the path.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self::from_spec(Spec::new(program))
     }
 
-    /// The program of this spec, for whatever a [`Spec`] can say and this builder cannot: user, umask, descriptors, …
-    /// The spec's own policy counts for the kill time. The process dies with this one
-    /// ([`Spec::die_with_parent`]), whatever the spec says; [`outlive_parent`](Self::outlive_parent) undoes that.
+    /// Creates a service from a [`Spec`], for settings that this builder does not have, such as descriptors
+    /// or limits.
+    ///
+    /// The kill time is that of the spec's policy. The program is killed when this process dies
+    /// ([`Spec::die_with_parent`]), regardless of the spec; [`outlive_parent`](Self::outlive_parent) changes
+    /// that.
     pub fn from_spec(spec: Spec) -> Self {
         let name = Ok(Name::from_program(&spec.get_program().to_string_lossy()));
         Self {
@@ -63,7 +69,7 @@ impl Service {
             policy: spec.get_policy().unwrap_or_default(),
             spec: spec.die_with_parent(true),
             timeout: Duration::from_secs(15),
-            min_uptime: Duration::from_millis(200),
+            min_uptime: None,
             expected: Vec::new(),
             format: None,
             port: None,
@@ -80,13 +86,13 @@ impl Service {
         self.with(|spec| spec.args(args))
     }
 
-    /// Sets a variable of the environment. The others are inherited, unless [`env_clear`](Self::env_clear) is called
-    /// (SV-2).
+    /// Sets an environment variable. The others are inherited, unless [`env_clear`](Self::env_clear) is
+    /// called.
     pub fn env(self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.with(|spec| spec.env(key, value))
     }
 
-    /// Takes a variable away.
+    /// Removes an environment variable.
     pub fn env_remove(self, key: impl AsRef<OsStr>) -> Self {
         self.with(|spec| spec.env_remove(key))
     }
@@ -101,14 +107,15 @@ impl Service {
         self.with(|spec| spec.cwd(dir))
     }
 
-    /// Calls it by another name, in its output, its errors and the log. Default: the last part of the program's path.
+    /// Sets the name in output, errors and the log. Default: the last part of the program's path.
     pub fn name(mut self, name: &str) -> Self {
         self.name = Name::new(name);
         self
     }
 
-    /// Lets it live on when this process ends without stopping it. Default: it dies with this process, be that killed
-    /// ([`Spec::die_with_parent`]). That takes a `/bin/sh`; where there is none, a service can only start with this.
+    /// Lets the program run on if this process dies without stopping it. Default: it is killed then, also if
+    /// this process gets SIGKILL ([`Spec::die_with_parent`]). That needs `/bin/sh`; on a system without it
+    /// only a service with this setting can start.
     pub fn outlive_parent(self) -> Self {
         self.with(|spec| spec.die_with_parent(false))
     }
@@ -119,94 +126,109 @@ impl Service {
     }
 }
 
-/// When it is ready.
+/// Readiness.
 impl Service {
-    /// Expects this, besides everything expected already. Default: nothing but the minimum uptime.
+    /// Requires a condition, in addition to those required before. Default: only the minimum uptime.
     pub fn expect(mut self, condition: impl Into<Condition>) -> Self {
         self.expected.push(condition.into());
         self
     }
 
-    /// Expects this text in its output (SV-14).
+    /// Requires that the program prints this text.
     pub fn expect_output(self, text: &str) -> Self {
         self.expect(Condition::output(text))
     }
 
-    /// Expects that it accepts connections on this port (SV-14).
+    /// Requires that the program accepts connections on this port.
     pub fn expect_port(self, port: u16) -> Self {
         self.expect(Condition::port(port))
     }
 
-    /// Gives it a reserved port: expects that it accepts connections there, and keeps the number reserved as long as the
-    /// service is. That the program listens there is for its arguments to say.
+    /// Sets the port of the service: requires that the program accepts connections on it, and keeps the
+    /// number reserved as long as the service exists. The arguments must make the program listen there.
     pub fn port(mut self, port: &Port) -> Self {
         self.port = Some(port.clone());
         self.expect_port(port.number())
     }
 
-    /// Sets how long it may take to become ready. Default: 15 s. Not less than the minimum uptime.
+    /// Sets the time that the program may take to become ready. Default: 15 s. It must not be less than the
+    /// minimum uptime.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Sets how long it must live before it is ready, whatever else is met (SV-13, SV-15). Default: 0.2 s. Set it to zero
-    /// when something else is expected that tells for certain, and save the time.
+    /// Sets how long the process must have lived before it counts as ready, whichever conditions are met.
+    ///
+    /// Default: nothing if a required condition is conclusive, else 0.2 s. Conclusive is what only the
+    /// program itself can do when it is ready: to answer at a port, a socket or an HTTP path of its own, to
+    /// send a notification, or to let a command succeed. Output is not, since many programs print before they
+    /// fail to bind their port.
     pub fn min_uptime(mut self, uptime: Duration) -> Self {
-        self.min_uptime = uptime;
+        self.min_uptime = Some(uptime);
         self
+    }
+
+    pub(super) fn effective_min_uptime(&self, expected: &Condition) -> Duration {
+        let default = if expected.is_conclusive() { Duration::ZERO } else { MIN_UPTIME };
+        self.min_uptime.unwrap_or(default)
     }
 }
 
-/// What becomes of its output, and how it ends.
+/// Output and stop.
 impl Service {
-    /// Says how its log lines are made, so that they reach the `log` crate with their own level, target and time: see
-    /// [`LogFormat`] for what such a format is. A bad one fails the start. Default: each line is logged as it is.
+    /// Sets the format of the program's log lines, so that they reach the `log` crate with their own level,
+    /// target and time; see [`LogFormat`] for the syntax. An invalid format fails the start. Default: each
+    /// line is logged as it is.
     pub fn output_format(mut self, format: &str) -> Self {
         self.format = Some(LogFormat::new(format));
         self
     }
 
-    /// The same with a pattern that was made before, with levels or a time zone of its own.
+    /// Sets the format of the program's log lines to a [`LogFormat`], which can have its own levels or time
+    /// zone.
     pub fn output_pattern(mut self, pattern: LogFormat) -> Self {
         self.format = Some(Ok(pattern));
         self
     }
 
-    /// Sets the signal that asks it to end. Default: TERM (SV-8).
+    /// Sets the signal that asks the program to exit. Default: TERM.
     pub fn stop_signal(self, signal: Signal) -> Self {
         self.with(|spec| spec.stop_signal(signal))
     }
 
-    /// Sets how long it, with all it has started, may take to end before it gets KILL (SV-9). Default: 5 s.
+    /// Sets the time that the program, with everything it has started, may take to exit before it gets KILL.
+    /// Default: 5 s.
     pub fn kill_time(mut self, kill_time: Duration) -> Self {
         self.policy.kill_time = kill_time;
         self
     }
 }
 
-/// Starting it.
+/// Starting.
 impl Service {
-    /// Starts it, and waits until it is ready. What it starts can be had again and again: each start is a new process.
+    /// Starts the program and waits until it is ready. A service can be started any number of times; each
+    /// start is a new process.
     ///
     /// # Errors
     ///
-    /// [`NotReady`], with all there is to know. Nothing of the service is left then.
+    /// [`NotReady`], with everything that is known. No process of the service is left then.
     pub fn start(&self) -> Result<RunningService, NotReady> {
         futures_lite::future::block_on(self.start_async())
     }
 
-    /// The same for asynchronous code, on any executor. Dropping the future stops what was started, and waits for that.
+    /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the
+    /// future stops the program and waits for its end.
     pub fn start_async(&self) -> StartFuture {
         StartFuture::background(self, System::new())
     }
 
-    /// The same in another world, such as a [`Sim`](crate::testkit::Sim), or without a thread: run the driver beside the
-    /// start.
+    /// Starts the program on another host, such as a [`Sim`](crate::testkit::Sim), without a thread: the
+    /// caller runs the driver beside the start.
     ///
     /// # Errors
     ///
-    /// [`NotReady`] when what was said cannot work.
+    /// [`NotReady`] if the description is invalid.
     pub fn start_on(&self, host: impl Host) -> Result<(StartFuture, MonitorDriver), NotReady> {
         StartFuture::on(self, host)
     }

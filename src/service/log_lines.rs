@@ -1,112 +1,108 @@
-//! A subscription to the lines that a service prints.
+//! Subscriptions to the output lines of a service.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use async_channel::{Receiver, Sender, TrySendError};
 use futures_lite::Stream as AsyncStream;
 
 use crate::machine::Stream;
 use crate::output::{Batch, Sink};
+use crate::sync::{Broadcast, Lagged, Subscription};
 
-/// One line that a service has printed, or a piece of one that was too long.
+/// One line that a service has printed, or a piece of an overlong line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {
-    /// On which stream.
+    /// The stream on which it was printed.
     pub stream: Stream,
     /// The line as [text](crate::output::Line::text).
     pub text: String,
-    /// Whether it continues the line before.
+    /// Whether this is the continuation of the previous line.
     pub continued: bool,
 }
 
-/// The lines that a service prints, from the moment of subscription until it is gone: an iterator, which waits on this
-/// thread, and a [`Stream`](futures_lite::Stream) for asynchronous code.
+/// A subscription to the lines that a service prints, from
+/// [`RunningService::log_lines`](crate::RunningService::log_lines).
 ///
-/// Up to [`LogLines::CAPACITY`] lines wait for a slow subscriber. What does not fit is left out and [counted](Self::missed);
-/// the service never waits for a subscriber.
+/// It contains the lines printed after the subscription, and ends when the service is gone. It is an
+/// iterator, which blocks this thread until there is a line, and a [`Stream`](futures_lite::Stream) for
+/// asynchronous code.
+///
+/// It holds up to [`LogLines::CAPACITY`] unread lines. The service never waits for a subscriber: if more are
+/// printed, the oldest are dropped, and the next item is [`Lagged`] with their number.
+///
+/// ```
+/// use childminder::{Service, Signal};
+///
+/// let script = "trap 'echo reloaded' HUP; echo up; while :; do sleep 0.01; done";
+/// let server = Service::new("sh").args(["-c", script]).expect_output("up").start()?;
+/// let mut lines = server.log_lines();
+/// server.signal(Signal::HUP);
+/// // Lines from before the subscription can still be on their way.
+/// assert!(lines.any(|line| line.is_ok_and(|line| line.text == "reloaded")));
+/// # Ok::<(), childminder::NotReady>(())
+/// ```
 #[derive(Debug)]
-pub struct LogLines {
-    lines: Pin<Box<Receiver<LogLine>>>,
-    missed: Arc<AtomicU64>,
-}
+pub struct LogLines(Subscription<LogLine>);
 
 impl LogLines {
-    /// How many lines wait for a slow subscriber: 4096.
+    /// The number of unread lines that a subscription holds: 4096.
     pub const CAPACITY: usize = 4096;
-
-    /// How many lines did not fit so far.
-    pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
-    }
 }
 
 impl Iterator for LogLines {
-    type Item = LogLine;
+    type Item = Result<LogLine, Lagged>;
 
-    fn next(&mut self) -> Option<LogLine> {
-        self.lines.recv_blocking().ok()
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.wait()
     }
 }
 
 impl AsyncStream for LogLines {
-    type Item = LogLine;
+    type Item = Result<LogLine, Lagged>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogLine>> {
-        self.lines.as_mut().poll_next(cx)
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_next(cx)
     }
 }
 
-/// All subscribers to a service, and the sink that serves them. They are let go when both are dropped.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Subscribers(Arc<Mutex<Vec<Subscriber>>>);
+/// Publishes the lines of a service.
+#[derive(Clone, Debug)]
+pub(super) struct LinePublisher(Arc<Broadcast<LogLine>>);
+
+impl LinePublisher {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Broadcast::new(LogLines::CAPACITY)))
+    }
+
+    pub(super) fn subscribe(&self) -> LogLines {
+        LogLines(self.0.subscribe())
+    }
+
+    /// Returns the sink for the monitor. The subscriptions end when it is dropped.
+    pub(super) fn sink(&self) -> LineSink {
+        LineSink(self.0.clone())
+    }
+}
 
 #[derive(Debug)]
-struct Subscriber {
-    sender: Sender<LogLine>,
-    missed: Arc<AtomicU64>,
-}
+pub(super) struct LineSink(Arc<Broadcast<LogLine>>);
 
-impl Subscribers {
-    pub(super) fn subscribe(&self) -> LogLines {
-        let (sender, receiver) = async_channel::bounded(LogLines::CAPACITY);
-        let missed = Arc::default();
-        self.lock().push(Subscriber { sender, missed: Arc::clone(&missed) });
-        LogLines { lines: Box::pin(receiver), missed }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Subscriber>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sink for Subscribers {
+impl Sink for LineSink {
     fn lines(&mut self, batch: &Batch<'_>) {
-        let mut subscribers = self.lock();
-        if subscribers.is_empty() {
+        if !self.0.has_subscribers() {
             return;
         }
         for line in batch.lines() {
-            let line =
-                LogLine { stream: batch.stream(), text: line.text().into_owned(), continued: line.continued };
-            subscribers.retain(|subscriber| subscriber.tell(line.clone()));
+            let text = line.text().into_owned();
+            self.0.publish(&LogLine { stream: batch.stream(), text, continued: line.continued });
         }
     }
 }
 
-impl Subscriber {
-    /// Returns whether anybody listens.
-    fn tell(&self, line: LogLine) -> bool {
-        match self.sender.try_send(line) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Closed(_)) => false,
-        }
+impl Drop for LineSink {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -1,140 +1,181 @@
-//! Why a service did not come up: the whole story in one error.
+//! The error of a service that did not become ready.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ended::write_tail;
+use super::exit::write_tail;
 use crate::host::SpecError;
 use crate::machine::{Exit, NameError, PolicyError, SpawnError};
 use crate::monitor::StopError;
 use crate::output::log_format::LogFormatError;
 use crate::ready::{AddressInUse, ConditionError, ConditionStatus};
 
-/// A service that did not become ready. Nothing of it is left, unless [`survivors`](Story::survivors) says so.
+/// The error of a service that did not become ready.
 ///
-/// What it shows, with `{}` and with `{:?}` alike, is all there is to know: a test that returns it, or unwraps it, says
-/// what was wrong. Its parts are the fields of the [`Story`] in it.
+/// No process of the service is left, unless [`survivors`](Self::survivors) names some. `{}` and `{:?}` both
+/// show the whole report: the reason, the command, the progress of each condition, hints, and the last lines
+/// of output. So a test that returns or unwraps this error shows what went wrong.
+///
+/// ```
+/// use childminder::{Exit, Service};
+/// use childminder::service::NotReadyReason;
+///
+/// let error = Service::new("sh").args(["-c", "echo no such database >&2; exit 2"]).start().unwrap_err();
+/// assert!(matches!(error.reason(), NotReadyReason::Exited { exit: Exit::Code(2), .. }));
+/// assert_eq!(error.tail(), ["no such database"]);
+/// ```
 #[derive(Clone)]
-pub struct NotReady(Box<Story>);
+pub struct NotReady(Box<Details>);
 
-/// What there is to know of a service that did not become ready.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Story {
-    /// Which service.
-    pub name: String,
-    /// Its command line, as a shell would take it.
-    pub command: String,
-    /// Why it is not ready.
-    pub cause: Cause,
-    /// How far each condition had come. Empty if it was never started.
-    pub progress: Vec<ConditionStatus>,
-    /// The last lines that it has printed, oldest first.
-    pub tail: Vec<String>,
-    /// What KILL did not end, if anything.
-    pub survivors: Option<StopError>,
+#[derive(Clone)]
+pub(super) struct Details {
+    pub(super) service: String,
+    pub(super) command: String,
+    pub(super) reason: NotReadyReason,
+    pub(super) progress: Vec<ConditionStatus>,
+    pub(super) hints: Vec<String>,
+    pub(super) tail: Vec<String>,
+    pub(super) survivors: Option<StopError>,
 }
 
-/// Why a service is not ready.
+/// The reason why a service is not ready.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Cause {
-    /// What was said of it cannot work; nothing was started.
+pub enum NotReadyReason {
+    /// The description of the service is invalid. Nothing was started.
     Invalid(ServiceError),
-    /// Somebody answers already where it was to answer; nothing was started (F-82).
+    /// Another process already answers at an address of the service. Nothing was started.
     AddressInUse(AddressInUse),
-    /// It could not be started (SV-6).
+    /// The program could not be started.
     Spawn(SpawnError),
-    /// It died before it was ready, be it with success (SV-19).
+    /// The process exited before it was ready, with any exit code.
     Exited {
-        /// How.
+        /// The exit of the process.
         exit: Exit,
-        /// How long after its start.
+        /// The time from the start until the exit.
         after: Duration,
     },
-    /// It took too long, and was stopped (SV-20).
+    /// The process was not ready within the timeout, and was stopped.
     TimedOut {
-        /// How long it had.
+        /// The timeout.
         timeout: Duration,
     },
-    /// It was not started: its last run would not go, or the driver of [`Service::start_on`](super::Service::start_on)
-    /// was dropped.
+    /// The process was not started: its previous run could not be ended, or the driver of
+    /// [`Service::start_on`](crate::Service::start_on) was dropped.
     NeverStarted,
-    /// The system has no thread to give, or no pipe or socket for the notification.
+    /// The system provides no thread for the monitor, or no pipe or socket for a notification.
     System(Arc<io::Error>),
 }
 
-/// What was said of a service, and cannot work.
+/// The reason why the description of a service is invalid.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ServiceError {
-    /// The name is not one.
+    /// The name is invalid.
     Name(NameError),
-    /// The program, an argument, the environment, …
+    /// The program, an argument, the environment or another part of the spec is invalid.
     Spec(SpecError),
-    /// The kill time.
+    /// The kill time or another part of the policy is invalid.
     Policy(PolicyError),
-    /// What is expected of it.
+    /// A condition can never be met.
     Condition(ConditionError),
-    /// The output format.
+    /// The output format is invalid.
     Format(LogFormatError),
-    /// The time-out is shorter than the minimum uptime, so it could never be ready.
+    /// The timeout is shorter than the minimum uptime, so the service could never be ready.
     TimeoutBelowUptime {
-        /// How long the start may take.
+        /// The timeout of the start.
         timeout: Duration,
-        /// How long it must live.
+        /// The minimum uptime.
         min_uptime: Duration,
     },
 }
 
-impl Story {
-    /// Before anything was started.
-    pub(super) fn early(name: &str, command: String, cause: Cause) -> Self {
-        let name = name.to_owned();
-        Self { name, command, cause, progress: Vec::new(), tail: Vec::new(), survivors: None }
+impl Details {
+    /// Creates the details of an error before the start.
+    pub(super) fn new(service: &str, command: String, reason: NotReadyReason) -> Self {
+        Self {
+            service: service.to_owned(),
+            command,
+            reason,
+            progress: Vec::new(),
+            hints: Vec::new(),
+            tail: Vec::new(),
+            survivors: None,
+        }
     }
 }
 
-impl From<Story> for NotReady {
-    fn from(story: Story) -> Self {
-        Self(Box::new(story))
+impl From<Details> for NotReady {
+    fn from(details: Details) -> Self {
+        Self(Box::new(details))
     }
 }
 
-impl Deref for NotReady {
-    type Target = Story;
+impl NotReady {
+    /// Returns the name of the service.
+    pub fn service(&self) -> &str {
+        &self.0.service
+    }
 
-    fn deref(&self) -> &Story {
-        &self.0
+    /// Returns the command line, quoted for a shell.
+    pub fn command(&self) -> &str {
+        &self.0.command
+    }
+
+    /// Returns the reason why the service is not ready.
+    pub fn reason(&self) -> &NotReadyReason {
+        &self.0.reason
+    }
+
+    /// Returns the progress of each condition. It is empty if the program was never started.
+    pub fn progress(&self) -> &[ConditionStatus] {
+        &self.0.progress
+    }
+
+    /// Returns advice for common causes, such as a program that has put itself into the background.
+    pub fn hints(&self) -> &[String] {
+        &self.0.hints
+    }
+
+    /// Returns the last lines of output, oldest first.
+    pub fn tail(&self) -> &[String] {
+        &self.0.tail
+    }
+
+    /// Returns the processes that survived KILL, if there are any.
+    pub fn survivors(&self) -> Option<&StopError> {
+        self.0.survivors.as_ref()
     }
 }
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Story { name, command, cause, progress, tail, survivors } = &**self;
-        write!(f, "service {name} is not ready: {cause}\n  command: {command}")?;
-        for progress in progress {
-            write!(f, "\n  {progress}")?;
+        let Details { service, command, reason, progress, hints, tail, survivors } = &*self.0;
+        write!(f, "service {service} is not ready: {reason}\n  command: {command}")?;
+        for status in progress {
+            write!(f, "\n  {status}")?;
         }
         if let Some(survivors) = survivors {
             write!(f, "\n  {survivors}")?;
         }
-        match cause {
-            Cause::Exited { .. } | Cause::TimedOut { .. } => write_tail(f, tail),
-            Cause::Invalid(_)
-            | Cause::AddressInUse(_)
-            | Cause::Spawn(_)
-            | Cause::NeverStarted
-            | Cause::System(_) => Ok(()),
+        for hint in hints {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        match reason {
+            NotReadyReason::Exited { .. } | NotReadyReason::TimedOut { .. } => write_tail(f, tail),
+            NotReadyReason::Invalid(_)
+            | NotReadyReason::AddressInUse(_)
+            | NotReadyReason::Spawn(_)
+            | NotReadyReason::NeverStarted
+            | NotReadyReason::System(_) => Ok(()),
         }
     }
 }
 
-/// The same as shown with `{}`: this is what a test shows that ends with the error.
+/// Shows the same report as `{}`, since a test that returns the error shows it in this format.
 impl fmt::Debug for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -143,26 +184,28 @@ impl fmt::Debug for NotReady {
 
 impl Error for NotReady {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.cause {
-            Cause::Invalid(error) => Some(error),
-            Cause::Spawn(error) => Some(error),
-            Cause::System(error) => Some(&**error),
-            Cause::AddressInUse(taken) => Some(taken),
-            Cause::Exited { .. } | Cause::TimedOut { .. } | Cause::NeverStarted => None,
+        match self.reason() {
+            NotReadyReason::Invalid(error) => Some(error),
+            NotReadyReason::Spawn(error) => Some(error),
+            NotReadyReason::System(error) => Some(&**error),
+            NotReadyReason::AddressInUse(in_use) => Some(in_use),
+            NotReadyReason::Exited { .. }
+            | NotReadyReason::TimedOut { .. }
+            | NotReadyReason::NeverStarted => None,
         }
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for NotReadyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Invalid(error) => error.fmt(f),
-            Self::AddressInUse(taken) => taken.fmt(f),
+            Self::AddressInUse(in_use) => in_use.fmt(f),
             Self::Spawn(error) => error.fmt(f),
             Self::Exited { exit, after } => write!(f, "it exited with {exit} after {after:.0?}"),
             Self::TimedOut { timeout } => write!(f, "timed out after {timeout:?}"),
             Self::NeverStarted => write!(f, "it was not started"),
-            Self::System(error) => write!(f, "the system refused what it takes to watch it: {error}"),
+            Self::System(error) => write!(f, "cannot set up the observation of the process: {error}"),
         }
     }
 }

@@ -1,40 +1,42 @@
-//! A port number of one's own.
+//! Reserved TCP ports.
 //!
-//! The usual way to find a free port is to bind port 0, note the number, close the socket and give the number to the
-//! server. Between the close and the server's own bind the system may hand the same number to anybody, and with many
-//! tests at a time it does. So here the socket stays open: bound to every address, not listening. The system gives a
-//! number that is bound to no one else, neither for a bind to port 0 nor for an outgoing connection; and on Linux a
-//! server that sets `SO_REUSEADDR` can bind it all the same, because nobody listens there yet. Nearly every server sets
-//! it, for without it it could not be restarted while old connections fade away.
+//! The usual way to find a free port is to bind port 0, note the number, close the socket and pass the number
+//! to the server. Between the close and the bind of the server the system may assign the number to another
+//! process, and with many tests at a time it does. So here the socket stays open: bound to every address, but
+//! not listening. The system assigns a bound number neither to a bind to port 0 nor to an outgoing
+//! connection. On Linux a server that sets `SO_REUSEADDR` can still bind it, because no socket listens there.
+//! Nearly every server sets it, since without it a server could not be restarted while old connections are in
+//! TIME_WAIT.
 //!
-//! The second half of the promise holds within this process: a number that was given out once is never given out again,
-//! whatever became of the first [`Port`].
+//! Within this process a number is never returned twice, also after the first [`Port`] was dropped.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, bind, getsockname, sockopt};
 
-/// Every number that this process has ever been given.
-static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+use crate::sync::Lock;
 
-/// A TCP port number that nobody else is given.
+/// All numbers that this process has ever reserved.
+static RESERVED: Lock<BTreeSet<u16>> = Lock::new(BTreeSet::new());
+
+/// A reserved TCP port number.
 ///
-/// As long as this value lives, and is not [released](Self::release):
+/// While this value exists and is not [released](Self::release):
 ///
-/// * no process of this machine gets the number from the system, be it for a server on "any port" (port 0) or for its
-///   end of a connection;
-/// * on Linux a server can bind and listen on it, on any address, if it sets `SO_REUSEADDR`. Redis, PostgreSQL, nginx,
-///   Python's and Java's servers, Node, Go and Rust's `TcpListener` do.
+/// * the system does not assign the number to any process of this machine, neither to a server on "any port"
+///   (port 0) nor to an outgoing connection;
+/// * on Linux a server can bind and listen on it, on any address, if it sets `SO_REUSEADDR`. Redis,
+///   PostgreSQL, nginx, the servers of Python, Java, Node and Go, and Rust's `TcpListener` do.
 ///
-/// As long as this *process* lives, no other `Port` in it has the same number, also when this one has been dropped.
+/// While this *process* exists, no other `Port` in it has the same number, also after this one was dropped.
 ///
-/// Not promised: a program that is told this very number, by its configuration or by chance, can take it.
+/// A program that uses this number because of its configuration or by chance is not kept from it.
 ///
 /// ```
 /// use childminder::{Port, Spec};
@@ -52,16 +54,16 @@ static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 ///
 /// let port = Port::reserve()?;
 /// let server = Spec::new("my-server").listener(port.listen()?);
-/// // Whoever connects now is served as soon as the server is there.
+/// // A client that connects now is served as soon as the server runs.
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Clones are the same port; it is reserved until the last of them is gone.
+/// Clones are the same port. It is reserved until the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Port {
     number: u16,
-    /// The socket that keeps the number; nobody listens on it.
-    hold: Arc<Mutex<Option<OwnedFd>>>,
+    /// The bound socket that reserves the number.
+    socket: Arc<Lock<Option<OwnedFd>>>,
 }
 
 impl Port {
@@ -69,46 +71,54 @@ impl Port {
     ///
     /// # Errors
     ///
-    /// The system's: it has no descriptor to give, or no free port.
+    /// The system's error if there is no descriptor or no free port.
     pub fn reserve() -> io::Result<Self> {
-        // Numbers that were given before stay bound until there is a new one; else the system could offer the same again.
-        let mut given_before = Vec::new();
+        // A number that was reserved before stays bound until a new one is found, or the system could return
+        // it again.
+        let mut reserved_before = Vec::new();
         loop {
-            let (hold, number) = hold_any()?;
-            if GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(number) {
-                return Ok(Self { number, hold: Arc::new(Mutex::new(Some(hold))) });
+            let (socket, number) = bind_any()?;
+            if RESERVED.lock().insert(number) {
+                return Ok(Self { number, socket: Arc::new(Lock::new(Some(socket))) });
             }
-            given_before.push(hold);
+            reserved_before.push(socket);
         }
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn number(&self) -> u16 {
         self.number
     }
 
-    /// Lets go of the number, for a server that cannot bind it otherwise: one without `SO_REUSEADDR`, and any server on
-    /// a system where that option means something else, which is every one but Linux. Call it right before the start.
+    /// Ends the reservation, for a server that cannot bind the number otherwise: one that does not set
+    /// `SO_REUSEADDR`, and every server on a system other than Linux, where that option has another meaning.
+    /// Call it right before the start.
     ///
-    /// From now on other processes may be given the number. This one still remembers it, and has no second `Port` with
+    /// From now on the system may assign the number to other processes. No second `Port` of this process gets
     /// it.
     pub fn release(&self) {
-        self.hold.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.socket.lock().take();
     }
 
-    /// A socket that listens on 127.0.0.1 at this port, for instance for [`Spec::listener`](crate::Spec::listener). Where
-    /// that takes a [release](Self::release), which is everywhere but on Linux, it is done.
+    /// Returns whether the number is still reserved.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.socket.lock().is_some()
+    }
+
+    /// Creates a socket that listens on 127.0.0.1 at this port, for instance for
+    /// [`Spec::listener`](crate::Spec::listener). On systems other than Linux this [releases](Self::release)
+    /// the port.
     ///
     /// # Errors
     ///
-    /// The system's, most often that there is a server already.
+    /// The system's error, most often because another socket listens there.
     pub fn listen(&self) -> io::Result<TcpListener> {
-        self.make_way();
+        self.prepare_bind();
         TcpListener::bind((Ipv4Addr::LOCALHOST, self.number))
     }
 
-    /// Lets a server in that is about to come: on Linux it needs no help.
-    pub(super) fn make_way(&self) {
+    /// Allows a server to bind the number. On Linux nothing needs to be done.
+    pub(super) fn prepare_bind(&self) {
         if !cfg!(any(target_os = "linux", target_os = "android")) {
             self.release();
         }
@@ -127,19 +137,19 @@ impl From<&Port> for u16 {
     }
 }
 
-/// A socket bound to a port of the system's choice on every address, and the number of that port.
-fn hold_any() -> io::Result<(OwnedFd, u16)> {
-    let hold = match hold_both_families() {
-        // No IPv6 here.
-        Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => hold_ipv4()?,
+/// Binds a socket to a port of the system's choice on every address, and returns it with the number.
+fn bind_any() -> io::Result<(OwnedFd, u16)> {
+    let socket = match bind_both_families() {
+        // This system has no IPv6.
+        Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => bind_ipv4()?,
         other => other?,
     };
-    let address = SocketAddr::try_from(getsockname(&hold)?)?;
-    Ok((hold, address.port()))
+    let address = SocketAddr::try_from(getsockname(&socket)?)?;
+    Ok((socket, address.port()))
 }
 
-/// One socket for both families, so that the number is free in both.
-fn hold_both_families() -> Result<OwnedFd, Errno> {
+/// Binds one socket for both families, so that the number is free in both.
+fn bind_both_families() -> Result<OwnedFd, Errno> {
     let socket = tcp(AddressFamily::INET6)?;
     sockopt::set_ipv6_v6only(&socket, false)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
@@ -147,20 +157,20 @@ fn hold_both_families() -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-fn hold_ipv4() -> Result<OwnedFd, Errno> {
+fn bind_ipv4() -> Result<OwnedFd, Errno> {
     let socket = tcp(AddressFamily::INET)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     bind(&socket, &SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))?;
     Ok(socket)
 }
 
-/// A socket that no child inherits.
+/// Creates a socket that no child inherits.
 #[cfg(not(target_vendor = "apple"))]
 fn tcp(family: AddressFamily) -> Result<OwnedFd, Errno> {
     rustix::net::socket_with(family, SocketType::STREAM, rustix::net::SocketFlags::CLOEXEC, None)
 }
 
-/// A socket that no child inherits, unless it is started by somebody else at this very moment.
+/// Creates a socket that no child inherits, unless foreign code starts one at this very moment.
 #[cfg(target_vendor = "apple")]
 fn tcp(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
@@ -172,7 +182,7 @@ fn tcp(family: AddressFamily) -> Result<OwnedFd, Errno> {
 mod tests {
     use super::*;
 
-    /// Whether both a server with `SO_REUSEADDR` and one without can listen at `address`.
+    /// Returns whether a server with `SO_REUSEADDR`, and one without, can listen at `address`.
     fn servers(address: impl Into<SocketAddr>) -> [bool; 2] {
         let address = address.into();
         [true, false].map(|reuse| {
@@ -185,10 +195,10 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_server_that_sets_reuseaddr_gets_in_on_every_address_and_others_after_the_release() {
-        for hold in [hold_both_families().unwrap(), hold_ipv4().unwrap()] {
-            let number = SocketAddr::try_from(getsockname(&hold).unwrap()).unwrap().port();
-            let port = Port { number, hold: Arc::new(Mutex::new(Some(hold))) };
+    fn a_server_with_reuseaddr_can_bind_every_address_and_others_after_the_release() {
+        for socket in [bind_both_families().unwrap(), bind_ipv4().unwrap()] {
+            let number = SocketAddr::try_from(getsockname(&socket).unwrap()).unwrap().port();
+            let port = Port { number, socket: Arc::new(Lock::new(Some(socket))) };
             let v4 = [Ipv4Addr::LOCALHOST, Ipv4Addr::UNSPECIFIED].map(|ip| SocketAddr::from((ip, number)));
             let v6 = [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED].map(|ip| SocketAddr::from((ip, number)));
             assert_eq!(v4.map(servers), [[true, false]; 2]);

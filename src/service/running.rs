@@ -1,153 +1,187 @@
-//! A service that is up.
+//! A service that is ready.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::time::Duration;
 
-use super::ended::{ServiceDied, ServiceExit};
+use futures_lite::future::{block_on, poll_once};
+
+use super::exit::{ServiceDied, ServiceExit};
+use super::launcher::{ERROR_TAIL, Launcher};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
-use super::start::{LAST_WORDS, Recipe};
 use crate::machine::{Name, Phase, Signal, SignalTarget};
 use crate::monitor::{Notices, ProcessMonitor, StopError};
+use crate::output::report_in_test;
 use crate::ready::{ConditionStatus, Ready};
 use crate::shutdown::Registration;
+use crate::sync::Lock;
 
-/// A service that is up, and goes when this goes.
+/// A service that is ready, from [`Service::start`](crate::Service::start). It is stopped when this is
+/// dropped.
 ///
-/// Dropping it stops the process with all it has started: the stop signal, KILL at the kill time. The drop waits for
-/// that, so nothing is left when a test ends, be it by a panic; it takes at most the kill time and some three seconds.
-/// [`stop`](Self::stop) does the same and says how it went.
+/// The drop stops the process and everything that it has started: it sends the stop signal, and KILL at the
+/// kill time. It waits for the end, so that nothing is left when a test returns or panics; this takes at most
+/// the kill time and some three seconds. A service that has died by itself, and processes that could not be
+/// stopped, are reported to the log, or without a logger to the output of the test. [`stop`](Self::stop) does
+/// the same and returns how the process ended.
+///
+/// On a thread of an asynchronous runtime use [`stop_async`](Self::stop_async), since the drop blocks its
+/// thread.
+///
+/// ```
+/// use childminder::Service;
+///
+/// let sleeper = Service::new("sleep").arg("1000").start()?;
+/// assert!(sleeper.is_alive());
+/// let exit = sleeper.stop()?.expect("it was started");
+/// assert!(exit.asked && !exit.killed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the service is stopped when this is dropped"]
 pub struct RunningService {
-    // The order in which they go: the farewell holds the monitor, too, and whoever is last waits for its end, which
-    // should be us; the recipe has the port, which is reserved until the process is gone.
-    farewell: Option<Registration>,
+    // The drop order matters. The exit hook holds the monitor, too, and the last holder waits for the end of
+    // the monitor, which should be this. The launcher holds the port, which stays reserved until the process
+    // is gone.
+    exit_hook: Option<Registration>,
     monitor: ProcessMonitor,
-    run: Mutex<Run>,
-    recipe: Recipe,
+    run: Lock<Run>,
+    launcher: Launcher,
 }
 
-/// The present run.
+/// The current run.
 struct Run {
     pid: u32,
     ready: Ready,
-    notices: Notices,
-    /// Known when somebody has asked after its end.
-    ended: Option<ServiceExit>,
+    /// Until the run has ended and its end was returned.
+    notices: Option<Notices>,
+    /// The end of the run, once it is known.
+    exit: Option<ServiceExit>,
+    /// Whether the caller knows how the run has ended, so that the drop does not report it.
+    is_reported: bool,
 }
 
 impl RunningService {
     pub(super) fn new(
-        recipe: Recipe,
+        launcher: Launcher,
         monitor: ProcessMonitor,
         notices: Notices,
         ready: Ready,
-        farewell: Option<Registration>,
+        exit_hook: Option<Registration>,
     ) -> Self {
-        let run = Mutex::new(Run::new(&monitor, &recipe, ready, notices));
-        Self { farewell, monitor, run, recipe }
+        let run = Lock::new(Run::new(&monitor, &launcher, ready, notices));
+        Self { exit_hook, monitor, run, launcher }
     }
 }
 
-/// Questions.
+/// State and output.
 impl RunningService {
-    /// What it is called.
+    /// Returns the name of the service.
     pub fn name(&self) -> &Name {
-        &self.recipe.name
+        &self.launcher.name
     }
 
-    /// Its process id, which is also the number of its process group.
+    /// Returns the process id, which is also the id of the process group.
     pub fn pid(&self) -> u32 {
         self.run().pid
     }
 
-    /// The port that it was [given](super::Service::port).
+    /// Returns the number of the port set with [`Service::port`](crate::Service::port).
     pub fn port(&self) -> Option<u16> {
-        self.recipe.port.as_ref().map(super::Port::number)
+        self.launcher.port.as_ref().map(super::Port::number)
     }
 
-    /// Its last `n` lines, oldest first, of a thousand that are kept. A line comes here a moment after it was read: the one
-    /// that made the service ready may not be there yet when the start returns.
+    /// Returns the last `n` lines of output, oldest first. A thousand lines are kept.
+    ///
+    /// A line arrives here a moment after it was read: the line that made the service ready may be missing
+    /// right after the start.
     pub fn tail(&self, n: usize) -> Vec<String> {
-        self.monitor.tail(&self.recipe.name, n)
+        self.monitor.tail(&self.launcher.name, n)
     }
 
-    /// Subscribes to the lines that it prints from now on.
+    /// Subscribes to the lines printed from now on.
     pub fn log_lines(&self) -> LogLines {
-        self.recipe.subscribers.subscribe()
+        self.launcher.lines.subscribe()
     }
 
-    /// What was waited for, and how long each of it took.
+    /// Returns the status of each condition, with the time when it was met.
     pub fn readiness(&self) -> Vec<ConditionStatus> {
         self.run().ready.progress.clone()
     }
 
-    /// How long after its start it was ready.
+    /// Returns the time from the start until the service was ready.
     pub fn took(&self) -> Duration {
         self.run().ready.took
     }
 
-    /// Whether its process runs.
+    /// Returns whether the process is running.
     pub fn is_alive(&self) -> bool {
-        self.monitor.status(&self.recipe.name).is_some_and(|status| status.phase == Phase::Up)
+        self.monitor.status(&self.launcher.name).is_some_and(|status| status.phase == Phase::Up)
     }
 
-    /// Whether it is still fine, for the next test (SV-7).
+    /// Checks between two tests that the process is still running. It does nothing else.
     ///
     /// # Errors
     ///
-    /// [`ServiceDied`], with how it ended and what it said last.
+    /// [`ServiceDied`], with the exit and the last lines of output.
     pub fn reset(&self) -> Result<(), ServiceDied> {
         if self.is_alive() {
             return Ok(());
         }
-        // Its last lines may be on their way.
-        futures_lite::future::block_on(self.run().hear_the_end(&self.recipe));
-        let last = self.monitor.status(&self.recipe.name).and_then(|status| status.last);
-        Err(ServiceDied { name: self.recipe.name.clone(), last, tail: self.tail(LAST_WORDS) })
+        let mut run = self.run();
+        // The last lines may still be on their way.
+        block_on(run.wait_for_end(&self.launcher));
+        run.is_reported = true;
+        drop(run);
+        let last = self.monitor.status(&self.launcher.name).and_then(|status| status.last);
+        Err(ServiceDied { name: self.launcher.name.clone(), last, tail: self.tail(ERROR_TAIL) })
     }
 }
 
-/// Outages and signals.
+/// Signals and outages.
 impl RunningService {
-    /// Sends a signal to its process group; it is sent when this returns. Returns whether the process was there to hear it.
+    /// Sends a signal to the process group before this returns. Returns whether the process was running.
     pub fn signal(&self, signal: Signal) -> bool {
-        self.is_alive() && self.run().ready.signal(SignalTarget::Group, signal)
+        self.send(SignalTarget::Group, signal)
     }
 
-    /// Halts it while `body` runs: its sockets are there, and nobody answers. It goes on afterwards, also if `body`
-    /// panics.
+    fn send(&self, target: SignalTarget, signal: Signal) -> bool {
+        self.is_alive() && self.run().ready.signal(target, signal)
+    }
+
+    /// Suspends all processes of the service while `body` runs: their sockets stay open, but no request is
+    /// answered. They continue afterwards, also if `body` panics.
     pub fn paused<T>(&self, body: impl FnOnce() -> T) -> T {
-        /// Lets it go on, whatever happens.
+        /// Continues the processes when it is dropped.
         struct Pause<'a>(&'a RunningService);
 
         impl Drop for Pause<'_> {
             fn drop(&mut self) {
-                self.0.signal(Signal::CONT);
+                self.0.send(SignalTarget::Family, Signal::CONT);
             }
         }
 
-        self.signal(Signal::STOP);
+        self.send(SignalTarget::Family, Signal::STOP);
         let _pause = Pause(self);
         body()
     }
 
-    /// Takes it down while `body` runs, and starts it again afterwards: an outage. Returns when it is ready again. If
-    /// `body` panics it stays down.
+    /// Stops the service while `body` runs, and starts it again afterwards. Returns when it is ready again.
+    /// If `body` panics, the service stays stopped.
     ///
     /// # Errors
     ///
-    /// [`NotReady`] when it does not go, or does not come up again.
+    /// [`NotReady`] if the processes cannot be stopped or the new one does not become ready.
     pub fn stopped<T>(&self, body: impl FnOnce() -> T) -> Result<T, NotReady> {
-        futures_lite::future::block_on(self.stopped_async(async { body() }))
+        block_on(self.stopped_async(async { body() }))
     }
 
-    /// The same for asynchronous code.
+    /// Stops the service while the future `body` runs, and starts it again afterwards, like
+    /// [`stopped`](Self::stopped).
     ///
     /// # Errors
     ///
-    /// As for [`stopped`](Self::stopped).
+    /// [`NotReady`] if the processes cannot be stopped or the new one does not become ready.
     pub async fn stopped_async<T>(&self, body: impl Future<Output = T>) -> Result<T, NotReady> {
         self.take_down().await?;
         let result = body.await;
@@ -156,73 +190,113 @@ impl RunningService {
     }
 
     async fn take_down(&self) -> Result<(), NotReady> {
-        match self.monitor.remove_process(&self.recipe.name) {
-            // There is no next run before they are gone.
-            Ok(ticket) => ticket.await.map_err(|survivors| self.recipe.outlived(survivors)),
-            // It is down already: the last start failed.
+        self.run().is_reported = true;
+        match self.monitor.remove_process(&self.launcher.name) {
+            // There is no next run before all processes of this one are gone.
+            Ok(ticket) => ticket.await.map_err(|survivors| self.launcher.previous_run_survives(survivors)),
+            // It is stopped already, because the last start has failed.
             Err(_) => Ok(()),
         }
     }
 
     async fn bring_up(&self) -> Result<(), NotReady> {
         let mut notices = self.monitor.notices();
-        let ready = self.recipe.run(&self.monitor, &mut notices).await?;
-        *self.run() = Run::new(&self.monitor, &self.recipe, ready, notices);
+        let ready = self.launcher.run(&self.monitor, &mut notices).await?;
+        *self.run() = Run::new(&self.monitor, &self.launcher, ready, notices);
         Ok(())
     }
 }
 
-/// The end.
+/// Stopping.
 impl RunningService {
-    /// Stops it with all it has started, and waits for that: the stop signal, KILL at the kill time. Returns how its
-    /// process ended; one that had died before is no error here.
+    /// Stops the process and everything that it has started, and waits for their end: it sends the stop
+    /// signal, and KILL at the kill time. Returns how the process has ended, also if it had died before.
     ///
     /// # Errors
     ///
-    /// [`StopError`] naming who is left, when even KILL did not help.
+    /// [`StopError`] naming the processes that survived KILL.
     pub fn stop(self) -> Result<Option<ServiceExit>, StopError> {
-        futures_lite::future::block_on(self.stop_async())
+        block_on(self.stop_async())
     }
 
-    /// The same for asynchronous code.
+    /// Stops the process and everything that it has started, like [`stop`](Self::stop), without blocking the
+    /// thread.
     ///
     /// # Errors
     ///
-    /// As for [`stop`](Self::stop).
+    /// [`StopError`] naming the processes that survived KILL.
     pub async fn stop_async(self) -> Result<Option<ServiceExit>, StopError> {
-        if let Ok(ticket) = self.monitor.stop_process(&self.recipe.name) {
+        self.run().is_reported = true;
+        if let Ok(ticket) = self.monitor.stop_process(&self.launcher.name) {
             ticket.await?;
         }
-        let Self { farewell: _farewell, monitor: _monitor, run, recipe } = self;
-        let mut run = run.into_inner().unwrap_or_else(PoisonError::into_inner);
-        run.hear_the_end(&recipe).await;
-        Ok(run.ended)
+        let (exit, notices) = self.run().take_end();
+        match notices {
+            Some(mut notices) if exit.is_none() => Ok(self.launcher.wait_for_end(&mut notices).await),
+            _ => Ok(exit),
+        }
     }
 
     fn run(&self) -> MutexGuard<'_, Run> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run.lock()
+    }
+}
+
+impl Drop for RunningService {
+    /// Stops the service and reports what the caller does not know yet. The fields are dropped after this.
+    fn drop(&mut self) {
+        let is_alive = self.is_alive();
+        let has_driver_thread = self.exit_hook.is_some();
+        let mut run = self.run.lock();
+        if run.is_reported {
+            return;
+        }
+        let name = &self.launcher.name;
+        if is_alive && has_driver_thread {
+            let stopped = self.monitor.stop_process(name).map_or(Ok(()), |ticket| ticket.wait());
+            if let Err(error) = stopped {
+                report_in_test(&format!("service {name} could not be stopped: {error}"));
+                return;
+            }
+        }
+        if has_driver_thread {
+            block_on(run.wait_for_end(&self.launcher));
+        } else {
+            // The caller may run the driver on this thread, so it must not be waited for.
+            block_on(poll_once(run.wait_for_end(&self.launcher)));
+        }
+        if let Some(report) = run.exit.as_ref().and_then(|exit| exit.describe_unexpected(name)) {
+            report_in_test(&report);
+        }
     }
 }
 
 impl Run {
-    fn new(monitor: &ProcessMonitor, recipe: &Recipe, ready: Ready, notices: Notices) -> Self {
-        let pid = monitor.status(&recipe.name).and_then(|status| status.pid).unwrap_or_default();
-        Self { pid, ready, notices, ended: None }
+    fn new(monitor: &ProcessMonitor, launcher: &Launcher, ready: Ready, notices: Notices) -> Self {
+        let pid = monitor.status(&launcher.name).and_then(|status| status.pid).unwrap_or_default();
+        Self { pid, ready, notices: Some(notices), exit: None, is_reported: false }
     }
 
-    async fn hear_the_end(&mut self, recipe: &Recipe) {
-        if self.ended.is_none() {
-            self.ended = recipe.hear_the_end(&mut self.notices).await;
+    /// Waits for the end of the run and for its last output, and stores the exit.
+    async fn wait_for_end(&mut self, launcher: &Launcher) {
+        if self.exit.is_none()
+            && let Some(notices) = &mut self.notices
+        {
+            self.exit = launcher.wait_for_end(notices).await;
         }
+    }
+
+    fn take_end(&mut self) -> (Option<ServiceExit>, Option<Notices>) {
+        (self.exit.take(), self.notices.take())
     }
 }
 
 impl fmt::Debug for RunningService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningService")
-            .field("name", &self.recipe.name)
+            .field("name", &self.launcher.name)
             .field("pid", &self.pid())
-            .field("alive", &self.is_alive())
+            .field("is_alive", &self.is_alive())
             .finish_non_exhaustive()
     }
 }

@@ -1,13 +1,14 @@
-//! One service for many tests.
+//! One service shared by many tests.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{NotReady, RunningService, Service, ServiceDied};
 use crate::shutdown;
+use crate::sync::Lock;
 
-/// One service for all tests of a binary: started by the first that asks for it, checked for each other one, stopped when
-/// the process ends.
+/// A service shared by all tests of a binary. The first test that uses it starts it; it is stopped when the
+/// process exits.
 ///
 /// ```
 /// use childminder::{Service, SharedService};
@@ -20,41 +21,43 @@ use crate::shutdown;
 /// # Ok::<(), childminder::service::SharedError>(())
 /// ```
 ///
-/// *`cargo test`* runs all tests of a binary in one process, on several threads: they share one service. At the end of
-/// the process it is stopped with its whole group, politely first.
+/// `cargo test` runs all tests of a binary in one process, on several threads: they share one service. When
+/// the process exits, the service is stopped with everything it has started.
 ///
-/// *nextest* runs each test in a process of its own: each test that asks for the service starts one. Whatever they have
-/// in common, such as a port that is written down, will clash; use a [`Port`](super::Port), which will not.
+/// nextest runs each test in a process of its own: each test that uses the service starts one. A port that is
+/// written into the code would clash then; use a [`Port`](crate::Port), which does not.
 ///
-/// A process that ends by a signal, or by `abort`, does not stop it politely; the guardian kills it then.
+/// A process that is ended by a signal other than INT and TERM, or by `abort`, does not stop the service
+/// gracefully; the guardian kills it.
 pub struct SharedService {
-    make: fn() -> Service,
-    state: Mutex<State>,
+    create: fn() -> Service,
+    state: Lock<State>,
 }
 
 enum State {
-    /// Nobody has asked yet, or the one that was there has died and that was told.
+    /// The service was not started yet, or its death has been reported.
     Down,
     Up(Arc<RunningService>),
-    /// It could not be started. Others who ask need not wait for that again.
+    /// The start has failed. It is not repeated, so that other tests do not wait for another failure.
     Failed(Arc<NotReady>),
 }
 
 impl SharedService {
-    /// A service that is made by `make` when the first test asks for it.
-    pub const fn new(make: fn() -> Service) -> Self {
-        Self { make, state: Mutex::new(State::Down) }
+    /// Creates a shared service, which is built with `create` when the first test uses it.
+    pub const fn new(create: fn() -> Service) -> Self {
+        Self { create, state: Lock::new(State::Down) }
     }
 
-    /// The service: started if need be, and known to be alive. Several threads may ask at once; one of them starts it.
+    /// Returns the service: started if necessary, and known to be running. If several threads call this at
+    /// the same time, one of them starts it.
     ///
     /// # Errors
     ///
-    /// [`SharedError::NotReady`] when it could not be started; whoever asks later is told the same, at once.
-    /// [`SharedError::ServiceDied`] when it has died since the last test asked: this is told once, so that it does not go
-    /// unnoticed, and the next to ask gets a new one (SV-7).
+    /// [`SharedError::NotReady`] if the start has failed; every later call returns the same error at once.
+    /// [`SharedError::ServiceDied`] if the service has died since the last call. This is returned once, so
+    /// that it does not go unnoticed; the next call starts a new process.
     pub fn get(&self) -> Result<Arc<RunningService>, SharedError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         match &*state {
             State::Down => {}
             State::Failed(error) => return Err(SharedError::NotReady(Arc::clone(error))),
@@ -67,7 +70,7 @@ impl SharedService {
             },
         }
         shutdown::at_exit();
-        match (self.make)().start() {
+        match (self.create)().start() {
             Ok(service) => {
                 let service = Arc::new(service);
                 *state = State::Up(Arc::clone(&service));
@@ -85,24 +88,24 @@ impl SharedService {
 impl fmt::Debug for SharedService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state.try_lock() {
-            Ok(state) => match &*state {
+            Some(state) => match &*state {
                 State::Down => "down",
                 State::Up(_) => "up",
                 State::Failed(_) => "failed",
             },
-            Err(_) => "being asked for",
+            None => "locked",
         };
         f.debug_tuple("SharedService").field(&state).finish()
     }
 }
 
-/// Why a shared service is not there. It shows all there is to know, with `{}` and with `{:?}` alike.
+/// The error of a shared service. `{}` and `{:?}` both show the whole report.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum SharedError {
-    /// It could not be started.
+    /// The start has failed.
     NotReady(Arc<NotReady>),
-    /// It has died since somebody asked for it last.
+    /// The service has died since it was last used.
     ServiceDied(ServiceDied),
 }
 
@@ -115,12 +118,12 @@ impl fmt::Display for SharedError {
     }
 }
 
-/// The same as shown with `{}`: this is what a test shows that ends with the error.
+/// Shows the same report as `{}`, since a test that returns the error shows it in this format.
 impl fmt::Debug for SharedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Both are told in full by what is shown, so there is no source behind them.
+/// There is no source: the report of this error contains that of the inner one.
 impl std::error::Error for SharedError {}

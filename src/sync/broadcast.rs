@@ -92,6 +92,11 @@ impl<T: Clone> Broadcast<T> {
         Subscription(queue)
     }
 
+    /// Returns whether there may be a subscription, so that items that are costly to create can be omitted.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        !self.state.lock().subscribers.is_empty()
+    }
+
     /// Appends `item` to every subscription. Does nothing after [`close`](Self::close).
     pub(crate) fn publish(&self, item: &T) {
         let mut wakers = Vec::new();

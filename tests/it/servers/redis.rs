@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process;
 use std::time::Duration;
 
-use childminder::service::Cause;
+use childminder::service::NotReadyReason;
 use childminder::{Condition, Exit, NotReady, Port, Service};
 
 use super::{connect, up_and_down};
@@ -102,7 +102,7 @@ fn sv_18_f_82_a_stranger_on_the_port_of_redis_is_named() {
     let port = Port::reserve().unwrap();
     let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, port.number())).unwrap();
     let error = refused(&redis(&port));
-    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{error}");
+    assert!(matches!(error.reason(), NotReadyReason::AddressInUse(_)), "{error}");
     assert!(error.to_string().contains(&format!("pid {}", process::id())), "{error}");
 }
 
@@ -116,7 +116,7 @@ fn f_82_a_second_redis_on_the_same_port_is_refused() {
     let first = redis(&port).start().unwrap();
     let error = refused(&redis(&port));
     let text = error.to_string();
-    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{text}");
+    assert!(matches!(error.reason(), NotReadyReason::AddressInUse(_)), "{text}");
     assert!(text.contains(&format!("port {port} is already in use")), "{text}");
     assert!(text.contains(&format!("pid {}", first.pid())), "{text}");
     assert!(first.is_alive(), "the first one does not mind");
@@ -149,7 +149,7 @@ fn sv_19_a_redis_that_fails_is_heard_out() {
     }
     let port = Port::reserve().unwrap();
     let error = refused(&redis(&port).args(["--no-such-option", "7"]));
-    assert!(matches!(error.cause, Cause::Exited { exit: Exit::Code(1), .. }), "{error}");
+    assert!(matches!(error.reason(), NotReadyReason::Exited { exit: Exit::Code(1), .. }), "{error}");
     let text = error.to_string();
     assert!(text.starts_with("service redis-server is not ready: it exited with code 1 after "), "{text}");
     for part in [

@@ -1,4 +1,4 @@
-//! What becomes of a service that was ready: in virtual time.
+//! The end of a service that was ready, in virtual time.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use childminder::{Exit, Service, Signal};
 use super::readiness::{ms, start};
 
 #[test]
-fn reset_sv_7_does_nothing_while_it_lives() {
+fn reset_sv_7_does_nothing_while_the_service_is_alive() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
@@ -20,7 +20,7 @@ fn reset_sv_7_does_nothing_while_it_lives() {
 }
 
 #[test]
-fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
+fn reset_service_died_sv_7_23_reports_the_exit_and_the_last_lines() {
     let sim = Sim::new();
     let dies =
         Script::new().lives(ms(900)).exits(Exit::Code(70)).prints(ms(899), Stream::Stderr, "out of cheese\n");
@@ -34,14 +34,14 @@ fn reset_service_died_sv_7_23_says_how_and_with_which_words() {
         died.to_string(),
         "service served died: it exited with code 70\n  its last lines:\n    out of cheese"
     );
-    assert_eq!(format!("{died:?}"), died.to_string(), "a test that returns it shows the same");
-    assert!(served.reset().is_err(), "and it stays so");
+    assert_eq!(format!("{died:?}"), died.to_string(), "a test that returns the error shows the same report");
+    assert!(served.reset().is_err(), "the report is repeated");
     let ended = sim.block_on(served.stop_async()).unwrap().unwrap();
     assert_eq!((ended.exit, ended.asked, ended.lived), (Exit::Code(70), false, ms(900)));
 }
 
 #[test]
-fn cleanup_stop_process_sv_8_asks_with_the_stop_signal() {
+fn cleanup_stop_process_sv_8_sends_the_stop_signal() {
     let sim = Sim::new();
     sim.script("served", Script::new().exits_after_term(ms(40)).exits_on_term(Exit::Code(0)));
     let served = start(&sim, &Service::new("served").stop_signal(Signal::INT)).unwrap();
@@ -65,7 +65,7 @@ fn hung_sv_4_9_gets_kill_at_the_kill_time() {
 }
 
 #[test]
-fn sv_4_9_a_process_that_outlives_kill_is_an_error_that_names_it() {
+fn sv_4_9_a_process_that_survives_kill_is_named_by_the_error() {
     let sim = Sim::new();
     sim.script("served", Script::new().ignores_term().unkillable(Duration::from_secs(60)));
     let served = start(&sim, &Service::new("served")).unwrap();
@@ -74,7 +74,7 @@ fn sv_4_9_a_process_that_outlives_kill_is_an_error_that_names_it() {
 }
 
 #[test]
-fn sv_10_a_leader_that_dies_takes_its_group_along() {
+fn sv_10_the_death_of_the_leader_ends_its_group() {
     let sim = Sim::new();
     sim.script("served", Script::new().lives(ms(500)).leaves_behind(2));
     let served = start(&sim, &Service::new("served")).unwrap();
@@ -85,7 +85,7 @@ fn sv_10_a_leader_that_dies_takes_its_group_along() {
 }
 
 #[test]
-fn terminated_sv_23_a_drop_stops_it_too() {
+fn terminated_sv_23_a_drop_stops_the_service() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
@@ -95,14 +95,14 @@ fn terminated_sv_23_a_drop_stops_it_too() {
 }
 
 #[test]
-fn an_outage_is_a_stop_and_a_start_that_is_waited_for() {
+fn an_outage_is_a_stop_and_a_start_until_ready() {
     let sim = Sim::new();
     sim.script("served", Script::new().serves(ms(1), ProbeTarget::Port(80)));
     sim.script("served", Script::new().serves(ms(50), ProbeTarget::Port(80)));
     let service = Service::new("served").min_uptime(Duration::ZERO).expect_port(80);
     let served = start(&sim, &service).unwrap();
     sim.clear_trace();
-    let body = async { assert_eq!(sim.live(), 0, "it is down meanwhile") };
+    let body = async { assert_eq!(sim.live(), 0, "the service is stopped meanwhile") };
     sim.block_on(served.stopped_async(body)).unwrap();
     assert!(served.is_alive());
     assert_eq!(served.pid(), 102);
@@ -121,7 +121,7 @@ fn an_outage_is_a_stop_and_a_start_that_is_waited_for() {
 }
 
 #[test]
-fn an_outage_that_does_not_end_is_told_like_a_start_that_fails() {
+fn an_outage_that_does_not_end_is_reported_like_a_failed_start() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     sim.script(
@@ -131,14 +131,14 @@ fn an_outage_that_does_not_end_is_told_like_a_start_that_fails() {
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
     let error = sim.block_on(served.stopped_async(async {})).unwrap_err();
-    assert_eq!(error.tail, ["no"]);
+    assert_eq!(error.tail(), ["no"]);
     assert!(!served.is_alive());
     sim.block_on(served.stopped_async(async {})).unwrap();
-    assert!(served.is_alive(), "another try may fare better");
+    assert!(served.is_alive(), "the next start succeeds");
 }
 
 #[test]
-fn a_pause_is_a_stop_signal_and_a_continue_also_when_the_body_panics() {
+fn a_pause_sends_stop_and_cont_also_when_the_body_panics() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     let served = start(&sim, &Service::new("served")).unwrap();
@@ -159,7 +159,7 @@ fn a_pause_is_a_stop_signal_and_a_continue_also_when_the_body_panics() {
 }
 
 #[test]
-fn lines_are_told_to_those_who_subscribe_and_the_last_are_kept() {
+fn lines_are_published_to_subscribers_and_the_last_are_kept() {
     let sim = Sim::new();
     let script = Script::new()
         .prints(ms(10), Stream::Stdout, "early\n")
@@ -174,7 +174,7 @@ fn lines_are_told_to_those_who_subscribe_and_the_last_are_kept() {
     drop(served);
     sim.run_until_idle();
     sim.drop_futures();
-    let told: Vec<_> = lines.map(|line| (line.stream, line.text)).collect();
+    let received: Vec<_> = lines.map(|line| line.unwrap()).map(|line| (line.stream, line.text)).collect();
     let expected = [(Stream::Stderr, "one"), (Stream::Stderr, "two"), (Stream::Stdout, "bye")];
-    assert_eq!(told, expected.map(|(stream, text)| (stream, text.to_owned())));
+    assert_eq!(received, expected.map(|(stream, text)| (stream, text.to_owned())));
 }

@@ -1,4 +1,4 @@
-//! What a service is given, and what it gives back: environment, sockets, notifications, a stop in time.
+//! The environment, sockets, notifications and stop of a service, with real processes.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
@@ -29,8 +29,8 @@ fn sv_2_the_environment_is_inherited_changed_or_empty() {
 }
 
 #[test]
-fn a_socket_that_listens_before_the_server_is_there_loses_no_client() {
-    const NAME: &str = "service::given::a_socket_that_listens_before_the_server_is_there_loses_no_client";
+fn a_listening_socket_that_is_passed_on_loses_no_early_client() {
+    const NAME: &str = "service::given::a_listening_socket_that_is_passed_on_loses_no_early_client";
     const SERVER: &str = "
 import os, socket
 assert os.environ['LISTEN_FDS'] == '1' and os.environ['LISTEN_PID'] == str(os.getpid())
@@ -46,10 +46,10 @@ while True:
     }
     let port = Port::reserve().unwrap();
     let spec = Spec::new("python3").args(["-c", SERVER]).listener(port.listen().unwrap());
-    // Nobody is there to serve it yet; but it is not refused.
+    // The server does not run yet, but the connection is not refused.
     let mut early = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
     let service = Service::from_spec(spec).expect_output("serving").min_uptime(Duration::ZERO);
-    // That somebody listens there already is as it should be: the socket is its own.
+    // The check that the port is free does not object: the socket belongs to the service.
     let _running = service.expect_port(port.number()).start().unwrap();
     let mut heard = String::new();
     early.read_to_string(&mut heard).unwrap();
@@ -57,8 +57,8 @@ while True:
 }
 
 #[test]
-fn sd_notify_says_when_and_leaves_no_file() {
-    const NAME: &str = "service::given::sd_notify_says_when_and_leaves_no_file";
+fn sd_notify_reports_readiness_and_leaves_no_file() {
+    const NAME: &str = "service::given::sd_notify_reports_readiness_and_leaves_no_file";
     const SERVER: &str = "
 import os, socket, time
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -77,13 +77,14 @@ time.sleep(1000)
         assert!(
             readiness.iter().any(|progress| progress.to_string().starts_with("notification READY=1: met"))
         );
+        drop(running);
         let files = std::fs::read_dir(std::env::temp_dir()).unwrap();
-        assert_eq!(files.count(), 0, "the socket is gone as soon as it has served");
+        assert_eq!(files.count(), 0, "the directory of the socket is removed with the process");
     });
 }
 
 #[test]
-fn f_50_a_service_goes_with_a_test_that_panics() {
+fn f_50_a_service_is_stopped_when_its_test_panics() {
     let mut pid = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
         let service = sh("trap '' TERM; echo up; while :; do sleep 0.05; done");
@@ -95,7 +96,7 @@ fn f_50_a_service_goes_with_a_test_that_panics() {
 }
 
 #[test]
-fn sv_8_a_stop_returns_soon_after_the_exit_of_a_server_that_obeys() {
+fn sv_8_a_stop_returns_soon_after_a_graceful_exit() {
     let port = Port::reserve().unwrap();
     let service = tiny::server(&port);
     let stop = |_| {
@@ -111,8 +112,8 @@ fn sv_8_a_stop_returns_soon_after_the_exit_of_a_server_that_obeys() {
 }
 
 #[test]
-fn sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing() {
-    alone("service::given::sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing", || {
+fn sv_6_f_7_bad_input_is_one_error_at_once_and_leaves_nothing() {
+    alone("service::given::sv_6_f_7_bad_input_is_one_error_at_once_and_leaves_nothing", || {
         let file = tempfile::NamedTempFile::new().unwrap();
         let taken = Port::reserve().unwrap();
         let _stranger = taken.listen().unwrap();
@@ -136,13 +137,13 @@ fn sv_6_f_7_bad_input_is_one_clear_error_at_once_and_leaves_nothing() {
             loop {
                 let attempt = Instant::now();
                 let error = service.start().expect_err(expected);
-                // The time-out would be 15 s; on a busy machine to look whose a port is takes a while.
+                // The timeout would be 15 s; on a busy machine finding the owner of a port takes a while.
                 if attempt.elapsed() < Duration::from_secs(1) {
                     assert!(error.to_string().contains(expected), "{error}");
                     break;
                 }
-                // The machine may have had something else to do; but not all the time.
-                assert!(begin.elapsed() < PATIENCE, "this takes long: {error}");
+                // A slow attempt on a busy machine is repeated.
+                assert!(begin.elapsed() < PATIENCE, "too slow: {error}");
             }
         }
         Census::settled().assert_unchanged_since(&before);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use childminder::ready::OutputMatch;
-use childminder::service::{Cause, ServiceError};
+use childminder::service::{NotReadyReason, ServiceError};
 use childminder::testkit::Sim;
 use childminder::{Condition, Service};
 
 fn refused(service: &Service) -> String {
     let sim = Sim::new();
     let error = service.start_on(sim.clone()).expect_err("it must be refused");
-    assert!(matches!(error.cause, Cause::Invalid(_)), "{error}");
+    assert!(matches!(error.reason(), NotReadyReason::Invalid(_)), "{error}");
     assert_eq!(sim.trace(), "", "nothing was asked of the world");
     let text = error.to_string();
     let (reason, command) = text.split_once("\n  command: ").expect("a reason, and the command line");
@@ -53,7 +53,7 @@ fn bad_input_is_named_by_its_field_sv_18_30() {
 #[test]
 fn sv_29_a_bad_format_fails_at_the_start_and_says_where() {
     let error = Service::new("served").output_format("{message} {colour}").start().unwrap_err();
-    let Cause::Invalid(ServiceError::Format(format)) = &error.cause else { panic!("{error}") };
+    let NotReadyReason::Invalid(ServiceError::Format(format)) = error.reason() else { panic!("{error}") };
     assert_eq!(format.position(), 10);
     assert!(error.to_string().contains("colour"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The original's MongoDB fixture, as one says it here: in virtual time.
+//! The MongoDB fixture of the original, in virtual time.
 
 use childminder::host::ProbeTarget;
 use childminder::machine::Stream;
@@ -7,9 +7,9 @@ use childminder::{Condition, Service};
 
 use super::readiness::{ms, start};
 
-/// test_setup of MongoDB. (A client that is made after the service is dropped before it, by the language's own order.)
+/// The test `test_setup` of the original. A client created after the service is dropped before it.
 #[test]
-fn setup_pj_6_mongodb_is_ready_by_its_old_words_and_by_its_new_ones() {
+fn setup_pj_6_mongodb_is_ready_by_its_old_and_its_new_message() {
     let mongod = Service::new("mongod")
         .args(["--port", "27017", "--dbpath", "/tmp/db", "--nojournal"])
         .min_uptime(ms(0))
@@ -33,7 +33,7 @@ fn setup_pj_6_mongodb_is_ready_by_its_old_words_and_by_its_new_ones() {
         let trace = sim.trace();
         assert!(
             trace.starts_with("0.0 probe port 27017\n0.0 spawn mongod#1\n0.04 probe port 27017\n"),
-            "the port is asked for when the words have come:\n{trace}"
+            "the port is probed after the message:\n{trace}"
         );
     }
 }

@@ -19,7 +19,7 @@ fn sv_12_five_hundred_parallel_starts_no_collision() {
     const THREADS: usize = 16;
     alone("service::parallel::sv_12_five_hundred_parallel_starts_no_collision", || {
         allow_many_descriptors();
-        // The event loop comes with the first, and stays.
+        // The first service creates the event loop, which stays.
         drop(tiny::server(&Port::reserve().unwrap()).start().unwrap());
         let before = Census::settled();
         let begin = Instant::now();
@@ -38,7 +38,7 @@ fn sv_12_five_hundred_parallel_starts_no_collision() {
         let all = all.into_inner().unwrap();
         println!("{COUNT} services are up after {:?}", begin.elapsed());
         assert_eq!(all.len(), COUNT);
-        // All are there at the same time, each on its own port.
+        // All run at the same time, each on its own port.
         assert_eq!(all.iter().map(|(port, _)| port.number()).collect::<BTreeSet<_>>().len(), COUNT);
         for (port, service) in &all {
             assert_eq!(tiny::ask(port), service.pid());
@@ -58,7 +58,7 @@ fn sv_12_five_hundred_parallel_starts_no_collision() {
         println!("and down after {:?}", begin.elapsed());
         for (port, pid) in ids {
             assert!(!is_alive(pid));
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect_err("nobody is there");
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect_err("no server listens");
         }
         Census::settled().assert_unchanged_since(&before);
     });

@@ -1,4 +1,4 @@
-//! Reserved ports: nobody else is given the number, and a server can have it.
+//! Reserved ports: the system does not assign the number, and a server can bind it.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::support::{Census, Child, PATIENCE, alone, skip};
 
-/// Room for many sockets; only for a test alone.
+/// Raises the limit of descriptors. Only for a test that runs alone in its process.
 pub(super) fn allow_many_descriptors() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -25,7 +25,7 @@ fn numbers<'a>(ports: impl IntoIterator<Item = &'a Port>) -> BTreeSet<u16> {
     ports.into_iter().map(Port::number).collect()
 }
 
-/// `count` threads reserve at the same moment.
+/// Reserves ports on `count` threads at the same moment.
 fn reserve_at_once(count: usize) -> Vec<Port> {
     let barrier = Barrier::new(count);
     thread::scope(|scope| {
@@ -46,12 +46,12 @@ fn sv_12_five_hundred_threads_at_once_get_five_hundred_numbers() {
         let first = numbers(&ports);
         assert_eq!(first.len(), 500);
         drop(ports);
-        // Those are free again, for everybody else.
+        // The numbers are free again for other processes, but not for this one.
         let before = Census::take();
         for _ in 0..10 {
             let again = numbers(&reserve_at_once(500));
             assert_eq!(again.len(), 500);
-            assert!(first.is_disjoint(&again), "a number was given twice");
+            assert!(first.is_disjoint(&again), "a number was reserved twice");
         }
         Census::take().assert_unchanged_since(&before);
     });
@@ -59,14 +59,13 @@ fn sv_12_five_hundred_threads_at_once_get_five_hundred_numbers() {
 
 const RESERVER: &str = "CHILDMINDER_TEST_RESERVER";
 
-/// The other side of the test below: reserves when told to, says what it has got, and keeps it until the end of its
-/// input.
-fn be_a_reserver() {
+/// Runs in a child of the test below: reserves ports on request, prints them, and keeps them until its input ends.
+fn run_reserver() {
     let mut input = std::io::stdin().lock();
     input.read_line(&mut String::new()).unwrap();
     let ports: Vec<Port> = (0..50).map(|_| Port::reserve().unwrap()).collect();
     let list: Vec<String> = ports.iter().map(Port::to_string).collect();
-    // A line of its own: the test harness has begun one.
+    // On a new line: the test harness has begun one.
     println!("\nreserved {}", list.join(" "));
     input.read_to_end(&mut Vec::new()).unwrap();
 }
@@ -75,7 +74,7 @@ fn be_a_reserver() {
 fn sv_12_eight_processes_at_once_get_fifty_numbers_each() {
     const NAME: &str = "service::port::sv_12_eight_processes_at_once_get_fifty_numbers_each";
     if std::env::var_os(RESERVER).is_some() {
-        return be_a_reserver();
+        return run_reserver();
     }
     let reserver = |_| {
         let mut command = Command::new(std::env::current_exe().unwrap());
@@ -94,7 +93,11 @@ fn sv_12_eight_processes_at_once_get_fifty_numbers_each() {
         all.extend(line.split(' ').map(|number| number.parse::<u16>().unwrap()));
     }
     assert_eq!(all.len(), 8 * 50);
-    assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), 8 * 50, "two have got the same number");
+    assert_eq!(
+        all.into_iter().collect::<BTreeSet<_>>().len(),
+        8 * 50,
+        "two processes have reserved the same number"
+    );
     for mut reserver in reservers {
         drop(reserver.stdin.take());
         assert!(reserver.wait().unwrap().success());
@@ -102,13 +105,13 @@ fn sv_12_eight_processes_at_once_get_fifty_numbers_each() {
 }
 
 #[test]
-fn sv_12_whoever_takes_any_port_never_gets_a_reserved_one() {
+fn sv_12_a_bind_to_port_0_never_gets_a_reserved_number() {
     let ports: Vec<Port> = (0..100).map(|_| Port::reserve().unwrap()).collect();
     let reserved = numbers(&ports);
     assert_eq!(reserved.len(), 100);
     let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     for _ in 0..5_000 {
-        // It sets SO_REUSEADDR, so it could.
+        // This listener sets SO_REUSEADDR, so it could bind a reserved number.
         let foreign = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
         assert!(!reserved.contains(&foreign.port()));
         let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
@@ -119,17 +122,17 @@ fn sv_12_whoever_takes_any_port_never_gets_a_reserved_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_of_std_can_have_it_once_at_a_time() {
+fn one_listener_of_std_at_a_time_can_bind_it() {
     // A child of another test has a copy of the listening socket between its fork and its exec.
-    alone("service::port::a_server_of_std_can_have_it_once_at_a_time", || {
+    alone("service::port::one_listener_of_std_at_a_time_can_bind_it", || {
         let port = Port::reserve().unwrap();
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).expect_err("nobody listens yet");
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).expect_err("no server listens yet");
         for _ in 0..2 {
             let server = TcpListener::bind((Ipv4Addr::LOCALHOST, u16::from(&port))).unwrap();
-            port.listen().expect_err("there is a server");
+            port.listen().expect_err("a server listens");
             let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
             let (mut served, _) = server.accept().unwrap();
-            // The server closes first, so it is its port that would have to rest.
+            // The server closes first, so its port would be in TIME_WAIT.
             served.write_all(b"hello").unwrap();
             drop(served);
             let mut heard = String::new();
@@ -142,8 +145,8 @@ fn a_server_of_std_can_have_it_once_at_a_time() {
 }
 
 #[test]
-fn a_server_of_python_can_have_it() {
-    const NAME: &str = "service::port::a_server_of_python_can_have_it";
+fn a_python_server_can_bind_it() {
+    const NAME: &str = "service::port::a_python_server_can_bind_it";
     if Command::new("python3").arg("--version").output().is_err() {
         return skip(NAME, "python3 is missing");
     }

@@ -1,31 +1,30 @@
-//! When a service is ready, and what is said when it is not: in virtual time.
+//! The readiness of a service and the report of a failed start, in virtual time.
 
 use std::time::Duration;
 
 use childminder::host::ProbeTarget;
 use childminder::machine::{SpawnStep, Stream};
 use childminder::ready::OutputMatch;
-use childminder::service::Cause;
+use childminder::service::NotReadyReason;
 use childminder::testkit::{Script, Sim};
 use childminder::{Condition, Exit, NotReady, RunningService, Service};
 
-/// So many milliseconds.
 pub(super) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Starts a service in a simulated world, and lets time pass until it is ready, or is not.
+/// Starts a service on a simulated host, and lets time pass until it is ready or has failed.
 pub(super) fn start(sim: &Sim, service: &Service) -> Result<RunningService, NotReady> {
     let (starting, driver) = service.start_on(sim.clone())?;
     sim.spawn(driver);
     sim.block_on(starting)
 }
 
-/// A service that fails to become ready: what is said, and the whole story.
+/// Starts a service that does not become ready, and returns the error and the trace.
 fn failure(sim: &Sim, service: &Service) -> (NotReady, String) {
-    let error = start(sim, service).expect_err("it must not become ready");
+    let error = start(sim, service).expect_err("the service does not become ready");
     sim.run_until_idle();
-    assert_eq!(sim.live(), 0, "nothing of it is left");
+    assert_eq!(sim.live(), 0, "no process is left");
     (error, sim.trace())
 }
 
@@ -54,7 +53,7 @@ fn min_uptime_sv_13_can_be_zero() {
 }
 
 #[test]
-fn expect_output_sv_5_14_15_a_match_before_the_uptime_counts_and_does_not_hurry_it() {
+fn expect_output_sv_5_14_15_a_match_before_the_minimum_uptime_counts_and_does_not_shorten_it() {
     let sim = Sim::new();
     sim.script("served", Script::new().prints(ms(50), Stream::Stdout, "hello, I am up\n"));
     drop(start(&sim, &Service::new("served").expect_output("I am up")).unwrap());
@@ -65,23 +64,23 @@ fn expect_output_sv_5_14_15_a_match_before_the_uptime_counts_and_does_not_hurry_
 }
 
 #[test]
-fn expect_port_sv_5_14_16_is_asked_when_all_else_has_come() {
+fn expect_port_sv_5_14_16_is_probed_when_everything_else_has_arrived() {
     let sim = Sim::new();
     let script =
         Script::new().prints(ms(300), Stream::Stdout, "up\n").serves(ms(100), ProbeTarget::Port(8080));
     sim.script("served", script);
     drop(start(&sim, &Service::new("served").expect_port(8080).expect_output("up")).unwrap());
-    // The first look is the one before the start: nobody may be there.
+    // The first probe is the check before the start that the port is free.
     assert_eq!(sim.trace(), "0.0 probe port 8080\n0.0 spawn served#1\n0.3 probe port 8080\n");
 }
 
 #[test]
-fn ready_with_expected_port_retry_sv_17_any_refusal_is_asked_again() {
+fn ready_with_expected_port_retry_sv_17_a_refused_probe_is_repeated() {
     let sim = Sim::new();
     sim.script("served", Script::new().serves(ms(3), ProbeTarget::Port(8080)));
     drop(start(&sim, &Service::new("served").min_uptime(Duration::ZERO).expect_port(8080)).unwrap());
     let late = sim.elapsed() - ms(3);
-    assert!(late <= ms(2), "noticed {late:?} after it was there");
+    assert!(late <= ms(2), "noticed {late:?} after it listened");
 }
 
 #[test]
@@ -101,7 +100,7 @@ fn sv_24_f_85_any_of_several_and_several_times_is_fine() {
 }
 
 #[test]
-fn f_83_split_over_reads_between_streams_and_without_an_end() {
+fn f_83_a_match_is_found_across_reads_between_streams_and_without_a_line_end() {
     let sim = Sim::new();
     let script = Script::new()
         .prints(ms(300), Stream::Stdout, "rea")
@@ -113,7 +112,7 @@ fn f_83_split_over_reads_between_streams_and_without_an_end() {
 }
 
 #[test]
-fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
+fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_report() {
     let sim = Sim::new();
     let script = Script::new()
         .prints(ms(100), Stream::Stdout, "loading\n")
@@ -128,12 +127,13 @@ fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
         .expect_port(8080)
         .timeout(Duration::from_secs(1));
     let (error, trace) = failure(&sim, &service);
-    assert!(matches!(error.cause, Cause::TimedOut { timeout } if timeout == Duration::from_secs(1)));
+    assert!(
+        matches!(error.reason(), NotReadyReason::TimedOut { timeout } if *timeout == Duration::from_secs(1))
+    );
     assert_eq!(
         error.to_string(),
         "service served is not ready: timed out after 1s\n  \
            command: served --config 'a b'\n  \
-           uptime of 200ms: met after 200.0ms\n  \
            output \"ready\": missing after 1.0s\n  \
            port 8080: missing after 1.0s (not tried yet)\n  \
            its last lines:\n    \
@@ -141,7 +141,11 @@ fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
              no such table\n    \
              shutting down"
     );
-    assert_eq!(format!("{error:?}"), error.to_string(), "a test that returns it shows the same");
+    assert_eq!(
+        format!("{error:?}"),
+        error.to_string(),
+        "a test that returns the error shows the same report"
+    );
     assert_eq!(
         trace,
         "0.0 probe port 8080\n\
@@ -154,7 +158,7 @@ fn expect_output_timeout_sv_6_20_f_85_is_one_error_with_the_whole_story() {
 }
 
 #[test]
-fn no_expected_port_timeout_sv_20_says_why_nobody_answered() {
+fn no_expected_port_timeout_sv_20_reports_why_the_probe_failed() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     let service = Service::new("served").expect_port(8080).timeout(ms(400));
@@ -168,7 +172,7 @@ fn no_expected_port_timeout_sv_20_says_why_nobody_answered() {
 }
 
 #[test]
-fn no_min_uptime_sv_19_22_a_death_before_ready_ends_the_wait_with_its_last_words() {
+fn no_min_uptime_sv_19_22_a_death_before_ready_ends_the_wait_and_reports_the_last_lines() {
     let sim = Sim::new();
     let dies = Script::new().prints(ms(5), Stream::Stderr, "cannot bind").lives(ms(10)).exits(Exit::Code(0));
     sim.script("served", dies);
@@ -178,6 +182,7 @@ fn no_min_uptime_sv_19_22_a_death_before_ready_ends_the_wait_with_its_last_words
         "service served is not ready: it exited with code 0 after 10ms\n  \
            command: served\n  \
            uptime of 200ms: missing after 10.0ms\n  \
+           hint: it seems to have put itself into the background (daemonized): run it in the foreground\n  \
            its last lines:\n    \
              cannot bind"
     );
@@ -191,7 +196,7 @@ fn no_expected_output_exit_and_no_expected_port_exit_sv_19_f_84() {
         sim.script("served", Script::new().lives(ms(700)).exits(Exit::Code(3)));
         let (error, _) = failure(&sim, &service);
         assert!(
-            matches!(error.cause, Cause::Exited { exit: Exit::Code(3), after } if after == ms(700)),
+            matches!(error.reason(), NotReadyReason::Exited { exit: Exit::Code(3), after } if *after == ms(700)),
             "{error}"
         );
         assert_eq!(sim.elapsed(), ms(700));
@@ -199,7 +204,7 @@ fn no_expected_output_exit_and_no_expected_port_exit_sv_19_f_84() {
 }
 
 #[test]
-fn f_84_who_dies_right_after_is_ready_and_then_is_not() {
+fn f_84_a_death_right_after_the_verdict_is_seen_by_the_next_check() {
     let sim = Sim::new();
     sim.script("served", Script::new().prints(ms(300), Stream::Stdout, "ready\n").lives(ms(300)));
     let served = start(&sim, &Service::new("served").expect_output("ready")).unwrap();
@@ -209,7 +214,7 @@ fn f_84_who_dies_right_after_is_ready_and_then_is_not() {
 }
 
 #[test]
-fn f_85_news_at_the_very_deadline_comes_before_the_time_out() {
+fn f_85_an_event_at_the_very_deadline_comes_before_the_timeout() {
     let sim = Sim::new();
     sim.script("served", Script::new().prints(ms(1000), Stream::Stdout, "ready\n"));
     drop(start(&sim, &Service::new("served").expect_output("ready").timeout(ms(1000))).unwrap());
@@ -219,7 +224,7 @@ fn f_85_news_at_the_very_deadline_comes_before_the_time_out() {
 fn unknown_command_sv_6_is_one_error() {
     let sim = Sim::new();
     let (error, _) = failure(&sim, &Service::new("nowhere").arg("x"));
-    assert!(matches!(&error.cause, Cause::Spawn(error) if error.step() == SpawnStep::Find));
+    assert!(matches!(error.reason(), NotReadyReason::Spawn(error) if error.step() == SpawnStep::Find));
     assert_eq!(
         error.to_string(),
         "service nowhere is not ready: cannot find the program nowhere: No such file or directory (os error 2)\n  \
@@ -229,21 +234,21 @@ fn unknown_command_sv_6_is_one_error() {
 }
 
 #[test]
-fn sv_18_f_82_a_port_with_somebody_on_it_is_refused_before_the_start() {
+fn sv_18_f_82_a_port_in_use_is_refused_before_the_start() {
     let sim = Sim::new();
     sim.script("served", Script::new());
     sim.serve(ProbeTarget::Port(8080));
     let (error, trace) = failure(&sim, &Service::new("served").expect_port(8080));
-    assert!(matches!(error.cause, Cause::AddressInUse(_)), "{error}");
+    assert!(matches!(error.reason(), NotReadyReason::AddressInUse(_)), "{error}");
     assert_eq!(
         error.to_string(),
         "service served is not ready: port 8080 is already in use by a stranger\n  command: served"
     );
-    assert_eq!(trace, "0.0 serve port 8080\n0.0 probe port 8080\n", "it was never started");
+    assert_eq!(trace, "0.0 serve port 8080\n0.0 probe port 8080\n", "no process was started");
 }
 
 #[test]
-fn cancel_ready_sv_21_whoever_gives_up_takes_the_service_down() {
+fn cancel_ready_sv_21_dropping_the_start_stops_the_service() {
     let sim = Sim::new();
     sim.script("served", Script::new().ignores_term());
     let (starting, driver) = Service::new("served").expect_output("never").start_on(sim.clone()).unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use childminder::machine::SpawnStep;
-use childminder::service::Cause;
+use childminder::service::NotReadyReason;
 use childminder::{Condition, Exit, NotReady, Port, RunningService, Service};
 
 use super::tiny;
@@ -31,12 +31,12 @@ every_runtime!(
     a_command_that_succeeds,
 );
 
-/// A shell script that is ready at once when all else is.
+/// Creates a service that runs a shell script, without a minimum uptime.
 fn sh(script: &str) -> Service {
     Service::new("sh").args(["-c", script]).min_uptime(Duration::ZERO)
 }
 
-/// Starts a service twice, asynchronously and blocking. When `check` has returned, nobody is left.
+/// Starts a service twice, asynchronously and blocking. After the stop no process is left.
 async fn start(service: &Service, check: impl Fn(&RunningService)) {
     let running = service.start_async().await.unwrap();
     check(&running);
@@ -50,14 +50,14 @@ async fn start(service: &Service, check: impl Fn(&RunningService)) {
     assert!(!is_alive(pid));
 }
 
-/// Starts a service that must not become ready, twice.
+/// Starts a service that does not become ready, asynchronously and blocking.
 async fn fail(service: &Service, check: impl Fn(&NotReady)) {
-    check(&service.start_async().await.expect_err("it must not become ready"));
-    check(&service.start().expect_err("it must not become ready"));
+    check(&service.start_async().await.expect_err("the service does not become ready"));
+    check(&service.start().expect_err("the service does not become ready"));
 }
 
 async fn setup_start_process_sv_3_13_without_any_expectation() {
-    // It may be ready before anybody else has heard that it was started.
+    // It may be ready before the monitor has published its start.
     for _ in 0..5 {
         start(&sh("exec sleep 1000"), |service| assert!(is_alive(service.pid()) && service.is_alive())).await;
     }
@@ -65,7 +65,7 @@ async fn setup_start_process_sv_3_13_without_any_expectation() {
 
 async fn unknown_command_sv_6() {
     fail(&Service::new("/no/such/program"), |error| {
-        let Cause::Spawn(cause) = &error.cause else { panic!("{error}") };
+        let NotReadyReason::Spawn(cause) = error.reason() else { panic!("{error}") };
         assert_eq!((cause.step(), cause.raw_os_error()), (SpawnStep::Find, Some(libc::ENOENT)));
         assert!(error.to_string().ends_with("\n  command: /no/such/program"), "{error}");
     })
@@ -76,7 +76,7 @@ async fn non_executable_command_sv_6() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().display().to_string();
     fail(&Service::new(&path), |error| {
-        let Cause::Spawn(cause) = &error.cause else { panic!("{error}") };
+        let NotReadyReason::Spawn(cause) = error.reason() else { panic!("{error}") };
         assert_eq!(cause.raw_os_error(), Some(libc::EACCES), "{error}");
         let text = error.to_string();
         assert!(text.lines().next().unwrap().contains(&path), "{text}");
@@ -118,7 +118,7 @@ async fn ready_sv_13() {
 }
 
 async fn ready_with_expected_output_sv_14() {
-    // The time is taken when the start is seen, and on a busy machine that is later than the start.
+    // The clock starts when the start is seen, which on a busy machine is later than the start itself.
     let service = sh("echo I am not; sleep 0.3; echo I am up >&2; exec sleep 1000").expect_output("am up");
     start(&service, |service| assert!(service.took() >= Duration::from_millis(100))).await;
 }
@@ -139,7 +139,9 @@ async fn ready_with_expected_port_retry_sv_16_17() {
 
 async fn no_min_uptime_sv_19() {
     fail(&Service::new("true"), |error| {
-        let Cause::Exited { exit: Exit::Code(0), after } = error.cause else { panic!("{error}") };
+        let NotReadyReason::Exited { exit: Exit::Code(0), after } = *error.reason() else {
+            panic!("{error}")
+        };
         assert!(after < Duration::from_millis(200), "{error}");
         assert!(error.to_string().contains("uptime of 200ms: missing after"), "{error}");
     })
@@ -148,8 +150,8 @@ async fn no_min_uptime_sv_19() {
 
 async fn no_expected_output_exit_sv_19_f_84() {
     fail(&sh("echo something else; exit 3").expect_output("ready"), |error| {
-        assert!(matches!(error.cause, Cause::Exited { exit: Exit::Code(3), .. }), "{error}");
-        assert_eq!(error.tail, ["something else"]);
+        assert!(matches!(error.reason(), NotReadyReason::Exited { exit: Exit::Code(3), .. }), "{error}");
+        assert_eq!(error.tail(), ["something else"]);
     })
     .await;
 }
@@ -157,7 +159,7 @@ async fn no_expected_output_exit_sv_19_f_84() {
 async fn no_expected_port_exit_sv_19() {
     let port = Port::reserve().unwrap();
     fail(&sh("sleep 0.1; exit 4").port(&port), |error| {
-        assert!(matches!(error.cause, Cause::Exited { exit: Exit::Code(4), .. }), "{error}");
+        assert!(matches!(error.reason(), NotReadyReason::Exited { exit: Exit::Code(4), .. }), "{error}");
         assert!(error.to_string().contains(&format!("port {port}: missing after ")), "{error}");
     })
     .await;
@@ -167,12 +169,12 @@ async fn no_expected_output_timeout_sv_20_f_85() {
     let timeout = Duration::from_millis(150);
     let service = sh("echo $$; exec sleep 1000").expect_output("ready").timeout(timeout);
     fail(&service, |error| {
-        assert!(matches!(error.cause, Cause::TimedOut { .. }), "{error}");
+        assert!(matches!(error.reason(), NotReadyReason::TimedOut { .. }), "{error}");
         let text = error.to_string();
         assert!(text.starts_with("service sh is not ready: timed out after 150ms\n"), "{text}");
         assert!(text.contains("\n  output \"ready\": missing after "), "{text}");
-        // On a machine that is busy it may not have come so far.
-        assert!(error.tail.iter().all(|pid| !is_alive(pid.parse().unwrap())), "{text}");
+        // On a busy machine the program may not have printed its id yet.
+        assert!(error.tail().iter().all(|pid| !is_alive(pid.parse().unwrap())), "{text}");
     })
     .await;
 }
@@ -181,7 +183,7 @@ async fn no_expected_port_timeout_sv_20() {
     let port = Port::reserve().unwrap();
     let service = sh("exec sleep 1000").port(&port).timeout(Duration::from_millis(150));
     fail(&service, |error| {
-        assert!(matches!(error.cause, Cause::TimedOut { .. }), "{error}");
+        assert!(matches!(error.reason(), NotReadyReason::TimedOut { .. }), "{error}");
         assert!(error.to_string().contains("Connection refused"), "{error}");
     })
     .await;

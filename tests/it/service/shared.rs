@@ -1,4 +1,4 @@
-//! One service for all tests of a binary, from the first that asks for it to the end of the process.
+//! Services shared by all tests of a binary, from their first use to the end of the process.
 
 use std::env;
 use std::fs;
@@ -14,19 +14,19 @@ use childminder::{Condition, Exit, Service, SharedService, Signal};
 
 use crate::support::{PATIENCE, Scratch, is_alive};
 
-/// In the environment of a process that uses a shared service and ends: the file for the last words of that.
-const FILE: &str = "CHILDMINDER_TEST_FAREWELL";
+/// The environment variable of a child that uses a shared service: the file that the service writes when it stops.
+const FILE: &str = "CHILDMINDER_TEST_STOPPED";
 
-/// It says farewell when it is asked to end, and tells its process id besides.
-static POLITE: SharedService = SharedService::new(|| {
-    let script = format!("trap 'echo farewell $$ >${FILE}; exit 0' TERM; echo >&3; sleep 1000 & wait");
+/// Writes its process id to the file when it is stopped gracefully.
+static GRACEFUL: SharedService = SharedService::new(|| {
+    let script = format!("trap 'echo stopped $$ >${FILE}; exit 0' TERM; echo >&3; sleep 1000 & wait");
     Service::new("sh").args(["-c", &script]).expect(Condition::notify(3)).min_uptime(Duration::ZERO)
 });
 
-/// Runs the calling test once more, in a process that gets the shared service and ends. Returns how that was.
-fn is_stopped_politely(name: &str) -> ExitStatus {
+/// Runs the calling test again in a child process that uses the shared service and exits. Returns its exit status.
+fn run_and_check_stop(name: &str) -> ExitStatus {
     let scratch = Scratch::new();
-    let file = scratch.path().join("farewell");
+    let file = scratch.path().join("stopped");
     let mut process = Command::new(env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(FILE, &file)
@@ -34,34 +34,34 @@ fn is_stopped_politely(name: &str) -> ExitStatus {
         .spawn()
         .unwrap();
     let status = process.wait().unwrap();
-    let said = fs::read_to_string(file).expect("it has said farewell");
-    let pid = said.strip_prefix("farewell ").expect("in these words").trim().parse().unwrap();
-    assert!(!is_alive(pid), "it has said farewell, and is there");
+    let text = fs::read_to_string(file).expect("the service was stopped gracefully");
+    let pid = text.strip_prefix("stopped ").expect("the file holds the process id").trim().parse().unwrap();
+    assert!(!is_alive(pid), "the service is still alive");
     status
 }
 
 #[test]
-fn f_50_a_shared_service_is_stopped_politely_when_main_returns() {
-    const NAME: &str = "service::shared::f_50_a_shared_service_is_stopped_politely_when_main_returns";
+fn f_50_a_shared_service_is_stopped_gracefully_when_main_returns() {
+    const NAME: &str = "service::shared::f_50_a_shared_service_is_stopped_gracefully_when_main_returns";
     if env::var_os(FILE).is_some() {
-        POLITE.get().unwrap();
+        GRACEFUL.get().unwrap();
         return;
     }
-    assert!(is_stopped_politely(NAME).success());
+    assert!(run_and_check_stop(NAME).success());
 }
 
 #[test]
-fn f_50_a_shared_service_is_stopped_politely_when_the_process_exits() {
-    const NAME: &str = "service::shared::f_50_a_shared_service_is_stopped_politely_when_the_process_exits";
+fn f_50_a_shared_service_is_stopped_gracefully_when_the_process_exits() {
+    const NAME: &str = "service::shared::f_50_a_shared_service_is_stopped_gracefully_when_the_process_exits";
     if env::var_os(FILE).is_some() {
-        let _service = POLITE.get().unwrap();
+        let _service = GRACEFUL.get().unwrap();
         std::process::exit(7);
     }
-    assert_eq!(is_stopped_politely(NAME).code(), Some(7));
+    assert_eq!(run_and_check_stop(NAME).code(), Some(7));
 }
 
 #[test]
-fn all_who_ask_at_the_same_time_get_the_same_process() {
+fn simultaneous_users_get_one_process() {
     static MADE: AtomicU32 = AtomicU32::new(0);
     static SLEEPER: SharedService = SharedService::new(|| {
         MADE.fetch_add(1, Ordering::Relaxed);
@@ -70,11 +70,11 @@ fn all_who_ask_at_the_same_time_get_the_same_process() {
     const THREADS: usize = 8;
     let barrier = Barrier::new(THREADS);
     let services: Vec<_> = thread::scope(|scope| {
-        let ask = || {
+        let get = || {
             barrier.wait();
             SLEEPER.get().unwrap()
         };
-        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(get)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(services.iter().all(|service| Arc::ptr_eq(service, &services[0])));
@@ -83,7 +83,7 @@ fn all_who_ask_at_the_same_time_get_the_same_process() {
 }
 
 #[test]
-fn sv_7_one_that_dies_is_told_once_and_then_there_is_a_new_one() {
+fn sv_7_a_death_is_reported_once_and_followed_by_a_new_process() {
     static MORTAL: SharedService = SharedService::new(|| {
         let service = Service::new("sh").args(["-c", "echo I was here; exec sleep 1000"]);
         service.expect_output("here\n").min_uptime(Duration::ZERO)
@@ -106,7 +106,7 @@ fn sv_7_one_that_dies_is_told_once_and_then_there_is_a_new_one() {
 }
 
 #[test]
-fn a_failed_start_is_told_to_all_without_another_try() {
+fn a_failed_start_is_returned_to_all_users_without_a_retry() {
     static MADE: AtomicU32 = AtomicU32::new(0);
     static MISSING: SharedService = SharedService::new(|| {
         MADE.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! A tiny server: this test binary again, in a test that listens when it is told to.
+//! A tiny server: this test binary with a test that listens if a variable is set.
 
 use std::env;
 use std::io::Write;
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use childminder::{Port, Service};
 
-/// In the environment of a server: its port.
+/// The environment variable with the port of the server.
 const PORT: &str = "CHILDMINDER_TEST_TINY";
 
-/// A server that tells everybody who connects its process id.
+/// Returns a server that sends its process id to each client.
 pub(super) fn server(port: &Port) -> Service {
     let binary = env::current_exe().unwrap();
     with_port(Service::new(binary), port).args(["--exact", TEST, "--nocapture"])
 }
 
-/// The same, which comes half a second later.
+/// Returns such a server that begins to listen after half a second.
 pub(super) fn late_server(port: &Port) -> Service {
     let script = r#"sleep 0.5; exec "$0" --exact "$1" --nocapture"#;
     with_port(Service::new("sh"), port).args(["-c", script]).arg(env::current_exe().unwrap()).arg(TEST)
@@ -27,7 +27,7 @@ fn with_port(service: Service, port: &Port) -> Service {
     service.name("tiny").env(PORT, port.to_string()).port(port).min_uptime(Duration::ZERO)
 }
 
-/// The process id of the server on this port.
+/// Returns the process id of the server on this port.
 pub(super) fn ask(port: &Port) -> u32 {
     let connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number())).unwrap();
     std::io::read_to_string(connection).unwrap().parse().unwrap()

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, mpsc};
 
 use childminder::WebDriver;
-use childminder::service::Cause;
+use childminder::service::NotReadyReason;
 use childminder::webdriver::{Locator, Method, WebDriverError};
 use futures_lite::future::block_on;
 use serde_json::json;
@@ -156,8 +156,8 @@ fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
     let command = |driver: WebDriver| {
         let error = driver.program("/nonexistent/driver").arg("-v").start().unwrap_err();
         let WebDriverError::Start(not_ready) = error else { panic!("{error}") };
-        assert!(matches!(not_ready.cause, Cause::Spawn(_)), "{not_ready}");
-        let words = not_ready.command.split([' ', '=']).map(|word| match Path::new(word) {
+        assert!(matches!(not_ready.reason(), NotReadyReason::Spawn(_)), "{not_ready}");
+        let words = not_ready.command().split([' ', '=']).map(|word| match Path::new(word) {
             _ if word.parse::<u16>().is_ok() => "PORT",
             path if path.starts_with(std::env::temp_dir()) => {
                 assert!(!path.exists(), "{word} is left");

@@ -1,0 +1,172 @@
+//! The start of one process of a service, and the cleanup after a failed start.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_lite::future::or;
+
+use super::exit::ServiceExit;
+use super::log_lines::LinePublisher;
+use super::not_ready::{Details, NotReady, NotReadyReason, ServiceError};
+use super::{Port, Service, hints};
+use crate::host::{Host, Spec};
+use crate::machine::Name;
+use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, StopError};
+use crate::output::log_format::{LogFormat, LogFormatSink};
+use crate::ready::{Condition, Failure, FailureCause, Ready, Watch};
+use crate::search::MessageExtractor;
+
+/// The number of output lines that a service keeps.
+const TAIL: usize = 1000;
+
+/// The number of output lines that an error shows.
+pub(super) const ERROR_TAIL: usize = 20;
+
+/// The time that the last output of a run may take to pass the sinks.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Starts the processes of one service.
+pub(super) struct Launcher {
+    pub(super) name: Name,
+    pub(super) port: Option<Port>,
+    pub(super) lines: LinePublisher,
+    spec: Spec,
+    format: Option<LogFormat>,
+    host: Arc<dyn Host>,
+    watch: Watch,
+}
+
+impl Launcher {
+    /// Checks the description of a service.
+    pub(super) fn new(service: &Service, host: impl Host) -> Result<Self, NotReady> {
+        let invalid = |error| {
+            let name = service.name.as_ref().map_or("?", |name| &**name);
+            NotReady::from(Details::new(name, service.spec.to_string(), NotReadyReason::Invalid(error)))
+        };
+        let name = service.name.clone().map_err(|error| invalid(ServiceError::Name(error)))?;
+        service.policy.check().map_err(|error| invalid(ServiceError::Policy(error)))?;
+        let spec = service.spec.clone().policy(service.policy);
+        spec.check().map_err(|error| invalid(ServiceError::Spec(error)))?;
+        let expected = Condition::all(service.expected.iter().cloned());
+        expected.check().map_err(|error| invalid(ServiceError::Condition(error)))?;
+        let format =
+            service.format.clone().transpose().map_err(|error| invalid(ServiceError::Format(error)))?;
+        let (timeout, min_uptime) = (service.timeout, service.effective_min_uptime(&expected));
+        if timeout < min_uptime {
+            return Err(invalid(ServiceError::TimeoutBelowUptime { timeout, min_uptime }));
+        }
+        let condition = match min_uptime {
+            Duration::ZERO => expected,
+            min_uptime => Condition::all([Condition::uptime(min_uptime), expected]),
+        };
+        let host: Arc<dyn Host> = Arc::new(host);
+        let watch = Watch::new(Arc::clone(&host), condition, timeout, message_extractor(format.clone()));
+        let (port, lines) = (service.port.clone(), LinePublisher::new());
+        Ok(Self { name, port, lines, spec, format, host, watch })
+    }
+
+    /// Returns the builder of the monitor for this service.
+    pub(super) fn monitor_builder(&self) -> MonitorBuilder {
+        let builder = ProcessMonitor::builder().tail(TAIL).sink(self.lines.sink());
+        match &self.format {
+            Some(format) => builder.sink(LogFormatSink::new(format.clone())),
+            None => builder.for_tests(),
+        }
+    }
+
+    /// Returns the host for the monitor.
+    pub(super) fn host(&self) -> impl Host {
+        self.watch.host()
+    }
+
+    /// Checks that no other process answers at the addresses of the service.
+    pub(super) async fn check_free(&self) -> Result<(), NotReady> {
+        let free = self.watch.check_free(&self.spec).await;
+        free.map_err(|in_use| self.details(NotReadyReason::AddressInUse(in_use)).into())
+    }
+
+    fn details(&self, reason: NotReadyReason) -> Details {
+        Details::new(&self.name, self.spec.to_string(), reason)
+    }
+
+    /// Returns the error for a thread, pipe or socket that the system does not provide.
+    pub(super) fn system_error(&self, error: io::Error) -> NotReady {
+        self.details(NotReadyReason::System(Arc::new(error))).into()
+    }
+
+    /// Returns the error for a start whose previous run could not be ended.
+    pub(super) fn previous_run_survives(&self, survivors: StopError) -> NotReady {
+        Details { survivors: Some(survivors), ..self.details(NotReadyReason::NeverStarted) }.into()
+    }
+
+    /// Starts the process and waits until it is ready. If it does not become ready, it is stopped.
+    pub(super) async fn run(
+        &self,
+        monitor: &ProcessMonitor,
+        notices: &mut Notices,
+    ) -> Result<Ready, NotReady> {
+        let spec = self.watch.equip(self.spec.clone()).map_err(|error| self.system_error(error))?;
+        if let Some(port) = &self.port {
+            port.prepare_bind();
+        }
+        let until_ready = self.watch.arm();
+        // A notification channel is good for one run only, so each run is a process of its own for the
+        // monitor.
+        let started =
+            monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
+        if !started {
+            return Err(self.details(NotReadyReason::NeverStarted).into());
+        }
+        match until_ready.await {
+            Ok(ready) => Ok(ready),
+            Err(failure) => Err(self.fail_start(monitor, notices, failure).await),
+        }
+    }
+
+    /// Stops a process that did not become ready, and reports the failure.
+    async fn fail_start(
+        &self,
+        monitor: &ProcessMonitor,
+        notices: &mut Notices,
+        failure: Failure,
+    ) -> NotReady {
+        let survivors = match monitor.stop_process(&self.name) {
+            Ok(ticket) => ticket.await.err(),
+            Err(_) => None,
+        };
+        self.wait_for_end(notices).await;
+        let tail = monitor.tail(&self.name, ERROR_TAIL);
+        let _ = monitor.remove_process(&self.name);
+        let reason = match failure.cause {
+            FailureCause::SpawnFailed(error) => NotReadyReason::Spawn(error),
+            FailureCause::Exited(exit) => NotReadyReason::Exited { exit, after: failure.took },
+            FailureCause::TimedOut(timeout) => NotReadyReason::TimedOut { timeout },
+            FailureCause::NeverStarted => NotReadyReason::NeverStarted,
+        };
+        let progress = match reason {
+            // Without a process there is no progress.
+            NotReadyReason::Spawn(_) | NotReadyReason::NeverStarted => Vec::new(),
+            _ => failure.progress,
+        };
+        let hints = hints::hints(&reason, &progress, &tail, self.port.as_ref());
+        Details { progress, hints, tail, survivors, ..self.details(reason) }.into()
+    }
+
+    /// Waits until the last output of a run that is over has passed the sinks. A sink that blocks is not
+    /// waited for.
+    pub(super) async fn wait_for_end(&self, notices: &mut Notices) -> Option<ServiceExit> {
+        let timeout = self.host.sleep_until(self.host.now() + OUTPUT_TIMEOUT);
+        or(ServiceExit::read(notices), async {
+            timeout.await;
+            None
+        })
+        .await
+    }
+}
+
+/// Returns what finds the message in a line of output.
+fn message_extractor(format: Option<LogFormat>) -> MessageExtractor {
+    let format = format?;
+    Some(Arc::new(move |line| format.message(line)))
+}
