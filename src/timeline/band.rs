@@ -1,8 +1,8 @@
-//! The steps along the top.
+//! The band of steps along the top, and the marks of a failure.
 //!
-//! Most of the time of a run is usually spent in one or two steps, and the others are too narrow for a text, or even
-//! for a number. Their numbers stand above the band, and those that would collide are drawn together, as `3–9`. The
-//! failed step is never drawn together with others.
+//! Most of the time of a run is usually spent in one or two steps, and the others are too narrow for a text,
+//! or even for a number. Their numbers are above the band, and numbers that would collide are merged, as in
+//! `3–9`. The number of the failed step is never merged.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use super::text::{self, GAP, Row};
 /// The height of the band.
 pub(super) const HEIGHT: f64 = 26.0;
 
-/// The height of the row of numbers above it, if there is one.
+/// The height of the row of numbers above the band, if there is one.
 const NUMBERS: f64 = 17.0;
 
-/// A step that takes no time is still to be seen, and hit with the pointer.
+/// The least width of a step, so that a step that takes no time can be seen and pointed at.
 const NARROWEST: f64 = 1.6;
 
-/// Lines where steps begin are this far apart.
+/// The least distance between two lines at the beginnings of steps.
 const FAR: f64 = 12.0;
 
 const SIZE: f64 = 11.0;
@@ -29,31 +29,31 @@ const PADDING: f64 = 6.0;
 
 const CLEANING: &str = "cleaning up";
 
-/// All steps that were begun, with their places.
+/// The steps that began, with their positions.
 pub(super) struct Band {
     spans: Vec<Span>,
     labels: Vec<Label>,
     left: f64,
-    /// From the failure to the end, when everything is taken down.
+    /// The interval of the cleanup, from the failure to the end.
     cleaning: Option<(f64, f64)>,
 }
 
 struct Span {
-    /// Where in the list of steps.
+    /// The index of the step.
     index: usize,
     left: f64,
     right: f64,
     has_failed: bool,
 }
 
-/// A number above the band, or several of them.
+/// A number above the band, or a range of numbers.
 struct Label {
     first: usize,
     last: usize,
     left: f64,
     right: f64,
     has_failed: bool,
-    /// Its text may not go beyond this.
+    /// The right limit of its text.
     limit: f64,
 }
 
@@ -73,13 +73,13 @@ impl Band {
         Self { cleaning, spans, labels, left: scale.left }
     }
 
-    /// How much room it needs above its own.
+    /// Returns the height that the band needs above its top.
     pub(super) fn above(&self) -> f64 {
         if self.labels.is_empty() { 0.0 } else { NUMBERS }
     }
 
-    /// Draws the band from `top`, and for each step a column through the lanes, which is seen when the pointer is on
-    /// the step.
+    /// Draws the band at `top`, and for each step a column through the lanes, which is visible while the
+    /// pointer is on the step.
     pub(super) fn draw(&self, chart: &Chart<'_>, top: f64, lanes: (f64, f64), shapes: &mut Vec<Shape>) {
         shapes.push(Shape::text("muted", LEFT, top + 17.0, SIZE, "steps"));
         if self.spans.is_empty() {
@@ -102,7 +102,7 @@ impl Band {
         }
     }
 
-    /// A faint line through the lanes where a step begins, if there is room between two of them.
+    /// Draws a faint line through the lanes where a step begins, unless another line is near.
     fn begins(&self, (top, bottom): (f64, f64), shapes: &mut Vec<Shape>) {
         let mut last = self.left;
         for span in self.spans.iter().filter(|span| span.right - span.left >= FAR) {
@@ -133,15 +133,15 @@ impl Span {
         Shape::group("step", title(chart, step), shapes)
     }
 
-    /// Its number, and as much of its text as there is room for.
+    /// Draws the number of the step, and the part of its text that fits.
     fn write(&self, step: &Step<'_>, baseline: f64, shapes: &mut Vec<Shape>) {
         let (faint, strong) = if self.has_failed { ("on-red", "on-red bold") } else { ("ink", "ink bold") };
         let number = step.number.to_string();
         let behind = self.left + PADDING + text::width(&number, SIZE) + PADDING;
         match text::cut(step.text, SIZE, self.right - PADDING - behind).filter(|text| !text.is_empty()) {
-            Some(told) => {
+            Some(fitting) => {
                 shapes.push(Shape::text(strong, self.left + PADDING, baseline, SIZE, &number));
-                shapes.push(Shape::text(faint, behind, baseline, SIZE, &told));
+                shapes.push(Shape::text(faint, behind, baseline, SIZE, &fitting));
             }
             None => {
                 let center = f64::midpoint(self.left, self.right);
@@ -150,7 +150,7 @@ impl Span {
         }
     }
 
-    /// Whether its number fits into it.
+    /// Returns whether the number of the step fits into it.
     fn has_number(&self) -> bool {
         text::width(&(self.index + 1).to_string(), SIZE) + 4.0 <= self.right - self.left
     }
@@ -167,7 +167,7 @@ impl Label {
         if first == last { first.to_string() } else { format!("{first}–{last}") }
     }
 
-    /// Where its text goes, when it may not go beyond `limit`.
+    /// Returns the left and right end of the text, which must not go beyond `limit`.
     fn place(&self, limit: f64) -> (f64, f64) {
         let half = text::width(&self.text(), SIZE) / 2.0;
         let center = f64::midpoint(self.left, self.right).min(limit - half);
@@ -187,8 +187,8 @@ impl Label {
     }
 }
 
-/// The labels of those spans that have no room for their number. From left to right: one that would collide with the
-/// one before becomes part of it.
+/// Returns the labels of the spans that have no room for their number. From left to right, a label that would
+/// collide with the previous one is merged with it.
 fn labels(spans: &[Span]) -> Vec<Label> {
     let mut labels: Vec<Label> = Vec::new();
     for span in spans.iter().filter(|span| !span.has_number()) {
@@ -203,7 +203,7 @@ fn labels(spans: &[Span]) -> Vec<Label> {
         }
         labels.push(label);
     }
-    // The failed one has its place first; those before it make room for it.
+    // The failed step gets its place first, and earlier labels make room for it.
     labels.sort_by_key(|label| !label.has_failed);
     let failed =
         labels.first().filter(|label| label.has_failed).map(|label| (label.first, label.place(RIGHT).0));
@@ -218,7 +218,8 @@ fn labels(spans: &[Span]) -> Vec<Label> {
     labels
 }
 
-/// A step that has not ended lasts until the plan failed, or until there is no more to tell.
+/// Returns the end of a step. A step that has not ended lasts until the failure, or until the end of the
+/// picture.
 fn end(chart: &Chart<'_>, step: &Step<'_>) -> Duration {
     let failed =
         chart.failure.as_ref().filter(|failure| failure.step == step.number).map(|failure| failure.at);
@@ -228,9 +229,9 @@ fn end(chart: &Chart<'_>, step: &Step<'_>) -> Duration {
 fn title(chart: &Chart<'_>, step: &Step<'_>) -> String {
     let Step { number, text, began, ended } = step;
     let time = match (began, ended) {
-        (Some(began), Some(ended)) => format!("{} long", scale::told(ended.saturating_sub(*began))),
+        (Some(began), Some(ended)) => format!("{} long", scale::format_time(ended.saturating_sub(*began))),
         (Some(began), None) if chart.has_failed_at(*number) => {
-            format!("failed after {}", scale::told(end(chart, step).saturating_sub(*began)))
+            format!("failed after {}", scale::format_time(end(chart, step).saturating_sub(*began)))
         }
         (Some(_), None) => "not ended".to_owned(),
         (None, _) => "not begun".to_owned(),
@@ -238,7 +239,7 @@ fn title(chart: &Chart<'_>, step: &Step<'_>) -> String {
     format!("{number}  {text} ({time})")
 }
 
-/// The time after the failure, when everything is taken down, has a background of its own.
+/// Draws the background of the time after the failure.
 pub(super) fn shade(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, shapes: &mut Vec<Shape>) {
     if let Some(failure) = &chart.failure {
         let left = scale.x(failure.at);
@@ -246,7 +247,7 @@ pub(super) fn shade(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, sha
     }
 }
 
-/// From `top` down to `bottom`, with a few words below it.
+/// Draws the line of the failure from `top` to `bottom`, with a label below it. Returns the lower end.
 pub(super) fn draw_failure(
     chart: &Chart<'_>,
     scale: &Scale,
@@ -256,10 +257,11 @@ pub(super) fn draw_failure(
 ) -> f64 {
     let Some(failure) = &chart.failure else { return bottom };
     let x = scale.x(failure.at);
-    let words = format!("failed here, in step {}, after {}", failure.step, scale::told(failure.at));
+    let words = format!("failed here, in step {}, after {}", failure.step, scale::format_time(failure.at));
     let half = text::width(&words, SIZE) / 2.0;
     let center = x.clamp(scale.left + half - 4.0, RIGHT - half);
-    let title = format!("step {} failed after {}\n{}", failure.step, scale::told(failure.at), failure.reason);
+    let title =
+        format!("step {} failed after {}\n{}", failure.step, scale::format_time(failure.at), failure.reason);
     let line = Shape::line("red-line thick", at(x, top), at(x, bottom + 5.0));
     let words = Shape::text_around("red bold", center, bottom + 17.0, SIZE, &words);
     shapes.push(Shape::group("failure", title, vec![line, words]));

@@ -1,21 +1,21 @@
-//! The journal sorted for drawing: by step and by process, still in times.
+//! The journal sorted by step and by process, still in times.
 //!
-//! A journal may stop anywhere, since a run may be cut off anywhere. So every end is optional, and nothing here relies
-//! on the order of entries: an exit without a start is a run of no length, and a start without an exit lasts until the
-//! next one, or for ever.
+//! A run may be interrupted at any time, so a journal may stop anywhere. Therefore every end is optional, and
+//! nothing here relies on the order of entries: an exit without a start is a run of no length, and a start
+//! without an exit lasts until the next start or the end of the picture.
 
 use std::time::Duration;
 
 use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
 
-/// What is to be drawn.
+/// The content of a picture.
 pub(super) struct Chart<'j> {
     pub(super) plan: &'j str,
     pub(super) steps: Vec<Step<'j>>,
     pub(super) lanes: Vec<Lane<'j>>,
     pub(super) failure: Option<Failure<'j>>,
-    /// The whole run, until the last thing that event.
+    /// The time of the last event.
     pub(super) length: Duration,
 }
 
@@ -26,22 +26,22 @@ pub(super) struct Step<'j> {
     pub(super) ended: Option<Duration>,
 }
 
-/// What is known of one process.
+/// The events of one process.
 pub(super) struct Lane<'j> {
     pub(super) name: &'j Name,
     pub(super) runs: Vec<Run>,
     pub(super) bursts: Vec<Burst>,
     pub(super) marks: Vec<Mark<'j>>,
-    /// The plan failed because of it.
+    /// Whether the run failed because of this process.
     pub(super) has_failed: bool,
 }
 
-/// From a start to the end.
+/// The life of a process from a start to its end.
 pub(super) struct Run {
     pub(super) began: Duration,
     pub(super) pid: Option<u32>,
     pub(super) exited: Option<(Duration, Exit)>,
-    /// When its group was gone as well.
+    /// The time when its descendants were gone as well.
     pub(super) gone: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Burst {
     pub(super) lines: u64,
 }
 
-/// What happens at one moment.
+/// An event that takes no time.
 pub(super) struct Mark<'j> {
     pub(super) at: Duration,
     pub(super) kind: Kind<'j>,
@@ -66,7 +66,7 @@ pub(super) enum Kind<'j> {
     Input(usize),
     /// The number of bytes that were withheld before a crash.
     LostInput(usize),
-    /// KILL on purpose, at this crash point.
+    /// A kill on purpose, at this crash point.
     Crash(&'j str),
     NotStarted(&'j SpawnError),
 }
@@ -94,7 +94,7 @@ impl<'j> Chart<'j> {
         chart
     }
 
-    /// Whether it came to its end, and that was a good one.
+    /// Returns whether all steps ended and the run did not fail.
     pub(super) fn has_passed(&self) -> bool {
         self.failure.is_none() && !self.steps.is_empty() && self.steps.iter().all(|step| step.ended.is_some())
     }
@@ -118,7 +118,13 @@ impl<'j> Chart<'j> {
             }
             JournalEvent::Started { process, pid } => self.lane(process).runs.push(Run::new(at, Some(*pid))),
             JournalEvent::NotStarted { process, error } => self.mark(process, at, Kind::NotStarted(error)),
-            JournalEvent::Signalled { process, signal } => self.mark(process, at, Kind::Signal(*signal)),
+            JournalEvent::Signalled { process, signal } => {
+                // The KILL of a crash is part of the crash.
+                let is_of_crash = *signal == Signal::KILL && self.lane(process).is_crashing();
+                if !is_of_crash {
+                    self.mark(process, at, Kind::Signal(*signal));
+                }
+            }
             JournalEvent::InputSent { process, bytes } => self.mark(process, at, Kind::Input(*bytes)),
             JournalEvent::InputLost { process, bytes } => self.mark(process, at, Kind::LostInput(*bytes)),
             JournalEvent::Crashed { process, point } => self.mark(process, at, Kind::Crash(point)),
@@ -148,7 +154,7 @@ impl<'j> Chart<'j> {
         number.checked_sub(1).and_then(|index| self.steps.get_mut(index))
     }
 
-    /// The lane of `process`; a new one if the journal has not announced it.
+    /// Returns the lane of a process, and adds one if the journal has not announced the process.
     fn lane(&mut self, process: &'j Name) -> &mut Lane<'j> {
         let index = self.lanes.iter().position(|lane| lane.name == process).unwrap_or_else(|| {
             self.lanes.push(Lane::new(process));
@@ -167,7 +173,24 @@ impl<'j> Lane<'j> {
         Self { name, runs: Vec::new(), bursts: Vec::new(), marks: Vec::new(), has_failed: false }
     }
 
-    /// The run that is on at `at`, when the process exits.
+    /// Returns the index of the run in progress at a time.
+    pub(super) fn run_at(&self, at: Duration) -> Option<usize> {
+        self.runs.iter().rposition(|run| run.began <= at)
+    }
+
+    /// Returns whether the process was killed on purpose during a run.
+    pub(super) fn was_crashed(&self, run: usize) -> bool {
+        let mut crashes = self.marks.iter().filter(|mark| matches!(mark.kind, Kind::Crash(_)));
+        crashes.any(|mark| self.run_at(mark.at) == Some(run))
+    }
+
+    /// Returns whether the run in progress was crashed and has not exited.
+    fn is_crashing(&self) -> bool {
+        let is_up = self.runs.last().is_some_and(|run| run.exited.is_none());
+        is_up && self.was_crashed(self.runs.len() - 1)
+    }
+
+    /// Returns the run that an exit at `at` belongs to.
     fn run(&mut self, at: Duration) -> &mut Run {
         if self.runs.last().is_none_or(|run| run.exited.is_some()) {
             self.runs.push(Run::new(at, None));

@@ -1,10 +1,11 @@
-//! Where everything goes.
+//! The layout of the picture.
 //!
-//! From top to bottom: the name of the plan and how it ended; if it failed, why; the steps; the axis; a lane for each
-//! process; what the marks mean; and the whole script, since a picture in a document has no pointer to hover with.
+//! From top to bottom: the name of the plan and its result; the reason of a failure; the steps; the axis; a
+//! lane for each process; the legend; and the whole script, because a picture in a document cannot be pointed
+//! at.
 //!
-//! The width is always the same, the height is what it takes. The parts draw themselves downwards from a given line and
-//! say where they end.
+//! The width is fixed, and the height follows from the content. Each part draws itself downwards from a given
+//! line and returns where it ends.
 
 use super::chart::Chart;
 use super::lane::Measure;
@@ -13,19 +14,19 @@ use super::shape::{Picture, Shape, at};
 use super::style::{LEFT, MARGIN, RIGHT, WIDTH};
 use super::{band, lane, legend, text};
 
-/// Room at the right of the axis, for what is written behind the end of a bar.
+/// The width at the right end of the axis that is reserved for the labels of ends.
 const BESIDE: f64 = 92.0;
 
-/// The widest that names may be; longer ones lose their middle.
+/// The greatest width of names; longer ones lose their middle.
 const NAMES: f64 = 230.0;
 
-/// Lanes higher than this altogether have the times below them as well.
+/// The height of all lanes above which the times are repeated below them.
 const TALL: f64 = 640.0;
 
 const AXIS: f64 = 20.0;
 const AXIS_SIZE: f64 = 11.0;
 
-/// The picture of `chart`.
+/// Returns the picture of `chart`.
 pub(super) fn picture(chart: &Chart<'_>) -> Picture {
     let measure = Measure::new(chart.lanes.len());
     let names = chart.lanes.iter().map(|lane| text::width(lane.name, measure.name)).fold(40.0, f64::max);
@@ -62,7 +63,7 @@ pub(super) fn picture(chart: &Chart<'_>) -> Picture {
     Picture { title: format!("plan {}", chart.plan), width: WIDTH, height, shapes }
 }
 
-/// A line down the lanes at each tick, and the times above.
+/// Draws a line through the lanes at each tick, and the times above.
 fn grid(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, shapes: &mut Vec<Shape>) {
     for (x, _) in scale.ticks() {
         shapes.push(Shape::line("grid", at(x, top + AXIS - 4.0), at(x, bottom)));
@@ -71,7 +72,7 @@ fn grid(chart: &Chart<'_>, scale: &Scale, top: f64, bottom: f64, shapes: &mut Ve
     times(scale, line, top, shapes);
 }
 
-/// The times at the ticks; but nothing where the line of a failure goes through.
+/// Draws the times of the ticks, except where the line of a failure passes.
 fn times(scale: &Scale, line: Option<f64>, top: f64, shapes: &mut Vec<Shape>) {
     let mut free = LEFT;
     for (x, label) in scale.ticks() {

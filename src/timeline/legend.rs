@@ -24,8 +24,13 @@ pub(super) fn draw_heading(chart: &Chart<'_>, top: f64, shapes: &mut Vec<Shape>)
     shapes.push(Shape::text_around("on-pill bold", left + width / 2.0, top + 15.0, VERDICT_SIZE, &verdict));
 
     let (processes, steps) = (counted(chart.lanes.len(), "process"), counted(chart.steps.len(), "step"));
-    let sizes = format!("{processes}, {steps}, {}", scale::told(chart.length));
+    let sizes = format!("{processes}, {steps}, {}", scale::format_time(chart.length));
     shapes.push(Shape::text("muted", LEFT, top + 37.0, HEADING_SIZE, &sizes));
+    if let Some(crash) = crash(chart) {
+        let left = LEFT + text::width(&sizes, HEADING_SIZE) + 24.0;
+        let fitting = text::cut(&crash, HEADING_SIZE, RIGHT - left).unwrap_or_default();
+        shapes.push(Shape::text("crash bold", left, top + 37.0, HEADING_SIZE, &fitting));
+    }
     match &chart.failure {
         Some(failure) => reason(chart, failure, top + 50.0, shapes) + 20.0,
         None => top + 60.0,
@@ -46,7 +51,18 @@ fn verdict(chart: &Chart<'_>) -> (&'static str, String) {
     }
 }
 
-/// A box with the failed step and the whole reason.
+/// Returns a sentence about the first crash on purpose, if there was one.
+fn crash(chart: &Chart<'_>) -> Option<String> {
+    let marks = chart.lanes.iter().flat_map(|lane| lane.marks.iter().map(move |mark| (lane.name, mark)));
+    let mut crashes = marks.filter_map(|(name, mark)| match mark.kind {
+        Kind::Crash(point) => Some((mark.at, name, point)),
+        Kind::Signal(_) | Kind::Input(_) | Kind::LostInput(_) | Kind::NotStarted(_) => None,
+    });
+    let (at, name, point) = crashes.next()?;
+    Some(format!("{name} was killed on purpose at {point}, after {}", scale::format_time(at)))
+}
+
+/// Draws a box with the failed step and the whole reason.
 fn reason(chart: &Chart<'_>, failure: &Failure<'_>, top: f64, shapes: &mut Vec<Shape>) -> f64 {
     let room = RIGHT - LEFT - 32.0;
     let step = failure.step.checked_sub(1).and_then(|index| chart.steps.get(index));
@@ -74,11 +90,11 @@ fn reason(chart: &Chart<'_>, failure: &Failure<'_>, top: f64, shapes: &mut Vec<S
 const LEGEND_SIZE: f64 = 10.5;
 const LEGEND_LINE: f64 = 20.0;
 
-/// The width of a mark, and how far apart two entries are.
+/// The width of a mark in the legend, and the distance between two entries.
 const MARK: f64 = 20.0;
 const APART: f64 = 22.0;
 
-/// From `top`, in as many lines as it takes.
+/// Draws the legend from `top`, in as many lines as needed. Returns the lower end.
 pub(super) fn draw_legend(chart: &Chart<'_>, scale: &Scale, top: f64, shapes: &mut Vec<Shape>) -> f64 {
     let (mut x, mut y) = (LEFT, top);
     for entry in ENTRIES.iter().filter(|entry| chart.lanes.iter().any(|lane| (entry.is_in)(lane, scale))) {
@@ -96,7 +112,7 @@ pub(super) fn draw_legend(chart: &Chart<'_>, scale: &Scale, top: f64, shapes: &m
 struct Entry {
     meaning: &'static str,
     is_in: fn(&Lane<'_>, &Scale) -> bool,
-    /// Draws it around this place.
+    /// Draws the mark around a position.
     mark: fn(f64, f64, &mut Vec<Shape>),
 }
 
@@ -107,7 +123,7 @@ const ENTRIES: [Entry; 13] = [
         mark: |x, y, shapes| shapes.push(Shape::round("bar", x - 7.0, y - 4.0, 16.0, 8.0, 2.5)),
     },
     Entry {
-        meaning: "its group is still there",
+        meaning: "its descendants are still there",
         is_in: |lane, scale| {
             let tail = |run: &Run| Some(scale.x(run.gone?) - scale.x(run.exited?.0));
             lane.runs.iter().filter_map(tail).any(|tail| tail >= 1.0)
@@ -163,7 +179,7 @@ const ENTRIES: [Entry; 13] = [
         },
     },
     Entry {
-        meaning: "ended, nobody knows how",
+        meaning: "ended with an unknown status",
         is_in: |lane, _| has_end(lane, |exit| exit == Exit::Lost),
         mark: |x, y, shapes| shapes.push(shape::end(Exit::Lost, at(x, y), 5.0)),
     },
@@ -182,7 +198,7 @@ fn has_end(lane: &Lane<'_>, wanted: fn(Exit) -> bool) -> bool {
     lane.runs.iter().any(|Run { exited, .. }| exited.is_some_and(|(_, exit)| wanted(exit)))
 }
 
-/// A few ticks of different height, to one side of the middle.
+/// Draws a few ticks of different height, to one side of the middle.
 fn ticks(class: &'static str, x: f64, y: f64, side: f64, shapes: &mut Vec<Shape>) {
     for (i, height) in [4.0, 8.0, 3.0, 6.0].into_iter().enumerate() {
         let (left, top) = (x - 5.0 + 3.0 * i as f64, y - 4.0 * side);
@@ -193,10 +209,10 @@ fn ticks(class: &'static str, x: f64, y: f64, side: f64, shapes: &mut Vec<Shape>
 const SCRIPT_SIZE: f64 = 11.0;
 const SCRIPT_LINE: f64 = 18.0;
 
-/// More steps than this are told in two columns.
+/// The greatest number of steps that are written in one column.
 const ONE_COLUMN: usize = 6;
 
-/// The gap between columns.
+/// The distance between columns.
 const GUTTER: f64 = 40.0;
 
 pub(super) fn draw_script(chart: &Chart<'_>, top: f64, shapes: &mut Vec<Shape>) -> f64 {
@@ -216,16 +232,16 @@ fn script_line(chart: &Chart<'_>, step: &Step<'_>, left: f64, right: f64, top: f
     let behind = left + text::width(&digits, SCRIPT_SIZE) + 10.0;
     let (strong, faint, time) = match (step.began, step.ended) {
         _ if chart.has_failed_at(step.number) => ("red bold", "red bold", "failed".to_owned()),
-        (Some(began), Some(ended)) => ("ink bold", "ink", scale::told(ended.saturating_sub(began))),
+        (Some(began), Some(ended)) => ("ink bold", "ink", scale::format_time(ended.saturating_sub(began))),
         (Some(_), None) => ("ink bold", "ink", "not ended".to_owned()),
         (None, _) => ("muted", "muted", "not begun".to_owned()),
     };
-    let told = text::cut(step.text, SCRIPT_SIZE, right - behind - text::width(&time, SCRIPT_SIZE) - 12.0)
+    let text = text::cut(step.text, SCRIPT_SIZE, right - behind - text::width(&time, SCRIPT_SIZE) - 12.0)
         .unwrap_or_default();
     let line = vec![
         Shape::rect("none", left, top, right - left, SCRIPT_LINE),
         Shape::text_until(strong, behind - 10.0, baseline, SCRIPT_SIZE, &number),
-        Shape::text(faint, behind, baseline, SCRIPT_SIZE, &told),
+        Shape::text(faint, behind, baseline, SCRIPT_SIZE, &text),
         Shape::text_until("muted", right, baseline, SCRIPT_SIZE, &time),
     ];
     shapes.push(Shape::group("line", step.text, line));

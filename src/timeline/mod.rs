@@ -1,8 +1,8 @@
 //! The picture of a run.
 //!
-//! A journal becomes a picture in three steps, and each can be tested without the next: [`chart`] sorts what happened by
-//! step and by process; [`layout`] and the parts it calls give everything its place, in plain numbers; [`svg`] writes
-//! it down. No text is ever printed over another, since each text has to ask its row for [room](room) first.
+//! A journal becomes a picture in three stages, which can be tested separately: [`chart`] sorts the events by
+//! step and by process; [`layout`] and the parts it calls compute all positions, in plain numbers; [`svg`]
+//! writes the text. Labels do not overlap, because each one has to claim its place in a [`text::Row`] first.
 
 mod band;
 mod chart;
@@ -18,11 +18,11 @@ mod text;
 use crate::journal::Journal;
 
 impl Journal {
-    /// A picture of the run, as SVG: the steps along the top, a lane for each process, and everything that happened
-    /// at its time. It needs nothing besides itself, follows the browser's choice of light or dark, and tells more
-    /// where the pointer is.
+    /// Returns a picture of the run as SVG: the steps along the top, a lane for each process, and every event
+    /// at its time. It is self-contained, follows the light or dark mode of the browser, and shows details
+    /// under the pointer.
     ///
-    /// It may stand in a file of its own or inside a page.
+    /// It can be a file of its own or part of a page.
     pub fn timeline_svg(&self) -> String {
         svg::document(&layout::picture(&chart::Chart::new(self)))
     }

@@ -1,8 +1,8 @@
-//! From times to places: the axis, its ticks, and how a time is said.
+//! The scale from times to positions: the axis, its ticks, and the text of a time.
 
 use std::time::Duration;
 
-/// How far apart two ticks are at least.
+/// The least distance between two ticks.
 const APART: f64 = 88.0;
 
 const MICRO: u128 = 1_000;
@@ -12,7 +12,7 @@ const MINUTE: u128 = 60 * SECOND;
 const HOUR: u128 = 60 * MINUTE;
 const DAY: u128 = 24 * HOUR;
 
-/// A span of time on a span of the picture.
+/// An interval of time on an interval of the picture.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     pub(super) left: f64,
@@ -32,7 +32,7 @@ impl Scale {
         self.left + (self.right - self.left) * (at.as_secs_f64() / self.length.as_secs_f64()).min(1.0)
     }
 
-    /// Round times that are far enough apart, with what to write at them.
+    /// Returns round times at sufficient distances, with their labels.
     pub(super) fn ticks(&self) -> Vec<(f64, String)> {
         let length = self.length.as_nanos();
         let room = (self.right - self.left) / APART;
@@ -46,8 +46,8 @@ impl Scale {
     }
 }
 
-/// A time as one would say it, with three digits that count.
-pub(super) fn told(time: Duration) -> String {
+/// Returns a time with three significant digits.
+pub(super) fn format_time(time: Duration) -> String {
     let nanos = time.as_nanos();
     match nanos {
         0 => "0 s".to_owned(),
@@ -59,7 +59,8 @@ pub(super) fn told(time: Duration) -> String {
     }
 }
 
-/// 1, 2, 5 and so on below a minute; what a clock face has above; doubled days in the end.
+/// Returns the possible distances between ticks: 1, 2, 5, … below a minute, then divisions of a clock face,
+/// then powers of two of a day.
 fn steps() -> impl Iterator<Item = u128> {
     let decimal = (0..8).flat_map(|power| [1, 2, 5].map(|digit| digit * MICRO * 10_u128.pow(power)));
     let minutes = [1, 2, 5, 10, 15, 30].map(|count| count * MINUTE);
@@ -69,7 +70,8 @@ fn steps() -> impl Iterator<Item = u128> {
     below_a_minute.chain(minutes).chain(hours).chain(days)
 }
 
-/// All labels of an axis are in one unit, as fine as the step asks for.
+/// Returns the label of a tick. All labels of an axis have the same unit, and as many digits as the step
+/// requires.
 fn label(time: u128, length: u128, step: u128) -> String {
     let (unit, name) = match length {
         _ if time == 0 => return "0".to_owned(),
@@ -93,7 +95,7 @@ fn digits(nanos: u128, unit: u128, name: &str) -> String {
     format!("{number} {name}")
 }
 
-/// Days, hours, minutes and seconds, those that are not zero.
+/// Returns the days, hours, minutes and seconds that are not zero.
 fn parts(nanos: u128) -> String {
     let parts = [
         (nanos / DAY, "d"),
@@ -101,9 +103,9 @@ fn parts(nanos: u128) -> String {
         (nanos % HOUR / MINUTE, "min"),
         (nanos % MINUTE / SECOND, "s"),
     ];
-    let told =
+    let parts =
         parts.into_iter().filter(|&(count, _)| count > 0).map(|(count, unit)| format!("{count} {unit}"));
-    told.collect::<Vec<_>>().join(" ")
+    parts.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -134,16 +136,16 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_told_in_three_digits() {
-        let told = |nanos| told(Duration::from_nanos(nanos));
-        assert_eq!(told(0), "0 s");
-        assert_eq!(told(800), "800 ns");
-        assert_eq!(told(812_300), "812 µs");
-        assert_eq!(told(1_204_000), "1.2 ms");
-        assert_eq!(told(12_340_000), "12.3 ms");
-        assert_eq!(told(100_000_000), "100 ms");
-        assert_eq!(told(1_240_000_000), "1.24 s");
-        assert_eq!(told(125_900_000_000), "2 min 5 s");
-        assert_eq!(told(7_200_000_000_000), "2 h");
+    fn times_have_three_significant_digits() {
+        let format = |nanos| format_time(Duration::from_nanos(nanos));
+        assert_eq!(format(0), "0 s");
+        assert_eq!(format(800), "800 ns");
+        assert_eq!(format(812_300), "812 µs");
+        assert_eq!(format(1_204_000), "1.2 ms");
+        assert_eq!(format(12_340_000), "12.3 ms");
+        assert_eq!(format(100_000_000), "100 ms");
+        assert_eq!(format(1_240_000_000), "1.24 s");
+        assert_eq!(format(125_900_000_000), "2 min 5 s");
+        assert_eq!(format(7_200_000_000_000), "2 h");
     }
 }

@@ -1,11 +1,11 @@
-//! What a picture is made of: a few kinds of shape, in numbers, before anything is written.
+//! The elements of a picture: a few kinds of shapes and the marks built from them, in plain numbers.
 
 use std::f64::consts::TAU;
 
 use super::text;
 use crate::machine::Exit;
 
-/// A picture and everything in it, from back to front.
+/// A picture with its shapes, from back to front.
 pub(super) struct Picture {
     pub(super) title: String,
     pub(super) width: f64,
@@ -13,19 +13,19 @@ pub(super) struct Picture {
     pub(super) shapes: Vec<Shape>,
 }
 
-/// One shape. Its class says how it looks; see `style`.
+/// A shape. Its class determines its style.
 pub(super) enum Shape {
-    /// Some shapes that belong together, and what a browser tells when the pointer is on one of them.
+    /// Shapes that belong together, with the text that a browser shows under the pointer.
     Group { class: &'static str, title: String, shapes: Vec<Self> },
-    /// A rectangle with round corners.
+    /// A rectangle with rounded corners.
     Rect { class: &'static str, bounds: Bounds, radius: f64 },
     /// A straight line.
     Line { class: &'static str, from: Point, to: Point },
-    /// An area between these corners.
+    /// The area between these corners.
     Polygon { class: &'static str, corners: Vec<Point> },
     /// A circle.
     Circle { class: &'static str, center: Point, radius: f64 },
-    /// One line of text.
+    /// A line of text.
     Text(Text),
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Text {
     pub(super) text: String,
 }
 
-/// Which part of a text is at its place.
+/// The part of a text that is at its position.
 #[derive(Clone, Copy)]
 pub(super) enum Anchor {
     Start,
@@ -87,7 +87,7 @@ impl Text {
         Self { class, x, anchor, baseline, size, text: text::visible(text) }
     }
 
-    /// What it covers at most, with what goes below the line.
+    /// Returns the greatest area that the text can cover, including descenders.
     pub(super) fn bounds(&self) -> Bounds {
         let width = text::width(&self.text, self.size);
         let left = match self.anchor {
@@ -126,12 +126,12 @@ impl Shape {
         Self::Line { class, from, to }
     }
 
-    /// Text that begins at `left`.
+    /// Returns text that begins at `left`.
     pub(super) fn text(class: &'static str, left: f64, baseline: f64, size: f64, text: &str) -> Self {
         Self::Text(Text::new(class, Anchor::Start, left, baseline, size, text))
     }
 
-    /// Text with its middle at `center`.
+    /// Returns text whose middle is at `center`.
     pub(super) fn text_around(
         class: &'static str,
         center: f64,
@@ -142,14 +142,14 @@ impl Shape {
         Self::Text(Text::new(class, Anchor::Middle, center, baseline, size, text))
     }
 
-    /// Text that ends at `right`.
+    /// Returns text that ends at `right`.
     pub(super) fn text_until(class: &'static str, right: f64, baseline: f64, size: f64, text: &str) -> Self {
         Self::Text(Text::new(class, Anchor::End, right, baseline, size, text))
     }
 }
 
-/// How a run ended: a circle for code 0, a square for another code, a diamond for a signal, a ring for an end that
-/// nobody knows.
+/// Returns the mark of an exit: a circle for code 0, a square for another code, a diamond for a signal, a
+/// ring for a lost status. Each kind of mark has its own form, so that none depends on its colour.
 pub(super) fn end(exit: Exit, center: Point, radius: f64) -> Shape {
     match exit {
         Exit::Code(0) => Shape::Circle { class: "good glow", center, radius },
@@ -162,14 +162,14 @@ pub(super) fn end(exit: Exit, center: Point, radius: f64) -> Shape {
     }
 }
 
-/// A run that goes on: an arrowhead.
+/// Returns the mark of a run without an end: an arrowhead.
 pub(super) fn open_end(center: Point, radius: f64) -> Shape {
     let Point { x, y } = center;
     let corners = vec![at(x, y - radius), at(x + 1.3 * radius, y), at(x, y + radius)];
     Shape::Polygon { class: "end-open", corners }
 }
 
-/// A signal: an arrow from above.
+/// Returns the mark of a signal: an arrow from above.
 pub(super) fn arrow(x: f64, top: f64, tip: f64) -> [Shape; 2] {
     let corners = vec![at(x - 3.2, tip - 5.5), at(x + 3.2, tip - 5.5), at(x, tip)];
     [
@@ -178,17 +178,17 @@ pub(super) fn arrow(x: f64, top: f64, tip: f64) -> [Shape; 2] {
     ]
 }
 
-/// Input: a small wedge from below.
+/// Returns the mark of input: a small wedge from below.
 pub(super) fn wedge(class: &'static str, x: f64, tip: f64, bottom: f64) -> Shape {
     Shape::Polygon { class, corners: vec![at(x, tip), at(x + 3.5, bottom), at(x - 3.5, bottom)] }
 }
 
-/// A crash on purpose: a star.
+/// Returns the mark of a crash on purpose: a star.
 pub(super) fn star(center: Point, radius: f64) -> Shape {
     polygon("crash glow", center, 16, |i| if i % 2 == 0 { radius } else { 0.48 * radius })
 }
 
-/// A start that failed: a cross.
+/// Returns the mark of a failed start: a cross.
 pub(super) fn cross(center: Point, radius: f64) -> [Shape; 2] {
     let Point { x, y } = center;
     [

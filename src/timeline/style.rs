@@ -1,27 +1,29 @@
-//! How the shapes look: the colours of light and of dark pages, and the few rules that are the same on both.
+//! The style of the shapes: the colours for light and dark pages, and the few rules that are the same on
+//! both.
 //!
-//! Nothing is told by colour alone: each kind of mark has its own form or its own place. Where two of a kind are side
-//! by side, one is blue and the other orange, which nearly everybody can tell apart. Red is for the one failure.
+//! No information is in the colour alone: each kind of mark has its own form or its own place. Two kinds side
+//! by side are blue and orange, which most people can distinguish. Red is reserved for the failure.
 //!
-//! The colours are written out for both kinds of page, since many viewers know no variables. Each rule begins with the
-//! class of the whole picture, so that it does not reach into a page that the picture is part of.
+//! The colours are written out for both kinds of pages, since many viewers do not support CSS variables. Each
+//! rule begins with the class of the whole picture, so that it does not affect the page that contains the
+//! picture.
 
 use std::fmt::Write;
 
 /// The width of the picture.
 pub(super) const WIDTH: f64 = 1200.0;
 
-/// How much is left free on each side.
+/// The margin on each side.
 pub(super) const MARGIN: f64 = 24.0;
 
-/// The lines between which everything but the lanes has its place.
+/// The left and right limits of everything except the stripes of the lanes.
 pub(super) const LEFT: f64 = MARGIN;
 pub(super) const RIGHT: f64 = WIDTH - MARGIN;
 
-/// The class of the picture.
+/// The class of the whole picture.
 pub(super) const ROOT: &str = "plan-timeline";
 
-/// The look that is the same on light and dark pages.
+/// The style that is the same on light and dark pages.
 const FORM: &[(&str, &str)] = &[
     (
         "text",
@@ -38,7 +40,7 @@ const FORM: &[(&str, &str)] = &[
     (".run:hover .bar", "stroke-width: 2.5px"),
 ];
 
-/// What has which colour: class, property, on a light page, on a dark page.
+/// The colours: class, property, colour on a light page, colour on a dark page.
 pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
     (".surface", "fill", "#ffffff", "#0f141b"),
     (".ink", "fill", "#1b2430", "#e6ebf2"),
@@ -73,7 +75,7 @@ pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
     (".end-open", "fill", "#5b93c7", "#3f78ad"),
 ];
 
-/// The style sheet.
+/// Returns the style sheet.
 pub(super) fn sheet() -> String {
     let mut out = String::new();
     for (selector, rule) in FORM {
@@ -91,5 +93,5 @@ pub(super) fn sheet() -> String {
 }
 
 fn push(out: &mut String, selector: &str, rule: &str) {
-    writeln!(out, ".{ROOT} {selector} {{ {rule} }}").expect("a string takes whatever is written");
+    writeln!(out, ".{ROOT} {selector} {{ {rule} }}").expect("a string accepts all text");
 }

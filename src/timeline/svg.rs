@@ -1,14 +1,14 @@
-//! From shapes to SVG.
+//! The output as SVG.
 //!
-//! One element for each line. Places are written in tenths: a finer one nobody sees, and two pictures of one run are
-//! the same text.
+//! There is one element per line. Positions are rounded to tenths, which is finer than the eye, so that two
+//! pictures of the same run are the same text.
 
 use std::fmt::Write;
 
 use super::shape::{Anchor, Bounds, Picture, Point, Shape, Text};
 use super::{style, text};
 
-/// The whole document.
+/// Returns the whole document.
 pub(super) fn document(picture: &Picture) -> String {
     let (width, height) = (number(picture.width), number(picture.height));
     let mut out = String::new();
@@ -72,7 +72,7 @@ fn line_of_text(line: &Text, out: &mut String) {
         Anchor::Middle => r#" text-anchor="middle""#,
         Anchor::End => r#" text-anchor="end""#,
     };
-    // It may be wider than anybody thought. Then the viewer is to make it fit.
+    // The actual font may be wider than assumed. Then the viewer adjusts the text.
     let fit = if text::is_plain(text) {
         String::new()
     } else {
@@ -87,7 +87,8 @@ fn line_of_text(line: &Text, out: &mut String) {
     );
 }
 
-/// Text as XML takes it. What it forbids even when escaped, the control characters, is shown as a picture.
+/// Returns text escaped for XML. Control characters, which XML forbids even when escaped, are replaced by
+/// pictures of them.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -104,7 +105,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn push(out: &mut String, element: std::fmt::Arguments<'_>) {
-    writeln!(out, "{element}").expect("a string takes whatever is written");
+    writeln!(out, "{element}").expect("a string accepts all text");
 }
 
 fn number(number: f64) -> String {

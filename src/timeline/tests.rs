@@ -1,7 +1,7 @@
-//! Pictures of journals that are hard to draw, and of random ones.
+//! Pictures of journals that are hard to draw, and of random journals.
 //!
-//! Two pictures are compared as a whole. When they are to look different, draw all of them anew, look at them, and copy
-//! those two:
+//! Two pictures are compared as a whole. When their look is to change, draw all pictures again, look at them,
+//! and copy these two:
 //!
 //! ```text
 //! TIMELINE_PICTURES=/tmp cargo test --lib timeline::tests::pictures -- --ignored
@@ -20,7 +20,7 @@ use super::layout;
 use super::shape::{Shape, Text};
 use crate::journal::Journal;
 
-fn all() -> [(&'static str, Journal); 12] {
+fn all() -> [(&'static str, Journal); 13] {
     [
         ("small", samples::small()),
         ("ten", samples::ten()),
@@ -28,6 +28,7 @@ fn all() -> [(&'static str, Journal); 12] {
         ("short", samples::short()),
         ("long", samples::long()),
         ("crashes", samples::crashes()),
+        ("short_life", samples::short_life()),
         ("early", samples::early()),
         ("many", samples::many()),
         ("foreign", samples::foreign()),
@@ -38,21 +39,21 @@ fn all() -> [(&'static str, Journal); 12] {
 }
 
 #[test]
-#[ignore = "writes the pictures to a directory, to be looked at"]
+#[ignore = "writes the pictures to a directory for inspection"]
 fn pictures() {
     let folder = std::env::var("TIMELINE_PICTURES").expect("a directory");
     for (name, journal) in all() {
-        fs::write(format!("{folder}/{name}.svg"), journal.timeline_svg()).expect("it can be written");
+        fs::write(format!("{folder}/{name}.svg"), journal.timeline_svg()).expect("a writable directory");
     }
 }
 
 #[test]
-fn a_small_picture_is_as_it_was() {
+fn the_small_picture_is_unchanged() {
     assert_eq!(samples::small().timeline_svg(), include_str!("tests/small.svg"));
 }
 
 #[test]
-fn the_picture_of_the_readme_is_as_it_was() {
+fn the_picture_of_the_guide_is_unchanged() {
     assert_eq!(samples::ten().timeline_svg(), include_str!("tests/ten.svg"));
 }
 
@@ -77,24 +78,28 @@ fn narrow_steps_share_a_number_and_the_failed_one_has_its_own() {
 }
 
 #[test]
-fn a_failure_is_told_in_full() {
+fn the_reason_of_a_failure_is_shown_in_full() {
     let journal = samples::early();
-    let told: Vec<String> =
+    let ink: Vec<String> =
         texts(&journal).into_iter().filter(|text| text.class == "ink").map(|text| text.text).collect();
-    let told = told.join(" ");
-    assert!(told.contains("client ended with code -1, & nobody <expected> it:"), "{told}");
-    assert_eq!(told.matches("the whole story of it").count(), 30);
-    assert_eq!(told.matches('x').count(), 400 + "expected ".matches('x').count());
+    let ink = ink.join(" ");
+    assert!(ink.contains("client ended with code -1, & no step <expected> it:"), "{ink}");
+    assert_eq!(ink.matches("the whole reason of it").count(), 30);
+    assert_eq!(ink.matches('x').count(), 400 + "expected ".matches('x').count());
     let svg = journal.timeline_svg();
-    assert!(svg.contains("&amp; nobody &lt;expected&gt; it:"));
+    assert!(svg.contains("&amp; no step &lt;expected&gt; it:"));
     assert!(svg.contains(&"a very long text ".repeat(30)), "the title of a step has its whole text");
     let is_red =
         |name: &str| texts(&journal).iter().any(|text| text.text == name && text.class == "red bold");
-    assert_eq!(["server", "client", "another"].map(is_red), [false, true, false], "whose fault it is");
+    assert_eq!(
+        ["server", "client", "another"].map(is_red),
+        [false, true, false],
+        "only the process that caused the failure is red"
+    );
 }
 
 #[test]
-fn every_end_has_its_words() {
+fn every_kind_of_end_has_a_label() {
     let all: Vec<String> =
         [samples::ten(), samples::crashes(), samples::long(), samples::early(), samples::cut_off()]
             .iter()
@@ -110,7 +115,7 @@ fn every_end_has_its_words() {
         "ABRT, core",
         "lost",
         "still there",
-        "crash",
+        "killed on purpose at stdout:1",
         "never started",
     ] {
         assert!(all.iter().any(|text| text == end), "{end}");
@@ -119,6 +124,25 @@ fn every_end_has_its_words() {
     assert!(
         all.iter().any(|text| text.starts_with("not started: cannot execute missing: Permission denied"))
     );
+}
+
+#[test]
+fn a_very_short_life_before_a_crash_is_visible() {
+    let bars = shapes(&samples::short_life(), |shape| match shape {
+        Shape::Rect { class: "bar", bounds, .. } => Some((bounds.left, bounds.right)),
+        _ => None,
+    });
+    // The last one is in the legend.
+    let [first, second, _] = bars[..] else { panic!("{bars:?}") };
+    assert!(first.1 - first.0 >= 4.0 && first.1 + 8.0 < second.0, "{bars:?}");
+    let texts: Vec<String> = texts(&samples::short_life()).into_iter().map(|text| text.text).collect();
+    for label in [
+        "server was killed on purpose at step:3, after 1 ms",
+        "killed on purpose at step:3",
+        "input lost in a crash",
+    ] {
+        assert!(texts.iter().any(|text| text == label), "{label} is not in {texts:?}");
+    }
 }
 
 #[test]
@@ -136,12 +160,12 @@ fn every_colour_is_in_some_picture() {
 
 #[test]
 fn endless_output_does_not_make_an_endless_picture() {
-    let mut story = samples::Scenario::new("endless", &["yes"], &["spawn yes"]);
-    story.step().starts("yes");
+    let mut run = samples::Scenario::new("endless", &["yes"], &["spawn yes"]);
+    run.step().starts("yes");
     for _ in 0..100_000 {
-        story.after(20_000).prints("yes", crate::machine::Stream::Stdout, 65_536, 32_768);
+        run.after(20_000).prints("yes", crate::machine::Stream::Stdout, 65_536, 32_768);
     }
-    let journal = story.journal();
+    let journal = run.journal();
     assert_eq!(journal.entries().len(), 100_002);
     assert!(journal.timeline_svg().len() < 200_000);
 }
@@ -159,18 +183,25 @@ fn lanes_get_lower_but_stay_legible() {
     assert_eq!(Chart::new(&samples::hundred()).length, Duration::from_micros(482_000));
 }
 
-/// All texts of the picture.
+/// Returns all texts of the picture.
 fn texts(journal: &Journal) -> Vec<Text> {
-    fn collect(shapes: Vec<Shape>, texts: &mut Vec<Text>) {
+    shapes(journal, |shape| match shape {
+        Shape::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// Returns the wanted shapes of the picture, including those in groups.
+fn shapes<T>(journal: &Journal, wanted: fn(Shape) -> Option<T>) -> Vec<T> {
+    fn collect<T>(shapes: Vec<Shape>, wanted: fn(Shape) -> Option<T>, found: &mut Vec<T>) {
         for shape in shapes {
             match shape {
-                Shape::Group { shapes, .. } => collect(shapes, texts),
-                Shape::Text(text) => texts.push(text),
-                Shape::Rect { .. } | Shape::Line { .. } | Shape::Polygon { .. } | Shape::Circle { .. } => {}
+                Shape::Group { shapes, .. } => collect(shapes, wanted, found),
+                shape => found.extend(wanted(shape)),
             }
         }
     }
-    let mut texts = Vec::new();
-    collect(layout::picture(&Chart::new(journal)).shapes, &mut texts);
-    texts
+    let mut found = Vec::new();
+    collect(layout::picture(&Chart::new(journal)).shapes, wanted, &mut found);
+    found
 }

@@ -1,32 +1,32 @@
-//! How wide a text is, and how to make it fit.
+//! The width of texts, and ways to make them fit.
 //!
-//! Nobody knows the font before the picture is looked at. All text is therefore of fixed width: the usual fonts of this
-//! kind advance by 0.55 to 0.62 of their size, and the widest is reckoned with. A text with a letter that they may not
-//! have, so that it comes from who knows where, is told its width, and the viewer makes it fit.
+//! The font is not known before the picture is displayed. Therefore all text has a fixed width: the usual
+//! fonts of this kind advance by 0.55 to 0.62 of their size, and the widest is assumed. Text with characters
+//! that such fonts may lack is written with its width, and the viewer makes it fit.
 
 use crate::machine::Exit;
 
-/// The widest advance of a usual fixed-width font, in parts of its size.
+/// The widest advance of the usual fixed-width fonts, relative to their size.
 const ADVANCE: f64 = 0.62;
 
-/// The same for what is as wide as it is high: ideographs, and small pictures.
+/// The advance of square characters: ideographs and emoji.
 const WIDE: f64 = 1.0;
 
 pub(super) fn width(text: &str, size: f64) -> f64 {
     size * text.chars().map(advance).sum::<f64>()
 }
 
-/// Whether every fixed-width font has all of this.
+/// Returns whether every fixed-width font has these characters.
 pub(super) fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)
 }
 
-/// `text` in one line, with everything that cannot be shown replaced by a picture of it.
+/// Returns `text` in one line, with unprintable characters replaced by pictures of them.
 pub(super) fn visible(text: &str) -> String {
     text.chars().map(|c| if c == '\t' { ' ' } else { picture(c) }).collect()
 }
 
-/// What stands for a character that XML forbids, or that moves others about.
+/// Returns the replacement of a character that XML forbids, or that changes the direction of text.
 pub(super) fn picture(c: char) -> char {
     match c {
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).expect("there is a picture of each"),
@@ -37,7 +37,7 @@ pub(super) fn picture(c: char) -> char {
     }
 }
 
-/// As much of the beginning as there is room for, or nothing if that is less than three characters.
+/// Returns the beginning of the text that fits, or `None` if fewer than three characters do.
 pub(super) fn cut(text: &str, size: f64, room: f64) -> Option<String> {
     let text = visible(text);
     if width(&text, size) <= room {
@@ -47,7 +47,7 @@ pub(super) fn cut(text: &str, size: f64, room: f64) -> Option<String> {
     (kept >= 3).then(|| text.chars().take(kept).chain(['…']).collect())
 }
 
-/// As much of both ends as there is room for: names differ at their ends.
+/// Returns both ends of the text, as much as fits: names often differ at their ends.
 pub(super) fn cut_middle(text: &str, size: f64, room: f64) -> String {
     let text = visible(text);
     if width(&text, size) <= room {
@@ -59,7 +59,7 @@ pub(super) fn cut_middle(text: &str, size: f64, room: f64) -> String {
     text.chars().take(head).chain(['…']).chain(text.chars().skip(count - tail)).collect()
 }
 
-/// The whole text in lines that fit, broken between words where that is possible.
+/// Returns the whole text in lines that fit, broken between words where possible.
 pub(super) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines().map(visible) {
@@ -87,7 +87,7 @@ pub(super) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
     lines
 }
 
-/// How many of these characters fit.
+/// Returns the number of characters that fit.
 fn fitting(chars: impl Iterator<Item = char>, size: f64, room: f64) -> usize {
     let widths = chars.scan(0.0, |sum, c| {
         *sum += size * advance(c);
@@ -119,7 +119,7 @@ pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
     format!("{} {thing}{plural}", grouped(count))
 }
 
-/// How a process ended, in as few words as fit behind a bar.
+/// Returns a short text for an exit status, to be placed behind a bar.
 pub(super) fn end(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
@@ -141,10 +141,10 @@ fn grouped(count: u64) -> String {
     out
 }
 
-/// How far two texts of a row are apart.
+/// The distance between two texts of a row.
 pub(super) const GAP: f64 = 5.0;
 
-/// One row, from `left` to `right`.
+/// A row of texts between `left` and `right`. Each text claims its place, so that no two overlap.
 pub(super) struct Row {
     left: f64,
     right: f64,
@@ -156,7 +156,7 @@ impl Row {
         Self { left, right, taken: Vec::new() }
     }
 
-    /// Takes the place, if it is free. So that a text has it, or something that a text would hide.
+    /// Claims an interval if it is free. Returns whether it was.
     pub(super) fn claim(&mut self, left: f64, right: f64) -> bool {
         let is_free = self.left <= left
             && right <= self.right
@@ -167,18 +167,18 @@ impl Row {
         is_free
     }
 
-    /// Takes the place, free or not.
+    /// Occupies an interval, whether it is free or not.
     pub(super) fn block(&mut self, left: f64, right: f64) {
         self.taken.push((left, right));
     }
 
-    /// How much is free to the left of `x`.
+    /// Returns the free width to the left of `x`.
     pub(super) fn room_left_of(&self, x: f64) -> f64 {
         let last = self.taken.iter().filter(|&&(from, _)| from - GAP < x).map(|&(_, to)| to + GAP);
         x - last.fold(self.left, f64::max)
     }
 
-    /// How much is free to the right of `x`.
+    /// Returns the free width to the right of `x`.
     pub(super) fn room_right_of(&self, x: f64) -> f64 {
         let next = self.taken.iter().filter(|&&(_, to)| to + GAP > x).map(|&(from, _)| from - GAP);
         next.fold(self.right, f64::min) - x
@@ -189,7 +189,7 @@ impl Row {
 mod tests {
     use super::*;
 
-    /// A size at which ten plain characters take 62.
+    /// A size at which ten plain characters have a width of 62.
     const SIZE: f64 = 10.0;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Journals that no plan would write: things happen in any order, at any time, to anybody.
+//! Journals that no plan would write: any event of any process, in any order, at any time.
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ proptest! {
 
 fn journal() -> impl Strategy<Value = Journal> {
     let entries = prop::collection::vec((gap(), event()), 0..60);
-    // In one of four journals, each time is as it comes, and not behind the one before.
+    // In one of four journals the times are in random order.
     let parts =
         (text(), prop::collection::vec(text(), 0..14), prop_oneof![0..4_usize, Just(40)], entries, 0..4);
     parts.prop_map(|(plan, steps, processes, entries, order)| {
@@ -42,7 +42,7 @@ fn journal() -> impl Strategy<Value = Journal> {
     })
 }
 
-/// From nothing at all to a few days.
+/// From zero to a few days.
 fn gap() -> impl Strategy<Value = Duration> {
     (0..8_u64, 0..12_u32).prop_map(|(digit, power)| Duration::from_micros(digit * 10_u64.pow(power)))
 }
@@ -60,7 +60,7 @@ fn text() -> impl Strategy<Value = String> {
 fn event() -> impl Strategy<Value = JournalEvent> {
     let process = || (0..6_usize).prop_map(name);
     let stream = prop_oneof![Just(Stream::Stdout), Just(Stream::Stderr)];
-    let signal = || (1..=64).prop_map(|number| Signal::from_number(number).expect("there is one"));
+    let signal = || (1..=64).prop_map(|number| Signal::from_number(number).expect("a signal number"));
     let exit = prop_oneof![
         any::<i32>().prop_map(Exit::Code),
         Just(Exit::Code(0)),
@@ -87,11 +87,11 @@ fn event() -> impl Strategy<Value = JournalEvent> {
     ]
 }
 
-/// Some processes have short names, and some the longest; those beyond the announced ones are a surprise.
+/// Some names are short, and some have the greatest length; the higher ones are not announced.
 fn name(index: usize) -> Name {
     let name = match index % 2 {
         0 => format!("p{index}"),
         _ => format!("{index:x>64}"),
     };
-    name.parse().expect("it is a good name")
+    name.parse().expect("a valid name")
 }

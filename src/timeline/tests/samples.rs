@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Exit, Name, Signal, SpawnError, SpawnStep, Stream};
 
-/// A journal being written: everything happens at `now`, until [`after`](Self::after).
+/// A journal under construction: all events happen at `now`, until [`after`](Self::after).
 pub(super) struct Scenario {
     journal: Journal,
     now: Duration,
@@ -25,7 +25,7 @@ impl Scenario {
         self
     }
 
-    /// The step that is on ends, and the next one begins.
+    /// Ends the current step, and begins the next one.
     pub(super) fn step(&mut self) -> &mut Self {
         self.end();
         self.step += 1;
@@ -51,6 +51,10 @@ impl Scenario {
 
     pub(super) fn is_given(&mut self, process: &str, bytes: usize) -> &mut Self {
         self.push(JournalEvent::InputSent { process: name(process), bytes })
+    }
+
+    pub(super) fn loses_input(&mut self, process: &str, bytes: usize) -> &mut Self {
+        self.push(JournalEvent::InputLost { process: name(process), bytes })
     }
 
     pub(super) fn is_sent(&mut self, process: &str, signal: Signal) -> &mut Self {
@@ -97,7 +101,7 @@ fn name(process: &str) -> Name {
     process.parse().expect(process)
 }
 
-/// Two processes and a bit of everything, for the whole text.
+/// Two processes and a few events of several kinds, small enough to compare the whole text.
 pub(super) fn small() -> Journal {
     let steps = [
         "spawn server",
@@ -105,20 +109,19 @@ pub(super) fn small() -> Journal {
         "spawn client",
         "wait for client: code 0",
     ];
-    let mut story = Scenario::new("round trip", &["server", "client"], &steps);
-    story.step().after(900).starts("server").step().after(30_000);
-    story.prints("server", Stream::Stderr, 80, 1).after(20_000).prints("server", Stream::Stdout, 9, 1);
-    story.after(100).step().after(1_000).starts("client").step().after(50_000);
-    story.is_given("server", 12).after(5_000).prints("client", Stream::Stdout, 4_000, 60).after(40_000);
-    story.exits("client", Exit::Code(3)).after(200).is_gone("client");
-    story
-        .fails(&["client"], "client ended with code 3 where code 0 was expected")
+    let mut run = Scenario::new("round trip", &["server", "client"], &steps);
+    run.step().after(900).starts("server").step().after(30_000);
+    run.prints("server", Stream::Stderr, 80, 1).after(20_000).prints("server", Stream::Stdout, 9, 1);
+    run.after(100).step().after(1_000).starts("client").step().after(50_000);
+    run.is_given("server", 12).after(5_000).prints("client", Stream::Stdout, 4_000, 60).after(40_000);
+    run.exits("client", Exit::Code(3)).after(200).is_gone("client");
+    run.fails(&["client"], "client ended with code 3 where code 0 was expected")
         .is_sent("server", Signal::KILL)
         .after(2_000);
-    story.is_killed("server").after(10_000).is_gone("server").journal()
+    run.is_killed("server").after(10_000).is_gone("server").journal()
 }
 
-/// Ten processes, of which one ends when nobody expects it.
+/// Ten processes, one of which ends unexpectedly.
 pub(super) fn ten() -> Journal {
     let workers = ["worker", "worker-1", "worker-2", "worker-3", "worker-4"];
     let processes = [
@@ -152,70 +155,63 @@ pub(super) fn ten() -> Journal {
         "kill manager with TERM: code 0",
         "kill redis-server with TERM: code 0",
     ];
-    let mut story = Scenario::new("jobs-survive-a-lost-worker", &processes, &steps);
-    story.step().after(2_100).starts("redis-server").step().after(31_000);
-    story.prints("redis-server", Stream::Stdout, 2_300, 24).after(60_000);
-    story.prints("redis-server", Stream::Stdout, 180, 2).after(31_000);
-    story.step().after(1_900).starts("manager").step().after(120_000);
-    story
-        .prints("manager", Stream::Stderr, 240, 3)
+    let mut run = Scenario::new("jobs-survive-a-lost-worker", &processes, &steps);
+    run.step().after(2_100).starts("redis-server").step().after(31_000);
+    run.prints("redis-server", Stream::Stdout, 2_300, 24).after(60_000);
+    run.prints("redis-server", Stream::Stdout, 180, 2).after(31_000);
+    run.step().after(1_900).starts("manager").step().after(120_000);
+    run.prints("manager", Stream::Stderr, 240, 3)
         .after(41_000)
         .prints("manager", Stream::Stdout, 30, 1)
         .after(800);
-    story.step();
+    run.step();
     for worker in workers {
-        story.after(1_700).starts(worker);
+        run.after(1_700).starts(worker);
     }
-    story.step().after(1_500).starts("tail").step().after(15_000).prints("tail", Stream::Stdout, 60, 1);
-    chatter(&mut story, &workers, 12);
-    story.step().after(2_000).starts("client").step().after(300).is_given("client", 4_096).step();
-    chatter(&mut story, &workers, 40);
-    story
-        .prints("client", Stream::Stdout, 20_000, 320)
-        .after(4_000)
-        .exits("client", Exit::Code(0))
-        .after(900);
-    story.is_gone("client").step().is_sent("worker-2", Signal::TERM).after(61_000);
-    story.prints("worker-2", Stream::Stderr, 90, 1).after(22_000);
-    story
-        .exits("worker-2", Exit::Signal { signal: Signal::TERM, core: false })
+    run.step().after(1_500).starts("tail").step().after(15_000).prints("tail", Stream::Stdout, 60, 1);
+    chatter(&mut run, &workers, 12);
+    run.step().after(2_000).starts("client").step().after(300).is_given("client", 4_096).step();
+    chatter(&mut run, &workers, 40);
+    run.prints("client", Stream::Stdout, 20_000, 320).after(4_000).exits("client", Exit::Code(0)).after(900);
+    run.is_gone("client").step().is_sent("worker-2", Signal::TERM).after(61_000);
+    run.prints("worker-2", Stream::Stderr, 90, 1).after(22_000);
+    run.exits("worker-2", Exit::Signal { signal: Signal::TERM, core: false })
         .after(70_000)
         .is_gone("worker-2");
-    story.step().after(2_000).starts("client-1").step();
-    chatter(&mut story, &["worker", "worker-1", "worker-3", "worker-4"], 30);
-    story
-        .prints("worker-3", Stream::Stderr, 1_900, 26)
+    run.step().after(2_000).starts("client-1").step();
+    chatter(&mut run, &["worker", "worker-1", "worker-3", "worker-4"], 30);
+    run.prints("worker-3", Stream::Stderr, 1_900, 26)
         .after(3_000)
         .exits("worker-3", Exit::Code(3))
         .after(900);
-    story.fails(&["worker-3"], "worker-3 ended with code 3, and this step does not expect it to end");
+    run.fails(&["worker-3"], "worker-3 ended with code 3, and this step does not expect it to end");
     let left = ["redis-server", "manager", "worker", "worker-1", "worker-4", "tail", "client-1"];
     for process in left {
-        story.after(300).is_sent(process, Signal::KILL);
+        run.after(300).is_sent(process, Signal::KILL);
     }
-    story.is_gone("worker-3");
+    run.is_gone("worker-3");
     for process in left {
-        story.after(2_500).is_killed(process).after(1_500).is_gone(process);
+        run.after(2_500).is_killed(process).after(1_500).is_gone(process);
     }
-    story.journal()
+    run.journal()
 }
 
-/// Output of many, to and fro.
-fn chatter(story: &mut Scenario, processes: &[&str], rounds: u64) {
+/// Adds output of many processes in turn.
+fn chatter(run: &mut Scenario, processes: &[&str], rounds: u64) {
     for round in 0..rounds {
         for (i, process) in processes.iter().enumerate() {
             let salt = (round * 7 + i as u64 * 13) % 11;
             if salt < 5 {
-                story.prints(process, Stream::Stdout, 60 << (salt * 2), 1 + salt);
+                run.prints(process, Stream::Stdout, 60 << (salt * 2), 1 + salt);
             }
             if salt == 7 {
-                story.prints(process, Stream::Stderr, 200, 2);
+                run.prints(process, Stream::Stderr, 200, 2);
             }
-            story.after(700 + 90 * salt);
+            run.after(700 + 90 * salt);
         }
-        story.prints("manager", Stream::Stdout, 100 + 400 * (round % 4), 2).after(900);
+        run.prints("manager", Stream::Stdout, 100 + 400 * (round % 4), 2).after(900);
         if round % 3 == 0 {
-            story.prints("redis-server", Stream::Stdout, 90, 1).after(200);
+            run.prints("redis-server", Stream::Stdout, 90, 1).after(200);
         }
     }
 }
@@ -224,105 +220,112 @@ fn chatter(story: &mut Scenario, processes: &[&str], rounds: u64) {
 pub(super) fn hundred() -> Journal {
     let processes: Vec<String> = (0..100).map(|i| format!("echo-{i}")).collect();
     let processes: Vec<&str> = processes.iter().map(|name| &**name).collect();
-    let mut story =
+    let mut run =
         Scenario::new("hundred", &processes, &["spawn 100 processes", "call talk", "kill all: signal TERM"]);
-    story.step();
+    run.step();
     for process in &processes {
-        story.after(900).starts(process);
+        run.after(900).starts(process);
     }
-    story.step();
+    run.step();
     for round in 0..20 {
         for (i, process) in processes.iter().enumerate() {
             if (i + round) % 4 == 0 {
-                story.prints(process, Stream::BOTH[usize::from(i % 16 == 0)], 10 << (i % 9), 1);
+                run.prints(process, Stream::BOTH[usize::from(i % 16 == 0)], 10 << (i % 9), 1);
             }
-            story.after(110);
+            run.after(110);
         }
     }
-    story.step();
+    run.step();
     for process in &processes {
-        story.is_sent(process, Signal::TERM).is_sent(process, Signal::CONT).after(40);
+        run.is_sent(process, Signal::TERM).is_sent(process, Signal::CONT).after(40);
     }
     for (i, process) in processes.iter().enumerate() {
         match i % 9 {
-            0 => story.after(9_000).is_sent(process, Signal::KILL).after(300).is_killed(process),
-            1 => story.after(300).exits(process, Exit::Code(0)),
-            _ => story.after(300).exits(process, Exit::Signal { signal: Signal::TERM, core: false }),
+            0 => run.after(9_000).is_sent(process, Signal::KILL).after(300).is_killed(process),
+            1 => run.after(300).exits(process, Exit::Code(0)),
+            _ => run.after(300).exits(process, Exit::Signal { signal: Signal::TERM, core: false }),
         };
-        story.after(300).is_gone(process);
+        run.after(300).is_gone(process);
     }
-    story.end().journal()
+    run.end().journal()
 }
 
-/// Three milliseconds.
+/// A run of three milliseconds.
 pub(super) fn short() -> Journal {
-    let mut story = Scenario::new("echo", &["echo"], &["spawn echo hello", "wait for echo: code 0"]);
-    story
-        .step()
+    let mut run = Scenario::new("echo", &["echo"], &["spawn echo hello", "wait for echo: code 0"]);
+    run.step()
         .after(1_204)
         .starts("echo")
         .step()
         .after(1_100)
         .prints("echo", Stream::Stdout, 6, 1)
         .after(400);
-    story.exits("echo", Exit::Code(0)).after(250).is_gone("echo").after(40).end().journal()
+    run.exits("echo", Exit::Code(0)).after(250).is_gone("echo").after(40).end().journal()
 }
 
-/// Two hours, of which nearly all is one step; the fifty others come before and behind it.
+/// A run of two hours. Nearly all of it is one step; the fifty others come before and after it.
 pub(super) fn long() -> Journal {
     let steps: Vec<String> = (1..=51).map(|i| format!("call number {i} of the soak test")).collect();
     let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
-    let mut story = Scenario::new("soak", &["server", "load", "probe"], &steps);
-    story.step().starts("server").step().starts("load");
+    let mut run = Scenario::new("soak", &["server", "load", "probe"], &steps);
+    run.step().starts("server").step().starts("load");
     for i in 3..=51 {
-        story.step().after(if i == 25 { 6_600_000_000 } else { 1_000 });
+        run.step().after(if i == 25 { 6_600_000_000 } else { 1_000 });
         if i % 5 == 0 {
-            story.after(40_000_000).prints("load", Stream::Stdout, 1 << i.min(30), 1);
+            run.after(40_000_000).prints("load", Stream::Stdout, 1 << i.min(30), 1);
         }
     }
-    story.after(200_000_000).exits("load", Exit::Lost).is_gone("load").end().journal()
+    run.after(200_000_000).exits("load", Exit::Lost).is_gone("load").end().journal()
 }
 
-/// The same process again and again, killed on purpose; signals that come together; a start that fails.
+/// A process that is started repeatedly and killed on purpose, signals that come together, and a failed
+/// start.
 pub(super) fn crashes() -> Journal {
     let long = "a-process-whose-name-is-as-long-as-a-name-may-be-which-is-64-no1";
     let other = "a-process-whose-name-is-as-long-as-a-name-may-be-which-is-64-no2";
     let steps =
         ["spawn helper", "wait until helper is ready", "spawn helper again", "call use it", "spawn missing"];
-    let mut story = Scenario::new("crash points", &["helper", long, other, "missing", "never"], &steps);
-    story.step().starts("helper").starts(long).step().after(80_000).prints("helper", Stream::Stdout, 40, 1);
-    story
-        .crashes("helper", "stdout:1")
+    let mut run = Scenario::new("crash points", &["helper", long, other, "missing", "never"], &steps);
+    run.step().starts("helper").starts(long).step().after(80_000).prints("helper", Stream::Stdout, 40, 1);
+    run.crashes("helper", "stdout:1")
         .is_sent("helper", Signal::KILL)
         .after(2_000)
         .is_killed("helper")
         .after(900)
         .is_gone("helper");
-    story.after(30_000).step().starts("helper").starts(other).after(8_000).exits("helper", Exit::Code(0));
-    story
-        .after(1_000)
+    run.after(30_000).step().starts("helper").starts(other).after(8_000).exits("helper", Exit::Code(0));
+    run.after(1_000)
         .starts("helper")
         .step()
         .after(150_000)
         .is_sent(long, Signal::HUP)
         .is_sent(long, Signal::HUP);
-    story.after(4_000).is_sent(long, Signal::USR1).after(4_000).is_sent(long, Signal::TERM);
-    story
-        .after(9_000)
+    run.after(4_000).is_sent(long, Signal::USR1).after(4_000).is_sent(long, Signal::TERM);
+    run.after(9_000)
         .exits(long, Exit::Signal { signal: Signal::ABRT, core: true })
         .after(90_000)
         .is_gone(long);
-    story.step().is_not_started("missing").after(30_000).journal()
+    run.step().is_not_started("missing").after(30_000).journal()
 }
 
-/// A step that fails when hardly any time has gone by, and a long cleaning up behind it; nothing in it is short.
+/// A first life of two milliseconds that ends with a crash, in a run of twenty seconds that fails much later.
+pub(super) fn short_life() -> Journal {
+    let steps = ["spawn server", "send server: \"x\"", "wait for server: output \"x\""];
+    let mut run = Scenario::new("short life", &["server"], &steps);
+    run.step().after(1_000).starts("server").step().loses_input("server", 1).step();
+    run.crashes("server", "step:3").is_sent("server", Signal::KILL).after(1_000).is_killed("server");
+    run.is_gone("server").after(500).starts("server").after(900).prints("server", Stream::Stdout, 40, 1);
+    run.after(20_000_000).fails(&["server"], "timed out after 20s while waiting for server");
+    run.is_sent("server", Signal::KILL).after(1_000).is_killed("server").is_gone("server").journal()
+}
+
+/// A step that fails almost at once, a long cleanup after it, and long texts everywhere.
 pub(super) fn early() -> Journal {
     let text = "wait for output of server: text \"".to_owned() + &"a very long text ".repeat(30) + "\"";
     let steps = ["spawn server", "spawn client", "spawn another", &text, "kill server: code 0"];
-    let mut story =
+    let mut run =
         Scenario::new(&"a plan with a long name ".repeat(8), &["server", "client", "another"], &steps);
-    story
-        .step()
+    run.step()
         .after(500)
         .starts("server")
         .step()
@@ -331,29 +334,29 @@ pub(super) fn early() -> Journal {
         .step()
         .after(500)
         .starts("another");
-    story.step().after(3_000).exits("client", Exit::Code(-1)).is_gone("client");
-    let reason = "client ended with code -1, & nobody <expected> it:\n".to_owned()
-        + &"the whole story of it ".repeat(30);
-    story.fails(&["client"], &(reason + &"x".repeat(400)));
-    story.is_sent("server", Signal::TERM).is_sent("another", Signal::TERM).after(5_000_000);
-    story.is_sent("server", Signal::KILL).is_sent("another", Signal::KILL).after(3_000);
-    story.is_killed("server").is_gone("server").is_killed("another").is_gone("another").journal()
+    run.step().after(3_000).exits("client", Exit::Code(-1)).is_gone("client");
+    let reason = "client ended with code -1, & no step <expected> it:\n".to_owned()
+        + &"the whole reason of it ".repeat(30);
+    run.fails(&["client"], &(reason + &"x".repeat(400)));
+    run.is_sent("server", Signal::TERM).is_sent("another", Signal::TERM).after(5_000_000);
+    run.is_sent("server", Signal::KILL).is_sent("another", Signal::KILL).after(3_000);
+    run.is_killed("server").is_gone("server").is_killed("another").is_gone("another").journal()
 }
 
 /// A hundred and twenty steps of about the same length, of which the last one fails.
 pub(super) fn many() -> Journal {
     let steps: Vec<String> = (1..=121).map(|i| format!("call number {i}")).collect();
     let steps: Vec<&str> = steps.iter().map(|step| &**step).collect();
-    let mut story = Scenario::new("many", &["server"], &steps);
-    story.step().after(900).starts("server");
+    let mut run = Scenario::new("many", &["server"], &steps);
+    run.step().after(900).starts("server");
     for i in 2..=120 {
-        story.step().after(900 + 40 * (i % 7)).prints("server", Stream::Stdout, 300, 4);
+        run.step().after(900 + 40 * (i % 7)).prints("server", Stream::Stdout, 300, 4);
     }
-    story.fails(&[], "it returned an error").is_sent("server", Signal::TERM).after(9_000);
-    story.exits("server", Exit::Code(0)).is_gone("server").journal()
+    run.fails(&[], "it returned an error").is_sent("server", Signal::TERM).after(9_000);
+    run.exits("server", Exit::Code(0)).is_gone("server").journal()
 }
 
-/// Texts of letters that have another width, and of what is no letter.
+/// Texts with characters of other widths, and with control characters.
 pub(super) fn foreign() -> Journal {
     let steps = [
         "启动服务器",
@@ -361,30 +364,20 @@ pub(super) fn foreign() -> Journal {
         "ждать клиента",
         "🦀 👩‍👩‍👧 ﷽ שלום",
     ];
-    let mut story = Scenario::new("测试 \u{202e}drawkcab\u{202c} 🦀", &["server"], &steps);
-    story
-        .step()
-        .after(50_000)
-        .starts("server")
-        .step()
-        .after(50_000)
-        .step()
-        .after(50_000)
-        .step()
-        .after(50_000);
-    story
-        .fails(&["server"], "服务器已退出，代码为三。 ".repeat(12).as_str())
+    let mut run = Scenario::new("测试 \u{202e}drawkcab\u{202c} 🦀", &["server"], &steps);
+    run.step().after(50_000).starts("server").step().after(50_000).step().after(50_000).step().after(50_000);
+    run.fails(&["server"], "服务器已退出，代码为三。 ".repeat(12).as_str())
         .is_killed("server")
         .is_gone("server")
         .journal()
 }
 
-/// Cut off in the middle: no end of anything.
+/// A run that was interrupted: nothing has an end.
 pub(super) fn cut_off() -> Journal {
-    let mut story =
+    let mut run =
         Scenario::new("cut off", &["server", "client"], &["spawn server", "spawn client", "wait for client"]);
-    story.step().after(900).starts("server").step().after(900).starts("client").after(70_000);
-    story.step().after(90_000).prints("client", Stream::Stderr, 100_000, 800).journal()
+    run.step().after(900).starts("server").step().after(900).starts("client").after(70_000);
+    run.step().after(90_000).prints("client", Stream::Stderr, 100_000, 800).journal()
 }
 
 pub(super) fn empty() -> Journal {

@@ -1,11 +1,11 @@
-//! What must be true of every picture, whatever it shows.
+//! What must hold for every picture.
 
 use crate::journal::Journal;
 use crate::timeline::chart::Chart;
 use crate::timeline::shape::{Bounds, Picture, Point, Shape};
 use crate::timeline::{layout, svg};
 
-/// Nothing is outside of the picture, no text is over another, and the document is XML.
+/// Checks that nothing is outside the picture, that no text is over another, and that the document is XML.
 pub(super) fn check(journal: &Journal) -> Result<(), String> {
     let picture = layout::picture(&Chart::new(journal));
     let whole = Bounds { left: 0.0, top: 0.0, right: picture.width, bottom: picture.height };
@@ -13,7 +13,7 @@ pub(super) fn check(journal: &Journal) -> Result<(), String> {
     inside(&picture.shapes, &whole, &mut texts)?;
     apart(texts)?;
     well_formed(&svg::document(&picture))?;
-    said(journal, &picture)
+    complete(journal, &picture)
 }
 
 fn inside(shapes: &[Shape], whole: &Bounds, texts: &mut Vec<(Bounds, String)>) -> Result<(), String> {
@@ -37,7 +37,7 @@ fn inside(shapes: &[Shape], whole: &Bounds, texts: &mut Vec<(Bounds, String)>) -
         let Bounds { left, top, right, bottom } = bounds;
         let is_inside =
             whole.left <= left && whole.top <= top && right <= whole.right && bottom <= whole.bottom;
-        // A number that is none is in no order with any other.
+        // The negations also reject a NaN, which is in no order with any number.
         if !is_inside || left > right || top > bottom {
             return Err(format!("{what} at {bounds:?} is not inside of {whole:?}"));
         }
@@ -69,7 +69,7 @@ fn apart(mut texts: Vec<(Bounds, String)>) -> Result<(), String> {
     Ok(())
 }
 
-/// A small reader of XML: elements are closed in order, attributes are quoted, and every character is allowed.
+/// Checks a part of XML: elements are closed in order, attributes are quoted, and every character is allowed.
 fn well_formed(document: &str) -> Result<(), String> {
     let is_allowed = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     if let Some(c) = document.chars().find(|&c| !is_allowed(c)) {
@@ -90,7 +90,7 @@ fn well_formed(document: &str) -> Result<(), String> {
         }
         let (tag, is_closed) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
         let (name, attributes) = tag.split_once(' ').unwrap_or((tag, ""));
-        // Between quotes everything is a value, and outside of them there are names.
+        // Between quotes there are values, and outside of them names.
         let mut parts = attributes.split('"');
         while let Some(outside) = parts.next() {
             let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || ":-".contains(c));
@@ -111,13 +111,13 @@ fn references(text: &str) -> Result<(), String> {
     let mut parts = text.split('&').skip(1);
     let known = ["amp;", "lt;", "gt;", "quot;"];
     match parts.find(|part| !known.iter().any(|known| part.starts_with(known))) {
-        Some(part) => Err(format!("&{part} is no reference")),
+        Some(part) => Err(format!("&{part} is not a known reference")),
         None => Ok(()),
     }
 }
 
-/// Every step and every process can be read in full where the pointer is.
-fn said(journal: &Journal, picture: &Picture) -> Result<(), String> {
+/// Checks that the text of every step and the name of every process is in the title of a group.
+fn complete(journal: &Journal, picture: &Picture) -> Result<(), String> {
     let titles: Vec<&str> = picture
         .shapes
         .iter()
@@ -133,13 +133,13 @@ fn said(journal: &Journal, picture: &Picture) -> Result<(), String> {
     let steps = journal.steps().iter().map(|step| &**step);
     let mut all = steps.chain(journal.processes().iter().map(|name| &**name));
     match all.find(|text| !titles.contains(text)) {
-        Some(text) => Err(format!("{text:?} is not told")),
+        Some(text) => Err(format!("{text:?} is in no title")),
         None => Ok(()),
     }
 }
 
 #[test]
-fn what_is_no_xml_is_found() {
+fn broken_xml_is_detected() {
     well_formed("<a b=\"1\"><c/>&amp;</a>\n").unwrap();
     for broken in
         ["<a>\n", "<a></b>\n", "<a b=1/>\n", "<a>& </a>\n", "<a b=\"&x;\"/>\n", "<a>\u{1}</a>\n", "</a>\n"]
