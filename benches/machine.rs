@@ -86,10 +86,12 @@ impl CrashLoops {
                     self.pending.extend([
                         Event::Started { run, pid: 1, containment: Containment::Group },
                         Event::Closed { run },
-                        Event::Exited { run, exit: Exit::Code(1), left: Vec::new() },
+                        Event::Exited { run, exit: Exit::Code(1), remaining: Vec::new() },
                     ]);
                 }
-                Output::Look { run } => self.pending.push_back(Event::Group { run, left: Vec::new() }),
+                Output::ListFamily { run } => {
+                    self.pending.push_back(Event::Family { run, remaining: Vec::new() })
+                }
                 Output::Signal { .. } | Output::Reap { .. } | Output::Notice(_) => {}
             }
         }

@@ -82,8 +82,8 @@ impl Loop {
                 }
             }
             Output::Signal { run, signal, .. } => self.signal(run, signal),
-            Output::Look { run } => {
-                self.machine.handle_event(Event::Group { run, left: Vec::new() }, now());
+            Output::ListFamily { run } => {
+                self.machine.handle_event(Event::Family { run, remaining: Vec::new() }, now());
             }
             Output::Reap { run } => {
                 self.pids.remove(&run);
@@ -98,7 +98,7 @@ impl Loop {
         thread::spawn(move || {
             let exit = child.wait().map_or(Exit::Lost, exit);
             let _ = news.send(Event::Closed { run });
-            let _ = news.send(Event::Exited { run, exit, left: Vec::new() });
+            let _ = news.send(Event::Exited { run, exit, remaining: Vec::new() });
         });
     }
 

@@ -86,7 +86,7 @@ impl fmt::Display for OrderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoCommand => f.write_str("there is no command to run"),
-            Self::Policy(error) => match &error.problem {
+            Self::Policy(error) => match error.problem() {
                 PolicyProblem::AboveMaximum { min, max } => {
                     write!(f, "--minrestartdelay, {min:?}, is above --maxrestartdelay, {max:?}")
                 }

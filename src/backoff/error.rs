@@ -1,36 +1,46 @@
-//! What makes a policy invalid.
+//! The error for an invalid policy.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a [`BackoffPolicy`](super::BackoffPolicy) is not valid.
+/// The error for a [`BackoffPolicy`](super::BackoffPolicy) that is not valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackoffError {
-    /// The field as it is spelled in [`BackoffPolicy`](super::BackoffPolicy).
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: BackoffProblem,
+    pub(super) field: &'static str,
+    pub(super) problem: BackoffProblem,
 }
 
-/// What can be wrong with a field of a [`BackoffPolicy`](super::BackoffPolicy).
+impl BackoffError {
+    /// Returns the name of the field as it is spelled in [`BackoffPolicy`](super::BackoffPolicy).
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Returns what is wrong with the field.
+    pub fn problem(&self) -> &BackoffProblem {
+        &self.problem
+    }
+}
+
+/// The reasons why a field of a [`BackoffPolicy`](super::BackoffPolicy) is not valid.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BackoffProblem {
-    /// NaN.
+    /// It is not a number.
     NotANumber,
-    /// Less than zero seconds.
+    /// It is less than zero.
     Negative,
-    /// Longer than [`BackoffPolicy::LONGEST`](super::BackoffPolicy::LONGEST).
+    /// It is longer than [`BackoffPolicy::LONGEST`](super::BackoffPolicy::LONGEST).
     TooLong,
-    /// Zero, where zero would mean a busy loop.
+    /// It is zero, which would be a busy loop.
     Zero,
-    /// A factor with which delays shrink: the one given.
+    /// The factor is below 1, so delays would shrink.
     BelowOne(f64),
-    /// The cap is below the initial delay.
+    /// The maximum is below the initial delay.
     BelowInitial {
-        /// The initial delay given.
+        /// The initial delay.
         initial: Duration,
-        /// The cap given.
+        /// The maximum.
         max: Duration,
     },
 }

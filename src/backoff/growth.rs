@@ -1,15 +1,15 @@
-//! The one formula.
+//! How delays grow.
 //!
-//! It is taken in nanoseconds, not in seconds: those are whole numbers, and whole numbers up to 2^53, which is a hundred days,
-//! are exact as floating ones; so is a power of two. So what doubles is exact to the nanosecond.
+//! The product is computed in nanoseconds instead of seconds: whole numbers up to 2^53 (a hundred days) and powers of two are
+//! exact as floating-point numbers, so a delay that doubles is exact to the nanosecond.
 
 use std::time::Duration;
 
-/// Beyond this power nothing grows any more. It keeps the power of a large factor finite (CS, #9476), and whatever
-/// doubles has long reached the longest duration there is.
+/// The highest exponent. It keeps the power of a large factor finite, and a delay that doubles has reached the longest
+/// duration long before.
 const HIGHEST_POWER: u32 = 100;
 
-/// `initial × factor^min(100, n)` to the nearest nanosecond, at most `max`. What cannot be told as a number is `max`.
+/// Returns `initial × factor^min(100, n)`, rounded to the nanosecond, at most `max`; `max` if it is not a number.
 pub(super) fn grown(initial: Duration, factor: f64, n: u32, max: Duration) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     let power = factor.powi(i32::try_from(n.min(HIGHEST_POWER)).expect("a hundred at most"));
@@ -19,6 +19,39 @@ pub(super) fn grown(initial: Duration, factor: f64, n: u32, max: Duration) -> Du
         Duration::new((nanos / SECOND) as u64, (nanos % SECOND) as u32)
     } else {
         max
+    }
+}
+
+/// The delay before the next start of a process, which doubles from a minimum to a maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backoff {
+    min: Duration,
+    max: Duration,
+    /// How often it has grown since it was at its minimum.
+    growths: u32,
+}
+
+impl Backoff {
+    /// Begins at `min`.
+    pub(crate) fn new(min: Duration, max: Duration) -> Self {
+        Self { min, max, growths: 0 }
+    }
+
+    /// Returns the delay that the next [`grow`](Self::grow) will return.
+    pub(crate) fn next(&self) -> Duration {
+        grown(self.min, 2.0, self.growths, self.max)
+    }
+
+    /// Returns the current delay and doubles it, up to the maximum.
+    pub(crate) fn grow(&mut self) -> Duration {
+        let wait = self.next();
+        self.growths = self.growths.saturating_add(1);
+        wait
+    }
+
+    /// Returns to the minimum.
+    pub(crate) fn reset(&mut self) {
+        self.growths = 0;
     }
 }
 
@@ -56,5 +89,20 @@ mod tests {
         assert_eq!(grown(Duration::MAX, 1.1, 7, Duration::MAX), Duration::MAX);
         assert_eq!(grown(Duration::from_nanos(1), 2.0, u32::MAX, Duration::MAX), Duration::MAX);
         assert_eq!(grown(2 * max, 1.0, 0, max), max);
+    }
+
+    #[test]
+    fn delays_double_from_min_to_max_and_start_over_after_a_reset() {
+        let mut backoff = Backoff::new(Duration::from_secs(3), Duration::from_secs(10));
+        let mut waits = || backoff.grow().as_secs();
+        assert_eq!([waits(), waits(), waits(), waits()], [3, 6, 10, 10]);
+        backoff.reset();
+        assert_eq!(backoff.grow(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn f_67_a_delay_at_its_largest_does_not_overflow() {
+        let mut backoff = Backoff::new(Duration::MAX, Duration::MAX);
+        assert_eq!([backoff.grow(), backoff.grow(), backoff.next()], [Duration::MAX; 3]);
     }
 }

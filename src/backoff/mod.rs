@@ -1,13 +1,12 @@
-//! Delays that grow, and are capped.
+//! Delays that grow up to a maximum.
 //!
-//! One function grows them all: `initial × factor^n`, at most `max`. The monitor doubles, from its minimum up to its
-//! maximum; a client follows a [`BackoffPolicy`], which has a factor of its own and adds some jitter.
+//! All of them are `initial × factor^n`, at most `max`. A monitor doubles its delays; a client uses a [`BackoffPolicy`],
+//! which has a factor of its own and adds jitter.
 
-mod doubling;
 mod error;
 mod growth;
 mod policy;
 
-pub(crate) use doubling::Backoff;
 pub use error::{BackoffError, BackoffProblem};
+pub(crate) use growth::Backoff;
 pub use policy::BackoffPolicy;

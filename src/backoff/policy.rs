@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: a pure function of how many have failed.
+//! The delay before the next connection attempt, as a pure function of the number of failures.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use fastrand::Rng;
 use super::error::{BackoffError, BackoffProblem};
 use super::growth::grown;
 
-/// How long a [`ClientService`](crate::ClientService) waits between attempts.
+/// The delays between the connection attempts of a [`ClientService`](crate::ClientService).
 ///
-/// After the `n`-th failure in a row, counted from 1, the wait is
+/// After the `n`-th failure in a row, counted from 1, the delay is
 ///
 /// ```text
 /// delay(n) = min(initial_delay × factor^min(100, n), max_delay) + jitter(n)
 /// ```
 ///
-/// Two things are easily missed, and are as in Twisted, whose formula it is. The first wait is *not* `initial_delay` but
-/// `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after the cap: no wait is as long as
-/// 61 s by default, but it may be longer than 60 s. A power that overflows is `max_delay`.
+/// This is the formula of Twisted, with two details that are easily missed. The first delay is *not* `initial_delay` but
+/// `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after the maximum is applied: by default a
+/// delay may be longer than 60 s, but not as long as 61 s. If the power overflows, the delay is `max_delay`.
 ///
-/// It is a pure function: the same policy and the same `n` give the same delay, and what happens equals
+/// The same policy and the same `n` always give the same delay, and the delays of a service are exactly those of
 /// [`schedule`](Self::schedule).
 ///
 /// ```
@@ -33,17 +33,17 @@ use super::growth::grown;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackoffPolicy {
-    /// What grows. Not zero. Default: 1 s.
+    /// The delay that grows. It may not be zero. Default: 1 s.
     pub initial_delay: Duration,
-    /// The cap of what grows, before jitter. Not below `initial_delay`. Default: 60 s.
+    /// The maximum delay before jitter. It may not be below `initial_delay`. Default: 60 s.
     pub max_delay: Duration,
-    /// How it grows, from one failure to the next. Not below 1. Default: 1.5.
+    /// The growth from one failure to the next. It may not be below 1. Default: 1.5.
     pub factor: f64,
-    /// The end of the range that jitter is taken from, uniformly: zero is in it, this is not. Zero: there is none.
-    /// Default: 1 s.
+    /// The upper bound of the jitter, which is uniformly distributed from zero to just below this. If it is zero, there is
+    /// no jitter. Default: 1 s.
     pub jitter: Duration,
-    /// What jitter is drawn with: another seed, another jitter. Default: a random one for each `default()`, so that a
-    /// thousand clients of one server do not come back in step.
+    /// The seed of the jitter. Default: a random one for each `default()`, so that a thousand clients of one server do not
+    /// reconnect at the same times.
     pub seed: u64,
 }
 
@@ -60,14 +60,14 @@ impl Default for BackoffPolicy {
 }
 
 impl BackoffPolicy {
-    /// The longest duration any field may have: a hundred years. So no deadline can overflow a clock (F-67).
+    /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
     pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-    /// Twisted's numbers, in seconds, in the order of its `backoffPolicy`, with a random seed.
+    /// Creates a policy from numbers of seconds, in the order of Twisted's `backoffPolicy`, with a random seed.
     ///
     /// # Errors
     ///
-    /// [`BackoffError`] naming the field that is not a number, negative or too large, or as for [`check`](Self::check).
+    /// [`BackoffError`] with the field that is not a number, negative or too large, or that [`check`](Self::check) rejects.
     ///
     /// ```
     /// use childminder::backoff::BackoffPolicy;
@@ -92,11 +92,11 @@ impl BackoffPolicy {
         Ok(policy)
     }
 
-    /// Tells whether the fields make sense together. Whoever is given a policy asks this.
+    /// Checks the fields and their combination. Services call this before they use a policy.
     ///
     /// # Errors
     ///
-    /// [`BackoffError`] naming the first field that does not.
+    /// [`BackoffError`] with the first field that is not valid.
     pub fn check(&self) -> Result<(), BackoffError> {
         let Self { initial_delay, max_delay, factor, jitter, seed: _ } = *self;
         let wrong = |field, problem| Err(BackoffError { field, problem });
@@ -123,30 +123,31 @@ impl BackoffPolicy {
         Ok(())
     }
 
-    /// The wait after the `n`-th failure in a row, counted from 1.
+    /// Returns the delay after the `n`-th failure in a row, counted from 1.
     pub fn delay(&self, n: u32) -> Duration {
         grown(self.initial_delay, self.factor, n, self.max_delay).saturating_add(self.jitter(n))
     }
 
-    /// All waits to come, if every attempt fails, first to last. What happens equals this list exactly.
+    /// Returns the delays if every attempt fails, from the first. The delays of a service are exactly these, as long as its
+    /// failure count is not reset. A stop of the service does not reset it.
     pub fn schedule(&self) -> impl Iterator<Item = Duration> + use<> {
         let policy = *self;
         (1..=u32::MAX).map(move |n| policy.delay(n))
     }
 
-    /// The first number of a generator of its own for each `n`, so that it does not matter who else has asked.
+    /// Uses a random generator of its own for each `n`, so that the result depends on nothing but the seed and `n`.
     fn jitter(&self, n: u32) -> Duration {
         let end = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
         if end == 0 {
             return Duration::ZERO;
         }
-        // Through the generator once before `n` comes in, so that neighbouring seeds have nothing in common.
+        // The seed passes through the generator before `n` is added, so that neighbouring seeds give unrelated jitter.
         let seed = Rng::with_seed(self.seed).u64(..).wrapping_add(u64::from(n));
         Duration::from_nanos(Rng::with_seed(seed).u64(..end))
     }
 }
 
-/// A number of seconds as a duration, or why it is none.
+/// Converts a number of seconds to a duration.
 fn seconds(field: &'static str, seconds: f64) -> Result<Duration, BackoffError> {
     let problem = if seconds.is_nan() {
         BackoffProblem::NotANumber
@@ -200,7 +201,7 @@ mod tests {
             assert_eq!(policy.check(), Ok(()));
             assert_eq!(policy.delay(2_000), policy.max_delay, "{factor}");
         }
-        // The power ends at a hundred, the cap or not.
+        // The exponent ends at a hundred, also below the maximum.
         let slow = BackoffPolicy { factor: 1.01, max_delay: Duration::from_secs(3600), ..steady() };
         assert_eq!(slow.delay(100), slow.delay(101));
         assert!(slow.delay(99) < slow.delay(100) && slow.delay(100) < slow.max_delay);
@@ -221,7 +222,7 @@ mod tests {
     fn the_schedule_is_what_happens_and_a_seed_of_its_own_is_another() {
         let policy = BackoffPolicy { seed: 7, ..BackoffPolicy::default() };
         let other = BackoffPolicy { seed: 8, ..policy };
-        // Asked in any order.
+        // The order of the calls does not matter.
         let mut backwards: Vec<_> = (1..=50).rev().map(|n| policy.delay(n)).collect();
         backwards.reverse();
         assert!(policy.schedule().take(50).eq(backwards.iter().copied()));
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(error(1.0, 60.0, 0.99, 1.0), "factor is 0.99, which is below 1, so delays would shrink");
         assert_eq!(error(1.0, 60.0, 1.5, -0.1), "jitter is negative");
         let endless = BackoffPolicy { jitter: Duration::MAX, ..BackoffPolicy::default() };
-        assert_eq!(endless.check().unwrap_err().field, "jitter");
+        assert_eq!(endless.check().unwrap_err().field(), "jitter");
         assert!(BackoffPolicy::from_secs(1.0, 1.0, 1.0, 0.0).is_ok());
     }
 }

@@ -70,7 +70,7 @@ impl Spec {
         }
         match self.get_policy().map_or(Ok(()), |policy| policy.check()) {
             Ok(()) => Ok(()),
-            Err(error) => bad(error.field, error.to_string().as_ref(), SpecProblem::Policy(error)),
+            Err(error) => bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error)),
         }
     }
 }

@@ -1,11 +1,10 @@
-//! One process: what is wanted of it, what it is doing, and every step between.
+//! One process: what is wanted of it, what it is doing, and every transition between.
 
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::run::{Death, Ending, Look, Run};
+use super::run::{Context, Death, Ending, FamilyPoll, Run};
 use super::status::{LastRun, Phase, Status};
-use super::turn::Turn;
 use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget, SpawnError};
 use crate::backoff::Backoff;
 
@@ -13,41 +12,41 @@ use crate::backoff::Backoff;
 #[derive(Debug)]
 pub(super) struct Child<S> {
     pub(super) name: Name,
-    /// Its place in the order of additions.
+    /// Its position in the order of additions.
     pub(super) order: u64,
     definition: Definition<S>,
     goal: Goal,
     state: State,
     backoff: Backoff,
-    /// Runs begun since it was added.
+    /// The number of runs since it was added.
     starts: u64,
     /// How the last of them ended.
     last: Option<LastRun>,
 }
 
-/// What is wanted, once no run is under way.
+/// What is wanted when no run is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
-    /// Up, while the service runs.
+    /// To run while the service runs.
     Keep,
-    /// Down, until it is released.
+    /// To stay down until it is released.
     Hold,
-    /// Forgotten.
+    /// To be removed.
     Gone,
 }
 
-/// What is.
+/// What the process is doing.
 #[derive(Debug)]
 enum State {
-    /// Nothing runs, and nothing will by itself.
+    /// No run, and none is due.
     Down,
-    /// Asked to be started; the answer is not in.
-    Starting { run: Run, unwanted: Option<Haste> },
-    /// Runs.
+    /// The start was requested and has not been answered. `exit` is an exit that was reported before the start.
+    Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
+    /// Running.
     Up(Run),
-    /// Asked to end. `orphans` are what is left of the group when the process itself went first.
-    Stopping { run: Run, kill_at: Instant, orphans: Option<(Death, Look)> },
-    /// Dead or killed; its group or its output may not be at their end yet.
+    /// The stop signal was sent. `orphans` is set when the leader has died before the rest of its family.
+    Stopping { run: Run, kill_at: Instant, orphans: Option<(Death, FamilyPoll)> },
+    /// Dead or killed, but the family or the output may not have ended yet.
     Ending(Ending),
     /// Between two runs.
     Waiting { until: Instant },
@@ -55,30 +54,30 @@ enum State {
 
 /// How to end a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Haste {
+enum StopMode {
     /// With the stop signal, and KILL at the kill time.
-    Ask,
+    Graceful,
     /// With KILL.
-    Kill,
+    Forced,
 }
 
 /// What can happen to a process.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Start it as soon as can be.
+    /// Start it as soon as possible.
     Start,
-    /// It is wanted now: start it unless it is already on its way.
+    /// Start it if it is wanted and no run is due.
     Wake,
-    /// End this run.
+    /// Stop the current run.
     Stop,
-    /// End this run, and forget about a restart that is due.
+    /// Stop the current run, and cancel a restart that is due.
     Cancel,
-    /// The same, with KILL.
+    /// Kill the current run, and cancel a restart that is due.
     Kill,
-    /// The time may have come for something.
-    Tick,
-    /// News of its run.
-    NoticeKind(Event),
+    /// The time has changed.
+    Timeout,
+    /// Something happened to the current run.
+    Event(Event),
 }
 
 impl<S: Clone> Child<S> {
@@ -87,7 +86,7 @@ impl<S: Clone> Child<S> {
         Self { name, order, definition, goal: Goal::Keep, state: State::Down, backoff, starts: 0, last: None }
     }
 
-    /// Takes over a name whose removed owner is still dying. The new one starts when the old run is over (PM-10).
+    /// Replaces a removed definition whose run is not over. The new process is started when the old run is over.
     pub(super) fn succeed(&mut self, definition: Definition<S>, order: u64) {
         let state = mem::replace(&mut self.state, State::Down);
         *self = Self::new(self.name.clone(), definition, order);
@@ -115,7 +114,7 @@ impl<S: Clone> Child<S> {
         self.goal == Goal::Gone
     }
 
-    /// Whether nothing of it is left to mind.
+    /// Whether it was removed and its last run is over.
     pub(super) fn is_finished(&self) -> bool {
         self.is_removed() && matches!(self.state, State::Down)
     }
@@ -129,8 +128,7 @@ impl<S: Clone> Child<S> {
         self.state.run().map(|run| run.id)
     }
 
-    /// The order to send it a signal, if there is anybody to hear it. It changes no decision: what comes of it is news
-    /// like any other.
+    /// The output that sends it a signal, if it runs. It changes no state: its effect is an event like any other.
     pub(super) fn signal(&self, signal: Signal) -> Option<Output<S>> {
         match &self.state {
             State::Up(run) | State::Stopping { run, .. } => {
@@ -140,94 +138,105 @@ impl<S: Clone> Child<S> {
         }
     }
 
-    /// When to call with [`Input::Tick`].
+    /// When [`Input::Timeout`] is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Down | State::Starting { .. } | State::Up(_) => None,
             State::Stopping { kill_at, orphans, .. } => {
-                orphans.as_ref().map(|(_, look)| look.at).into_iter().chain([*kill_at]).min()
+                orphans.as_ref().map(|(_, family)| family.at).into_iter().chain([*kill_at]).min()
             }
             State::Ending(ending) => ending.deadline(),
             State::Waiting { until } => Some(*until),
         }
     }
 
-    /// Every state and everything that can happen in it.
-    pub(super) fn handle(&mut self, input: Input, turn: &mut Turn<'_, S>) {
+    /// Handles every input in every state.
+    pub(super) fn handle(&mut self, input: Input, cx: &mut Context<'_, S>) {
         self.state = match (mem::replace(&mut self.state, State::Down), input) {
             // Nothing runs.
-            (State::Down, Input::Start) => self.spawn(turn),
-            (State::Down, Input::Wake) if self.wanted(turn) => self.spawn(turn),
-            (State::Down, Input::Wake | Input::Stop | Input::Cancel | Input::Kill | Input::Tick) => {
+            (State::Down, Input::Start) => self.spawn(cx),
+            (State::Down, Input::Wake) if self.wanted(cx) => self.spawn(cx),
+            (State::Down, Input::Wake | Input::Stop | Input::Cancel | Input::Kill | Input::Timeout) => {
                 State::Down
             }
 
-            // Between two runs. A start does not wait (PM-18); a stop has nothing to stop and leaves the restart alone
-            // (PM-33).
-            (State::Waiting { .. }, Input::Start) => self.spawn(turn),
-            (State::Waiting { until }, Input::Tick) if until <= turn.now => self.spawn(turn),
-            (State::Waiting { until }, Input::Wake | Input::Stop | Input::Tick) => State::Waiting { until },
+            // Between two runs. A start does not wait for the delay. A stop has nothing to stop and leaves the restart
+            // alone.
+            (State::Waiting { .. }, Input::Start) => self.spawn(cx),
+            (State::Waiting { until }, Input::Timeout) if until <= cx.now => self.spawn(cx),
+            (State::Waiting { until }, Input::Wake | Input::Stop | Input::Timeout) => {
+                State::Waiting { until }
+            }
             (State::Waiting { .. }, Input::Cancel | Input::Kill) => State::Down,
 
-            // The order to start is out.
-            (State::Starting { mut run, unwanted }, Input::Start) => {
+            // The start was requested.
+            (State::Starting { mut run, unwanted, exit }, Input::Start) => {
                 run.again = unwanted.is_some();
-                State::Starting { run, unwanted }
+                State::Starting { run, unwanted, exit }
             }
-            (State::Starting { mut run, unwanted }, Input::Stop | Input::Cancel) => {
+            (State::Starting { mut run, unwanted, exit }, Input::Stop | Input::Cancel) => {
                 run.again = false;
-                State::Starting { run, unwanted: unwanted.or(Some(Haste::Ask)) }
+                State::Starting { run, unwanted: unwanted.or(Some(StopMode::Graceful)), exit }
             }
-            (State::Starting { mut run, .. }, Input::Kill) => {
+            (State::Starting { mut run, exit, .. }, Input::Kill) => {
                 run.again = false;
-                State::Starting { run, unwanted: Some(Haste::Kill) }
+                State::Starting { run, unwanted: Some(StopMode::Forced), exit }
             }
             (
-                State::Starting { mut run, unwanted },
-                Input::NoticeKind(Event::Started { pid, containment, .. }),
+                State::Starting { mut run, unwanted, exit },
+                Input::Event(Event::Started { pid, containment, .. }),
             ) => {
                 run.pid = Some(pid);
                 run.containment = Some(containment);
-                run.since = turn.now;
-                self.tell(&run, NoticeKind::Started { pid }, turn);
-                match unwanted {
+                run.since = cx.now;
+                self.publish(&run, NoticeKind::Started { pid }, cx);
+                self.state = match unwanted {
                     None => State::Up(run),
-                    Some(Haste::Ask) => self.ask(run, turn),
-                    Some(Haste::Kill) => self.kill(run, None, turn),
+                    Some(StopMode::Graceful) => self.stop(run, cx),
+                    Some(StopMode::Forced) => self.kill(run, None, cx),
+                };
+                if let Some(exit) = exit {
+                    self.handle(Input::Event(exit), cx);
                 }
+                mem::replace(&mut self.state, State::Down)
             }
-            (State::Starting { run, .. }, Input::NoticeKind(Event::SpawnFailed { error, .. })) => {
-                self.failed(run, error, turn)
+            (State::Starting { run, .. }, Input::Event(Event::SpawnFailed { error, .. })) => {
+                self.spawn_failed(run, error, cx)
             }
-            (state @ State::Starting { .. }, Input::Wake | Input::Tick | Input::NoticeKind(_)) => state,
+            // A driver may see the end of a short-lived process before it reports the start. Nothing of it may be lost,
+            // or the run would never be over.
+            (State::Starting { mut run, unwanted, exit }, Input::Event(Event::Closed { .. })) => {
+                run.closed = true;
+                State::Starting { run, unwanted, exit }
+            }
+            (State::Starting { run, unwanted, exit: None }, Input::Event(exit @ Event::Exited { .. })) => {
+                State::Starting { run, unwanted, exit: Some(exit) }
+            }
+            (state @ State::Starting { .. }, Input::Wake | Input::Timeout | Input::Event(_)) => state,
 
-            // It runs. Starting it once more does nothing (PM-15).
-            (State::Up(run), Input::Start | Input::Wake | Input::Tick) => State::Up(run),
-            (State::Up(run), Input::Stop | Input::Cancel) => self.ask(run, turn),
-            (State::Up(run), Input::Kill) => self.kill(run, None, turn),
-            (State::Up(mut run), Input::NoticeKind(Event::Closed { .. })) => {
+            // It runs. Another start does nothing.
+            (State::Up(run), Input::Start | Input::Wake | Input::Timeout) => State::Up(run),
+            (State::Up(run), Input::Stop | Input::Cancel) => self.stop(run, cx),
+            (State::Up(run), Input::Kill) => self.kill(run, None, cx),
+            (State::Up(mut run), Input::Event(Event::Closed { .. })) => {
                 run.closed = true;
                 State::Up(run)
             }
-            (State::Up(run), Input::NoticeKind(Event::Exited { exit, left, .. })) => {
-                let death = Death { exit, at: turn.now };
-                if left.is_empty() {
-                    self.emptied(run, death, turn)
+            (State::Up(run), Input::Event(Event::Exited { exit, remaining, .. })) => {
+                let death = Death { exit, at: cx.now };
+                if remaining.is_empty() {
+                    self.family_died(run, death, cx)
                 } else {
-                    // Its group goes with it, while the dead leader still keeps the number from being used again.
-                    turn.push(Output::Signal {
-                        run: run.id,
-                        target: SignalTarget::Family,
-                        signal: Signal::KILL,
-                    });
-                    self.tell(&run, NoticeKind::LeftBehind { pids: left.clone() }, turn);
-                    let orphans = Some((death, Look::soon(left, turn.now)));
-                    self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)
+                    // The family is killed at once, while the unreaped leader keeps its group id from being reused.
+                    cx.kill(run.id);
+                    self.publish(&run, NoticeKind::LeftBehind { pids: remaining.clone() }, cx);
+                    let orphans = Some((death, FamilyPoll::new(remaining, cx.now)));
+                    self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
                 }
             }
-            (state @ State::Up(_), Input::NoticeKind(_)) => state,
+            (state @ State::Up(_), Input::Event(_)) => state,
 
-            // Asked to end. Asking twice changes nothing: the deadline stays (PM-37).
+            // The stop signal was sent. Another stop changes nothing: the deadline stays.
             (State::Stopping { mut run, kill_at, orphans }, Input::Start) => {
                 run.again = true;
                 State::Stopping { run, kill_at, orphans }
@@ -238,46 +247,46 @@ impl<S: Clone> Child<S> {
             }
             (State::Stopping { mut run, orphans, .. }, Input::Kill) => {
                 run.again = false;
-                self.kill(run, orphans, turn)
+                self.kill(run, orphans, cx)
             }
-            (State::Stopping { run, kill_at, orphans }, Input::Tick) if kill_at <= turn.now => {
-                self.kill(run, orphans, turn)
+            (State::Stopping { run, kill_at, orphans }, Input::Timeout) if kill_at <= cx.now => {
+                self.kill(run, orphans, cx)
             }
-            (State::Stopping { run, kill_at, mut orphans }, Input::Tick) => {
-                if let Some((_, look)) = &mut orphans {
-                    look.when_due(run.id, turn);
+            (State::Stopping { run, kill_at, mut orphans }, Input::Timeout) => {
+                if let Some((_, family)) = &mut orphans {
+                    family.handle_timeout(run.id, cx);
                 }
                 State::Stopping { run, kill_at, orphans }
             }
-            (State::Stopping { mut run, kill_at, orphans }, Input::NoticeKind(Event::Closed { .. })) => {
+            (State::Stopping { mut run, kill_at, orphans }, Input::Event(Event::Closed { .. })) => {
                 run.closed = true;
                 State::Stopping { run, kill_at, orphans }
             }
             (
                 State::Stopping { run, kill_at, orphans: None },
-                Input::NoticeKind(Event::Exited { exit, left, .. }),
+                Input::Event(Event::Exited { exit, remaining, .. }),
             ) => {
-                let death = Death { exit, at: turn.now };
-                if left.is_empty() {
-                    self.emptied(run, death, turn)
+                let death = Death { exit, at: cx.now };
+                if remaining.is_empty() {
+                    self.family_died(run, death, cx)
                 } else {
-                    // The rest of the group has its time too, and not more (F-25).
-                    let look = Look::soon(left, turn.now);
-                    State::Stopping { run, kill_at, orphans: Some((death, look)) }
+                    // The rest of the family has until the kill time as well.
+                    let family = FamilyPoll::new(remaining, cx.now);
+                    State::Stopping { run, kill_at, orphans: Some((death, family)) }
                 }
             }
             (
-                State::Stopping { run, kill_at, orphans: Some((death, mut look)) },
-                Input::NoticeKind(Event::Group { left, .. }),
+                State::Stopping { run, kill_at, orphans: Some((death, mut family)) },
+                Input::Event(Event::Family { remaining, .. }),
             ) => {
-                if left.is_empty() {
-                    self.emptied(run, death, turn)
+                if remaining.is_empty() {
+                    self.family_died(run, death, cx)
                 } else {
-                    look.left = left;
-                    State::Stopping { run, kill_at, orphans: Some((death, look)) }
+                    family.remaining = remaining;
+                    State::Stopping { run, kill_at, orphans: Some((death, family)) }
                 }
             }
-            (state @ State::Stopping { .. }, Input::Wake | Input::NoticeKind(_)) => state,
+            (state @ State::Stopping { .. }, Input::Wake | Input::Event(_)) => state,
 
             // Dead or killed.
             (State::Ending(mut ending), Input::Start) => {
@@ -288,42 +297,38 @@ impl<S: Clone> Child<S> {
                 ending.run.again = false;
                 State::Ending(ending)
             }
-            (State::Ending(mut ending), Input::Tick) => {
-                if let Some(pids) = ending.tick(turn) {
-                    self.tell(&ending.run, NoticeKind::Survived { pids }, turn);
+            (State::Ending(mut ending), Input::Timeout) => {
+                if let Some(pids) = ending.handle_timeout(cx) {
+                    self.publish(&ending.run, NoticeKind::Survived { pids }, cx);
                 }
-                self.ending(ending, turn)
+                self.ending(ending, cx)
             }
-            (State::Ending(mut ending), Input::NoticeKind(Event::Closed { .. })) => {
+            (State::Ending(mut ending), Input::Event(Event::Closed { .. })) => {
                 ending.run.closed = true;
-                self.ending(ending, turn)
+                self.ending(ending, cx)
             }
-            (State::Ending(mut ending), Input::NoticeKind(Event::Exited { exit, left, .. }))
+            (State::Ending(mut ending), Input::Event(Event::Exited { exit, remaining, .. }))
                 if ending.death.is_none() =>
             {
-                ending.death = Some(Death { exit, at: turn.now });
-                ending.close_at = Some(turn.now + self.leak_timeout());
-                ending.look = (!left.is_empty()).then(|| Look::soon(left, turn.now));
-                self.ending(ending, turn)
+                ending.death = Some(Death { exit, at: cx.now });
+                ending.close_at = Some(cx.now + self.leak_timeout());
+                ending.family = (!remaining.is_empty()).then(|| FamilyPoll::new(remaining, cx.now));
+                self.ending(ending, cx)
             }
-            (State::Ending(mut ending), Input::NoticeKind(Event::Group { left, .. })) => {
-                if left.is_empty() {
-                    ending.look = None;
-                } else if let Some(look) = &mut ending.look {
-                    // Somebody may have joined the group since; it is not empty, so its number is still its own.
-                    look.left = left;
-                    turn.push(Output::Signal {
-                        run: ending.run.id,
-                        target: SignalTarget::Family,
-                        signal: Signal::KILL,
-                    });
+            (State::Ending(mut ending), Input::Event(Event::Family { remaining, .. })) => {
+                if remaining.is_empty() {
+                    ending.family = None;
+                } else if let Some(family) = &mut ending.family {
+                    // There may be new members since the last KILL.
+                    family.remaining = remaining;
+                    cx.kill(ending.run.id);
                 }
-                self.ending(ending, turn)
+                self.ending(ending, cx)
             }
-            (state @ State::Ending(_), Input::Wake | Input::NoticeKind(_)) => state,
+            (state @ State::Ending(_), Input::Wake | Input::Event(_)) => state,
 
-            // News of a run, and no run: the machine has sorted these out before.
-            (state @ (State::Down | State::Waiting { .. }), Input::NoticeKind(_)) => state,
+            // An event without a run: the machine does not pass these on.
+            (state @ (State::Down | State::Waiting { .. }), Input::Event(_)) => state,
         };
     }
 
@@ -358,51 +363,50 @@ impl<S: Clone> Child<S> {
         }
     }
 
-    fn wanted(&self, turn: &Turn<'_, S>) -> bool {
-        turn.running && self.goal == Goal::Keep
+    fn wanted(&self, cx: &Context<'_, S>) -> bool {
+        cx.running && self.goal == Goal::Keep
     }
 
     fn leak_timeout(&self) -> Duration {
         self.definition.policy.leak_timeout
     }
 
-    fn tell(&self, run: &Run, kind: NoticeKind, turn: &mut Turn<'_, S>) {
-        turn.tell(self.name.clone(), run.id, kind);
+    fn publish(&self, run: &Run, kind: NoticeKind, cx: &mut Context<'_, S>) {
+        cx.publish(self.name.clone(), run.id, kind);
     }
 
-    fn spawn(&mut self, turn: &mut Turn<'_, S>) -> State {
-        let id = turn.next_run();
+    fn spawn(&mut self, cx: &mut Context<'_, S>) -> State {
+        let id = cx.next_run();
         self.starts += 1;
-        turn.push(Output::Spawn { run: id, name: self.name.clone(), spec: self.definition.spec.clone() });
-        State::Starting { run: Run::new(id, turn.now), unwanted: None }
+        cx.push(Output::Spawn { run: id, name: self.name.clone(), spec: self.definition.spec.clone() });
+        State::Starting { run: Run::new(id, cx.now), unwanted: None, exit: None }
     }
 
-    /// Sends the stop signal, and CONT so that a stopped process hears it (F-26).
-    fn ask(&self, mut run: Run, turn: &mut Turn<'_, S>) -> State {
+    /// Sends the stop signal, and CONT so that a stopped process can handle it.
+    fn stop(&self, mut run: Run, cx: &mut Context<'_, S>) -> State {
         let Definition { stop_signal: signal, policy, .. } = self.definition;
         run.asked = true;
-        turn.push(Output::Signal { run: run.id, target: SignalTarget::Group, signal });
-        turn.push(Output::Signal { run: run.id, target: SignalTarget::Family, signal: Signal::CONT });
-        self.tell(&run, NoticeKind::Stopping { signal, kill_time: policy.kill_time }, turn);
-        State::Stopping { run, kill_at: turn.now + policy.kill_time, orphans: None }
+        cx.signal(run.id, SignalTarget::Group, signal);
+        cx.signal(run.id, SignalTarget::Family, Signal::CONT);
+        self.publish(&run, NoticeKind::Stopping { signal, kill_time: policy.kill_time }, cx);
+        State::Stopping { run, kill_at: cx.now + policy.kill_time, orphans: None }
     }
 
-    /// Sends KILL to the whole group, whether or not the process itself has died (F-25).
-    fn kill(&mut self, mut run: Run, orphans: Option<(Death, Look)>, turn: &mut Turn<'_, S>) -> State {
+    /// Sends KILL to the whole family, whether or not the leader has died.
+    fn kill(&mut self, mut run: Run, orphans: Option<(Death, FamilyPoll)>, cx: &mut Context<'_, S>) -> State {
         run.asked = true;
-        turn.push(Output::Signal { run: run.id, target: SignalTarget::Family, signal: Signal::KILL });
-        self.tell(&run, NoticeKind::Killed, turn);
-        let orphans = orphans.map(|(death, look)| (death, Look::soon(look.left, turn.now)));
-        self.ending(Ending::killed(run, orphans, self.leak_timeout(), turn.now), turn)
+        cx.kill(run.id);
+        self.publish(&run, NoticeKind::Killed, cx);
+        let orphans = orphans.map(|(death, family)| (death, FamilyPoll::new(family.remaining, cx.now)));
+        self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
     }
 
-    /// The process and its group are gone.
-    fn emptied(&mut self, run: Run, death: Death, turn: &mut Turn<'_, S>) -> State {
-        self.ending(Ending::emptied(run, death, self.leak_timeout(), turn.now), turn)
+    fn family_died(&mut self, run: Run, death: Death, cx: &mut Context<'_, S>) -> State {
+        self.ending(Ending::dead(run, death, self.leak_timeout(), cx.now), cx)
     }
 
-    /// Goes on waiting for the end of a run, or closes the books on it.
-    fn ending(&mut self, ending: Ending, turn: &mut Turn<'_, S>) -> State {
+    /// Waits on for the end of a run, or reaps it.
+    fn ending(&mut self, ending: Ending, cx: &mut Context<'_, S>) -> State {
         let Some(death) = ending.is_over() else {
             return State::Ending(ending);
         };
@@ -411,28 +415,28 @@ impl<S: Clone> Child<S> {
         let instant = lived < self.definition.policy.threshold;
         if !run.closed {
             let daemonized = death.exit.is_success() && instant && !run.asked;
-            self.tell(&run, NoticeKind::Leaked { daemonized }, turn);
+            self.publish(&run, NoticeKind::Leaked { daemonized }, cx);
         }
-        turn.push(Output::Reap { run: run.id });
-        self.tell(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked }, turn);
+        cx.push(Output::Reap { run: run.id });
+        self.publish(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked }, cx);
         if !run.disowned {
             self.last = Some(LastRun::Exited(death.exit));
         }
-        self.settle(&run, instant, death.at, turn)
+        self.run_over(&run, instant, death.at, cx)
     }
 
-    /// A start that failed counts as an instant death (PM-19).
-    fn failed(&mut self, run: Run, error: SpawnError, turn: &mut Turn<'_, S>) -> State {
-        self.tell(&run, NoticeKind::SpawnFailed { error: error.clone() }, turn);
+    /// Handles a failed start, which counts as an instant death.
+    fn spawn_failed(&mut self, run: Run, error: SpawnError, cx: &mut Context<'_, S>) -> State {
+        self.publish(&run, NoticeKind::SpawnFailed { error: error.clone() }, cx);
         if !run.disowned {
             self.last = Some(LastRun::SpawnFailed(error));
         }
-        self.settle(&run, true, turn.now, turn)
+        self.run_over(&run, true, cx.now, cx)
     }
 
-    /// What comes after a run that ended at `at`. The books are kept whether or not there is a next one (PM-43), and
-    /// not for the run of another definition.
-    fn settle(&mut self, run: &Run, instant: bool, at: Instant, turn: &mut Turn<'_, S>) -> State {
+    /// Decides what follows a run that ended at `at`. The delay grows or is reset whether or not there is a next run, but
+    /// not by the run of an earlier definition.
+    fn run_over(&mut self, run: &Run, instant: bool, at: Instant, cx: &mut Context<'_, S>) -> State {
         let delay = if run.disowned {
             Duration::ZERO
         } else if instant {
@@ -442,13 +446,13 @@ impl<S: Clone> Child<S> {
             Duration::ZERO
         };
         if run.again {
-            return self.spawn(turn);
+            return self.spawn(cx);
         }
-        if !self.wanted(turn) {
+        if !self.wanted(cx) {
             return State::Down;
         }
         let until = at + delay;
-        self.tell(run, NoticeKind::Restarting { delay, at: until }, turn);
+        self.publish(run, NoticeKind::Restarting { delay, at: until }, cx);
         State::Waiting { until }
     }
 }

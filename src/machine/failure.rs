@@ -1,10 +1,10 @@
-//! A start that failed: at which step, on what, and why.
+//! The error of a start that failed.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Why a process could not be started. Nothing of it is left when this is returned: no process, no descriptor.
+/// The error of a process that could not be started. No process and no descriptor of it is left.
 #[derive(Clone, Debug)]
 pub struct SpawnError {
     step: SpawnStep,
@@ -13,29 +13,28 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
-    /// A failure at `step` on `subject`: the path, name or number that the step was about.
+    /// Creates an error of `step`. `subject` is the path, name or number that the step was about.
     pub fn new(step: SpawnStep, subject: impl Into<String>, source: io::Error) -> Self {
         Self { step, subject: subject.into(), source: Arc::new(source) }
     }
 
-    /// The step of the start that failed.
+    /// Returns the step that failed.
     pub fn step(&self) -> SpawnStep {
         self.step
     }
 
-    /// The path, name or number that the step was about.
+    /// Returns the path, name or number that the step was about.
     pub fn subject(&self) -> &str {
         &self.subject
     }
 
-    /// The system's error number, if it was the system that refused.
+    /// Returns the error number of the system; `None` if the cause is not an error of the system.
     pub fn raw_os_error(&self) -> Option<i32> {
         self.source.raw_os_error()
     }
 
-    /// Whether the system had nothing left to give (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file was being
-    /// written (ETXTBSY). Such a failure says nothing about the program: it is retried and may pass by itself
-    /// (F-8, F-9, F-70).
+    /// Returns whether the system was out of a resource (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file was being
+    /// written (ETXTBSY). The program itself may be fine: the start is retried and may succeed later.
     pub fn is_resource(&self) -> bool {
         const RESOURCE: [i32; 5] = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ETXTBSY];
         self.raw_os_error().is_some_and(|code| RESOURCE.contains(&code))
@@ -95,23 +94,23 @@ impl std::error::Error for SpawnError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SpawnStep {
-    /// Look the program up, in PATH if its name has no slash.
+    /// Look up the program, in PATH if its name has no slash.
     Find,
     /// Open the working directory.
     Chdir,
-    /// Open what becomes the standard input.
+    /// Open the standard input.
     Stdin,
-    /// Make the two pipes.
+    /// Create the pipes for its output.
     Pipe,
     /// Create the process.
     Fork,
-    /// Give it its own group.
+    /// Give it a process group of its own.
     Group,
-    /// Give it its own control group.
+    /// Give it a control group of its own.
     Cgroup,
-    /// Give it the descriptors it is to have besides the first three.
+    /// Pass it the descriptors besides the first three.
     Descriptor,
-    /// Register it with the guardian, so that it dies with this process.
+    /// Register it with the guardian, which kills it if this process dies.
     Guard,
     /// Set its supplementary groups.
     Setgroups,
@@ -121,6 +120,6 @@ pub enum SpawnStep {
     Setuid,
     /// Execute the program.
     Exec,
-    /// Register its end and its output with the event loop.
+    /// Register its exit and its output with the event loop.
     Watch,
 }

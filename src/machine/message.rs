@@ -1,16 +1,17 @@
-//! The words: what goes into the machine, and what it wants done.
+//! The events and outputs of the machine.
 
 use std::fmt;
 
 use super::{Containment, Name, Notice, Signal, SignalTarget, SpawnError};
 
-/// One run of one process: from a start to its end. Never used twice in a monitor, so news of an old run cannot be
-/// taken for news of its successor.
+/// The id of one run of one process, from its start to its end.
+///
+/// An id is used once in a monitor, so an event of an old run cannot be mistaken for one of its successor.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId {
-    /// Counts the runs of the whole monitor, from 1.
+    /// The number of the run in its monitor, from 1.
     number: u64,
-    /// Where in the machine's table its process is.
+    /// The index of its process in the machine's table.
     slot: u32,
 }
 
@@ -20,8 +21,8 @@ impl RunId {
         Self { number, slot }
     }
 
-    /// A run that no monitor started: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your own, or to test a
-    /// [`Sink`](crate::Sink). No monitor knows it.
+    /// Creates an id that no monitor knows: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your own, or to
+    /// test a [`Sink`](crate::Sink).
     pub fn unmanaged(number: u64) -> Self {
         Self { number, slot: u32::MAX }
     }
@@ -30,7 +31,8 @@ impl RunId {
         self.slot as usize
     }
 
-    /// The number behind the `#`: runs of one monitor are counted from 1, whichever process they are of.
+    /// Returns the number that is displayed after the `#`. The runs of one monitor are numbered from 1, across all its
+    /// processes.
     pub fn number(self) -> u64 {
         self.number
     }
@@ -48,42 +50,42 @@ impl fmt::Debug for RunId {
     }
 }
 
-/// News of a run, for [`Machine::handle_event`](super::Machine::handle_event).
+/// Something that happened to a run, for [`Machine::handle_event`](super::Machine::handle_event).
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The program runs.
+    /// The program was started: an answer to [`Output::Spawn`].
     Started {
-        /// The run that [`Output::Spawn`] asked for.
+        /// The run.
         run: RunId,
-        /// Its process id.
+        /// The process id.
         pid: u32,
         /// How reliably its descendants are found.
         containment: Containment,
     },
-    /// The program could not be started; nothing of it is left.
+    /// The program could not be started, and no process of it exists: an answer to [`Output::Spawn`].
     SpawnFailed {
-        /// The run that [`Output::Spawn`] asked for.
+        /// The run.
         run: RunId,
-        /// Which step failed, and why.
+        /// The step that failed, and the cause.
         error: SpawnError,
     },
-    /// The process itself, the leader of its group, has died. It need not be reaped yet.
+    /// The leader, which is the process that was started, has died. It need not be reaped yet.
     Exited {
         /// The run.
         run: RunId,
         /// How it ended.
         exit: Exit,
         /// The live processes of the run, without the leader.
-        left: Vec<u32>,
+        remaining: Vec<u32>,
     },
-    /// The answer to [`Output::Look`].
-    Group {
+    /// The answer to [`Output::ListFamily`].
+    Family {
         /// The run.
         run: RunId,
         /// The live processes of the run, without the leader.
-        left: Vec<u32>,
+        remaining: Vec<u32>,
     },
-    /// All its output has been read: both streams are at their end.
+    /// Both output streams have been read to their end.
     Closed {
         /// The run.
         run: RunId,
@@ -91,72 +93,71 @@ pub enum Event {
 }
 
 impl Event {
-    /// The run that this is news of.
+    /// Returns the run to which this happened.
     pub fn run(&self) -> RunId {
         match *self {
             Self::Started { run, .. }
             | Self::SpawnFailed { run, .. }
             | Self::Exited { run, .. }
-            | Self::Group { run, .. }
+            | Self::Family { run, .. }
             | Self::Closed { run } => run,
         }
     }
 }
 
-/// What the machine wants done, in this order.
+/// Something to be done, from [`Machine::poll_output`](super::Machine::poll_output).
 #[derive(Clone, Debug)]
 pub enum Output<S> {
-    /// Start it, and answer with [`Event::Started`] or [`Event::SpawnFailed`].
+    /// Start a process, and answer with [`Event::Started`] or [`Event::SpawnFailed`].
     Spawn {
         /// The run that begins.
         run: RunId,
-        /// Whose run it is.
+        /// The name of the process.
         name: Name,
-        /// What was given when the process was added.
+        /// The spec in its [`Definition`](super::Definition).
         spec: S,
     },
-    /// Send this signal.
+    /// Send a signal.
     Signal {
         /// The run.
         run: RunId,
-        /// Which of its processes receive it.
+        /// The processes of the run that receive it.
         target: SignalTarget,
         /// The signal.
         signal: Signal,
     },
-    /// Look for live processes of the run, and answer with [`Event::Group`].
-    Look {
+    /// List the live processes of the run, and answer with [`Event::Family`].
+    ListFamily {
         /// The run.
         run: RunId,
     },
-    /// The run is over: hand over what its pipes still hold, flush partial lines, close the pipes, reap the process.
+    /// The run is over: pass on what its pipes still hold, flush partial lines, close the pipes, reap the leader.
     Reap {
         /// The run.
         run: RunId,
     },
-    /// Tell whoever wants to know.
+    /// Publish a notice.
     Notice(Notice),
 }
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// It returned, or called `exit`, with this code.
+    /// It exited with this code.
     Code(i32),
-    /// A signal ended it.
+    /// It was ended by a signal.
     Signal {
-        /// Which one.
+        /// The signal.
         signal: Signal,
         /// Whether it left a core dump.
         core: bool,
     },
-    /// It is gone, but somebody else collected its status: another `waitpid` in this program, or an ignored SIGCHLD
-    /// (F-19).
+    /// It ended, but its status was collected by other code: a `waitpid` in this program, or an ignored SIGCHLD.
     Lost,
 }
 
 impl Exit {
-    /// Exit code 0.
+    /// Returns exit code 0.
     pub const fn success() -> Self {
         Self::Code(0)
     }
@@ -167,6 +168,14 @@ impl Exit {
     }
 
     /// Returns the exit code; `None` if the process did not exit by itself.
+    ///
+    /// ```
+    /// use childminder::{Exit, Signal};
+    ///
+    /// assert_eq!(Exit::Code(3).code(), Some(3));
+    /// let killed = Exit::Signal { signal: Signal::KILL, core: false };
+    /// assert_eq!((killed.code(), killed.signal()), (None, Some(Signal::KILL)));
+    /// ```
     pub fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
@@ -194,7 +203,7 @@ impl fmt::Display for Exit {
     }
 }
 
-/// One of the two streams a process writes to.
+/// An output stream of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
     /// Descriptor 1.
@@ -204,7 +213,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Both, in the order of their descriptors.
+    /// Both streams, in the order of their descriptors.
     pub const BOTH: [Self; 2] = [Self::Stdout, Self::Stderr];
 }
 

@@ -1,9 +1,9 @@
-//! The pure machine: every decision about processes, and no clock, channel, lock, thread or future.
+//! The pure machine of process supervision: every decision about processes, and no clock, channel, lock, thread or future.
 //!
-//! [`Machine`] says how it is driven. Inside, each process has a *goal* (what is wanted of it) and a *state* (what it is
-//! doing), and one `match` over both (`child.rs`). Whatever a state needs to know, such as when to send KILL, is part of
-//! that state, so it cannot outlive it. Each start gets a [`RunId`] that is never used again; news of a run that is over
-//! changes nothing.
+//! [`Machine`] documents how it is driven. Inside, each process has a *goal* (what is wanted of it) and a *state* (what it is
+//! doing), and `child.rs` has one `match` over all states and inputs. The data of a state, such as the time of the next KILL,
+//! is part of that state and cannot outlive it. Each start gets a [`RunId`] that is never used again, and an event of a
+//! run that is over changes nothing.
 
 mod child;
 pub(crate) mod failure;
@@ -16,7 +16,6 @@ mod run;
 mod set;
 pub(crate) mod signal;
 pub(crate) mod status;
-mod turn;
 
 pub(crate) use failure::SpawnError;
 pub use failure::SpawnStep;

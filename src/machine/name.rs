@@ -1,4 +1,4 @@
-//! A process name: checked once, then cheap to pass around.
+//! Process names.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 /// The name of a process in a monitor.
 ///
-/// One to 64 characters out of `A-Z a-z 0-9 . _ @ : -`, of which the first is neither a dot nor a dash. So a name
-/// can stand in a log line, a file name or a command line and never be mistaken for something else (PM-44, F-63).
+/// A name has 1 to 64 of the characters `A-Z a-z 0-9 . _ @ : -`, and does not begin with a dot or a dash. So it can be
+/// used in a log line, a file name or a command line without being mistaken for something else. It is cheap to clone.
 ///
 /// ```
 /// use childminder::Name;
 ///
 /// let name: Name = "web-1".parse()?;
-/// assert_eq!(&*name, "web-1");
+/// assert_eq!(name, "web-1");
 /// assert!("web 1".parse::<Name>().is_err());
 /// # Ok::<(), childminder::machine::NameError>(())
 /// ```
@@ -23,14 +23,14 @@ use std::sync::Arc;
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// The longest name, in characters.
+    /// The maximum length, in characters.
     pub const MAX: usize = 64;
 
-    /// Checks `name` and keeps a copy.
+    /// Creates a name from a string.
     ///
     /// # Errors
     ///
-    /// [`NameError`] when it is empty, too long, or has a character that is not allowed at its place.
+    /// [`NameError`] if it is empty, too long, or has a character that is not allowed in its place.
     pub fn new(name: &str) -> Result<Self, NameError> {
         let problem = match name.chars().next() {
             None => Some(Problem::Empty),
@@ -47,13 +47,13 @@ impl Name {
         }
     }
 
-    /// The nearest valid name: what `program` is called when nobody gave it a name.
+    /// Creates a valid name from the path of a program: its last part, with `_` for each character that is not allowed.
     ///
     /// ```
     /// use childminder::Name;
     ///
-    /// assert_eq!(&*Name::from_program("/usr/bin/python3"), "python3");
-    /// assert_eq!(&*Name::from_program("./my server"), "my_server");
+    /// assert_eq!(Name::from_program("/usr/bin/python3"), "python3");
+    /// assert_eq!(Name::from_program("./my server"), "my_server");
     /// ```
     pub fn from_program(program: &str) -> Self {
         let base = program.rsplit('/').find(|part| !part.is_empty()).unwrap_or_default();
@@ -68,9 +68,7 @@ impl Name {
         }
         Self(name.into())
     }
-}
 
-impl Name {
     /// Returns the name as a string.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -123,7 +121,7 @@ impl fmt::Debug for Name {
     }
 }
 
-/// Why a text is not a [`Name`].
+/// The error for a text that is not a valid [`Name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError {
     name: String,

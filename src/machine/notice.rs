@@ -1,4 +1,4 @@
-//! What the monitor tells: everything that happens to a process, as data and as a sentence.
+//! The notices of the machine: everything that happens to a process, as data and as a sentence.
 
 use std::fmt;
 use std::io;
@@ -7,78 +7,80 @@ use std::time::{Duration, Instant};
 
 use super::{Exit, Name, RunId, Signal, SpawnError};
 
-/// One thing that happened, and when.
+/// Something that happened to a process, published by its monitor.
+///
+/// Displayed as a sentence, such as `web#2 exited with code 1 after 250 ms`.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// When, on the host's monotonic clock.
+    /// The time on the monotonic clock of the host.
     pub at: Instant,
-    /// To which process.
+    /// The name of the process.
     pub name: Name,
-    /// In which run of it.
+    /// The run of the process.
     pub run: RunId,
-    /// What.
+    /// What happened.
     pub kind: NoticeKind,
 }
 
-/// What happened to a run (PM-31).
+/// What happened to a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NoticeKind {
-    /// The program runs.
+    /// The program was started.
     Started {
-        /// Its process id.
+        /// The process id.
         pid: u32,
     },
-    /// It could not be started.
+    /// The program could not be started.
     SpawnFailed {
-        /// Which step failed, and why.
+        /// The step that failed, and the cause.
         error: SpawnError,
     },
-    /// It was asked to end.
+    /// The stop signal was sent.
     Stopping {
-        /// With which signal.
+        /// The signal.
         signal: Signal,
-        /// How long it has before KILL.
+        /// The time until KILL.
         kill_time: Duration,
     },
-    /// The system refused to deliver a signal, most often because the program has become another user's.
+    /// A signal could not be sent, most often because the program has changed to another user.
     SignalFailed {
         /// The signal.
         signal: Signal,
-        /// What the system said.
+        /// The error of the system.
         error: Arc<io::Error>,
     },
-    /// It got KILL, with its whole group: the kill time was over, or somebody was in a hurry.
+    /// KILL was sent to the whole family: the kill time had passed, or a kill was requested.
     Killed,
-    /// The process itself had died, these of its group had not; they got KILL.
+    /// The process exited, and other processes of its family were alive. KILL was sent to them.
     LeftBehind {
         /// Their process ids.
         pids: Vec<u32>,
     },
-    /// The process and its group are gone, and yet something holds its output open: a process that left the group.
-    /// It was waited for, [`leak_timeout`](super::Policy::leak_timeout) long; now the pipe is closed.
+    /// The process and its family are dead, but a process that is not found as a member holds the output open. The end of
+    /// the output was awaited for the [`leak_timeout`](super::Policy::leak_timeout); now the pipes are closed.
     Leaked {
-        /// The process ended with exit code 0 before its threshold: it looks like a daemon that put itself into
-        /// the background, where nobody can mind it. Most have an option to stay in the foreground (F-28).
+        /// Whether the process exited with code 0 before its threshold, as a daemon does that puts itself into the
+        /// background, where it cannot be supervised. Most daemons have an option to stay in the foreground.
         daemonized: bool,
     },
-    /// The run is over, and all its output has been handed on.
+    /// The run is over, and all its output has been passed on.
     Exited {
         /// How the process ended.
         exit: Exit,
         /// How long it lived.
         lived: Duration,
-        /// Whether it had been asked to end.
+        /// Whether a stop or kill was requested.
         asked: bool,
     },
-    /// It will be started again.
+    /// The process will be started again.
     Restarting {
-        /// How long after its end.
+        /// The time from its end to the next start.
         delay: Duration,
-        /// When.
+        /// The time of the next start.
         at: Instant,
     },
-    /// KILL did not end these; there will be no new run before they are gone.
+    /// KILL did not end these processes. There is no new run before they are gone.
     Survived {
         /// Their process ids.
         pids: Vec<u32>,
@@ -97,20 +99,25 @@ impl fmt::Display for NoticeKind {
         match self {
             Self::Started { pid } => write!(f, "started, pid {pid}"),
             Self::SpawnFailed { error } if error.is_resource() => {
-                write!(f, "not started, for the system is short of something: {error}")
+                write!(f, "not started, the system is out of a resource: {error}")
             }
             Self::SpawnFailed { error } => write!(f, "not started: {error}"),
             Self::Stopping { signal, kill_time } => write!(f, "sent {signal}, KILL in {}", Span(*kill_time)),
             Self::SignalFailed { signal, error } => write!(f, "cannot be sent {signal}: {error}"),
             Self::Killed => write!(f, "killed"),
-            Self::LeftBehind { pids } => write!(f, "killed what it left behind: {}", Pids(pids)),
+            Self::LeftBehind { pids } => {
+                write!(f, "exited and left processes behind, which were killed: {}", Pids(pids))
+            }
             Self::Leaked { daemonized: false } => {
-                write!(f, "gone, but something that left its group holds its output; no longer read")
+                write!(
+                    f,
+                    "ended, but a process that is not in its family holds its output open; it is no longer read"
+                )
             }
             Self::Leaked { daemonized: true } => write!(
                 f,
-                "gone, but something that left its group holds its output: did it put itself into the background? \
-                 Run it in the foreground"
+                "ended, but a process that is not in its family holds its output open: if it puts itself into the \
+                 background, configure it to stay in the foreground"
             ),
             Self::Exited { exit, lived, asked: true } => {
                 write!(f, "stopped with {exit} after {}", Span(*lived))
@@ -125,7 +132,7 @@ impl fmt::Display for NoticeKind {
     }
 }
 
-/// Process ids for people: `pid 7` or `pids 7, 8`.
+/// Displays process ids as `pid 7` or `pids 7, 8`.
 pub(crate) struct Pids<'a>(pub(crate) &'a [u32]);
 
 impl fmt::Display for Pids<'_> {
@@ -138,7 +145,7 @@ impl fmt::Display for Pids<'_> {
     }
 }
 
-/// A duration for people: `250 ms`, `2.5 s`.
+/// Displays a duration as `250 ms` or `2.5 s`.
 struct Span(Duration);
 
 impl fmt::Display for Span {

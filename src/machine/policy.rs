@@ -1,4 +1,4 @@
-//! How patiently a process is kept alive: the five durations, and what makes them valid.
+//! The policy of a process: five durations, and which values are valid.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::backoff::{Backoff, BackoffPolicy};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
-/// The defaults are those of Twisted's `ProcessMonitor`, so that a program moved over behaves as it did. A monitor
-/// has one policy for all its processes; a process may bring its own ([`Spec::policy`](crate::Spec::policy)).
+/// The defaults are those of Twisted's `ProcessMonitor`. A monitor has one policy for all its processes; a process may have
+/// its own ([`Spec::policy`](crate::Spec::policy)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,19 +19,21 @@ use crate::backoff::{Backoff, BackoffPolicy};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// A run shorter than this (strictly) is an instant death: it waits the current delay before the next start,
-    /// and the delay doubles. A run of this length or more is restarted at once and resets the delay (PM-24…26).
-    /// Zero: no death is an instant one. Default: 1 s.
+    /// A run that is shorter than this is an instant death: the next start waits for the current delay, and the delay
+    /// doubles. After a run of this length or more the process is restarted at once, and the delay is reset.
+    ///
+    /// If this is zero, no run is an instant death. A start that *fails* always waits, whatever the threshold.
+    /// Default: 1 s.
     pub threshold: Duration,
-    /// How long a process, with its whole group, has to end after the stop signal before it gets KILL (PM-34).
-    /// Zero: KILL follows at once. Default: 5 s.
+    /// The time from the stop signal to KILL, for the process and its whole family. If this is zero, KILL follows at once.
+    /// Default: 5 s.
     pub kill_time: Duration,
-    /// The wait after the first instant death. Not zero, or a crash loop would never be slowed. Default: 1 s.
+    /// The delay after the first instant death. It may not be zero, because a crash loop would never be slowed. Default: 1 s.
     pub min_restart_delay: Duration,
-    /// The longest wait; the doubling ends here. Not below `min_restart_delay` (PM-27). Default: 3600 s.
+    /// The maximum delay, at which the doubling ends. It may not be below `min_restart_delay`. Default: 3600 s.
     pub max_restart_delay: Duration,
-    /// How long the end of a run waits for the end of its output when something else still holds the pipe, most
-    /// often a grandchild that left the process group (PM-22, F-17). Zero: not at all. Default: 200 ms.
+    /// How long the end of a run waits for the end of its output if another process holds the pipes open, most often a
+    /// descendant that is not found as a member of the family. Default: 200 ms.
     pub leak_timeout: Duration,
 }
 
@@ -48,18 +50,18 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The longest duration any field may have: a hundred years. So no deadline can overflow a clock (F-67).
+    /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
     pub const LONGEST: Duration = BackoffPolicy::LONGEST;
 
     /// How long a process may outlive KILL before the stop is reported as failed: 2 s.
     pub const KILL_GRACE: Duration = Duration::from_secs(2);
 
-    /// Twisted's four numbers, in seconds, with the default `leak_timeout`.
+    /// Creates a policy from numbers of seconds, as Twisted has them, with the default `leak_timeout`.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] naming the field that is not a number, negative, too large, zero where it may not be, or a
-    /// minimum above its maximum (PM-27, PMT-6).
+    /// [`PolicyError`] with the field that is not a number, negative, too large, zero where it may not be, or a minimum
+    /// above its maximum.
     ///
     /// ```
     /// use childminder::Policy;
@@ -88,7 +90,7 @@ impl Policy {
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] that names `field` if the number is NaN, negative, or above [`Policy::LONGEST`].
+    /// [`PolicyError`] with `field` if the number is NaN, negative, or above [`Policy::LONGEST`].
     pub fn parse_seconds(field: &'static str, seconds: f64) -> Result<Duration, PolicyError> {
         let problem = if seconds.is_nan() {
             PolicyProblem::NotANumber
@@ -102,11 +104,11 @@ impl Policy {
         Err(PolicyError { field, problem })
     }
 
-    /// Tells whether the fields make sense together. Every `add_process` asks this.
+    /// Checks the fields and their combination. Monitors call this before they use a policy.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] naming the first field that does not.
+    /// [`PolicyError`] with the first field that is not valid.
     pub fn check(&self) -> Result<(), PolicyError> {
         let Self { threshold, kill_time, min_restart_delay, max_restart_delay, leak_timeout } = *self;
         for (field, duration) in [
@@ -130,8 +132,8 @@ impl Policy {
         Ok(())
     }
 
-    /// The waits that a process dying instantly every time goes through, first to last: they double from the
-    /// minimum to the maximum and stay there. What happens equals this list exactly.
+    /// Returns the delays of a process that dies instantly every time, from the first: they double from the minimum to the
+    /// maximum and stay there. The delays of a monitor are exactly these.
     ///
     /// ```
     /// use childminder::Policy;
@@ -149,32 +151,42 @@ impl Policy {
     }
 }
 
-/// Why a [`Policy`] is not valid.
+/// The error for a [`Policy`] that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
-    /// The field as it is spelled in [`Policy`].
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: PolicyProblem,
+    field: &'static str,
+    problem: PolicyProblem,
 }
 
-/// What can be wrong with a field of a [`Policy`].
+impl PolicyError {
+    /// Returns the name of the field as it is spelled in [`Policy`].
+    pub fn field(&self) -> &'static str {
+        self.field
+    }
+
+    /// Returns what is wrong with the field.
+    pub fn problem(&self) -> &PolicyProblem {
+        &self.problem
+    }
+}
+
+/// The reasons why a field of a [`Policy`] is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PolicyProblem {
-    /// NaN was given where seconds were expected.
+    /// It is not a number.
     NotANumber,
-    /// Less than zero seconds.
+    /// It is less than zero.
     Negative,
-    /// Longer than [`Policy::LONGEST`].
+    /// It is longer than [`Policy::LONGEST`].
     TooLong,
-    /// Zero, where zero would mean a busy loop.
+    /// It is zero, which would be a busy loop.
     Zero,
     /// The minimum is above the maximum.
     AboveMaximum {
-        /// The minimum given.
+        /// The minimum.
         min: Duration,
-        /// The maximum given.
+        /// The maximum.
         max: Duration,
     },
 }
@@ -219,6 +231,6 @@ mod tests {
         assert_eq!(Policy::from_secs(1.0, 5.0, 1.0, 3600.0), Ok(Policy::default()));
         assert!(Policy::from_secs(0.0, 0.0, 1e-9, 1e-9).is_ok());
         let endless = Policy { leak_timeout: Duration::MAX, ..Policy::default() };
-        assert_eq!(endless.check().unwrap_err().field, "leak_timeout");
+        assert_eq!(endless.check().unwrap_err().field(), "leak_timeout");
     }
 }

@@ -1,54 +1,91 @@
 //! One run of a process, and how it comes to its end.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::turn::Turn;
-use super::{Containment, Exit, Output, Policy, RunId};
+use super::{Containment, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, Signal, SignalTarget};
 
-/// A run, from the order to start it to its end.
+/// A run, from the output that starts it to its end.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) pid: Option<u32>,
     pub(super) containment: Option<Containment>,
     pub(super) since: Instant,
-    /// Its output is at its end.
+    /// Whether both output streams have ended.
     pub(super) closed: bool,
-    /// It was asked to end.
+    /// Whether it was asked to end.
     pub(super) asked: bool,
-    /// Start another as soon as this one is over, whatever the policy says.
+    /// Whether the process is started again as soon as this run is over, whatever the policy says.
     pub(super) again: bool,
-    /// The definition it was started from was removed, and another took the name: nothing of it counts for that one.
+    /// Whether its definition was removed and the name reused: the run does not count for the new definition.
     pub(super) disowned: bool,
 }
 
-/// The process itself has died.
+/// The death of the leader.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Death {
     pub(super) exit: Exit,
     pub(super) at: Instant,
 }
 
-/// The group is not known to be empty: when to look next, and who was there last time.
+/// The repeated check whether the family of a dead leader is gone.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct FamilyPoll {
+    /// When to check next.
     pub(super) at: Instant,
-    pause: Duration,
-    pub(super) left: Vec<u32>,
+    interval: Duration,
+    /// The result of the last check.
+    pub(super) remaining: Vec<u32>,
 }
 
 /// What the end of a run still waits for.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) run: Run,
-    /// `None`: KILL was sent, and the process has not died of it yet.
+    /// `None` if KILL was sent and the leader has not died of it yet.
     pub(super) death: Option<Death>,
-    /// `Some`: its group has not either.
-    pub(super) look: Option<Look>,
-    /// How long the output may stay open.
+    /// `Some` if the rest of the family has not died yet.
+    pub(super) family: Option<FamilyPoll>,
+    /// Until when the end of the output is awaited.
     pub(super) close_at: Option<Instant>,
-    /// When to name who is still not gone.
+    /// When the survivors are reported.
     pub(super) give_up_at: Option<Instant>,
+}
+
+/// What a process sees of its machine while it handles an input.
+#[derive(Debug)]
+pub(super) struct Context<'a, S> {
+    pub(super) now: Instant,
+    /// Whether the service runs.
+    pub(super) running: bool,
+    /// The index of the process in the machine's table.
+    pub(super) slot: usize,
+    pub(super) runs: &'a mut u64,
+    pub(super) out: &'a mut VecDeque<Output<S>>,
+}
+
+impl<S> Context<'_, S> {
+    pub(super) fn next_run(&mut self) -> RunId {
+        *self.runs += 1;
+        RunId::new(*self.runs, self.slot)
+    }
+
+    pub(super) fn push(&mut self, output: Output<S>) {
+        self.out.push_back(output);
+    }
+
+    pub(super) fn signal(&mut self, run: RunId, target: SignalTarget, signal: Signal) {
+        self.push(Output::Signal { run, target, signal });
+    }
+
+    pub(super) fn kill(&mut self, run: RunId) {
+        self.signal(run, SignalTarget::Family, Signal::KILL);
+    }
+
+    pub(super) fn publish(&mut self, name: Name, run: RunId, kind: NoticeKind) {
+        self.push(Output::Notice(Notice { at: self.now, name, run, kind }));
+    }
 }
 
 impl Run {
@@ -66,73 +103,73 @@ impl Run {
     }
 }
 
-impl Look {
+impl FamilyPoll {
     const FIRST: Duration = Duration::from_millis(2);
     const LONGEST: Duration = Duration::from_millis(64);
 
-    /// Looks again soon: somebody was there just now.
-    pub(super) fn soon(left: Vec<u32>, now: Instant) -> Self {
-        Self { at: now + Self::FIRST, pause: Self::FIRST, left }
+    /// Begins with `remaining`, the result of a check at `now`.
+    pub(super) fn new(remaining: Vec<u32>, now: Instant) -> Self {
+        Self { at: now + Self::FIRST, interval: Self::FIRST, remaining }
     }
 
-    /// Looks now if it is time, and less and less often.
-    pub(super) fn when_due<S>(&mut self, run: RunId, turn: &mut Turn<'_, S>) {
-        if self.at <= turn.now {
-            self.pause = (self.pause * 2).min(Self::LONGEST);
-            self.at = turn.now + self.pause;
-            turn.push(Output::Look { run });
+    /// Requests the next check if it is due. The intervals grow.
+    pub(super) fn handle_timeout<S>(&mut self, run: RunId, cx: &mut Context<'_, S>) {
+        if self.at <= cx.now {
+            self.interval = (self.interval * 2).min(Self::LONGEST);
+            self.at = cx.now + self.interval;
+            cx.push(Output::ListFamily { run });
         }
     }
 }
 
 impl Ending {
-    /// KILL was just sent to the group.
+    /// Begins when KILL has been sent to the family.
     pub(super) fn killed(
         run: Run,
-        orphans: Option<(Death, Look)>,
+        orphans: Option<(Death, FamilyPoll)>,
         leak_timeout: Duration,
         now: Instant,
     ) -> Self {
-        let (death, look) = orphans.unzip();
+        let (death, family) = orphans.unzip();
         let close_at = death.map(|_| now + leak_timeout);
-        Self { run, death, look, close_at, give_up_at: Some(now + Policy::KILL_GRACE) }
+        Self { run, death, family, close_at, give_up_at: Some(now + Policy::KILL_GRACE) }
     }
 
-    /// The process is dead and its group empty.
-    pub(super) fn emptied(run: Run, death: Death, leak_timeout: Duration, now: Instant) -> Self {
-        Self { run, death: Some(death), look: None, close_at: Some(now + leak_timeout), give_up_at: None }
+    /// Begins when the whole family is dead.
+    pub(super) fn dead(run: Run, death: Death, leak_timeout: Duration, now: Instant) -> Self {
+        Self { run, death: Some(death), family: None, close_at: Some(now + leak_timeout), give_up_at: None }
     }
 
-    /// Whether somebody is known, or feared, to be alive.
+    /// Whether a process of the family may be alive.
     pub(super) fn has_survivors(&self) -> bool {
-        self.death.is_none() || self.look.is_some()
+        self.death.is_none() || self.family.is_some()
     }
 
-    /// Whether they have outlived KILL for longer than [`Policy::KILL_GRACE`].
+    /// Whether the family has outlived KILL for longer than [`Policy::KILL_GRACE`].
     pub(super) fn is_unkillable(&self) -> bool {
         self.has_survivors() && self.give_up_at.is_none()
     }
 
-    /// Whether there is nothing left to wait for: the process dead, its group empty, its output closed or waited for
+    /// Returns the death of the leader if the run is over: the family is dead, and the output has ended or was awaited for
     /// long enough.
     pub(super) fn is_over(&self) -> Option<Death> {
-        self.death.filter(|_| self.look.is_none() && (self.run.closed || self.close_at.is_none()))
+        self.death.filter(|_| self.family.is_none() && (self.run.closed || self.close_at.is_none()))
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let look = self.look.as_ref().map(|look| look.at);
-        [look, self.close_at, self.give_up_at].into_iter().flatten().min()
+        let family = self.family.as_ref().map(|poll| poll.at);
+        [family, self.close_at, self.give_up_at].into_iter().flatten().min()
     }
 
-    /// Does what is due, and returns the survivors when they are to be named.
-    pub(super) fn tick<S>(&mut self, turn: &mut Turn<'_, S>) -> Option<Vec<u32>> {
-        if let Some(look) = &mut self.look {
-            look.when_due(self.run.id, turn);
+    /// Does what is due. Returns the survivors when it is time to report them.
+    pub(super) fn handle_timeout<S>(&mut self, cx: &mut Context<'_, S>) -> Option<Vec<u32>> {
+        if let Some(family) = &mut self.family {
+            family.handle_timeout(self.run.id, cx);
         }
-        let due = |deadline: &mut Option<Instant>| deadline.take_if(|at| *at <= turn.now).is_some();
+        let due = |deadline: &mut Option<Instant>| deadline.take_if(|at| *at <= cx.now).is_some();
         due(&mut self.close_at);
-        (due(&mut self.give_up_at) && self.has_survivors()).then(|| match &self.look {
-            Some(look) => look.left.clone(),
+        (due(&mut self.give_up_at) && self.has_survivors()).then(|| match &self.family {
+            Some(family) => family.remaining.clone(),
             None => self.run.pid.into_iter().collect(),
         })
     }

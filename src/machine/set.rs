@@ -1,27 +1,27 @@
-//! All processes of a monitor: commands, news and the clock go in, orders come out.
+//! All processes of a monitor: commands, events and the time go in, outputs come out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
 use super::child::{Child, Input};
-use super::turn::Turn;
+use super::run::Context;
 use super::{Event, Name, Output, Policy, RunId, Signal, Status};
 
-/// What it takes to keep one process: what to start, and how patiently. `S` is whatever the driver needs to start
-/// it; the machine hands it back with [`Output::Spawn`] and never looks inside.
+/// How to run one process. `S` is what the driver needs to start it: the machine only returns it with [`Output::Spawn`].
 #[derive(Clone, Debug)]
 pub struct Definition<S> {
     /// What to start.
     pub spec: S,
-    /// When to restart it, and how long it may take to stop. [Checked](Policy::check) by whoever adds it.
+    /// When to restart it, and how long it may take to stop. The machine does not [check](Policy::check) it.
     pub policy: Policy,
-    /// What asks it to end.
+    /// The signal that asks it to end.
     pub stop_signal: Signal,
 }
 
 impl<S> Definition<S> {
-    /// `spec`, with the default policy and TERM as stop signal.
+    /// Creates a definition with the default policy and TERM as the stop signal.
     pub fn new(spec: S) -> Self {
         Self { spec, policy: Policy::default(), stop_signal: Signal::TERM }
     }
@@ -29,28 +29,26 @@ impl<S> Definition<S> {
 
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
 ///
-/// [`ProcessMonitor`](crate::ProcessMonitor) drives one of these; so can an event loop of your own.
+/// [`ProcessMonitor`](crate::ProcessMonitor) drives one of these, and so can an event loop of your own:
 ///
-/// It is driven like this, and never does anything by itself:
-///
-/// 1. Tell it something, with the time it is: a command ([`add_process`](Self::add_process),
-///    [`stop_service`](Self::stop_service), …) or news ([`handle_event`](Self::handle_event)).
-/// 2. Carry out what it wants, in order: [`poll_output`](Self::poll_output) until `None`. A
-///    [`Spawn`](Output::Spawn) and a [`Look`](Output::Look) are answered with an [`Event`], which is step 1 again.
-/// 3. Ask when to come back: [`poll_timeout`](Self::poll_timeout). Then call
-///    [`handle_timeout`](Self::handle_timeout) and go on with step 2. Early, late and repeated calls do no harm.
+/// 1. Give it a command ([`add_process`](Self::add_process), [`stop_service`](Self::stop_service), …) or an event
+///    ([`handle_event`](Self::handle_event)), with the current time.
+/// 2. Call [`poll_output`](Self::poll_output) until it returns `None`, and execute each output in order. A
+///    [`Spawn`](Output::Spawn) and a [`ListFamily`](Output::ListFamily) are answered with an [`Event`], which is step 1.
+/// 3. Call [`poll_timeout`](Self::poll_timeout). At that time call [`handle_timeout`](Self::handle_timeout) and go on with
+///    step 2. Early, late and repeated calls change nothing that is not due.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
 /// use childminder::machine::{Containment, Definition, Event, Machine, Output};
 ///
-/// let mut now = Instant::now(); // the only clock is yours
+/// let mut now = Instant::now(); // the machine itself never reads a clock
 /// let mut machine = Machine::new();
 /// machine.start_service(now);
-/// machine.add_process("web".parse()?, Definition::new("command line of your choice"), now)?;
+/// machine.add_process("web".parse()?, Definition::new("a command line"), now)?;
 ///
-/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("it is wanted at once") };
-/// assert_eq!(spec, "command line of your choice");
+/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("it is started at once") };
+/// assert_eq!(spec, "a command line");
 /// machine.handle_event(Event::Started { run, pid: 42, containment: Containment::Group }, now);
 ///
 /// now += Duration::from_secs(7);
@@ -63,7 +61,7 @@ pub struct Machine<S> {
     children: Vec<Option<Child<S>>>,
     free: Vec<usize>,
     slots: HashMap<Name, usize>,
-    /// The deadline of each child that has one. Kept in step by [`Self::drive`], and nowhere else.
+    /// The deadline of each child that has one. Only [`Self::drive`] changes it.
     deadlines: BTreeSet<(Instant, usize)>,
     out: VecDeque<Output<S>>,
     running: bool,
@@ -86,19 +84,19 @@ impl<S> Default for Machine<S> {
     }
 }
 
-/// Commands. Each takes effect at once; what it entails waits in [`Machine::poll_output`].
+/// Commands. Each takes effect at once; what follows from it is returned by [`Machine::poll_output`].
 impl<S: Clone> Machine<S> {
-    /// A machine without processes, whose service does not run.
+    /// Creates a machine without processes, whose service does not run.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a process. In a running service it is started at once (PM-1, PM-2); if the name was removed and its last
-    /// run is still dying, as soon as that is over (PM-10).
+    /// Adds a process. While the service runs it is started at once. If a process of the same name was removed and its last
+    /// run is not over, the new one is started when it is.
     ///
     /// # Errors
     ///
-    /// [`DuplicateName`] when there is such a process; it is not touched (PM-3).
+    /// [`DuplicateName`] if there is a process with this name.
     pub fn add_process(
         &mut self,
         name: Name,
@@ -130,11 +128,11 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Stops a process and forgets it. A restart that was due is forgotten too (PM-9, PM-11).
+    /// Stops a process and removes it. A restart that is due is cancelled.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`] (PM-8).
+    /// [`UnknownName`] if there is no process with this name.
     pub fn remove_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.child_mut(slot).remove();
@@ -142,35 +140,35 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Starts a process: at once if it waits for a restart (PM-18), after its end if it is being stopped, not at all
-    /// if it runs (PM-15). Works in a stopped service too, and for a held process; then it is not restarted (PM-16).
+    /// Starts a process: at once if it waits for a restart, after its end if it is being stopped, not at all if it runs. A
+    /// process that is started while the service does not run, or while it is held, is not restarted when it ends.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`] (PM-14).
+    /// [`UnknownName`] if there is no process with this name.
     pub fn start_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.drive(slot, Input::Start, now);
         Ok(())
     }
 
-    /// Ends the run of a process: the stop signal now, KILL at the kill time. In a running service it then comes back
-    /// (PM-36); a restart that is due already stays due (PM-33).
+    /// Stops the current run of a process: the stop signal now, KILL at the kill time. While the service runs the process is
+    /// then started again. If it waits for a restart, this does nothing.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`] (PM-32).
+    /// [`UnknownName`] if there is no process with this name.
     pub fn stop_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.drive(slot, Input::Stop, now);
         Ok(())
     }
 
-    /// Ends the run of a process, and keeps it down until it is released.
+    /// Stops a process, and keeps it down until it is [released](Self::release_process).
     ///
     /// # Errors
     ///
-    /// [`UnknownName`].
+    /// [`UnknownName`] if there is no process with this name.
     pub fn hold_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.child_mut(slot).hold();
@@ -178,11 +176,11 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Ends a hold: in a running service the process starts at once.
+    /// Releases a process that is held. While the service runs it is started at once.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`].
+    /// [`UnknownName`] if there is no process with this name.
     pub fn release_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.child_mut(slot).release();
@@ -190,92 +188,92 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Sends a signal to the group of a process, and changes nothing else: one that ends it is a death like any other.
-    /// Returns whether there was anybody to hear it; a process that is not up yet, or dead already, hears nothing.
+    /// Sends a signal to the process group of a process, and changes nothing else: if it ends the process, that is an exit
+    /// like any other. Returns whether the process was running.
     ///
     /// # Errors
     ///
-    /// [`UnknownName`].
+    /// [`UnknownName`] if there is no process with this name.
     pub fn signal_process(&mut self, name: &str, signal: Signal) -> Result<bool, UnknownName> {
-        let order = self.child(self.find(name)?).signal(signal);
-        let heard = order.is_some();
-        self.out.extend(order);
-        Ok(heard)
+        let output = self.child(self.find(name)?).signal(signal);
+        let is_running = output.is_some();
+        self.out.extend(output);
+        Ok(is_running)
     }
 
-    /// [Stops](Self::stop_process) every process, all at once; so in a running service each comes back (PM-39).
+    /// [Stops](Self::stop_process) every process. While the service runs they are started again.
     pub fn restart_all(&mut self, now: Instant) {
         self.drive_all(|| Input::Stop, now);
     }
 
-    /// From now on every process that is not held is kept up. They start in the order they were added (PM-13). Does
-    /// nothing in a running service (F-39).
+    /// Starts the service: every process that is not held is kept running. They are started in the order in which they were
+    /// added. Does nothing if the service runs.
     pub fn start_service(&mut self, now: Instant) {
         self.running = true;
         self.drive_all(|| Input::Wake, now);
     }
 
-    /// Stops every process, and starts none until the service is started again (PM-40).
+    /// Stops the service and every process.
     pub fn stop_service(&mut self, now: Instant) {
         self.running = false;
         self.drive_all(|| Input::Cancel, now);
     }
 
-    /// The same in a hurry: KILL at once, also for those that have been asked already.
+    /// Stops the service, and kills every process, including those that are being stopped.
     pub fn kill_service(&mut self, now: Instant) {
         self.running = false;
         self.drive_all(|| Input::Kill, now);
     }
 }
 
-/// The world's part: news and time.
+/// Events and time.
 impl<S: Clone> Machine<S> {
-    /// Takes in news of a run. News of a run that is over is ignored, whoever has the name now (F-36).
+    /// Handles an event of a run. An event of a run that is over is ignored.
     pub fn handle_event(&mut self, event: Event, now: Instant) {
         let run = event.run();
         let child = self.children.get(run.slot()).and_then(Option::as_ref);
         if child.and_then(Child::run) == Some(run) {
-            self.drive(run.slot(), Input::NoticeKind(event), now);
+            self.drive(run.slot(), Input::Event(event), now);
         }
     }
 
-    /// Does what has become due. Too early, too late and too often do no harm.
+    /// Does what is due. Early, late and repeated calls change nothing that is not due.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(_, slot)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
-            self.drive(slot, Input::Tick, now);
+            self.drive(slot, Input::Timeout, now);
         }
     }
 
-    /// The next thing to do, in order. Ask until `None`.
+    /// Returns the next thing to do; `None` if there is nothing.
     pub fn poll_output(&mut self) -> Option<Output<S>> {
         self.out.pop_front()
     }
 
-    /// When to call [`Self::handle_timeout`]; never, if `None`.
+    /// Returns when to call [`Self::handle_timeout`]; `None` if no deadline is set.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 }
 
-/// Questions.
+/// State.
 impl<S: Clone> Machine<S> {
-    /// Whether the service runs.
+    /// Returns whether the service runs.
     pub fn is_running(&self) -> bool {
         self.running
     }
 
-    /// What a process is doing. `None`: there is none of this name.
+    /// Returns the state of a process; `None` if there is no process with this name.
     pub fn status(&self, name: &str) -> Option<Status> {
         self.find(name).ok().map(|slot| self.child(slot).status())
     }
 
-    /// What all processes are doing, in the order they were added.
+    /// Returns the states of all processes, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
         let children = self.in_order().into_iter().map(|slot| self.child(slot));
         children.filter(|child| !child.is_removed()).map(Child::status).collect()
     }
 
-    /// What was given when the processes were added, in that order.
+    /// Returns the names and specs of all processes, in the order in which they were added.
     pub fn definitions(&self) -> Vec<(Name, S)> {
         let children = self.in_order().into_iter().map(|slot| self.child(slot));
         children
@@ -284,12 +282,12 @@ impl<S: Clone> Machine<S> {
             .collect()
     }
 
-    /// The run under way of a process.
+    /// Returns the current run of a process, also if the process was removed and the run is not over.
     pub fn run(&self, name: &str) -> Option<RunId> {
         self.slots.get(name).and_then(|&slot| self.child(slot).run())
     }
 
-    /// All runs under way, also those whose process was removed.
+    /// Returns all runs that are not over, including those of processes that were removed.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
         self.children.iter().flatten().filter_map(Child::run)
     }
@@ -329,12 +327,12 @@ impl<S: Clone> Machine<S> {
         }
     }
 
-    /// The one way anything happens to a child.
+    /// Passes an input to a child, and keeps the tables in step with it.
     fn drive(&mut self, slot: usize, input: Input, now: Instant) {
         let child = self.children[slot].as_mut().expect("a known slot has a child");
         let before = child.deadline();
         let Self { running, ref mut runs, ref mut out, .. } = *self;
-        child.handle(input, &mut Turn { now, running, slot, runs, out });
+        child.handle(input, &mut Context { now, running, slot, runs, out });
         let after = child.deadline();
         if child.is_finished() {
             self.slots.remove(&child.name);
@@ -352,9 +350,16 @@ impl<S: Clone> Machine<S> {
     }
 }
 
-/// There is no process of this name.
+/// The error for a name that no process has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownName(pub String);
+pub struct UnknownName(String);
+
+impl UnknownName {
+    /// Returns the name as it was given.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
 
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -362,11 +367,18 @@ impl fmt::Display for UnknownName {
     }
 }
 
-impl std::error::Error for UnknownName {}
+impl Error for UnknownName {}
 
-/// There is such a process already.
+/// The error for a name that another process has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DuplicateName(pub Name);
+pub struct DuplicateName(Name);
+
+impl DuplicateName {
+    /// Returns the name.
+    pub fn name(&self) -> &Name {
+        &self.0
+    }
+}
 
 impl fmt::Display for DuplicateName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -374,4 +386,4 @@ impl fmt::Display for DuplicateName {
     }
 }
 
-impl std::error::Error for DuplicateName {}
+impl Error for DuplicateName {}

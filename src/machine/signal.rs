@@ -1,9 +1,9 @@
-//! A signal, with the name people know it by.
+//! Signals and their names.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A signal by its number on this system.
+/// A signal, identified by its number on this system.
 ///
 /// ```
 /// use childminder::Signal;
@@ -15,7 +15,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Signal(i32);
 
-/// Names and numbers in one place, for constants, parsing and printing alike.
+/// The names for parsing and printing.
 const NAMES: [(&str, Signal); 15] = [
     ("HUP", Signal::HUP),
     ("INT", Signal::INT),
@@ -37,31 +37,31 @@ const NAMES: [(&str, Signal); 15] = [
 impl Signal {
     /// Abort, with a core dump.
     pub const ABRT: Self = Self(libc::SIGABRT);
-    /// Go on after a stop.
+    /// Continue after a stop.
     pub const CONT: Self = Self(libc::SIGCONT);
-    /// Hang-up; many daemons reload their configuration.
+    /// Hang-up; many daemons reload their configuration on it.
     pub const HUP: Self = Self(libc::SIGHUP);
     /// Interrupt, as Ctrl-C sends it.
     pub const INT: Self = Self(libc::SIGINT);
-    /// The end, which no process can refuse.
+    /// Ends the process, which cannot handle or ignore it.
     pub const KILL: Self = Self(libc::SIGKILL);
     /// Quit, as Ctrl-\ sends it.
     pub const QUIT: Self = Self(libc::SIGQUIT);
-    /// Halt until CONT, which no process can refuse.
+    /// Stops the process until CONT, which it cannot handle or ignore.
     pub const STOP: Self = Self(libc::SIGSTOP);
-    /// Please end.
+    /// Asks the process to end.
     pub const TERM: Self = Self(libc::SIGTERM);
     /// For the program's own use.
     pub const USR1: Self = Self(libc::SIGUSR1);
     /// For the program's own use.
     pub const USR2: Self = Self(libc::SIGUSR2);
 
-    /// The signal with this number, from 1 to 64.
+    /// Returns the signal with this number; `None` unless it is from 1 to 64.
     pub fn from_number(number: i32) -> Option<Self> {
         (1..=64).contains(&number).then_some(Self(number))
     }
 
-    /// Its number.
+    /// Returns the number.
     pub fn number(self) -> i32 {
         self.0
     }
@@ -85,7 +85,7 @@ impl fmt::Debug for Signal {
 impl FromStr for Signal {
     type Err = SignalError;
 
-    /// `TERM`, `SIGTERM`, `term` and `15` are the same.
+    /// Parses a name or number: `TERM`, `SIGTERM`, `term` and `15` are equivalent.
     fn from_str(text: &str) -> Result<Self, SignalError> {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
@@ -98,13 +98,13 @@ impl FromStr for Signal {
     }
 }
 
-/// A text that names no signal.
+/// The error for a text that is not the name or number of a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignalError(String);
 
 impl fmt::Display for SignalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a signal; say TERM, INT, HUP, QUIT, USR1, … or a number from 1 to 64", self.0)
+        write!(f, "{:?} is not a signal; use TERM, INT, HUP, QUIT, USR1, … or a number from 1 to 64", self.0)
     }
 }
 

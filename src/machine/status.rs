@@ -1,57 +1,57 @@
-//! A process as seen from outside.
+//! The state of a process as its users see it.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::{Containment, Exit, Name, RunId, SpawnError};
 
-/// What a process is doing, and why.
+/// The state of a process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Status {
-    /// Its name.
+    /// The name of the process.
     pub name: Name,
     /// What it is doing.
     pub phase: Phase,
-    /// Whether it is held down, or will be once its run is over.
+    /// Whether it is held, or will be when its run is over.
     pub held: bool,
-    /// The run under way.
+    /// The current run.
     pub run: Option<RunId>,
-    /// The process id of that run.
+    /// The process id of the current run.
     pub pid: Option<u32>,
-    /// How reliably the descendants of that run are found.
+    /// How reliably the descendants of the current run are found.
     pub containment: Option<Containment>,
-    /// Since when that run has been up, or on its way up.
+    /// The start of the current run.
     pub since: Option<Instant>,
-    /// How often it has been started again since it was added.
+    /// The number of restarts since it was added.
     pub restarts: u64,
     /// How its last run ended.
     pub last: Option<LastRun>,
-    /// How long it will wait after the next instant death.
+    /// The delay after the next instant death.
     pub delay: Duration,
-    /// When it will be started, if it is waiting for that.
+    /// The time of the next start, if it is waiting for a restart.
     pub next_start: Option<Instant>,
 }
 
-/// What a process is doing.
+/// The phase that a process is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Nothing: the service does not run, and nobody started it.
+    /// Not running: the service does not run, and the process was not started by itself.
     Down,
-    /// Nothing, because it is held.
+    /// Not running, because it is held.
     Held,
-    /// Waiting for its next start.
+    /// Waiting for a restart.
     Waiting,
     /// Being started.
     Starting,
     /// Running.
     Up,
-    /// Asked to end, and not gone yet.
+    /// The stop signal was sent, and the process or its family is alive.
     Stopping,
-    /// Dead; the end of its group or its output is awaited.
+    /// Dead or killed; the end of its family or its output is awaited.
     Ending,
-    /// It got KILL and is still there.
+    /// The process or its family has outlived KILL.
     Unkillable,
 }
 
@@ -74,9 +74,9 @@ impl fmt::Display for Phase {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LastRun {
-    /// The process ran, and ended like this.
+    /// The process ran and ended.
     Exited(Exit),
-    /// It never ran.
+    /// The process could not be started.
     SpawnFailed(SpawnError),
 }
 

@@ -111,10 +111,10 @@ impl Driver for MonitorDriver {
                 }
             }
             Output::Signal { run, target, signal } => self.signal(run, target, signal),
-            Output::Look { run } => {
+            Output::ListFamily { run } => {
                 if let Some(running) = self.processes.get_mut(&run) {
-                    let left = running.process.remaining();
-                    self.feed(Event::Group { run, left });
+                    let remaining = running.process.remaining();
+                    self.feed(Event::Family { run, remaining });
                 }
             }
             Output::Reap { run } => {

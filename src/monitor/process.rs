@@ -35,7 +35,7 @@ impl RunningProcess {
         let waker = self.exit.as_ref()?;
         let Poll::Ready(exit) = self.process.poll_exit(&mut Context::from_waker(waker)) else { return None };
         self.exit = None;
-        Some(Event::Exited { run, exit, left: self.process.remaining() })
+        Some(Event::Exited { run, exit, remaining: self.process.remaining() })
     }
 
     /// Reads once from `stream` and passes the bytes to `relay`. Returns an event if both streams have ended.

@@ -207,7 +207,7 @@ fn f_66_after_a_suspension_each_overdue_timer_acts_once_and_in_order() {
     // "flaky" waits for a restart, "stubborn" for its KILL, when the monitor is suspended for an hour.
     let run = runs["flaky"];
     machine.handle_event(Event::Closed { run }, now);
-    machine.handle_event(Event::Exited { run, exit: Exit::Code(1), left: Vec::new() }, now);
+    machine.handle_event(Event::Exited { run, exit: Exit::Code(1), remaining: Vec::new() }, now);
     machine.stop_process("stubborn", now).unwrap();
     while machine.poll_output().is_some() {}
     let later = now + Duration::from_secs(3600);
@@ -250,7 +250,7 @@ fn f_69_ten_thousand_processes_that_die_together_start_again_in_order_and_once()
         for run in started_runs {
             machine.handle_event(started(run), now);
             machine.handle_event(Event::Closed { run }, now);
-            machine.handle_event(Event::Exited { run, exit: Exit::Code(1), left: Vec::new() }, now);
+            machine.handle_event(Event::Exited { run, exit: Exit::Code(1), remaining: Vec::new() }, now);
         }
         let next = loop {
             match machine.poll_output() {

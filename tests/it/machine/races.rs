@@ -23,8 +23,8 @@ fn i_3_late_news_of_an_old_run_never_touches_its_successor() {
     );
     for late in [
         Event::Started { run: old, pid: 1, containment: Containment::Group },
-        Event::Exited { run: old, exit: Exit::Code(9), left: vec![1] },
-        Event::Group { run: old, left: vec![1] },
+        Event::Exited { run: old, exit: Exit::Code(9), remaining: vec![1] },
+        Event::Family { run: old, remaining: vec![1] },
         Event::Closed { run: old },
     ] {
         stage.event(late);
@@ -46,7 +46,7 @@ fn news_told_twice_changes_nothing() {
     assert_eq!(stage.status("foo").pid, Some(101));
     stage.stop("foo");
     stage.exit_leaving("foo", Exit::Code(0), &[7]);
-    stage.event(Event::Exited { run, exit: Exit::Code(1), left: vec![] });
+    stage.event(Event::Exited { run, exit: Exit::Code(1), remaining: vec![] });
     assert_eq!(stage.phase("foo"), Phase::Stopping, "the group is not empty because the leader died twice");
 }
 
@@ -89,4 +89,83 @@ fn timeouts_that_come_early_late_or_often_do_no_harm() {
     assert_eq!(stage.phase("foo"), Phase::Starting);
     assert!(stage.machine.poll_output().is_some());
     assert!(stage.machine.poll_output().is_none(), "one spawn, however late and often");
+}
+
+/// All orders of `events`.
+fn orders(events: &[Event]) -> Vec<Vec<Event>> {
+    if events.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut orders_of_all = Vec::new();
+    for (i, first) in events.iter().enumerate() {
+        let mut others = events.to_vec();
+        others.remove(i);
+        for mut order in orders(&others) {
+            order.insert(0, first.clone());
+            orders_of_all.push(order);
+        }
+    }
+    orders_of_all
+}
+
+#[test]
+fn f_88_a_run_is_over_whatever_the_order_of_its_events() {
+    let started = |run| Event::Started { run, pid: 101, containment: Containment::Group };
+    let exited = |run, remaining| Event::Exited { run, exit: Exit::Code(3), remaining };
+    let family = |run| Event::Family { run, remaining: Vec::new() };
+    type Command = fn(&mut Stage);
+    let commands: [Command; 4] =
+        [|_| {}, |stage| stage.stop("foo"), Stage::kill_service, Stage::stop_service];
+    for command in commands {
+        for remaining in [vec![], vec![7]] {
+            for at in 0..=4 {
+                let mut stage = Stage::running();
+                stage.defer_starts();
+                stage.add("foo");
+                let run = stage.run("foo");
+                let events =
+                    [started(run), exited(run, remaining.clone()), family(run), Event::Closed { run }];
+                for order in orders(&events) {
+                    let mut stage = Stage::running();
+                    stage.defer_starts();
+                    stage.add("foo");
+                    for (i, event) in order.iter().enumerate() {
+                        if i == at {
+                            command(&mut stage);
+                        }
+                        stage.event(event.clone());
+                    }
+                    if at == 4 && stage.machine.run("foo") == Some(run) {
+                        command(&mut stage);
+                    }
+                    // Members that were killed are found dead at the next check.
+                    stage.advance(0.5);
+                    assert_ne!(stage.machine.run("foo"), Some(run), "not over after {order:?}");
+                    let told = stage.told();
+                    assert_eq!(told[0], "foo#1 started, pid 101", "after {order:?}: {told:?}");
+                    let ends = told.iter().filter(|notice| {
+                        notice.starts_with("foo#1 exited with code 3")
+                            || notice.starts_with("foo#1 stopped with code 3")
+                    });
+                    assert_eq!(ends.count(), 1, "after {order:?}: {told:?}");
+                    assert_eq!(stage.status("foo").last.unwrap().to_string(), "exited with code 3");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn f_88_a_start_that_fails_after_its_exit_was_reported_is_a_failed_start() {
+    let mut stage = Stage::running();
+    stage.defer_starts();
+    stage.add("foo");
+    let run = stage.run("foo");
+    stage.event(Event::Exited { run, exit: Exit::Code(127), remaining: vec![] });
+    assert_eq!(stage.phase("foo"), Phase::Starting);
+    let cause = std::io::ErrorKind::Other.into();
+    let error = childminder::SpawnError::new(childminder::machine::SpawnStep::Exec, "foo", cause);
+    stage.event(Event::SpawnFailed { run, error });
+    assert_eq!(stage.phase("foo"), Phase::Waiting);
+    assert_eq!(stage.told().len(), 2);
 }

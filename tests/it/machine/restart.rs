@@ -148,7 +148,7 @@ fn pm_46_f_65_only_the_time_handed_in_counts_and_it_may_go_backwards() {
     let earlier = machine.status("foo").unwrap().since.unwrap() - Duration::from_secs(50);
     machine.handle_event(childminder::machine::Event::Closed { run }, earlier);
     machine.handle_event(
-        childminder::machine::Event::Exited { run, exit: Exit::Code(1), left: vec![] },
+        childminder::machine::Event::Exited { run, exit: Exit::Code(1), remaining: vec![] },
         earlier,
     );
     machine.handle_timeout(earlier);

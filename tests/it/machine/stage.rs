@@ -158,7 +158,7 @@ impl Stage {
             self.event(Event::Closed { run });
         }
         self.left.insert(run, left.to_vec());
-        self.event(Event::Exited { run, exit, left: left.to_vec() });
+        self.event(Event::Exited { run, exit, remaining: left.to_vec() });
     }
 
     /// The rest of the group is gone, and the output with it; the machine finds out when it looks.
@@ -260,10 +260,10 @@ impl Stage {
                     let live = self.live.get(&run).expect("a signal goes to a run that is not reaped");
                     writeln!(self.story, "{at} signal {live} {signal}").unwrap();
                 }
-                Output::Look { run } => {
+                Output::ListFamily { run } => {
                     self.looks += 1;
                     let left = self.left.get(&run).cloned().unwrap_or_default();
-                    self.machine.handle_event(Event::Group { run, left }, self.now);
+                    self.machine.handle_event(Event::Family { run, remaining: left }, self.now);
                 }
                 Output::Reap { run } => {
                     let live = self.live.remove(&run).expect("a run is reaped once");

@@ -120,7 +120,7 @@ fn f_8_9_a_resource_failure_is_told_apart_from_a_crash_and_retried() {
         stage.add("foo");
         let NoticeKind::SpawnFailed { error } = &stage.notices[0].kind else { panic!("{:?}", stage.notices) };
         assert!(error.is_resource());
-        assert!(stage.told()[0].starts_with("foo#1 not started, for the system is short of something: "));
+        assert!(stage.told()[0].starts_with("foo#1 not started, the system is out of a resource: "));
         stage.refuse("foo", None);
         stage.advance(1.0);
         stage.expect(

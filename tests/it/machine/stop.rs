@@ -95,7 +95,11 @@ fn connection_lost_protocol_deletion_pm_23_i_3_a_run_that_is_over_is_nobodys() {
     let run = stage.run("foo");
     stage.code("foo", 0);
     assert_eq!(stage.machine.run("foo"), None);
-    stage.event(childminder::machine::Event::Exited { run, exit: childminder::Exit::Code(9), left: vec![] });
+    stage.event(childminder::machine::Event::Exited {
+        run,
+        exit: childminder::Exit::Code(9),
+        remaining: vec![],
+    });
     assert_eq!(stage.status("foo").last.unwrap().to_string(), "exited with code 0");
 }
 

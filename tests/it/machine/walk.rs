@@ -173,7 +173,7 @@ impl Walk {
         body.members = if body.killed { 0 } else { u8::try_from(choice % 5).unwrap().saturating_sub(2) };
         body.hurry |= body.asked.is_none();
         let left = vec![7; body.members.into()];
-        self.machine.handle_event(Event::Exited { run, exit: Exit::Code(0), left }, self.now);
+        self.machine.handle_event(Event::Exited { run, exit: Exit::Code(0), remaining: left }, self.now);
     }
 
     fn member_dies(&mut self, choice: u16) {
@@ -195,8 +195,8 @@ impl Walk {
         let before = format!("{:?}", self.machine);
         for event in [
             Event::Started { run, pid: 9, containment: Containment::Group },
-            Event::Exited { run, exit: Exit::Code(9), left: vec![9] },
-            Event::Group { run, left: vec![9] },
+            Event::Exited { run, exit: Exit::Code(9), remaining: vec![9] },
+            Event::Family { run, remaining: vec![9] },
             Event::Closed { run },
         ] {
             self.machine.handle_event(event, self.now);
@@ -223,9 +223,9 @@ impl Walk {
             match output {
                 Output::Spawn { run, name, spec: () } => self.spawned(run, &name),
                 Output::Signal { run, signal, .. } => self.signalled(run, signal),
-                Output::Look { run } => {
+                Output::ListFamily { run } => {
                     let left = vec![7; self.world[&run].members.into()];
-                    self.machine.handle_event(Event::Group { run, left }, self.now);
+                    self.machine.handle_event(Event::Family { run, remaining: left }, self.now);
                 }
                 Output::Reap { run } => {
                     let body = self.world.remove(&run).expect("I-4: a run is reaped once");
@@ -346,7 +346,8 @@ impl Walk {
             if let Some(run) = self.pick(0, |body| body.up && body.leader && body.killed) {
                 let body = self.world.get_mut(&run).unwrap();
                 (body.leader, body.died) = (false, Some(self.now));
-                self.machine.handle_event(Event::Exited { run, exit: Exit::Code(0), left: vec![] }, self.now);
+                self.machine
+                    .handle_event(Event::Exited { run, exit: Exit::Code(0), remaining: vec![] }, self.now);
                 self.settle();
             }
             self.tick();

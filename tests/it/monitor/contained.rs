@@ -44,14 +44,16 @@ fn f_16_56_57_every_line_comes_once_in_order_and_before_the_next_run() {
     let (sim, monitor) = monitor_of(ProcessMonitor::builder().sink(seen.clone()));
     let script = Script::new()
         .prints(secs(1.0), Stream::Stdout, "one\ntw")
-        .prints(secs(2.0), Stream::Stderr, "oops\n")
-        .prints(secs(3.0), Stream::Stdout, "o\nthree")
+        .prints(secs(1.05), Stream::Stderr, "oops\n")
+        .prints(secs(1.09), Stream::Stdout, "o\n")
+        .prints(secs(2.95), Stream::Stdout, "three")
         .lives(secs(3.0))
         .exits(Exit::Code(1));
     sim.script("talk", script);
     monitor.add_process("talk", Spec::new("talk")).unwrap();
     monitor.start_service();
-    sim.advance(secs(4.5));
+    // An incomplete line is shown as it is after 100 ms.
+    sim.advance(secs(4.09));
     assert_eq!(
         seen.take(),
         [
