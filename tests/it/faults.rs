@@ -166,6 +166,21 @@ fn f_21_a_process_that_got_the_id_of_a_dead_one_is_never_signalled() {
 }
 
 #[test]
+fn f_29_a_stop_ends_a_process_that_keeps_forking() {
+    const MARK: &str = "CHILDMINDER_TEST_FORKS";
+    let mark = format!("{MARK}={}", std::process::id());
+    let policy = Policy { kill_time: Duration::from_millis(100), ..Policy::default() };
+    let script = "trap '' TERM; while :; do sleep 30 & done";
+    let forks = Spec::new("sh").args(["-c", script]).env(MARK, std::process::id().to_string()).policy(policy);
+    let monitor = ProcessMonitor::background(System::new()).unwrap();
+    monitor.add_process("forks", forks).unwrap();
+    monitor.start_service();
+    wait_until("it forks", || marked(&mark).len() > 20);
+    monitor.stop_service().wait().unwrap();
+    assert_eq!(marked(&mark), Vec::<u32>::new());
+}
+
+#[test]
 fn f_64_output_is_whole_through_pipes_that_hold_one_page() {
     const NAME: &str = "faults::f_64_output_is_whole_through_pipes_that_hold_one_page";
     if !rustix::process::geteuid().is_root() && std::env::var_os("TMPDIR").is_none() {
@@ -298,6 +313,17 @@ fn f_75_limits_and_priority_are_inherited_and_the_umask_is_as_set() {
 
 fn started(run: RunId) -> Event {
     Event::Started { run, pid: 1, containment: Containment::Group }
+}
+
+/// Returns the living processes with this variable in their environment.
+fn marked(variable: &str) -> Vec<u32> {
+    let ids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let has_mark = |pid: &u32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|word| word == variable.as_bytes())
+    };
+    ids.filter(has_mark).filter(|pid| is_alive(*pid)).collect()
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {

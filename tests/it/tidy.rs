@@ -1,5 +1,6 @@
 //! Tests of the repository itself: the rules of CONTRIBUTING.md that the compiler does not check.
 
+mod behaviours;
 mod documents;
 mod imports;
 mod language;
