@@ -57,9 +57,6 @@ pub(super) fn create(launch: &Launch) -> Result<Pid, ChildError> {
     reader.wait().map(|()| pid).inspect_err(|_| {
         // It is about to exit. With an ignored SIGCHLD the kernel reaps it instead.
         let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-        if let Some(guardian) = launch.guardian() {
-            guardian.sign_off(pid);
-        }
     })
 }
 

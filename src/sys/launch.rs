@@ -18,8 +18,9 @@ use crate::machine::{SpawnError, SpawnStep};
 use super::cstr_array::{CStrArray, c_string};
 use super::descriptors::Descriptors;
 use super::environment::{self, Additions};
-use super::guardian::{self, Connection};
+use super::guardian::{self, Reservation};
 use super::lookup::{self, WorkingDir};
+use super::mark::{self, RunMark};
 use super::outputs::Outputs;
 use super::report::ChildError;
 use super::stdio::{LowDescriptors, open_stdin};
@@ -34,18 +35,27 @@ pub(super) struct Launch {
     dir: WorkingDir,
     stdio: [OwnedFd; 3],
     descriptors: Descriptors,
-    guardian: Option<Connection>,
+    reservation: Option<Reservation>,
     run_limit: Option<[u64; 2]>,
     low: LowDescriptors,
 }
 
 /// What identifies the processes of a run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Marks {
+    /// The run itself.
+    pub(super) run: RunMark,
     /// Variables for the environment.
     pub(super) env: Additions,
     /// The soft and the hard limit that carry the mark, if this process may set one.
     pub(super) limit: Option<[u64; 2]>,
+}
+
+impl Marks {
+    /// Marks that are a run, and nothing else.
+    pub(super) fn of(run: RunMark) -> Self {
+        Self { run, env: Additions::new(), limit: None }
+    }
 }
 
 impl Launch {
@@ -72,10 +82,10 @@ impl Launch {
         let program = lookup::find(spec, &dir)?;
         let (ours, stdio) = connect(&mut low)?;
         let descriptors = Descriptors::copy(spec)?;
-        let guardian = spec.dies_with_parent().then(|| guardian::connect(spec, &descriptors)).transpose()?;
+        let reservation = guardian::reserve(spec, marks.run)?;
         let mut additions = marks.env;
-        if guardian.is_some() {
-            additions.push((guardian::VARIABLE, guardian::marker().into()));
+        if reservation.is_some() && additions.iter().all(|(name, _)| *name != mark::VARIABLE) {
+            additions.push((mark::VARIABLE, marks.run.to_string().into()));
         }
         let launch = Self {
             program: c_string(program.into_os_string()),
@@ -84,7 +94,7 @@ impl Launch {
             dir,
             stdio,
             descriptors,
-            guardian,
+            reservation,
             run_limit: marks.limit,
             low,
             spec: spec.clone(),
@@ -124,9 +134,14 @@ impl Launch {
         &self.descriptors
     }
 
-    /// Returns the guardian to register with, if there is to be one.
-    pub(super) fn guardian(&self) -> Option<&Connection> {
-        self.guardian.as_ref()
+    /// Returns the entry that is reserved for the child with the guardian, if there is to be one.
+    pub(super) fn reservation(&self) -> Option<&Reservation> {
+        self.reservation.as_ref()
+    }
+
+    /// Takes the reserved entry, when the child exists.
+    pub(super) fn take_reservation(&mut self) -> Option<Reservation> {
+        self.reservation.take()
     }
 
     /// Returns the soft and the hard limit that mark the run.

@@ -32,6 +32,7 @@ mod launch;
 #[cfg(target_os = "linux")]
 mod linux;
 mod lookup;
+mod mark;
 mod outputs;
 mod platform;
 mod portable;

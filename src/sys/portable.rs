@@ -91,13 +91,12 @@ pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>
     if let Err(error) = reader.wait() {
         // It is about to exit.
         let _ = block_on(child.status());
-        if let Some(guardian) = launch.guardian() {
-            guardian.sign_off(id);
-        }
         return Err(launch.describe(error));
     }
-    let registration = Registration::of(launch.spec(), id);
     let own_group = launch.spec().has_own_group();
+    // The command held the only other reference.
+    let reservation = Arc::into_inner(launch).and_then(|mut launch| launch.take_reservation());
+    let registration = reservation.map(|reservation| reservation.confirm(id));
     let life = Life::Running(Box::pin(child.status()));
     Ok(Box::new(PortableProcess { id, own_group, life, outputs, registration }))
 }

@@ -8,7 +8,7 @@
 //!
 //! * All signals have been blocked since before the creation, so that no handler of the parent runs in the child. They
 //!   are unblocked when their dispositions are the default ones.
-//! * The guardian learns of the process group as soon as it exists.
+//! * The process is registered with the guardian before anything else, and above all before it closes a descriptor.
 //! * A table of descriptors that is shared with the parent is left before any descriptor is changed.
 //! * All descriptors are marked to be closed by `exec`; then those of the program are put in place, which clears the mark.
 //! * The groups are set before the group id, and that before the user id, after which the others are forbidden.
@@ -60,13 +60,13 @@ pub(super) unsafe fn become_program(launch: &Launch, stdio: [RawFd; 3], table: T
 }
 
 fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), ChildError> {
+    if let Some(reservation) = launch.reservation() {
+        reservation.register();
+    }
     let spec = launch.spec();
     if spec.has_own_group() {
         // SAFETY: takes no pointers.
         check(SpawnStep::Group, unsafe { libc::setpgid(0, 0) })?;
-    }
-    if let Some(guardian) = launch.guardian() {
-        guardian.sign_on()?;
     }
     if let Some(dir) = launch.dir() {
         // SAFETY: takes no pointers.

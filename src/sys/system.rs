@@ -9,9 +9,10 @@ use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
 use crate::machine::SpawnError;
 
 use super::launch::{self, Launch, Marks};
+use super::mark::RunMark;
 use super::platform::{self, BackEnd};
 use super::stdio::LowDescriptors;
-use super::{guardian, lookup, probe};
+use super::{lookup, probe};
 
 /// The real environment: the monotonic clock and the processes of this machine.
 ///
@@ -71,11 +72,8 @@ impl Host for System {
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        let start = || {
-            let (launch, outputs) = Launch::prepare(spec, Marks::default())?;
-            self.back_end.start(launch, outputs)
-        };
-        if spec.dies_with_parent() { guardian::one_at_a_time(start) } else { start() }
+        let (launch, outputs) = Launch::prepare(spec, Marks::of(RunMark::next()))?;
+        self.back_end.start(launch, outputs)
     }
 
     /// Returns an absolute path. A name with a slash is relative to the working directory of the spec, or else to that

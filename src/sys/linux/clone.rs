@@ -121,9 +121,6 @@ fn create(
         Some(error) => {
             // It has exited. With an ignored SIGCHLD the kernel reaps it instead.
             let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-            if let Some(guardian) = launch.guardian() {
-                guardian.sign_off(pid);
-            }
             Err(error)
         }
     }

@@ -32,10 +32,10 @@ struct PidfdProcess {
 }
 
 /// Starts a process.
-pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+pub(super) fn start(mut launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
     let created = clone::start(&launch, None).map_err(|error| launch.describe(error))?;
     let pid = created.pid;
-    let registration = Registration::of(launch.spec(), pid);
+    let registration = launch.take_reservation().map(|reservation| reservation.confirm(pid));
     let own_group = launch.spec().has_own_group();
     // Closed first: the handle needs a descriptor, which a full table would not have.
     let low = launch.close();

@@ -10,14 +10,18 @@ use rustix::process::{WaitOptions, wait};
 
 use super::PATIENCE;
 
-/// The descriptors, threads and children of this process, zombies included. The guardian is left out, since it lives
-/// from the first start that needs it until the process exits; a guardian that has died and is not reaped is counted.
+/// The descriptors, threads and children of this process, zombies included. Guardians are left out, which are children only
+/// of a process that adopts orphans: they live from the first start that needs them until the process exits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
     threads: Vec<String>,
     children: BTreeSet<u32>,
 }
+
+/// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, and one for the end of
+/// the guardians.
+const LASTING: [&str; 2] = ["childminder-sig", "childminder-gua"];
 
 impl Census {
     pub(crate) fn take() -> Self {
@@ -45,9 +49,8 @@ impl Census {
             // All monitors are gone, so no other code waits for a child.
             while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
             let census = Self::take();
-            // The thread that waits for SIGCHLD, on the portable back end, stays.
             let of_a_monitor =
-                |thread: &String| thread.starts_with("childminder") && thread != "childminder-sig";
+                |thread: &String| thread.starts_with("childminder") && !LASTING.contains(&thread.as_str());
             if census.children.is_empty() && !census.threads.iter().any(of_a_monitor) {
                 return census;
             }
@@ -85,14 +88,23 @@ fn name_of(task: &Path) -> Option<String> {
     (flags & PF_EXITING == 0).then(|| name.to_owned())
 }
 
-/// Returns the children of this process, without the guardian.
+/// Returns the children of this process, without guardians.
 pub(crate) fn other_children() -> BTreeSet<u32> {
     children().filter(|pid| !is_guardian(*pid)).collect()
 }
 
-/// Returns the living guardians of this process, of which there is at most one in a correct program.
-pub(crate) fn guardians() -> Vec<u32> {
-    children().filter(|pid| is_guardian(*pid)).collect()
+/// Returns the living guardians of this process, and those that stand by. A correct program has at most one of each.
+pub(crate) fn guardians() -> [Vec<u32>; 2] {
+    let owner = format!("{}-", std::process::id());
+    let pids = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {
+        entry.expect("entry").file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+    });
+    let pids: Vec<u32> =
+        pids.filter(|pid| guardian_of(*pid).is_some_and(|(_, of)| of.starts_with(&owner))).collect();
+    GUARDIANS.map(|name| {
+        let has_name = |pid: &u32| guardian_of(*pid).is_some_and(|(its, _)| its == name);
+        pids.iter().copied().filter(has_name).collect()
+    })
 }
 
 fn children() -> impl Iterator<Item = u32> {
@@ -103,10 +115,20 @@ fn children() -> impl Iterator<Item = u32> {
     })
 }
 
-/// Whether this is a guardian, by its command line, which a zombie no longer has.
+/// The names of guardians in their command lines.
+pub(crate) const GUARDIANS: [&str; 2] = ["childminder-guardian", "childminder-standby"];
+
+/// Returns the name and the owner's token of a guardian, by its command line, which a zombie no longer has.
+pub(crate) fn guardian_of(pid: u32) -> Option<(String, String)> {
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
+    let (name, rest) = command.split_once('\0')?;
+    let token = rest.split('\0').next().unwrap_or_default();
+    GUARDIANS.contains(&name).then(|| (name.to_owned(), token.to_owned()))
+}
+
+/// Whether this is a guardian of any process.
 fn is_guardian(pid: u32) -> bool {
-    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    command.split(|b| *b == 0).any(|word| word == b"childminder-guardian")
+    guardian_of(pid).is_some()
 }
 
 /// Whether any socket on this machine listens on this TCP port, by IPv4 or IPv6.

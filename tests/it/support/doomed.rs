@@ -12,13 +12,10 @@ use async_io::{Timer, block_on};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::alone::restore_signals;
-use super::{PATIENCE, Scratch, is_alive};
+use super::{PATIENCE, Scratch, guardian_of, is_alive};
 
 /// Distinguishes the lines of the body from those of the test harness, which shares its stdout.
 const PREFIX: &str = "doomed: ";
-
-/// The name of a guardian in its command line.
-const GUARDIAN: &str = "childminder-guardian";
 
 /// How long a descendant may outlive the process. On a loaded machine the limit is the time of this many scans of
 /// `/proc`, since the guardian has to scan it too.
@@ -91,30 +88,30 @@ impl DoomedProcess {
         }
     }
 
-    /// Writes a line to its stdin, for which the body may wait.
+    /// Writes an empty line to its stdin, for which the body may wait.
     pub(crate) fn go_on(&self) {
+        self.write_line("");
+    }
+
+    /// Writes a line to its stdin, for which the body may wait.
+    pub(crate) fn write_line(&self, text: &str) {
         let mut stdin = self.process.stdin.as_ref().expect("piped");
-        stdin.write_all(b"\n").expect("it reads");
+        stdin.write_all(format!("{text}\n").as_bytes()).expect("it reads");
+    }
+
+    /// Sends `signal`.
+    pub(crate) fn kill(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).expect("it is there");
     }
 
     /// Sends `signal`, and waits for the end of its descendants as [`wait_for_the_end`](Self::wait_for_the_end) does.
     pub(crate) fn kill_and_wait(mut self, signal: Signal) -> Duration {
-        let pid = Pid::from_child(&self.process);
-        kill_process(pid, signal).expect("it is there");
+        self.kill(signal);
         // End-of-file could be faster than the signal.
         let _stdin = self.process.stdin.take();
         let (status, after) = self.wait_for_the_end();
         assert_eq!(status.signal(), Some(signal.as_raw()), "{status}");
         after
-    }
-
-    // The former names, until all tests use the new ones.
-    pub(crate) fn kill_and_look(self, signal: Signal) -> Duration {
-        self.kill_and_wait(signal)
-    }
-
-    pub(crate) fn wait_and_look(self) -> (ExitStatus, Duration) {
-        self.wait_for_the_end()
     }
 
     /// Waits for its exit and for the exit of all its descendants, the guardian included. Returns its exit status, and
@@ -135,8 +132,8 @@ impl DoomedProcess {
                 self.scratch.assert_empty();
                 return (status, after);
             }
-            let only_the_guardian = alive.iter().all(|process| process.contains(GUARDIAN));
-            let limit = match only_the_guardian {
+            let only_guardians = alive.iter().all(|(_, is_guardian)| *is_guardian);
+            let limit = match only_guardians {
                 true => PATIENCE,
                 false if after < GRACE => GRACE,
                 false => PATIENCE.min(SCANS * scan_time()),
@@ -146,12 +143,13 @@ impl DoomedProcess {
         }
     }
 
-    /// Waits until `count` descendants are alive, and returns them. A process has no environment during `exec` and is
-    /// not seen then.
+    /// Waits until `count` descendants are alive besides the guardians, and returns them. A process has no environment
+    /// during `exec` and is not seen then.
     pub(crate) fn family(&self, count: usize) -> Vec<String> {
         let begin = Instant::now();
         loop {
-            let alive = self.descendants();
+            let alive = self.descendants().into_iter().filter(|(_, is_guardian)| !is_guardian);
+            let alive: Vec<String> = alive.map(|(process, _)| process).collect();
             if alive.len() >= count {
                 return alive;
             }
@@ -160,8 +158,15 @@ impl DoomedProcess {
         }
     }
 
-    /// Returns id and command line of each living descendant.
-    fn descendants(&self) -> Vec<String> {
+    /// Returns the ids of its living guardians.
+    pub(crate) fn guardians(&self) -> Vec<u32> {
+        let id = |process: String| process.split(' ').next()?.parse().ok();
+        let guardians = self.descendants().into_iter().filter(|(_, is_guardian)| *is_guardian);
+        guardians.filter_map(|(process, _)| id(process)).collect()
+    }
+
+    /// Returns id and command line of each living descendant, and whether it is a guardian.
+    fn descendants(&self) -> Vec<(String, bool)> {
         let variable = format!("{}={}", Self::MARK, self.mark).into_bytes();
         let marker = format!("{}-", self.process.id());
         let mut alive = Vec::new();
@@ -173,11 +178,10 @@ impl DoomedProcess {
             }
             let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             let (command, environment) = (read("cmdline"), read("environ"));
-            let has_word = |is_it: &dyn Fn(&[u8]) -> bool| command.split(|b| *b == 0).any(is_it);
-            let is_its_guardian = has_word(&|word| word == GUARDIAN.as_bytes())
-                && has_word(&|word| word.starts_with(marker.as_bytes()));
-            if is_its_guardian || environment.split(|b| *b == 0).any(|word| word == variable) {
-                alive.push(format!("{pid} {}", String::from_utf8_lossy(&command).replace('\0', " ")));
+            let is_guardian = guardian_of(pid).is_some_and(|(_, token)| token.starts_with(&marker));
+            if is_guardian || environment.split(|b| *b == 0).any(|word| word == variable) {
+                let command = String::from_utf8_lossy(&command).replace('\0', " ");
+                alive.push((format!("{pid} {command}"), is_guardian));
             }
         }
         alive

@@ -19,7 +19,7 @@ pub(crate) use alone::{alone, alone_under, alone_with_fault};
     reason = "the latter is the former name, until all tests are changed"
 )]
 pub(crate) use alone::{drop_privileges, drop_privileges as become_nobody};
-pub(crate) use census::{Census, guardians, is_alive, listens, other_children, status_field};
+pub(crate) use census::{Census, guardian_of, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
 #[allow(
     clippy::allow_attributes,
