@@ -7,6 +7,8 @@
 //! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine between the
 //! handles and the driver, behind the lock in [`Shared`].
 
+#[cfg(test)]
+pub(crate) mod laws;
 mod liveness;
 mod shared;
 mod stop_error;
@@ -32,7 +34,7 @@ const ROUNDS: usize = 64;
 /// 1. A command (a method of the machine) or an event goes in, with the current time.
 /// 2. [`poll_output`](Self::poll_output) is called until it returns `None`, and each output is executed in order.
 /// 3. [`poll_timeout`](Self::poll_timeout) says when to call [`handle_timeout`](Self::handle_timeout). Early, late
-///    and repeated calls change nothing that is not due; after step 2 no deadline lies in the past.
+///    and repeated calls change nothing that is not due, and afterwards no deadline lies in the past.
 /// 4. Every event carries the id of its run or attempt, and an event with an old id changes nothing. An event that
 ///    arrives before the one it follows from is kept.
 pub(crate) trait StateMachine {

@@ -10,6 +10,7 @@ use crate::backoff::Backoff;
 
 /// A process of the machine: its definition, and the run it is in.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Child<S> {
     pub(super) name: Name,
     /// Its position in the order of additions.
@@ -37,6 +38,7 @@ enum Goal {
 
 /// What the process is doing.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum State {
     /// No run, and none is due.
     Down,

@@ -7,6 +7,7 @@ use super::{Containment, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, 
 
 /// A run, from the output that starts it to its end.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) pid: Option<u32>,
@@ -31,6 +32,7 @@ pub(super) struct Death {
 
 /// The repeated check whether the family of a dead leader is gone.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct FamilyPoll {
     /// When to check next.
     pub(super) at: Instant,
@@ -41,6 +43,7 @@ pub(super) struct FamilyPoll {
 
 /// What the end of a run still waits for.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Ending {
     pub(super) run: Run,
     /// `None` if KILL was sent and the leader has not died of it yet.

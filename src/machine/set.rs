@@ -56,6 +56,7 @@ impl<S> Definition<S> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Machine<S> {
     /// By slot; a free slot is `None`.
     children: Vec<Option<Child<S>>>,

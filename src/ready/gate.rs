@@ -104,6 +104,7 @@ impl Tree {
 
 /// Decides whether one run is ready.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Gate {
     tree: Tree,
     leaves: Vec<LeafState>,
@@ -146,6 +147,7 @@ pub(crate) enum Event {
 
 /// Something to be done by the driver of the gate.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) enum Output {
     /// Make an attempt for this leaf. Its result is a [`LeafEvent::Attempt`] with the number of the attempt.
     Attempt { leaf: usize, number: u32 },

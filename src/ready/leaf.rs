@@ -22,6 +22,7 @@ const LONGEST: Duration = Duration::from_millis(100);
 
 /// An elementary condition, whether it is met, and the state of its attempts.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct LeafState {
     leaf: Leaf,
     /// The time after the start when it was met. It stays met.
@@ -33,6 +34,7 @@ pub(super) struct LeafState {
 
 /// The state of the attempts for one leaf. A leaf that is only waited for stays `Idle`.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum AttemptState {
     Idle,
     InFlight {

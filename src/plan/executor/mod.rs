@@ -86,6 +86,7 @@ pub(super) struct Failure {
 }
 
 /// See the [module](self).
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Executor {
     script: Arc<Script>,
     phase: Phase,
@@ -99,6 +100,7 @@ pub(super) struct Executor {
     outputs: VecDeque<Output>,
 }
 
+#[cfg_attr(test, derive(Clone, Debug))]
 enum Phase {
     /// The step with this index is in progress, or the last step is done.
     At { step: usize, began: Instant, done: bool },
@@ -110,6 +112,7 @@ enum Phase {
 
 /// The state of a process in this run.
 #[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug))]
 struct ProcessState {
     life: Life,
     /// The number of wanted matches that were found in its output.
@@ -119,6 +122,7 @@ struct ProcessState {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 enum Life {
     NotStarted,
     /// Its start was requested, the first one or that after a crash.
@@ -193,6 +197,13 @@ impl StateMachine for Executor {
 }
 
 impl Executor {
+    /// Displays the state without the script.
+    #[cfg(test)]
+    pub(super) fn show(&self) -> String {
+        let Self { script: _, phase, processes, unchecked, crash, has_crashed, comeback, outputs } = self;
+        format!("{phase:?} {processes:?} {unchecked:?} {crash:?} {has_crashed} {comeback:?} {outputs:?}")
+    }
+
     pub(super) fn new(script: Arc<Script>, crash: Option<Crash>) -> Self {
         let state = ProcessState { life: Life::NotStarted, found: 0, killed: false };
         Self {

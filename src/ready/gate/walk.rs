@@ -5,6 +5,7 @@ use std::io;
 use proptest::prelude::*;
 
 use super::*;
+use crate::drive::laws;
 use crate::host::{ProbeError, ProbeOwner, Spec};
 use crate::ready::condition::Node;
 use crate::ready::leaf::AttemptResult;
@@ -23,6 +24,23 @@ proptest! {
             walk.step(step);
         }
         walk.run_to_verdict();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn f_85_the_laws_of_state_machines_hold(
+        condition in condition(),
+        steps in prop::collection::vec(any::<u16>(), 0..40),
+    ) {
+        let mut walk = Walk::new(&condition);
+        for step in steps {
+            walk.step(step);
+            let stale = (0..walk.leaves.len()).map(|leaf| walk.stale_event(leaf));
+            laws::check(&walk.gate, walk.now, stale, |gate| format!("{gate:?}"));
+        }
     }
 }
 
@@ -141,9 +159,14 @@ impl Walk {
 
     /// Feeds the result of an attempt that is not in flight.
     fn stale(&mut self, leaf: usize) {
+        let event = self.stale_event(leaf);
+        self.event(event);
+    }
+
+    fn stale_event(&self, leaf: usize) -> Event {
         let attempt = self.in_flight[leaf].map_or(0, |attempt| attempt - 1);
         let answer = AttemptResult::Probe(Ok(ProbeOwner::Own));
-        self.event(Event::Leaf(leaf, LeafEvent::Attempt(attempt, answer)));
+        Event::Leaf(leaf, LeafEvent::Attempt(attempt, answer))
     }
 
     fn check_alive(&mut self) {

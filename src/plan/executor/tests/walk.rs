@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::oracle::{Fact, Verdict, Why, verdict};
 use super::stage::plan;
-use crate::drive::StateMachine;
+use crate::drive::{StateMachine, laws};
 use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 use crate::plan::builder::Plan;
 use crate::plan::crash::point::{AfterCrash, Crash, CrashPoint};
@@ -62,6 +62,25 @@ proptest! {
         let verdict = walk.come_to_rest();
         let is_wanted = matches!(verdict, Verdict::Failed(_, Why::StepFailed, _)) && stays_dead;
         assert!(verdict == Verdict::Fine || is_wanted || !ends_all(&plan), "{verdict:?} on {plan}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn pl_10_the_laws_of_state_machines_hold(
+        steps in prop::collection::vec(any::<u16>(), 0..12),
+        happens in prop::collection::vec(any::<u16>(), 0..60),
+    ) {
+        let plan = script(&steps);
+        let mut walk = Walk::new(&plan, false, None);
+        for what in happens {
+            walk.happen(what);
+            let old = (0..12).filter(|step| walk.current != Some(*step));
+            let stale = old.map(|step| Event::Done { step, result: Ok(()) });
+            laws::check(&walk.executor, walk.now, stale, Executor::show);
+        }
     }
 }
 
