@@ -1,4 +1,4 @@
-//! Every example runs, ends by itself, and says what it promises. `cargo test` has built them.
+//! Every example exits by itself and prints what it promises. `cargo test` builds the examples first.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -30,7 +30,7 @@ fn keep_alive() {
 #[test]
 fn on_tokio() {
     let text = run("on_tokio");
-    // Lines come from the output thread: before or after this.
+    // Lines come from the output thread, before or after this one.
     assert!(text.contains("held\n"), "{text}");
 }
 
@@ -78,7 +78,7 @@ fn redis_fixture() {
     }
     let text = run("redis_fixture");
     for line in [": +PONG\ndown: Connection refused", "\nup again: :0\npaused: ", "\nawake again: +PONG\n"] {
-        assert!(text.contains(line), "{line} is not in\n{text}");
+        assert!(text.contains(line), "{line} is missing in\n{text}");
     }
 }
 
@@ -92,7 +92,7 @@ fn shared_service() {
         text.contains("service server died: it exited with signal KILL\n  its last lines:\n    open\n"),
         "{text}"
     );
-    assert!(!is_alive(pids[3]), "it is stopped at the end");
+    assert!(!is_alive(pids[3]), "the server survives the example");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn log_format() {
         "INFO  2026-11-21T12:00:01.500Z http: GET / (its level: ACCESS)\n",
         "INFO  without a date childminder::output: Segmentation fault\n",
     ] {
-        assert!(text.contains(line), "{line}in\n{text}");
+        assert!(text.contains(line), "{line} is missing in\n{text}");
     }
 }
 
@@ -122,11 +122,11 @@ fn tidy_server() {
     let text = run("tidy_server");
     assert!(text.starts_with("hello, Ada\nhello, Grace\nthe server on port "), "{text}");
     assert!(
-        text.contains(" is gone\nand back\nits directory is gone: true\na connection of the server at "),
+        text.contains(" is closed\nand back\nits directory is removed: true\n1 connection to 127.0.0.1:"),
         "{text}"
     );
     assert!(text.contains(", connected at examples/tidy_server.rs:"), "{text}");
-    assert!(text.ends_with(": still open 50ms after it was asked to end\n"), "{text}");
+    assert!(text.ends_with(": its handler was still running after 50ms\n"), "{text}");
 }
 
 #[test]
@@ -140,7 +140,8 @@ fn remote_objects() {
 fn browser() {
     let text = run("browser");
     if text.starts_with("skipped: ") {
-        return crate::support::skip("examples::browser", text.trim_end());
+        let reason = text.trim_start_matches("skipped: ").trim_end();
+        return crate::support::skip("examples::browser", reason);
     }
     assert!(
         text.starts_with("the title is \"A shop\"\nthe heading is \"One apple\"\nthe picture is a PNG\n"),
@@ -154,10 +155,10 @@ fn browser() {
 fn plan_crash_points() {
     let text = run("plan_crash_points");
     let (found, mended) = text.split_once("\n\n").unwrap();
-    assert!(found.starts_with("plan counting does not survive that counter crashes at "), "{text}");
+    assert!(found.starts_with("plan counting fails when counter is killed at "), "{text}");
     let line = found.split_once("CHILDMINDER_CRASH_POINT=counting/counter@").unwrap().1;
     let command = line.lines().next().unwrap().split_once(' ').unwrap().1;
     assert!(command.ends_with("/examples/plan_crash_points"), "{text}");
     assert!(found.contains("the total is lost\n"), "{text}");
-    assert_eq!(mended, "mended: plan counting survives that counter crashes, at each of 4 points\n");
+    assert_eq!(mended, "mended: plan counting passes when counter is killed at each of 4 points\n");
 }
