@@ -1,5 +1,5 @@
-//! A program without an executor, such as a test: the monitor runs on a thread of its own, and everything is a plain
-//! call. Dropping the monitor takes all processes down.
+//! Uses a monitor in a program without an executor: it runs on a thread of its own, and all calls are synchronous.
+//! Dropping the monitor stops all processes.
 
 use childminder::{Phase, ProcessMonitor, Spec, System};
 
@@ -9,19 +9,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut notices = monitor.notices();
     monitor.start_service();
 
-    // The first thing that happens to it is that it starts. (Waiting until it is *ready* comes with a later release.)
+    // The first event is the start.
     if let Some(Ok(notice)) = notices.wait() {
         println!("{notice}");
     }
     let status = monitor.status("helper").expect("it was added");
     assert_eq!(status.phase, Phase::Up);
 
-    // A mistake is told at once.
-    println!("{}", monitor.add_process("helper", Spec::new("true")).expect_err("the name is taken"));
-    println!("{}", monitor.stop_process("helpre").expect_err("a typing error"));
+    // Invalid calls return an error at once.
+    println!("{}", monitor.add_process("helper", Spec::new("true")).expect_err("the name is in use"));
+    println!("{}", monitor.stop_process("helpre").expect_err("a misspelled name"));
 
-    // When this returns, the process and all that it started are gone.
+    // When this returns, the process and everything that it has started are gone.
     monitor.stop_service().wait()?;
-    println!("{:?}, last words: {:?}", monitor.statuses()[0].phase, monitor.tail("helper", 1));
+    println!("{:?}, last line: {:?}", monitor.statuses()[0].phase, monitor.tail("helper", 1));
     Ok(())
 }

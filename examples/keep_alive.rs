@@ -1,7 +1,7 @@
-//! Keeps a program alive on async-std, shows everything that happens to it, and takes it down after a while.
+//! Keeps a program running on async-std, prints its restarts, and stops it after three of them.
 //!
-//! The program here is a shell that says hello and dies a moment later, so that there is something to see: it comes
-//! back at once when it lived long enough, and later and later when it did not.
+//! The program is a shell that prints a line and fails a moment later. Because its runs are short, the restart delays
+//! grow.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use futures_lite::StreamExt;
 
 #[async_std::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // What the programs print goes to the `log` crate, and so does what the monitor does.
+    // The output of programs and the events of the monitor go to the `log` crate.
     env_logger::Builder::new().filter_level(log::LevelFilter::Info).format_timestamp_millis().init();
 
     let policy = Policy {
@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut notices = monitor.notices();
     monitor.start_service();
 
-    // Whoever wants to know more than the log says subscribes.
+    // A subscription delivers the same events as data.
     let mut restarts = 0;
     while restarts < 3 {
         let Some(Ok(notice)) = notices.next().await else { break };
@@ -36,8 +36,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     monitor.stop_service().await?;
-    drop(monitor); // the last handle: the driver ends, too
+    drop(monitor); // This is the last handle, so the driver ends.
     driver.await;
-    println!("all gone");
+    println!("stopped");
     Ok(())
 }

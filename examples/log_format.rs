@@ -1,8 +1,7 @@
-//! A program with a log format of its own: each of its lines becomes a record of the `log` crate, with the level, the
-//! name and the date that the line has.
+//! Parses the log format of a program: each line becomes a record of the `log` crate, with the level, the name and the
+//! date of the line.
 //!
-//! The program here is a shell that prints what a server in Helsinki might. The logger prints what it is given, so that
-//! there is something to see; the loggers that people use take it apart in the same way.
+//! The program is a shell that prints the log of a server in Helsinki. A small logger prints the fields of the records.
 
 use childminder::machine::NoticeKind;
 use childminder::output::log_format::{LogFormat, LogFormatSink, UtcOffset};
@@ -19,9 +18,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     log::set_logger(&Printer)?;
     log::set_max_level(log::LevelFilter::Debug);
 
-    // A format is a regular expression with placeholders. A mistake is found here, not when the first line comes.
+    // A format is a regular expression with placeholders. Mistakes are reported here.
     let format = r"{Y}-{m}-{d} {H}:{M}:{S},{msecs} {levelname} \[{name}\] {message}";
-    println!("{}\n", LogFormat::new("{levelname} {nmae}: {message}").expect_err("a typing error"));
+    println!("{}\n", LogFormat::new("{levelname} {nmae}: {message}").expect_err("a misspelled placeholder"));
     let records = LogFormatSink::new(LogFormat::new(format)?.zone(UtcOffset::hours(2)));
 
     let monitor = ProcessMonitor::builder().sink(records).background(System::new())?;
@@ -29,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut notices = monitor.notices();
     monitor.start_service();
 
-    // The end of a process is told after its last line.
+    // The notice of the exit follows the last line.
     while let Some(heard) = notices.wait() {
         if matches!(heard, Ok(notice) if matches!(notice.kind, NoticeKind::Exited { .. })) {
             break;
@@ -39,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Prints records with level, date, target and message.
+/// Prints the level, date, target and message of each record.
 struct Printer;
 
 impl log::Log for Printer {
@@ -52,7 +51,7 @@ impl log::Log for Printer {
             return;
         }
         let value = |key| record.key_values().get(Key::from_str(key));
-        let date = value("timestamp").map_or_else(|| "without a date".to_owned(), |date| date.to_string());
+        let date = value("timestamp").map_or_else(|| "no date".to_owned(), |date| date.to_string());
         let word = value("level").map_or_else(String::new, |word| format!(" (its level: {word})"));
         println!("{:5} {date} {}: {}{word}", record.level(), record.target(), record.args());
     }

@@ -1,4 +1,4 @@
-//! The same monitor on tokio: nothing of it asks for a runtime, so `tokio::spawn` is all it takes.
+//! Runs a monitor on tokio. The driver is a future that needs no particular runtime.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use childminder::{ProcessMonitor, Spec, System};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Each line as it comes, instead of the `log` crate.
+    // Prints each line instead of logging it.
     let lines =
         CallbackSink::new(|batch: &childminder::output::Batch<'_>, line: childminder::output::Line<'_>| {
-            println!("{} said: {}", batch.name(), line.text());
+            println!("{} printed: {}", batch.name(), line.text());
         });
     let (monitor, driver) = ProcessMonitor::builder().sink(lines).build(System::new())?;
     let driver = tokio::spawn(driver);
@@ -24,17 +24,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::task::yield_now().await;
     }
 
-    // Tickets are futures like any other.
+    // A ticket is a future.
     let stopped = async { monitor.stop_process("ticker")?.await.map_err(Box::<dyn std::error::Error>::from) };
     stopped.await?;
     monitor.hold_process("ticker")?.await?;
     println!("{}", monitor.status("ticker").expect("it was added").phase);
 
-    let patience = Duration::from_secs(30);
+    let timeout = Duration::from_secs(30);
     drop(monitor);
     futures_lite::future::or(async { Ok(driver.await?) }, async {
-        async_io::Timer::after(patience).await;
-        Err("the driver should have ended".into())
+        async_io::Timer::after(timeout).await;
+        Err("the driver did not end in time".into())
     })
     .await
 }

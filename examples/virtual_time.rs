@@ -1,19 +1,19 @@
-//! Testing supervision without waiting for it: two hours of a flaky server, in milliseconds.
+//! Tests supervision in virtual time: two hours of an unreliable server, in milliseconds.
 //!
-//! The decisions under test are your own, such as the policy, or what you do when you hear of a crash. The world is a
-//! script: `Sim` takes the place of `System`, and no real process is started.
+//! What is tested here is your own configuration and code, such as the policy, or the reaction to a crash. `Sim` takes
+//! the place of `System`, and no real process is started.
 
 use std::time::{Duration, Instant};
 
 use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Policy, ProcessMonitor, Signal, Spec};
 
-#[expect(clippy::disallowed_methods, reason = "to show how little real time this takes")]
+#[expect(clippy::disallowed_methods, reason = "the example prints how little real time passes")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let real = Instant::now();
     let sim = Sim::new();
 
-    // What the server does in its first, second and third life, and in every life after that.
+    // The behaviour of the first, second and third run of the server, and of all further ones.
     sim.script("server", Script::new().lives(Duration::from_secs(3600)).exits(Exit::Code(1)));
     sim.script("server", Script::new().lives(Duration::from_millis(300)).exits(Exit::Code(1)));
     sim.script("server", Script::fails(childminder::machine::SpawnStep::Fork, libc::EAGAIN));
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     monitor.add_process("server", Spec::new("server").stop_signal(Signal::INT))?;
     monitor.start_service();
     sim.advance(Duration::from_secs(7200));
-    sim.note("two hours are over");
+    sim.note("two hours later");
     sim.block_on(monitor.stop_service())?;
 
     let trace = sim.trace();
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
          3601.3 fail server#3 cannot create a process for server: \
          Resource temporarily unavailable (os error 11)\n\
          3603.3 spawn server#4\n\
-         7200.0 two hours are over\n\
+         7200.0 two hours later\n\
          7200.0 signal server#4 INT\n\
          7200.0 signal server#4 CONT\n\
          7210.0 signal server#4 KILL\n\

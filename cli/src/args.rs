@@ -1,38 +1,42 @@
-//! The command line: its words, their defaults, and what is said about them.
+//! The command line: options, defaults, and help texts.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use childminder::Name;
-use clap::builder::{OsStringValueParser, TypedValueParser, ValueParser};
-use clap::error::ErrorKind;
+use childminder::{Name, Signal};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use log::LevelFilter;
 
 use crate::duration;
-use crate::variable::Variable;
 
-/// Reads the command line.
+/// Parses the command line.
 ///
 /// # Errors
 ///
-/// What clap has to say, help and version included. When there is no command to run, the help has been shown before,
-/// as Twisted did it (PMT-1).
+/// The error of clap, which includes requests for help and the version. If `run` has no command, its help has
+/// been printed before, as by Twisted.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().inspect_err(|error| {
         if error.kind() == ErrorKind::MissingRequiredArgument {
             let mut cli = Cli::command();
             cli.build();
-            let run = cli.find_subcommand_mut("run").expect("there is such a subcommand");
+            let run = cli.find_subcommand_mut("run").expect("`run` is defined below");
             let _ = writeln!(io::stderr(), "{}", run.render_help());
         }
     })
 }
 
-/// Keeps a program running: restarts it when it ends, and stops it with all that it started.
+/// Returns what to try after an error of the command line, if that is known.
+pub(crate) fn hint(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    Some(format!("to keep a program running, write: childminder run {word} …"))
+}
+
+/// Keeps a program running: restarts it when it exits, and stops it with everything that it has started.
 #[derive(Debug, Parser)]
 #[command(name = "childminder", version, arg_required_else_help = true, after_help = SUMMARY)]
 pub(crate) struct Cli {
@@ -42,70 +46,88 @@ pub(crate) struct Cli {
 
 const SUMMARY: &str = "\
 Example:
-  childminder run python3 -m http.server 8000
+  childminder run python3 -m http.server --bind 127.0.0.1 8000
 
-'childminder run --help' has the options and more examples.";
+'childminder run --help' shows the options and more examples.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<Run>),
-    /// Prints a script that completes words in a shell
+    /// Prints a completion script for a shell
     Completions {
-        /// Which shell
+        /// The shell
         shell: Shell,
     },
 }
 
-/// Keeps a program running until a signal ends it
+/// Keeps a program running until a signal stops it
 ///
-/// What the program prints goes to stdout, each line with its name in front; what happens to it goes to stderr. INT
-/// (Ctrl-C), TERM, QUIT and HUP stop it: with TERM, and with KILL after the kill time. A second signal kills at once.
+/// The output of the program goes to stdout, each line prefixed with its name; events go to stderr. TERM, INT
+/// (Ctrl-C), QUIT, HUP and every other signal that would end childminder stop the program first: with the
+/// stop signal, and with KILL after the kill time. A second signal kills it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = "childminder run [OPTIONS] [--] COMMAND [ARG]...")]
 pub(crate) struct Run {
-    /// A run shorter than this is an instant death: the next start is delayed
-    #[arg(short, long, value_name = "S", default_value = "1")]
+    /// A run shorter than this is a failure: the next start is delayed
+    #[arg(short, long, value_name = "S", default_value = "1", help_heading = RESTARTING)]
     #[arg(value_parser = duration::parse, allow_hyphen_values = true)]
     pub(crate) threshold: Duration,
 
-    /// How long the program has to end before it is killed
-    #[arg(short, long = "killtime", value_name = "S", default_value = "5")]
-    #[arg(value_parser = duration::parse, allow_hyphen_values = true)]
-    pub(crate) kill_time: Duration,
-
-    /// The delay after the first instant death; it doubles with each further one
-    #[arg(short, long = "minrestartdelay", value_name = "S", default_value = "1")]
+    /// The delay after the first failure; it doubles with each further one
+    #[arg(short, long = "minrestartdelay", value_name = "S", default_value = "1", help_heading = RESTARTING)]
     #[arg(value_parser = duration::parse, allow_hyphen_values = true)]
     pub(crate) min_restart_delay: Duration,
 
     /// The longest delay
     #[arg(short = 'M', long = "maxrestartdelay", value_name = "S", default_value = "3600")]
-    #[arg(value_parser = duration::parse, allow_hyphen_values = true)]
+    #[arg(value_parser = duration::parse, allow_hyphen_values = true, help_heading = RESTARTING)]
     pub(crate) max_restart_delay: Duration,
 
-    /// What to call it [default: the file name of COMMAND]
-    #[arg(long, value_name = "N", value_parser = str::parse::<Name>)]
+    /// The time that the program has to exit before it is killed
+    #[arg(short, long = "killtime", value_name = "S", default_value = "5", help_heading = STOPPING)]
+    #[arg(value_parser = duration::parse, allow_hyphen_values = true)]
+    pub(crate) kill_time: Duration,
+
+    /// The signal that asks the program to exit
+    #[arg(long, value_name = "SIG", default_value = "TERM", help_heading = STOPPING)]
+    pub(crate) stop_signal: Signal,
+
+    /// Passes these signals on to the program instead of stopping it, such as HUP,USR1
+    #[arg(long, value_name = "SIG", value_delimiter = ',', help_heading = STOPPING)]
+    pub(crate) forward: Vec<Signal>,
+
+    /// The name in messages and before each line [default: the file name of COMMAND]
+    #[arg(long, value_name = "N", value_parser = str::parse::<Name>, help_heading = PROGRAM)]
     pub(crate) name: Option<Name>,
 
-    /// The directory to run it in [default: this one]
-    #[arg(long, value_name = "D")]
+    /// The working directory [default: this one]
+    #[arg(long, value_name = "D", help_heading = PROGRAM)]
     pub(crate) cwd: Option<PathBuf>,
 
-    /// Sets an environment variable; may be given more than once
-    #[arg(long, value_name = "K=V", value_parser = variable())]
-    pub(crate) env: Vec<Variable>,
+    /// Sets a variable, or passes K on from this environment; may be repeated
+    // Parsed later, because an error of clap would show the value, which may be a secret.
+    #[arg(long, value_name = "K[=V]", help_heading = PROGRAM)]
+    pub(crate) env: Vec<OsString>,
 
-    /// Starts it with an empty environment, but for --env
-    #[arg(long)]
+    /// Starts with an empty environment, except for --env
+    #[arg(long, help_heading = PROGRAM)]
     pub(crate) env_clear: bool,
 
-    /// Runs it as this user, with the user's groups
-    #[arg(long, value_name = "U")]
+    /// Runs the program as this user, with the groups, HOME, USER, LOGNAME and SHELL of the user; needs root
+    #[arg(long, value_name = "U", help_heading = PROGRAM)]
     pub(crate) user: Option<String>,
 
-    /// Runs it as this group [default: the group of the user]
-    #[arg(long, value_name = "G")]
+    /// Runs the program as this group [default: the group of the user]
+    #[arg(long, value_name = "G", help_heading = PROGRAM)]
     pub(crate) group: Option<String>,
+
+    /// The file mode creation mask, in octal [default: inherited]
+    #[arg(long, value_name = "MASK", value_parser = umask, help_heading = PROGRAM)]
+    pub(crate) umask: Option<u32>,
+
+    /// The standard input: 'null', 'inherit' (a terminal is handed over, as by a shell), or a file
+    #[arg(long, value_name = "INPUT", default_value = "null", help_heading = PROGRAM)]
+    pub(crate) stdin: OsString,
 
     /// Says less: warnings and errors only; twice: errors only
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose")]
@@ -115,25 +137,30 @@ pub(crate) struct Run {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    /// The program to run, with its arguments. No shell is involved
-    // The first word that is no option ends the options (PMT-5), so the program's own need no `--` before them.
+    /// The program to run, with its arguments; no shell is involved
+    // The first word that is not an option ends the options, so the program's own options need no `--` before
+    // them.
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub(crate) command: Vec<OsString>,
 }
 
+const RESTARTING: &str = "Restarting";
+const STOPPING: &str = "Stopping";
+const PROGRAM: &str = "The program";
+
 const EXAMPLES: &str = "\
-S is a number of seconds, such as 0.5, or has units: 500ms, '1m 30s'. U and G are names or numbers.
-RUST_LOG, if set, is obeyed instead of -q and -v.
+S is a number of seconds, such as 0.5, or has units: 500ms, '1m 30s'. U and G are names or numbers. SIG is a name, such
+as HUP, or a number. CHILDMINDER_LOG, if set, overrides -q and -v; it has the syntax of RUST_LOG.
 
 Examples:
-  childminder run python3 -m http.server 8000
+  childminder run python3 -m http.server --bind 127.0.0.1 8000
   childminder run --name web --killtime 30 --user www-data --cwd /srv/www ./serve --port 80
   childminder run -t 10 -m 500ms -M '5 min' sh -c 'echo at work; exec worker'
 
-Exit status: 0 when everything is gone, 1 when something could not be stopped, 2 when called wrongly.";
+Exit status: 0 when everything is gone, 1 when something could not be stopped or started, 2 for a usage error.";
 
 impl Run {
-    /// The least important messages to show.
+    /// Returns the level of the least important messages to show.
     pub(crate) fn verbosity(&self) -> LevelFilter {
         match (self.quiet, self.verbose) {
             (0, 0) => LevelFilter::Info,
@@ -143,23 +170,29 @@ impl Run {
             (2.., _) => LevelFilter::Error,
         }
     }
+
+    /// Returns the program, which is the first word of the command.
+    pub(crate) fn program(&self) -> &OsStr {
+        self.command.first().map(OsString::as_os_str).unwrap_or_default()
+    }
 }
 
-fn variable() -> ValueParser {
-    OsStringValueParser::new().try_map(|text| Variable::parse(&text)).into()
+fn umask(text: &str) -> Result<u32, &'static str> {
+    let mask = u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
+    mask.filter(|_| !text.starts_with('+')).ok_or("expected an octal number from 0 to 777")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Order;
+    use crate::config::RunConfig;
 
-    /// Reads `childminder run` with these words.
+    /// Parses `childminder run` with these words.
     fn run(words: &[&str]) -> Result<Run, clap::Error> {
         let cli = Cli::try_parse_from([&["childminder", "run"], words].concat())?;
         match cli.command {
             Command::Run(run) => Ok(*run),
-            Command::Completions { .. } => panic!("not asked for"),
+            Command::Completions { .. } => panic!("the subcommand is `run`"),
         }
     }
 
@@ -168,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_makes_sense() {
+    fn the_definition_of_the_command_line_is_valid() {
         Cli::command().debug_assert();
     }
 
@@ -209,18 +242,19 @@ mod tests {
         let delays = (run.threshold, run.kill_time, run.min_restart_delay, run.max_restart_delay);
         assert_eq!(delays, (seconds(1.0), seconds(5.0), seconds(1.0), seconds(3600.0)));
         assert_eq!(run.verbosity(), LevelFilter::Info);
+        assert_eq!(run.stop_signal, Signal::TERM);
     }
 
     #[test]
-    fn make_service_pmt_4_5_the_command_is_kept_as_given() {
-        let order = Order::new(run(&["sh", "-c", "3", "-t", "-k"]).unwrap()).unwrap();
-        assert_eq!(&*order.name, "sh");
-        assert_eq!(order.spec.to_string(), "sh -c 3 -t -k");
-        assert_eq!(order.spec.get_policy(), Some(childminder::Policy::default()));
+    fn make_service_pmt_4_5_the_command_is_kept_unchanged() {
+        let config = RunConfig::new(run(&["sh", "-c", "3", "-t", "-k"]).unwrap()).unwrap();
+        assert_eq!(&*config.name, "sh");
+        assert_eq!(config.spec.to_string(), "sh -c 3 -t -k");
+        assert_eq!(config.spec.get_policy(), Some(childminder::Policy::default()));
     }
 
     #[test]
-    fn pmt_5_the_first_word_that_is_no_option_ends_the_options() {
+    fn pmt_5_the_first_word_that_is_not_an_option_ends_the_options() {
         let command = |words: &[&str]| run(words).map(|run| run.command.join(" ".as_ref()));
         assert_eq!(command(&["-t", "2", "sh", "-c", "exit 3", "-k", "x"]).unwrap(), "sh -c exit 3 -k x");
         assert_eq!(command(&["-t", "2", "--", "sh", "-t"]).unwrap(), "sh -t");
@@ -230,10 +264,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_can_be_less_or_more() {
+    fn the_verbosity_can_be_changed() {
         let verbosity = |word| run(&[word, "foo"]).unwrap().verbosity();
         let levels = ["-qq", "-q", "-v", "-vv"].map(verbosity);
         assert_eq!(levels, [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Debug, LevelFilter::Trace]);
         assert_eq!(run(&["-q", "-v", "foo"]).unwrap_err().kind(), ErrorKind::ArgumentConflict);
+    }
+
+    #[test]
+    fn a_program_without_run_is_answered_with_a_hint() {
+        let error = Cli::try_parse_from(["childminder", "python3", "-m", "http.server"]).unwrap_err();
+        assert_eq!(
+            hint(&error).as_deref(),
+            Some("to keep a program running, write: childminder run python3 …")
+        );
+        assert_eq!(hint(&run(&["--odd"]).unwrap_err()), None);
+    }
+
+    #[test]
+    fn a_umask_is_octal() {
+        assert_eq!(run(&["--umask", "027", "foo"]).unwrap().umask, Some(0o27));
+        for bad in ["8", "1000", "+7", "", "0x7"] {
+            assert!(run(&["--umask", bad, "foo"]).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Durations as people write them: plain seconds, as Twisted took them, or with units.
+//! Durations on the command line: plain seconds, as in Twisted, or with units.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use childminder::Policy;
 use childminder::machine::PolicyError;
 use jiff::SignedDuration;
 
-/// Reads `5`, `0.5`, `500ms` or `1m 30s`. PMT-6: what is no length of time is refused.
+/// Parses `5`, `0.5`, `500ms` or `1m 30s`.
 ///
 /// # Errors
 ///
-/// [`DurationError`], which says what is wrong but not with which text: whoever asked knows that.
+/// [`DurationError`], without the text, which clap adds.
 pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     if let Ok(number) = text.parse::<f64>() {
         return Policy::parse_seconds("duration", number).map_err(DurationError::Number);
@@ -24,16 +24,16 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// Why a text is not a duration for a policy.
+/// The error returned for an invalid duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DurationError {
     /// Neither a number nor a duration with units.
     NotADuration,
-    /// A number, but none that can be a length of time.
+    /// A number that is not a duration.
     Number(PolicyError),
-    /// Less than nothing.
+    /// A negative duration.
     Negative,
-    /// Longer than [`Policy::LONGEST`].
+    /// A duration above [`Policy::LONGEST`].
     TooLong,
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotADuration => {
-                f.write_str("say seconds, such as 0.5, or units, such as 500ms or '1m 30s'")
+                f.write_str("expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'")
             }
             Self::Number(error) => write!(f, "this {error}"),
             Self::Negative => f.write_str("this duration is negative"),
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pmt_2_seconds_and_units_are_read() {
+    fn pmt_2_seconds_and_units_are_parsed() {
         for (text, millis) in [
             ("0", 0),
             ("5", 5_000),
@@ -83,8 +83,8 @@ mod tests {
     }
 
     #[test]
-    fn pmt_6_what_is_no_length_of_time_is_refused() {
-        for (text, why) in [
+    fn pmt_6_other_texts_are_errors() {
+        for (text, reason) in [
             ("nan", "this duration is not a number"),
             ("NaN", "this duration is not a number"),
             ("-1", "this duration is negative"),
@@ -93,11 +93,11 @@ mod tests {
             ("-inf", "this duration is negative"),
             ("1e300", "this duration is longer than a hundred years"),
             ("9000000 hours", "this duration is longer than a hundred years"),
-            ("", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
-            ("soon", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
-            ("5 s s", "say seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("soon", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("5 s s", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
         ] {
-            assert_eq!(parse(text).map_err(|error| error.to_string()), Err(why.to_owned()), "{text:?}");
+            assert_eq!(parse(text).map_err(|error| error.to_string()), Err(reason.to_owned()), "{text:?}");
         }
     }
 }

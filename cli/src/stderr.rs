@@ -1,25 +1,26 @@
-//! Standard error, for messages: nobody who does not read them can hold the monitor up.
+//! The standard error, for messages. It never blocks for long.
 //!
-//! Messages are written by the very thread that minds the processes. If it waited for a terminal that is stopped, or a
-//! pipe that nobody empties, no process would be restarted and no signal obeyed (F-62). So it waits a moment, once, and
-//! from then on drops what there is no room for, until there is room again; then it says how much is missing.
+//! Messages may be written by the thread that supervises the program. If that waited for a stopped terminal,
+//! or for a pipe that is not read, the program would not be restarted and signals would be ignored. So a
+//! write waits briefly, once; after that, messages are dropped until there is room again, and then their
+//! number is reported.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, poll};
 
-/// How long a reader may take, in milliseconds, before it is thought to be stuck. A busy one needs less.
-const MOMENT: u16 = 200;
+/// The time in milliseconds after which a reader counts as blocked. A busy one needs less.
+const PATIENCE: u16 = 200;
 
-/// A pipe that is ready has room for this much at least: POSIX says so of 512 bytes and more.
+/// A pipe that is ready has room for at least this much: POSIX guarantees 512 bytes.
 const PIECE: usize = 512;
 
-/// Standard error, or whatever else takes messages.
+/// A writer of messages that never blocks for long.
 #[derive(Debug)]
 pub(crate) struct Stderr<W> {
     to: W,
-    /// How many messages were dropped since the reader got stuck.
+    /// The number of messages dropped since the reader was blocked.
     dropped: u64,
 }
 
@@ -29,14 +30,14 @@ impl<W: Write + AsFd> Stderr<W> {
     }
 
     fn has_room(&self, timeout: u16) -> bool {
-        // An error of `poll` is none to worry about here: `write` will tell the same.
+        // After an error of `poll`, `write` fails with the same error.
         poll(&mut [PollFd::new(self.to.as_fd(), PollFlags::POLLOUT)], timeout).map_or(true, |ready| ready > 0)
     }
 
-    /// Whether all of `message` was written. Of one that was not, the beginning may be.
+    /// Returns whether the whole message was written. If not, its beginning may have been.
     fn write_out(&mut self, message: &[u8]) -> io::Result<bool> {
         for piece in message.chunks(PIECE) {
-            if !self.has_room(if self.dropped == 0 { MOMENT } else { 0 }) {
+            if !self.has_room(if self.dropped == 0 { PATIENCE } else { 0 }) {
                 return Ok(false);
             }
             self.to.write_all(piece)?;
@@ -46,10 +47,10 @@ impl<W: Write + AsFd> Stderr<W> {
 }
 
 impl<W: Write + AsFd> Write for Stderr<W> {
-    /// Takes one message, whether it is written or dropped.
+    /// Writes one message or drops it.
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
         if self.dropped > 0 {
-            let missing = format!("\n({} messages are missing here: nobody read them)\n", self.dropped);
+            let missing = format!("\n({} messages are missing here: they were not read)\n", self.dropped);
             if self.write_out(missing.as_bytes())? {
                 self.dropped = 0;
             }
@@ -73,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f_62_a_reader_that_is_stuck_holds_nobody_up_and_learns_what_it_missed() {
+    fn f_62_a_blocked_reader_delays_nothing_and_learns_the_number_of_missing_messages() {
         let (mut reader, writer) = io::pipe().unwrap();
         let mut stderr = Stderr::new(File::from(std::os::fd::OwnedFd::from(writer)));
         while stderr.dropped < 1000 {
@@ -85,6 +86,9 @@ mod tests {
         drop(stderr);
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
-        assert!(rest.ends_with("\n(1000 messages are missing here: nobody read them)\nhello\n"), "{rest:?}");
+        assert!(
+            rest.ends_with("\n(1000 messages are missing here: they were not read)\nhello\n"),
+            "{rest:?}"
+        );
     }
 }

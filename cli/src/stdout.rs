@@ -1,4 +1,4 @@
-//! Standard output, for the lines of the programs.
+//! The standard output, for the lines of the program.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -6,26 +6,27 @@ use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Standard output as it is: without the buffer of [`io::stdout`], for the sink has one of its own and must know what
-/// was really written.
+/// The standard output without the buffer of [`io::stdout`], because the sink has a buffer of its own and
+/// must know what was written.
 ///
-/// It waits when there is no room, also where somebody else has made the descriptor non-blocking, as some programs do
-/// to a terminal or a pipe that they share with others (F-62). It may: sinks have a thread of their own, unless it
-/// [never waits](Self::never_waits).
+/// A write waits for room, even if another process has made the shared descriptor non-blocking. Sinks have a
+/// thread of their own, unless the output [never blocks](Self::never_blocks).
 #[derive(Debug)]
 pub(crate) struct Stdout(File);
 
 impl Stdout {
+    /// Opens the standard output.
+    ///
     /// # Errors
     ///
-    /// The system's, when it has no descriptor to give.
+    /// The error of the system, if it has no descriptors left.
     pub(crate) fn open() -> io::Result<Self> {
-        // A standard output that was closed is /dev/null by now: the runtime has seen to that before `main`.
+        // If it was closed, the runtime has opened /dev/null before `main`.
         Ok(Self(io::stdout().as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// Whether it is a regular file, which takes everything at once. (A disk may be slow, but nobody has to read it.)
-    pub(crate) fn never_waits(&self) -> bool {
+    /// Whether it is a regular file, which never waits for a reader.
+    pub(crate) fn never_blocks(&self) -> bool {
         self.0.metadata().is_ok_and(|metadata| metadata.is_file())
     }
 }

@@ -1,8 +1,8 @@
-//! The program as its users meet it: real processes, real signals, real terminals.
+//! The command line as a user sees it: real processes, real signals, real terminals.
 
-mod minder;
 mod options;
 mod signals;
 mod streams;
+mod supervisor;
 mod terminal;
 mod usage;

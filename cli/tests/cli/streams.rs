@@ -1,50 +1,50 @@
-//! Outputs that lead nowhere, are full, or are not read (F-62).
+//! Outputs that are closed, full, or not read.
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::minder::{Fifo, Lines, Minder, PROGRAM};
+use super::supervisor::{Fifo, Lines, PROGRAM, Supervisor};
 
 #[test]
-fn f_62_closed_or_full_outputs_do_not_end_the_minding() {
+fn f_62_closed_or_full_outputs_do_not_end_supervision() {
     for redirection in [">&- 2>&-", ">/dev/full 2>/dev/full", ">&- 2>/dev/full", "<&- >&- 2>&-"] {
         let mut fifo = Fifo::new();
         let script = format!(
             "exec \"$0\" run -m 1ms -M 1ms sh -c 'echo hi; echo started >>\"$0\"' \"$1\" {redirection}"
         );
         let mut command = Command::new("sh");
-        let minder = Minder::start(command.args(["-c", &script, PROGRAM]).arg(fifo.path()));
+        let supervisor = Supervisor::start(command.args(["-c", &script, PROGRAM]).arg(fifo.path()));
         for _ in 0..3 {
             fifo.lines.wait_for("started");
         }
-        assert_eq!(minder.stop().status, 0, "{redirection}");
+        assert_eq!(supervisor.stop().status, 0, "{redirection}");
     }
 }
 
 #[test]
-fn f_62_a_reader_that_has_seen_enough_is_told_of_once_and_the_program_goes_on() {
+fn f_62_a_closed_reader_is_reported_once_and_the_program_goes_on() {
     let (reader, writer) = io::pipe().unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(["run", "-m", "1ms", "-M", "1ms", "sh", "-c", "echo hi"]);
-    let mut minder = Minder::spawn(command.stdout(writer).stderr(Stdio::piped()));
+    let mut supervisor = Supervisor::spawn(command.stdout(writer).stderr(Stdio::piped()));
     drop(command);
     let mut first = [0; 8];
     let mut head = reader;
     head.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"[sh] hi\n");
     drop(head);
-    minder.err.wait_for("WARN the reader of the output is gone");
-    minder.err.wait_for("started");
-    minder.err.wait_for("started");
-    let ended = minder.stop();
+    supervisor.err.wait_for("WARN the reader of the output is gone");
+    supervisor.err.wait_for("started");
+    supervisor.err.wait_for("started");
+    let ended = supervisor.stop();
     assert_eq!(ended.status, 0);
-    assert!(!ended.err.contains("reader of the output"), "once is enough: {}", ended.err);
+    assert!(!ended.err.contains("reader of the output"), "reported twice: {}", ended.err);
 }
 
 #[test]
-fn f_62_outputs_that_nobody_empties_hold_up_neither_restarts_nor_the_stop() {
+fn f_62_blocked_outputs_delay_neither_restarts_nor_the_stop() {
     for non_blocking in [false, true] {
         let mut fifo = Fifo::new();
         let (_stuck_out, out) = full_pipe(non_blocking);
@@ -53,12 +53,12 @@ fn f_62_outputs_that_nobody_empties_hold_up_neither_restarts_nor_the_stop() {
         command
             .args(["run", "-m", "1ms", "-M", "1ms", "sh", "-c", "echo hi; echo started >>\"$0\""])
             .arg(fifo.path());
-        let minder = Minder::spawn(command.stdout(out).stderr(err));
+        let supervisor = Supervisor::spawn(command.stdout(out).stderr(err));
         drop(command);
         for _ in 0..3 {
             fifo.lines.wait_for("started");
         }
-        assert_eq!(minder.stop().status, 0);
+        assert_eq!(supervisor.stop().status, 0);
     }
 }
 
@@ -67,19 +67,19 @@ fn f_62_a_non_blocking_output_that_is_full_for_a_while_loses_nothing() {
     let (reader, out) = full_pipe(true);
     let mut command = Command::new(PROGRAM);
     command.args(["run", "sh", "-c", "seq 1 100000; exec sleep 1000"]);
-    let mut minder = Minder::spawn(command.stdout(out).stderr(Stdio::piped()));
+    let mut supervisor = Supervisor::spawn(command.stdout(out).stderr(Stdio::piped()));
     drop(command);
-    minder.err.wait_for("started");
+    supervisor.err.wait_for("started");
     let mut lines = Lines::of(Some(reader));
-    // What filled the pipe has no end of line.
+    // The bytes that filled the pipe are not terminated.
     assert!(lines.next().ends_with("x[sh] 1"));
     for number in 2..=100_000 {
         assert_eq!(lines.next(), format!("[sh] {number}"));
     }
-    assert_eq!(minder.stop().status, 0);
+    assert_eq!(supervisor.stop().status, 0);
 }
 
-/// A pipe without room.
+/// Returns a full pipe.
 fn full_pipe(non_blocking: bool) -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = io::pipe().unwrap();
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();

@@ -1,4 +1,4 @@
-//! At a terminal (F-74).
+//! Supervision from a terminal.
 
 use std::fs::File;
 use std::io::Write;
@@ -6,29 +6,29 @@ use std::process::Command;
 
 use nix::pty::openpty;
 
-use super::minder::{Lines, Minder, PROGRAM};
+use super::supervisor::{Lines, PROGRAM, Supervisor};
 
 #[test]
 fn f_74_ctrl_c_reaches_only_the_monitor() {
     let Ok(terminal) = openpty(None, None) else {
-        return eprintln!("SKIPPED: no terminal to be had");
+        return eprintln!("SKIPPED: cannot open a pseudo-terminal");
     };
     let script = "trap 'echo INT' INT; trap 'echo TERM; exit' TERM; echo ready; while :; do sleep 0.1; done";
-    // In a session of its own, whose terminal this is.
+    // A new session with this controlling terminal.
     let mut command = Command::new("setsid");
     command.args(["--ctty", PROGRAM, "run", "sh", "-c", script]).env("NO_COLOR", "1");
     let slave = || terminal.slave.try_clone().unwrap();
     command.stdin(slave()).stdout(slave()).stderr(slave());
-    let minder = Minder::spawn(&mut command);
+    let supervisor = Supervisor::spawn(&mut command);
     drop((command, terminal.slave));
     let mut keyboard = File::from(terminal.master.try_clone().unwrap());
     let mut screen = Lines::of(Some(File::from(terminal.master)));
     let hint = screen.next();
-    assert!(hint.trim_end().ends_with("minding sh; Ctrl-C stops it"), "{hint}");
+    assert!(hint.trim_end().ends_with("supervising sh; Ctrl-C stops it"), "{hint}");
     screen.wait_for("[sh] ready");
     keyboard.write_all(b"\x03").unwrap();
     screen.wait_for("got INT, stopping");
-    let ended = minder.end();
+    let ended = supervisor.end();
     assert_eq!(ended.status, 0);
     let rest = screen.rest();
     assert!(rest.contains("[sh] TERM") && !rest.contains("[sh] INT"), "{rest}");

@@ -1,4 +1,4 @@
-//! What it says about itself, and what it refuses.
+//! Help texts and usage errors.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,19 +6,19 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::minder::{Ended, Minder, PROGRAM};
+use super::supervisor::{Ended, PROGRAM, Supervisor};
 
 fn childminder(words: &[&str]) -> Ended {
-    Minder::start(Command::new(PROGRAM).args(words)).end()
+    Supervisor::start(Command::new(PROGRAM).args(words)).end()
 }
 
 #[test]
-fn command_line_required_pmt_1_no_command_shows_the_help_and_a_reason_and_exits_with_2() {
+fn command_line_required_pmt_1_without_a_command_it_shows_the_help_and_exits_with_2() {
     for words in [&["run"][..], &["run", "-t", "5"], &["run", "--"]] {
         let Ended { status, out, err } = childminder(words);
         assert_eq!((status, &*out), (2, ""), "{words:?}");
         assert!(err.contains("--minrestartdelay <S>"), "the help: {err}");
-        let (_, reason) = err.split_once("error: ").expect("a reason behind it");
+        let (_, reason) = err.split_once("error: ").expect("no error after the help");
         assert!(reason.contains("required") && reason.contains("<COMMAND>"), "{reason}");
     }
     let Ended { status, out, err } = childminder(&[]);
@@ -27,7 +27,7 @@ fn command_line_required_pmt_1_no_command_shows_the_help_and_a_reason_and_exits_
 }
 
 #[test]
-fn pmt_2_6_f_7_what_makes_no_sense_is_named_and_nothing_is_started() {
+fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
     let dir = TempDir::new().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (proof, plain, missing, folder) = (path("proof"), path("plain"), path("missing"), path("folder"));
@@ -49,13 +49,13 @@ fn pmt_2_6_f_7_what_makes_no_sense_is_named_and_nothing_is_started() {
         (&["-q", "-v"], touch, &["--quiet", "--verbose"]),
         (&["--name", "a b"], touch, &["--name", "a b"]),
         (&["--name", ""], touch, &["--name", "empty"]),
-        (&["--env", "NOVALUE"], touch, &["--env", "NOVALUE"]),
+        (&["--env", "NO_SUCH_VARIABLE"], touch, &["--env", "NAME=VALUE"]),
         (&["--env", "=x"], touch, &["--env", "no name"]),
         (&["--cwd", &missing], touch, &["working directory", &missing]),
         (&["--cwd", &plain], touch, &["working directory", &plain]),
         (&["--cwd", ""], touch, &["cwd"]),
-        (&["--user", "no such one"], touch, &["--user", "no such one"]),
-        (&["--group", "no such one"], touch, &["--group", "no such one"]),
+        (&["--user", "no-such-name"], touch, &["--user", "no-such-name"]),
+        (&["--group", "no-such-name"], touch, &["--group", "no-such-name"]),
         (&[], &[no_such], &["cannot find the program", no_such]),
         (&[], &[&missing], &["cannot find the program", &missing]),
         (&[], &[&plain], &["cannot execute", &plain, "not executable"]),
@@ -87,8 +87,8 @@ fn parameter_defaults_pmt_3_are_in_the_help() {
         "-m, --minrestartdelay <S>",
         "-M, --maxrestartdelay <S>",
         "[default: 3600]",
-        "--env <K=V>",
-        "  childminder run python3 -m http.server 8000",
+        "--env <K[=V]>",
+        "  childminder run python3 -m http.server --bind 127.0.0.1 8000",
         "Exit status: 0 when everything is gone",
     ] {
         assert!(out.contains(line), "no {line:?} in {out}");
@@ -105,7 +105,7 @@ fn help_and_version_exit_with_0() {
 }
 
 #[test]
-fn completions_are_scripts_that_know_the_options() {
+fn completion_scripts_contain_the_options() {
     for shell in ["bash", "zsh", "fish"] {
         let Ended { status, out, .. } = childminder(&["completions", shell]);
         assert_eq!(status, 0, "{shell}");
@@ -115,13 +115,13 @@ fn completions_are_scripts_that_know_the_options() {
 }
 
 #[test]
-fn f_62_nobody_has_to_read_the_help_or_the_completions() {
+fn f_62_help_and_completions_may_be_written_to_a_closed_output() {
     for words in ["--help", "completions bash", "run"] {
         let script = format!("\"$0\" {words} >&- 2>&-; \"$0\" {words} >/dev/full 2>&1; echo $?");
-        let ended = Minder::start(Command::new("sh").args(["-c", &script, PROGRAM])).end();
+        let ended = Supervisor::start(Command::new("sh").args(["-c", &script, PROGRAM])).end();
         assert!(["0\n", "1\n", "2\n"].contains(&&*ended.out), "{words}: {ended:?}");
         let pipe = format!("\"$0\" {words} 2>&1 | true");
-        let ended = Minder::start(Command::new("sh").args(["-c", &pipe, PROGRAM])).end();
+        let ended = Supervisor::start(Command::new("sh").args(["-c", &pipe, PROGRAM])).end();
         assert!(!ended.err.contains("panicked"), "{words}: {}", ended.err);
     }
 }

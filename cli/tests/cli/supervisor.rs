@@ -1,7 +1,7 @@
-//! A `childminder` under test: started, read, signalled, and looked after when a test fails.
+//! A `childminder` under test.
 //!
-//! All processes that it starts, and those that they start, carry a mark in their environment. When a minder has ended
-//! nobody with its mark may be alive: every test checks that.
+//! All its descendants have a mark in their environment. After its exit no process with the mark may be
+//! alive: every test checks that.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -20,14 +20,14 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
 
-/// Longer than anything takes on a busy machine; only a broken test gets here.
+/// The deadline of every wait, which only a failing test reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_childminder");
 
 /// A running `childminder`.
 #[derive(Debug)]
-pub(crate) struct Minder {
+pub(crate) struct Supervisor {
     pid: Pid,
     mark: String,
     pub(crate) out: Lines,
@@ -36,43 +36,43 @@ pub(crate) struct Minder {
     has_ended: bool,
 }
 
-/// Ignored signals are inherited, and whoever runs the tests may ignore HUP, as under `nohup`. Here it counts.
+/// Restores the default of HUP, which may be ignored in the process that runs the tests, as under `nohup`.
 #[expect(unsafe_code, reason = "a disposition of this process, which has no handlers")]
-fn hear_hang_ups() {
+fn unignore_hup() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the default disposition runs no code.
-        unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.expect("HUP has a default");
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.expect("cannot restore the default of HUP");
     });
 }
 
-/// How it ended, and what it had written that nobody had read before.
+/// The exit status, and the output that the test has not read.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The exit status as a shell tells it.
+    /// The exit status as in a shell: 128 plus the signal number for a signal.
     pub(crate) status: i32,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Minder {
-    /// `childminder run` with these words.
+impl Supervisor {
+    /// Starts `childminder run` with these words.
     pub(crate) fn run<S: AsRef<OsStr>>(words: &[S]) -> Self {
         Self::start(Command::new(PROGRAM).arg("run").args(words))
     }
 
-    /// A command that is, or becomes, `childminder`. Its outputs are read, unless they are set already.
+    /// Starts a command that is, or executes, `childminder`. Its output is read.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))
     }
 
-    /// The same, with the standard streams that were set.
+    /// Starts a command with the standard streams that it has.
     pub(crate) fn spawn(command: &mut Command) -> Self {
-        hear_hang_ups();
+        unignore_hup();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        command.env("CHILDMINDER_TEST_MARK", &mark).env_remove("RUST_LOG");
-        let mut child = command.spawn().expect("it starts");
+        command.env("CHILDMINDER_TEST_MARK", &mark).env_remove("CHILDMINDER_LOG");
+        let mut child = command.spawn().expect("cannot start childminder");
         let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
         let (out, err) = (Lines::of(child.stdout.take()), Lines::of(child.stderr.take()));
         Self { pid, mark, out, err, exit: exit_of(child), has_ended: false }
@@ -83,24 +83,24 @@ impl Minder {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(self.pid, signal).expect("it is there");
+        kill(self.pid, signal).expect("childminder has exited");
     }
 
-    /// Sends TERM and waits for the end, which must leave nobody behind.
+    /// Sends TERM and waits for the exit. No marked process may be left.
     pub(crate) fn stop(self) -> Ended {
         self.signal(Signal::SIGTERM);
         self.end()
     }
 
-    /// Waits for the end, which must leave nobody behind.
+    /// Waits for the exit. No marked process may be left.
     pub(crate) fn end(self) -> Ended {
         self.end_but(&[])
     }
 
-    /// Waits for the end, which must leave nobody behind but these; they are killed.
+    /// Waits for the exit. Exactly these marked processes must be left; they are killed.
     pub(crate) fn end_but(mut self, survivors: &[Pid]) -> Ended {
         let Ok(status) = self.exit.recv_timeout(PATIENCE) else {
-            panic!("not ended within {PATIENCE:?}; stderr so far: {}", self.err.so_far())
+            panic!("no exit within {PATIENCE:?}; stderr so far: {}", self.err.so_far())
         };
         self.has_ended = true;
         let left = marked(&self.mark);
@@ -111,8 +111,8 @@ impl Minder {
     }
 }
 
-/// A test that failed leaves nobody behind either.
-impl Drop for Minder {
+/// Kills everything that a failed test has started.
+impl Drop for Supervisor {
     fn drop(&mut self) {
         if !self.has_ended {
             let _ = kill(self.pid, Signal::SIGKILL);
@@ -121,12 +121,12 @@ impl Drop for Minder {
     }
 }
 
-/// Who is alive and has this mark. A zombie has no environment, so it is not among them.
+/// Returns the live processes with this mark. Zombies have no environment, so they are not included.
 fn marked(mark: &str) -> Vec<Pid> {
     let mark = format!("CHILDMINDER_TEST_MARK={mark}").into_bytes();
     let has_mark = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        // A tracer, which only some tests have, takes its time to see that it is over.
+        // A tracer exits a little later than its process.
         let is_tracer = || fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"strace\n");
         environment.split(|byte| *byte == 0).any(|variable| variable == mark) && !is_tracer()
     };
@@ -137,19 +137,19 @@ fn marked(mark: &str) -> Vec<Pid> {
 
 fn kill_all(pids: &[Pid]) {
     for pid in pids {
-        // It may be gone already.
+        // It may have exited.
         let _ = kill(*pid, Signal::SIGKILL);
     }
 }
 
-/// Where the exit status arrives.
+/// Returns a channel that receives the exit status.
 fn exit_of(mut child: Child) -> Receiver<ExitStatus> {
     let (sender, exit) = mpsc::channel();
     thread::spawn(move || sender.send(child.wait().expect("wait")));
     exit
 }
 
-/// What somebody writes, line by line, with patience.
+/// Lines from a reader, each with a deadline.
 #[derive(Debug)]
 pub(crate) struct Lines {
     lines: Receiver<String>,
@@ -157,13 +157,13 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// From `source`; from nobody if there is none.
+    /// Reads from `source`; without one there are no lines.
     pub(crate) fn of(source: Option<impl Read + Send + 'static>) -> Self {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
             let Some(source) = source else { return };
             for line in BufReader::new(source).split(b'\n') {
-                // The other end of a terminal that nobody has open any more says EIO.
+                // A terminal without open slaves returns EIO.
                 let Ok(line) = line else { return };
                 let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
             }
@@ -173,13 +173,13 @@ impl Lines {
 
     pub(crate) fn next(&mut self) -> String {
         let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-            panic!("no further line; so far: {}", self.so_far())
+            panic!("no further line; so far:\n{}", self.so_far())
         };
         self.seen.push(line.clone());
         line
     }
 
-    /// The next line with `text` in it; those before it are passed over.
+    /// Returns the next line that contains `text`, skipping others.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             let line = self.next();
@@ -189,7 +189,7 @@ impl Lines {
         }
     }
 
-    /// All lines that were not read yet, up to the end.
+    /// Returns all lines that were not read, up to the end of the stream.
     pub(crate) fn rest(&self) -> String {
         let mut rest = String::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
@@ -204,7 +204,7 @@ impl Lines {
     }
 }
 
-/// A way for programs to be heard when their outputs lead nowhere.
+/// A channel for programs whose output is not readable.
 #[derive(Debug)]
 pub(crate) struct Fifo {
     dir: TempDir,
@@ -215,7 +215,7 @@ impl Fifo {
     pub(crate) fn new() -> Self {
         let dir = TempDir::new().expect("a directory");
         mkfifo(&dir.path().join("fifo"), Mode::S_IRWXU).expect("a fifo");
-        // Open for both, it never waits for a writer and never sees an end.
+        // Open for both directions, it never blocks and never ends.
         let both = File::options().read(true).write(true).open(dir.path().join("fifo")).expect("both ends");
         Self { lines: Lines::of(Some(both)), dir }
     }

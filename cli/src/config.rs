@@ -1,0 +1,233 @@
+//! The configuration of a run: what the command line asks for, checked as far as possible before anything is
+//! started.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use childminder::host::SpecError;
+use childminder::machine::{PolicyError, PolicyProblem, SpawnStep};
+use childminder::{Host, Name, Policy, Signal, SpawnError, Spec, Stdin, System};
+use nix::unistd::{Uid, geteuid};
+
+use crate::account::{Account, AccountError};
+use crate::args::Run;
+use crate::environment::{Variable, VariableError};
+use crate::notify;
+
+/// A program to supervise.
+#[derive(Debug)]
+pub(crate) struct RunConfig {
+    pub(crate) name: Name,
+    /// The program, with its policy.
+    pub(crate) spec: Spec,
+    pub(crate) system: System,
+    /// The signals to pass on to the program.
+    pub(crate) forward: Vec<Signal>,
+    /// Whether the program reads from the standard input of childminder.
+    pub(crate) inherits_stdin: bool,
+}
+
+impl RunConfig {
+    /// Checks the arguments, including the program file. A monitor retries a failed start, because the cause
+    /// may go away; but a mistyped name should be reported at once. Nothing is started.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] naming the option, or the step of the start that would fail and its path.
+    pub(crate) fn new(args: Run) -> Result<Self, ConfigError> {
+        let policy = policy(&args)?;
+        let forward = args.forward.clone();
+        if let Some(signal) = forward.iter().find(|signal| is_reserved(**signal)) {
+            return Err(ConfigError::Forward(*signal));
+        }
+        let variables = Variable::parse_all(&args.env)?;
+        let account = Account::find(args.user.as_deref(), args.group.as_deref())?;
+        let [program, words @ ..] = args.command.as_slice() else { return Err(ConfigError::NoCommand) };
+        let name = args.name.clone().unwrap_or_else(|| Name::from_program(&program.to_string_lossy()));
+        let mut spec = Spec::new(program).args(words).policy(policy).stop_signal(args.stop_signal);
+        if args.env_clear {
+            spec = spec.env_clear();
+        }
+        for name in notify::VARIABLES {
+            spec = spec.env_remove(name);
+        }
+        if let Some(account) = &account {
+            if !may_switch_to(account) {
+                return Err(ConfigError::NotRoot);
+            }
+            for (name, value) in account.variables() {
+                spec = spec.env(name, value);
+            }
+        }
+        for variable in &variables {
+            spec = spec.env(&variable.name, &variable.value);
+        }
+        if let Some(dir) = &args.cwd {
+            spec = spec.cwd(dir);
+        }
+        if let Some(umask) = args.umask {
+            spec = spec.umask(umask);
+        }
+        if let Some(Account { uid, gid, groups, .. }) = account {
+            spec = spec.gid(gid).groups(groups);
+            if let Some(uid) = uid {
+                spec = spec.uid(uid);
+            }
+        }
+        let stdin = stdin(&args.stdin);
+        let inherits_stdin = matches!(stdin, Stdin::Inherit);
+        spec = spec.stdin(stdin);
+        spec.check()?;
+        let system = System::new();
+        system.locate(&spec).map_err(|error| ConfigError::start(error, args.program()))?;
+        Ok(Self { name, spec, system, forward, inherits_stdin })
+    }
+}
+
+/// Whether a signal cannot be forwarded: because it cannot be handled, or because childminder could not be
+/// stopped.
+fn is_reserved(signal: Signal) -> bool {
+    [Signal::KILL, Signal::STOP, Signal::TERM].contains(&signal)
+        || signal_hook_registry::FORBIDDEN.contains(&signal.number())
+}
+
+fn stdin(text: &OsStr) -> Stdin {
+    match text.as_bytes() {
+        b"null" => Stdin::Null,
+        b"inherit" => Stdin::Inherit,
+        _ => Stdin::File(text.into()),
+    }
+}
+
+/// Whether this process may become `account`: as root, with the capabilities for it, or because it is that
+/// account.
+fn may_switch_to(account: &Account) -> bool {
+    const SETGID_AND_SETUID: u64 = 1 << 6 | 1 << 7;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capabilities = capabilities.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    match capabilities {
+        Some(capabilities) if capabilities & SETGID_AND_SETUID == SETGID_AND_SETUID => true,
+        None if geteuid().is_root() => true,
+        // `setgroups` needs the capability, even if it changes nothing.
+        Some(_) | None => account.is_unchanged(),
+    }
+}
+
+/// Combines the four durations.
+fn policy(args: &Run) -> Result<Policy, ConfigError> {
+    let policy = Policy {
+        threshold: args.threshold,
+        kill_time: args.kill_time,
+        min_restart_delay: args.min_restart_delay,
+        max_restart_delay: args.max_restart_delay,
+        ..Policy::default()
+    };
+    policy.check()?;
+    Ok(policy)
+}
+
+/// The error returned for a configuration that cannot work.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    /// The command is empty.
+    NoCommand,
+    /// The durations contradict each other.
+    Policy(PolicyError),
+    /// The signal cannot be forwarded.
+    Forward(Signal),
+    /// The environment is invalid.
+    Variable(VariableError),
+    /// There is no such user or group.
+    Account(AccountError),
+    /// Another user or group was asked for by a process that may not become it.
+    NotRoot,
+    /// The program cannot have these arguments or settings.
+    Spec(SpecError),
+    /// The program or its directory does not exist, or cannot be used.
+    Start(SpawnError),
+    /// The program does not exist, but looks like a line for a shell.
+    CommandLine(SpawnError),
+}
+
+impl ConfigError {
+    fn start(error: SpawnError, program: &OsStr) -> Self {
+        let is_line = program.as_bytes().iter().any(|byte| b" \t;|&<>$".contains(byte));
+        if error.step() == SpawnStep::Find && is_line { Self::CommandLine(error) } else { Self::Start(error) }
+    }
+
+    /// Returns the exit status for this error.
+    pub(crate) fn status(&self) -> u8 {
+        crate::USAGE
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCommand => f.write_str("there is no command to run"),
+            Self::Policy(error) => match error.problem() {
+                PolicyProblem::AboveMaximum { min, max } => {
+                    write!(f, "--minrestartdelay, {min:?}, is above --maxrestartdelay, {max:?}")
+                }
+                PolicyProblem::Zero => {
+                    f.write_str("--minrestartdelay is zero, so a crash loop would never be slowed down")
+                }
+                // The durations themselves were checked when they were parsed.
+                _ => error.fmt(f),
+            },
+            Self::Forward(signal) => write!(f, "cannot forward {signal} (--forward)"),
+            Self::Variable(error) => error.fmt(f),
+            Self::Account(error) => error.fmt(f),
+            Self::NotRoot => write!(
+                f,
+                "cannot run the program as another user or group (--user, --group) without being root; this is user {}",
+                Uid::current()
+            ),
+            Self::Spec(error) => error.fmt(f),
+            Self::Start(error) => error.fmt(f),
+            Self::CommandLine(error) => {
+                write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoCommand | Self::Forward(_) | Self::NotRoot => None,
+            Self::Policy(error) => Some(error),
+            Self::Variable(error) => Some(error),
+            Self::Account(error) => Some(error),
+            Self::Spec(error) => Some(error),
+            Self::Start(error) | Self::CommandLine(error) => Some(error),
+        }
+    }
+}
+
+impl From<PolicyError> for ConfigError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
+    }
+}
+
+impl From<VariableError> for ConfigError {
+    fn from(error: VariableError) -> Self {
+        Self::Variable(error)
+    }
+}
+
+impl From<AccountError> for ConfigError {
+    fn from(error: AccountError) -> Self {
+        Self::Account(error)
+    }
+}
+
+impl From<SpecError> for ConfigError {
+    fn from(error: SpecError) -> Self {
+        Self::Spec(error)
+    }
+}

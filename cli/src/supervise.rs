@@ -1,0 +1,222 @@
+//! Supervision of one program: the monitor, the signals, and the end.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::panic;
+
+use async_io::{Timer, block_on};
+use childminder::machine::NoticeKind;
+use childminder::output::WriterSink;
+use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError};
+use futures_lite::StreamExt;
+use futures_lite::future::{or, pending};
+
+use crate::config::RunConfig;
+use crate::notify::ServiceManager;
+use crate::reaper::{self, Reaper};
+use crate::signals::{Received, Signals};
+use crate::stdout::Stdout;
+use crate::terminal::Terminal;
+
+/// The exit code of a program that was interrupted by Ctrl-C and has a handler, by convention.
+const INTERRUPTED: i32 = 130;
+
+/// Supervises the program until a signal asks to stop. Returns when it is gone with everything that it has
+/// started.
+///
+/// The first signal stops it gracefully, within its kill time; a second one kills it at once. Further signals
+/// have no effect: the end is at most [`Policy::KILL_GRACE`](childminder::Policy::KILL_GRACE) away.
+///
+/// # Errors
+///
+/// [`RunError`] if supervision could not start, or if a process survived.
+pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
+    let RunConfig { name, spec, system, forward, inherits_stdin } = config;
+    let signals = Signals::install(forward).map_err(RunError::Signals)?;
+    let terminal = if inherits_stdin { Terminal::of_stdin().map_err(RunError::Signals)? } else { None };
+    let stdout = Stdout::open().map_err(RunError::Stdout)?;
+    let builder = ProcessMonitor::builder();
+    // Messages never block for long, so only stdout matters.
+    let builder = if stdout.never_blocks() { builder.inline() } else { builder };
+    let built = builder.sink(WriterSink::new(stdout)).build(system);
+    let (monitor, driver) = built.expect("the default policy is valid");
+    monitor.add_process(&name, spec).expect("the spec was checked, and there is no other process");
+    let notices = monitor.notices();
+    // The threads of the event loop exist from here on, so nothing panics for lack of resources any more.
+    block_on(Timer::after(std::time::Duration::ZERO));
+    drop(panic::take_hook());
+    if io::stderr().is_terminal() && terminal.is_none() {
+        log::info!("supervising {name}; Ctrl-C stops it");
+    }
+    monitor.start_service();
+    let supervisor = Supervisor {
+        name: name.to_string(),
+        monitor,
+        signals,
+        terminal,
+        manager: ServiceManager::from_env(),
+    };
+    block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
+}
+
+struct Supervisor {
+    name: String,
+    monitor: ProcessMonitor,
+    signals: Signals,
+    terminal: Option<Terminal>,
+    manager: ServiceManager,
+}
+
+impl Supervisor {
+    /// Drives the monitor to its end, on this thread.
+    async fn run(self, notices: Notices, mut driver: MonitorDriver) -> Result<(), StopError> {
+        let Self { name, monitor, mut signals, terminal, manager } = self;
+        let driven = async {
+            (&mut driver).await;
+            // The driver ends when the last handle is dropped, and `monitor` is one.
+            pending().await
+        };
+        let interrupted = watch(notices, &monitor, &name, terminal.as_ref(), &manager);
+        let stopped = stop(&monitor, &name, &mut signals, interrupted, &manager);
+        or(stopped, driven).await?;
+        drop((monitor, terminal));
+        // The last output is on its way to stdout.
+        driver.await;
+        Ok(())
+    }
+}
+
+/// Waits for a request to stop, and stops the program.
+async fn stop(
+    monitor: &ProcessMonitor,
+    name: &str,
+    signals: &mut Signals,
+    interrupted: impl Future<Output = Signal>,
+    manager: &ServiceManager,
+) -> Result<(), StopError> {
+    let reaper = RefCell::new(Reaper::default());
+    let requested = next_stop(monitor, name, signals, &reaper, None);
+    let first = or(requested, interrupted).await;
+    let stopped = monitor.stop_service();
+    manager.stopping();
+    log::info!("got {first}, stopping; a second signal kills at once");
+    let hurried = async {
+        let second = next_stop(monitor, name, signals, &reaper, Some(first)).await;
+        let killed = monitor.kill_service();
+        log::warn!("got {second}, killing");
+        killed.await
+    };
+    or(stopped, hurried).await
+}
+
+/// Returns the next request to stop that is not an echo of `first`. Handles all other signals meanwhile.
+async fn next_stop(
+    monitor: &ProcessMonitor,
+    name: &str,
+    signals: &mut Signals,
+    reaper: &RefCell<Reaper>,
+    mut first: Option<Signal>,
+) -> Signal {
+    let mut again = None;
+    loop {
+        let next = async {
+            match first.take() {
+                Some(first) => signals.next_after(first).await,
+                None => signals.next().await,
+            }
+        };
+        let patience = async {
+            match &mut again {
+                Some(timer) => {
+                    let _: &mut Timer = timer;
+                    timer.await;
+                    Received::Child
+                }
+                None => pending().await,
+            }
+        };
+        match or(next, patience).await {
+            Received::Stop(signal) => return signal,
+            Received::Forward(signal) => match monitor.signal_process(name, signal) {
+                Ok(true) => log::debug!("forwarded {signal}"),
+                Ok(false) | Err(_) => log::debug!("got {signal}, but the program is not running"),
+            },
+            Received::Child => {
+                let program = monitor.status(name).and_then(|status| status.pid);
+                let more = reaper.borrow_mut().reap(program, monitor.now());
+                again = more.then(|| Timer::after(reaper::PATIENCE));
+            }
+        }
+    }
+}
+
+/// Reacts to events of the program: notifies the service manager, and passes the terminal on. Returns the
+/// signal if the program had the terminal and was ended by Ctrl-C or Ctrl-\, which is meant for childminder
+/// as well.
+async fn watch(
+    mut notices: Notices,
+    monitor: &ProcessMonitor,
+    name: &str,
+    terminal: Option<&Terminal>,
+    manager: &ServiceManager,
+) -> Signal {
+    while let Some(notice) = notices.next().await {
+        let Ok(notice) = notice else { continue };
+        match (notice.kind, terminal) {
+            (NoticeKind::Started { pid }, terminal) => {
+                manager.ready();
+                if let Some(containment) = monitor.status(name).and_then(|status| status.containment) {
+                    log::debug!("{name}{} is contained by tier `{containment}`", notice.run);
+                }
+                if let Some(terminal) = terminal {
+                    terminal.hand_over(pid);
+                    // It may have read from the terminal before, which stops a process.
+                    let _ = monitor.signal_process(name, Signal::CONT);
+                }
+            }
+            (NoticeKind::Exited { exit, .. }, Some(terminal)) => {
+                terminal.take_back();
+                match exit {
+                    Exit::Signal { signal, .. } if [Signal::INT, Signal::QUIT].contains(&signal) => {
+                        return signal;
+                    }
+                    Exit::Code(INTERRUPTED) => return Signal::INT,
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+    pending().await
+}
+
+/// The error returned for a run that did not end well.
+#[derive(Debug)]
+pub(crate) enum RunError {
+    /// Signals cannot be received, so nothing was started.
+    Signals(io::Error),
+    /// The standard output cannot be used, so nothing was started.
+    Stdout(io::Error),
+    /// A process outlived KILL.
+    Survivors(StopError),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signals(error) => write!(f, "cannot install signal handlers: {error}"),
+            Self::Stdout(error) => write!(f, "cannot use the standard output: {error}"),
+            Self::Survivors(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RunError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Signals(error) | Self::Stdout(error) => Some(error),
+            Self::Survivors(error) => Some(error),
+        }
+    }
+}
