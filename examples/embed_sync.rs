@@ -1,5 +1,5 @@
-//! Uses a monitor in a program without an executor: it runs on a thread of its own, and all calls are synchronous.
-//! Dropping the monitor stops all processes.
+//! Uses a monitor in a program without an executor: it runs on a thread of its own, and all calls are
+//! synchronous. Dropping the monitor stops all processes.
 
 use childminder::{Phase, ProcessMonitor, Spec, System};
 

@@ -1,7 +1,7 @@
 //! Keeps a program running on async-std, prints its restarts, and stops it after three of them.
 //!
-//! The program is a shell that prints a line and fails a moment later. Because its runs are short, the restart delays
-//! grow.
+//! The program is a shell that prints a line and fails a moment later. Because its runs are short, the
+//! restart delays grow.
 
 use std::time::Duration;
 

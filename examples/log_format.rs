@@ -1,7 +1,8 @@
-//! Parses the log format of a program: each line becomes a record of the `log` crate, with the level, the name and the
-//! date of the line.
+//! Parses the log format of a program: each line becomes a record of the `log` crate, with the level, the
+//! name and the date of the line.
 //!
-//! The program is a shell that prints the log of a server in Helsinki. A small logger prints the fields of the records.
+//! The program is a shell that prints the log of a server in Helsinki. A small logger prints the fields of
+//! the records.
 
 use childminder::machine::NoticeKind;
 use childminder::output::log_format::{LogFormat, LogFormatSink, UtcOffset};

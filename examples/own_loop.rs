@@ -1,8 +1,9 @@
-//! The bare machine, driven by hand: std threads, std processes, std channels, and nothing else.
+//! Drives the state machine with the standard library alone: threads, processes and channels.
 //!
-//! This is what a driver is. The machine decides; the loop below only carries out and reports. Write one like it to
-//! bring childminder's decisions to an event loop of your own. It is no more than a demonstration: signals go to the
-//! process and not to its group, output is inherited, and exits are told a moment before they are reaped.
+//! This is the structure of a driver. The machine decides; the loop below executes outputs and reports
+//! events. Write such a loop to use the decisions of childminder in an event loop of your own. It is a
+//! demonstration only: signals are sent to the process and not to its group, output is inherited, and exits
+//! are reported after the process is reaped.
 
 use std::collections::HashMap;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,47 +14,47 @@ use std::time::{Duration, Instant};
 use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
 use childminder::{Exit, Policy, Signal, SpawnError};
 
-/// What starting a process takes is up to the driver; here it is a line for the shell.
-type Line = &'static str;
+/// The specification of a process is up to the driver; here it is a command line for the shell.
+type CommandLine = &'static str;
 
 struct Loop {
-    machine: Machine<Line>,
+    machine: Machine<CommandLine>,
     pids: HashMap<RunId, u32>,
-    news: (Sender<Event>, Receiver<Event>),
+    events: (Sender<Event>, Receiver<Event>),
 }
 
-#[expect(clippy::disallowed_methods, reason = "here the loop is ours, and so is the clock")]
+#[expect(clippy::disallowed_methods, reason = "this loop has its own clock")]
 fn now() -> Instant {
     Instant::now()
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut minder = Loop { machine: Machine::new(), pids: HashMap::new(), news: channel() };
+    let mut driver = Loop { machine: Machine::new(), pids: HashMap::new(), events: channel() };
     let policy = Policy { min_restart_delay: Duration::from_millis(50), ..Policy::default() };
     let definition = Definition { policy, ..Definition::new("echo here I am; sleep 0.1; exit 1") };
-    minder.machine.add_process("flaky".parse()?, definition, now())?;
+    driver.machine.add_process("flaky".parse()?, definition, now())?;
 
-    minder.machine.start_service(now());
-    minder.run_until(now() + Duration::from_millis(700));
-    minder.machine.stop_service(now());
-    minder.run_until(now() + Duration::from_secs(10));
+    driver.machine.start_service(now());
+    driver.run_until(now() + Duration::from_millis(700));
+    driver.machine.stop_service(now());
+    driver.run_until(now() + Duration::from_secs(10));
     Ok(())
 }
 
 impl Loop {
-    /// Drives the machine until `end`, or until nothing runs and nothing is due.
+    /// Drives the machine until `end`, or until nothing runs and nothing is scheduled.
     fn run_until(&mut self, end: Instant) {
         loop {
-            // 1. Carry out what it wants.
+            // 1. Execute its outputs.
             while let Some(output) = self.machine.poll_output() {
-                self.carry_out(output);
+                self.execute(output);
             }
             if self.machine.runs().next().is_none() && self.machine.poll_timeout().is_none() {
                 return;
             }
-            // 2. Wait for news, or for its next deadline, whichever is first.
+            // 2. Wait for an event or its next deadline.
             let wake = self.machine.poll_timeout().map_or(end, |at| at.min(end));
-            match self.news.1.recv_timeout(wake.saturating_duration_since(now())) {
+            match self.events.1.recv_timeout(wake.saturating_duration_since(now())) {
                 Ok(event) => self.machine.handle_event(event, now()),
                 Err(RecvTimeoutError::Timeout) if now() >= end => return,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
@@ -63,7 +64,7 @@ impl Loop {
         }
     }
 
-    fn carry_out(&mut self, output: Output<Line>) {
+    fn execute(&mut self, output: Output<CommandLine>) {
         match output {
             Output::Spawn { run, name: _, spec } => {
                 match Command::new("sh").args(["-c", spec]).stdin(Stdio::null()).spawn() {
@@ -92,13 +93,13 @@ impl Loop {
         }
     }
 
-    /// Tells of the exit when it comes. There is no output to close here.
+    /// Reports the exit from a thread. There is no output to close here.
     fn wait_for(&self, run: RunId, mut child: Child) {
-        let news = self.news.0.clone();
+        let events = self.events.0.clone();
         thread::spawn(move || {
             let exit = child.wait().map_or(Exit::Lost, exit);
-            let _ = news.send(Event::Closed { run });
-            let _ = news.send(Event::Exited { run, exit, remaining: Vec::new() });
+            let _ = events.send(Event::Closed { run });
+            let _ = events.send(Event::Exited { run, exit, remaining: Vec::new() });
         });
     }
 

@@ -1,7 +1,7 @@
 //! Tests supervision in virtual time: two hours of an unreliable server, in milliseconds.
 //!
-//! What is tested here is your own configuration and code, such as the policy, or the reaction to a crash. `Sim` takes
-//! the place of `System`, and no real process is started.
+//! What is tested here is your own configuration and code, such as the policy, or the reaction to a crash.
+//! `Sim` takes the place of `System`, and no real process is started.
 
 use std::time::{Duration, Instant};
 

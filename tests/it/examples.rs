@@ -24,7 +24,7 @@ fn run(name: &str) -> String {
 fn keep_alive() {
     let text = run("keep_alive");
     assert!(text.contains("restart 1 of hello in 100ms\nrestart 2 of hello in 200ms\n"), "{text}");
-    assert!(text.ends_with("all gone\n"), "{text}");
+    assert!(text.ends_with("stopped\n"), "{text}");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn log_format() {
         "INFO  2026-11-21T12:00:00.250Z http: listening on port 8080\n",
         "WARN  2026-11-21T12:00:01.000Z store.disk: 93 % full\n",
         "INFO  2026-11-21T12:00:01.500Z http: GET / (its level: ACCESS)\n",
-        "INFO  without a date childminder::output: Segmentation fault\n",
+        "INFO  no date childminder::output: Segmentation fault\n",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
