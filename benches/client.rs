@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         let _ = begin.try_send(clock.now());
         std::future::ready(Err::<Async<TcpStream>, _>(ConnectError::new("refused")))
     };
-    let client = ClientService::builder(connect).policy(policy)?.background(System::new())?;
+    let client = ClientService::builder(connect).policy(policy).background(System::new())?;
     let mut states = client.states();
     client.start_service();
     begun.recv_blocking()?;

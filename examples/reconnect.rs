@@ -1,16 +1,16 @@
-//! A connection to a server that is killed again and again.
+//! A connection to a server that is killed repeatedly.
 //!
-//! A `ProcessMonitor` keeps an echo server alive, and a `ClientService` a connection to it. The server is killed twenty
-//! times. Each request is answered or fails, and none hangs; and each outage has an end:
+//! A `ProcessMonitor` keeps an echo server alive, and a `ClientService` keeps a connection to it. The server is killed
+//! twenty times. Each request is answered or fails, none hangs, and each outage ends:
 //!
 //! ```text
 //! outage  1: 19.3 ms
 //! …
 //! outage 20: 17.9 ms
-//! 60 requests answered, 20 failed, 0 without an end
+//! 60 requests answered, 20 failed, 0 timed out
 //! ```
 //!
-//! The server is this program itself, started with the word `serve` and a port.
+//! The server is this program, started with the arguments `serve` and a port.
 
 use std::error::Error;
 use std::io::{self, Read, Write};
@@ -26,7 +26,7 @@ use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const KILLS: u32 = 20;
 
-/// How long a request may take before it counts as one that hangs.
+/// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -39,56 +39,56 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn survive() -> Result<(), Box<dyn Error>> {
     let port = Port::reserve()?;
-    let eager = Policy { threshold: Duration::ZERO, ..Policy::default() };
-    let monitor = ProcessMonitor::builder().policy(eager).background(System::new())?;
+    let no_delay = Policy { threshold: Duration::ZERO, ..Policy::default() };
+    let monitor = ProcessMonitor::builder().policy(no_delay).background(System::new())?;
     monitor.add_process("echo", Spec::new(std::env::current_exe()?).args(["serve", &port.to_string()]))?;
     monitor.start_service();
 
-    let brisk = BackoffPolicy {
+    let short_delays = BackoffPolicy {
         initial_delay: Duration::from_millis(5),
         max_delay: Duration::from_millis(50),
         jitter: Duration::from_millis(2),
         ..BackoffPolicy::default()
     };
     let client = ClientService::builder(TcpConnector::new("127.0.0.1", port.number()))
-        .policy(brisk)?
+        .policy(short_delays)
         .background(System::new())?;
     client.start_service();
 
-    let (mut answered, mut failed, mut endless) = (0, 0, 0);
-    let mut count = |end: io::Result<()>| match end {
+    let (mut answered, mut failed, mut timed_out) = (0, 0, 0);
+    let mut count = |result: io::Result<()>| match result {
         Ok(()) => answered += 1,
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => endless += 1,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => timed_out += 1,
         Err(_) => failed += 1,
     };
-    let mut link = client.when_connected(None).wait()?;
+    let mut connection = client.when_connected(None).wait()?;
     for kill in 1..=KILLS {
-        count(block_on(request(&link)));
+        count(block_on(request(&connection)));
         let states = client.states();
         monitor.signal_process("echo", Signal::KILL)?;
-        while link.is_up() {
-            count(block_on(request(&link)));
+        while connection.is_up() {
+            count(block_on(request(&connection)));
         }
-        let outage = outage(states).ok_or("the client is over")?;
+        let outage = outage(states).ok_or("the service has ended")?;
         println!("outage {kill:2}: {:.1} ms", outage.as_secs_f64() * 1e3);
-        // On the connection that was lost it fails at once.
-        count(block_on(request(&link)));
-        link = client.when_connected(None).wait()?;
+        // A request on the lost connection fails at once.
+        count(block_on(request(&connection)));
+        connection = client.when_connected(None).wait()?;
     }
-    count(block_on(request(&link)));
-    println!("{answered} requests answered, {failed} failed, {endless} without an end");
+    count(block_on(request(&connection)));
+    println!("{answered} requests answered, {failed} failed, {timed_out} timed out");
 
     client.stop_service().wait()?;
     monitor.stop_service().wait()?;
     Ok(())
 }
 
-/// Says a word and awaits it back.
-async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) -> io::Result<()> {
+/// Sends a line and waits until it is echoed.
+async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut connection: &Connection<S>) -> io::Result<()> {
     let exchange = async {
-        link.write_all(b"hello\n").await?;
+        connection.write_all(b"hello\n").await?;
         let mut answer = [0; 6];
-        link.read_exact(&mut answer).await
+        connection.read_exact(&mut answer).await
     };
     let late = async {
         Timer::after(PATIENCE).await;
@@ -97,7 +97,7 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) ->
     or(exchange, late).await
 }
 
-/// How long the next outage takes, from the loss to the new connection.
+/// Returns the duration of the next outage, from the loss of the connection to the next one.
 fn outage(mut states: ClientStates) -> Option<Duration> {
     let mut lost: Option<Instant> = None;
     loop {
@@ -113,7 +113,7 @@ fn outage(mut states: ClientStates) -> Option<Duration> {
     }
 }
 
-/// The server: whatever comes goes back.
+/// Runs the server, which echoes everything.
 fn serve(port: u16) -> io::Result<()> {
     for stream in TcpListener::bind(("127.0.0.1", port))?.incoming() {
         let mut stream = stream?;

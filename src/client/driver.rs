@@ -1,5 +1,6 @@
-//! The driver: carries out what the machine decides, and brings it the news.
+//! The driver: executes what the state machine decides, and feeds it the events of the connection.
 
+use std::fmt;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,53 +8,65 @@ use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::acts::Acts;
+use super::callbacks::{Callbacks, UserTask};
+use super::connection::Connection;
+use super::error::{ConnectWaitError, DisconnectReason};
 use super::fsm::Fsm;
-use super::job::Job;
-use super::link::Connection;
-use super::message::{LinkId, News, Output, Refusal};
-use super::setback::{ConnectWaitError, DisconnectReason};
+use super::message::{AttemptId, Event, Output, WaiterId};
 use super::shared::Shared;
 use crate::drive::{self, Alarm, ClockCheck, Driver, Life, StateMachine, Step};
 use crate::host::Host;
 use crate::panic_guard::log_guarded;
 
-/// Keeps the connection of a [`ClientService`](super::ClientService). Run it on any executor, or a plain `block_on`: it
-/// asks for no runtime.
+/// The driver of a [`ClientService`](crate::ClientService): a future that makes and keeps the connection.
 ///
-/// It ends when the last handle is gone and nothing is open. Dropping it earlier drops the connection, and fails whoever
-/// waits for one.
-#[must_use = "nothing is connected before the driver is run"]
-#[derive(Debug)]
+/// Run it on any executor, or with a plain `block_on`: it needs no runtime. It ends when the last handle was dropped, or
+/// the service was [closed](crate::ClientService::close), and nothing is open. Dropping it earlier drops the connection,
+/// and the futures that wait for one fail.
+///
+/// ```
+/// use childminder::client::TcpConnector;
+/// use childminder::{ClientService, System};
+/// use futures_lite::future::{block_on, zip};
+///
+/// let (service, driver) = ClientService::new(System::new(), TcpConnector::new("localhost", 6379));
+/// let body = async move {
+///     // … start the service, and use its connections …
+///     service.close().await
+/// };
+/// let ((), closed) = block_on(zip(driver, body));
+/// closed?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "nothing is connected unless the driver is run"]
 pub struct ClientDriver<S> {
     shared: Arc<Shared<S>>,
-    acts: Acts<S>,
-    attempt: Job<S>,
-    preparation: Job<()>,
-    ping: Job<()>,
-    wire: Held<S>,
+    callbacks: Callbacks<S>,
+    attempt: UserTask<S>,
+    preparation: UserTask<()>,
+    ping: UserTask<()>,
+    current: Current<S>,
     alarm: Alarm,
 }
 
-/// The connection. There is one at most.
-#[derive(Debug)]
-enum Held<S> {
-    Nothing,
-    /// Its users have it.
+/// The current connection. There is at most one.
+enum Current<S> {
+    None,
+    /// Open, and in use.
     Open(Connection<S>),
-    /// It was asked to end in good order.
+    /// Being closed in good order.
     Closing(Connection<S>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
-    pub(super) fn new(shared: Arc<Shared<S>>, acts: Acts<S>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<S>>, callbacks: Callbacks<S>) -> Self {
         Self {
             shared,
-            acts,
-            attempt: Job::none(),
-            preparation: Job::none(),
-            ping: Job::none(),
-            wire: Held::Nothing,
+            callbacks,
+            attempt: UserTask::none(),
+            preparation: UserTask::none(),
+            ping: UserTask::none(),
+            current: Current::None,
             alarm: Alarm::default(),
         }
     }
@@ -82,78 +95,52 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver for ClientDriver<S> {
 
     fn execute(&mut self, output: Output) -> Step<()> {
         match output {
-            Output::Connect(id) => self.attempt.begin(id, (self.acts.connect)()),
-            Output::Prepare(id) => match (&self.acts.prepare, &self.wire) {
-                (Some(prepare), Held::Open(link)) => self.preparation.begin(id, prepare(link.clone())),
-                (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Prepared),
+            Output::Connect(id) => {
+                let host = self.shared.drive.host.clone();
+                self.attempt.start(id, (self.callbacks.connect)(host));
+            }
+            Output::Prepare(id) => match (&self.callbacks.prepare, &self.current) {
+                (Some(prepare), Current::Open(connection)) => {
+                    self.preparation.start(id, prepare(connection.clone()));
+                }
+                (None, _) | (_, Current::None | Current::Closing(_)) => self.feed(id, Event::Prepared),
             },
-            Output::Ping(id) => match (&self.acts.ping, &self.wire) {
-                (Some(ping), Held::Open(link)) => self.ping.begin(id, ping(link.clone())),
-                (None, _) | (_, Held::Nothing | Held::Closing(_)) => self.bring(id, News::Ponged),
+            Output::Ping(id) => match (&self.callbacks.ping, &self.current) {
+                (Some(ping), Current::Open(connection)) => self.ping.start(id, ping(connection.clone())),
+                (None, _) | (_, Current::None | Current::Closing(_)) => self.feed(id, Event::PingAnswered),
             },
-            Output::Look(id) => self.look(id),
+            Output::CheckAlive(id) => self.check_alive(id),
             Output::Close(id) => self.close(id),
             Output::Abort => self.abort(),
-            Output::AskDelay(id, failures) => {
-                let delay = self.acts.policy.after(failures);
-                self.bring(id, News::Delay(delay));
+            Output::ComputeDelay(id, failures) => {
+                let delay = self.callbacks.retry.delay(failures);
+                self.feed(id, Event::Delay(delay));
             }
-            Output::Succeed(waiter) => {
-                let answer = self.shared.drive.lock().state.waiters.remove(&waiter);
-                if let Some(answer) = answer {
-                    answer.fill(match &self.wire {
-                        Held::Open(link) | Held::Closing(link) => Ok(link.clone()),
-                        // It was answered when there was one, and nothing comes in between.
-                        Held::Nothing => Err(ConnectWaitError::Stopped),
-                    });
+            Output::ResolveWaiter(waiter) => {
+                let result = match &self.current {
+                    Current::Open(connection) | Current::Closing(connection) => Ok(connection.clone()),
+                    // Unreachable: no output between the check and this one drops the connection.
+                    Current::None => Err(ConnectWaitError::Stopped),
+                };
+                self.answer(waiter, result);
+            }
+            Output::FailWaiter(waiter, error) => self.answer(waiter, Err(error)),
+            Output::ResolveStop(stop) => {
+                let promise = self.shared.drive.lock().state.stops.remove(&stop);
+                if let Some(promise) = promise {
+                    promise.fill(Ok(()));
                 }
             }
-            Output::Fail(waiter, refusal) => {
-                let answer = self.shared.drive.lock().state.waiters.remove(&waiter);
-                if let Some(answer) = answer {
-                    answer.fill(Err(refusal.into()));
-                }
-            }
-            Output::Stopped(stop) => {
-                let slot = self.shared.drive.lock().state.stops.remove(&stop);
-                if let Some(slot) = slot {
-                    slot.fill(Ok(()));
-                }
-            }
-            Output::Tell(state) => self.shared.states.publish(&state),
-            Output::Retry { failures, delay, reason } => {
-                let target = &self.acts.target;
-                log_guarded(|| {
-                    log::info!(
-                        target: "childminder::client", failures;
-                        "{target}: {reason}; attempt {next} in {delay:?}", next = failures.saturating_add(1)
-                    );
-                });
-            }
-            Output::GiveUp { failures, reason } => {
-                let target = &self.acts.target;
-                log_guarded(|| {
-                    log::error!(
-                        target: "childminder::client", failures;
-                        "{target}: {reason}; given up after failure {failures}"
-                    );
-                });
-            }
-            Output::Duplicate => {
-                let target = &self.acts.target;
-                log_guarded(|| {
-                    log::warn!(
-                        target: "childminder::client",
-                        "{target}: duplicate ClientService::start_service; it is started already"
-                    );
-                });
+            Output::Publish(state) => self.shared.states.publish(&state),
+            Output::LogRetry { .. } | Output::LogGivenUp { .. } | Output::LogDuplicateStart => {
+                log_guarded(|| log_output(&self.callbacks.target, &output));
             }
         }
         Step::Continue
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
-        self.poll_attempt(cx) | self.poll_preparation(cx) | self.poll_ping(cx) | self.poll_wire(cx)
+        self.poll_attempt(cx) | self.poll_preparation(cx) | self.poll_ping(cx) | self.poll_connection(cx)
     }
 
     fn poll_idle(&mut self, _: &mut Context<'_>) -> Poll<()> {
@@ -163,111 +150,134 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver for ClientDriver<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
-    /// Looks whether what is to be handed out is alive.
-    fn look(&self, id: LinkId) {
-        match &self.wire {
-            Held::Open(link) => self.bring(id, link.look().map_or(News::Alive, News::Lost)),
-            // Nobody awaits the answer any more.
-            Held::Closing(_) | Held::Nothing => {}
+    fn check_alive(&self, id: AttemptId) {
+        match &self.current {
+            Current::Open(connection) => {
+                self.feed(id, connection.check_end().map_or(Event::Alive, Event::Lost));
+            }
+            // The machine has moved on, and does not wait for the answer.
+            Current::Closing(_) | Current::None => {}
         }
     }
 
-    fn close(&mut self, id: LinkId) {
-        self.preparation.end();
-        self.ping.end();
-        match mem::replace(&mut self.wire, Held::Nothing) {
-            Held::Open(link) | Held::Closing(link) => {
-                link.begin_close();
-                self.wire = Held::Closing(link);
+    fn close(&mut self, id: AttemptId) {
+        self.preparation.cancel();
+        self.ping.cancel();
+        match mem::replace(&mut self.current, Current::None) {
+            Current::Open(connection) | Current::Closing(connection) => {
+                connection.begin_close();
+                self.current = Current::Closing(connection);
             }
-            Held::Nothing => self.bring(id, News::Lost(DisconnectReason::Ended)),
+            Current::None => self.feed(id, Event::Lost(DisconnectReason::Closed)),
         }
     }
 
     fn poll_attempt(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((id, result)) = self.attempt.poll(cx) else { return false };
-        let news = match result {
+        let event = match result {
             Ok(stream) => {
-                self.wire = Held::Open(Connection::new(id, stream));
-                News::Connected
+                self.current = Current::Open(Connection::new(id, stream));
+                Event::Connected
             }
-            Err(error) => News::Failed(DisconnectReason::Failed(error)),
+            Err(error) => Event::ConnectFailed(DisconnectReason::ConnectFailed(error)),
         };
-        self.bring(id, news);
+        self.feed(id, event);
         true
     }
 
     fn poll_preparation(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((id, result)) = self.preparation.poll(cx) else { return false };
-        let news = match result {
-            Ok(()) => News::Prepared,
-            Err(error) => News::Rejected(DisconnectReason::Rejected(error)),
+        let event = match result {
+            Ok(()) => Event::Prepared,
+            Err(error) => Event::PrepareFailed(DisconnectReason::PrepareFailed(error)),
         };
-        self.bring(id, news);
+        self.feed(id, event);
         true
     }
 
     fn poll_ping(&mut self, cx: &mut Context<'_>) -> bool {
         let Some((id, result)) = self.ping.poll(cx) else { return false };
-        let news = match result {
-            Ok(()) => News::Ponged,
-            Err(error) => News::Mute(DisconnectReason::Mute(error)),
+        let event = match result {
+            Ok(()) => Event::PingAnswered,
+            Err(error) => Event::PingFailed(DisconnectReason::PingFailed(error)),
         };
-        self.bring(id, news);
+        self.feed(id, event);
         true
     }
 
-    /// Looks for the end of the connection. It is dropped when the machine says so: somebody may still have to be given it
-    /// who asked for it in time.
-    fn poll_wire(&self, cx: &Context<'_>) -> bool {
-        let (id, reason) = match &self.wire {
-            Held::Nothing => return false,
-            Held::Open(link) => match link.watch(cx.waker()) {
-                Some(reason) => (link.id(), reason),
-                None => return false,
-            },
-            Held::Closing(link) => match link.poll_close(cx.waker()) {
-                Poll::Ready(()) => (link.id(), DisconnectReason::Ended),
-                Poll::Pending => return false,
-            },
+    /// Checks for the end of the connection. The machine decides when to drop it, because a waiter that asked in time may
+    /// still have to receive it.
+    fn poll_connection(&self, cx: &Context<'_>) -> bool {
+        let (id, end) = match &self.current {
+            Current::None => return false,
+            Current::Open(connection) => (connection.id(), connection.poll_end(cx.waker())),
+            Current::Closing(connection) => {
+                let closed = connection.poll_close(cx.waker());
+                (connection.id(), closed.map(|()| DisconnectReason::Closed))
+            }
         };
-        self.bring(id, News::Lost(reason));
+        let Poll::Ready(reason) = end else { return false };
+        self.feed(id, Event::Lost(reason));
         true
-    }
-
-    fn bring(&self, id: LinkId, news: News) {
-        let now = self.shared.drive.host.now();
-        self.shared.drive.lock().state.fsm.handle_event((id, news), now);
     }
 }
 
 impl<S> ClientDriver<S> {
-    /// Drops all there is, which is of one attempt: the next begins later in the same queue.
+    fn feed(&self, id: AttemptId, event: Event) {
+        let now = self.shared.drive.host.now();
+        self.shared.drive.lock().state.fsm.handle_event((id, event), now);
+    }
+
+    fn answer(&self, waiter: WaiterId, result: Result<Connection<S>, ConnectWaitError>) {
+        let answer = self.shared.drive.lock().state.waiters.remove(&waiter);
+        if let Some(answer) = answer {
+            answer.fill(result);
+        }
+    }
+
+    /// Drops everything that belongs to the current attempt.
     fn abort(&mut self) {
-        self.attempt.end();
-        self.preparation.end();
-        self.ping.end();
-        match mem::replace(&mut self.wire, Held::Nothing) {
-            Held::Open(link) | Held::Closing(link) => link.cut(),
-            Held::Nothing => {}
+        self.attempt.cancel();
+        self.preparation.cancel();
+        self.ping.cancel();
+        match mem::replace(&mut self.current, Current::None) {
+            Current::Open(connection) | Current::Closing(connection) => connection.drop_stream(),
+            Current::None => {}
         }
     }
 }
 
-impl From<Refusal> for ConnectWaitError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Stopped => Self::Stopped,
-            Refusal::Failed { failures, reason } => Self::Failed { failures, reason },
-            Refusal::GivenUp(reason) => Self::GivenUp(reason),
-        }
+fn log_output(target: &str, output: &Output) {
+    match output {
+        Output::LogRetry { failures, delay, reason } => log::info!(
+            target: "childminder::client", failures = *failures;
+            "{target}: {reason}; attempt {next} in {delay:?}", next = failures.saturating_add(1)
+        ),
+        Output::LogGivenUp { failures, reason } => log::error!(
+            target: "childminder::client", failures = *failures;
+            "{target}: {reason}; not trying again after failure {failures}"
+        ),
+        Output::LogDuplicateStart => log::warn!(
+            target: "childminder::client",
+            "{target}: duplicate ClientService::start_service; it is started already"
+        ),
+        _ => {}
+    }
+}
+
+impl<S> fmt::Debug for ClientDriver<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientDriver")
+            .field("shared", &self.shared)
+            .field("callbacks", &self.callbacks)
+            .finish_non_exhaustive()
     }
 }
 
 impl<S> Drop for ClientDriver<S> {
-    /// Closes whatever is open, which is nothing if the driver came to its end.
+    /// Drops the connection, if there still is one, and resolves everything that waits.
     fn drop(&mut self) {
         self.abort();
-        self.shared.over();
+        self.shared.driver_ended();
     }
 }

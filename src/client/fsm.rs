@@ -1,40 +1,37 @@
-//! The machine that decides when to connect, to wait and to close: pure, and total.
+//! The state machine of a service: decides when to connect, to wait and to close.
 //!
-//! It is driven as [`Machine`](crate::machine::Machine) is: something goes in, with the time it is; what to do comes out, in
-//! order; and it says when to come back. One `match` has every state and every input, so there is no call and no news
-//! that it does not know what to do with.
+//! One `match` covers every state and every input, so that each command and event has a defined effect at any time.
 //!
-//! * **Each attempt has a number, and the connection that comes of it has the same.** News carries it. One number at most
-//!   is alive, and news of any other is dropped, in one place. So the late end of a connection that was rejected is
-//!   never taken for the end of the one that is up (CS, weakness 2).
-//! * **What is abandoned is closed first.** Before an attempt begins, [`Output::Abort`] has been said of whatever was
-//!   there. So there is one open connection at most.
-//! * **What is handed out is alive.** Whoever has just read the end of a connection and asks for the next one must not be
-//!   given the same again. So before waiters are told, the machine has somebody [look](Output::Look); they go on waiting
-//!   if it is lost.
-//! * **The policy is asked, not called**: it is somebody else's code, which may fail or may call back.
-//! * **Who waits is told last**: of a failure when the next attempt is settled (CS-4), of a stop when nothing is open;
-//!   and waiters before stops (CS-13).
+//! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and events with
+//!   another id are ignored, in one place. So the late end of a rejected connection is never taken for the end of the
+//!   current one.
+//! * **At most one connection is open.** Before an attempt starts, [`Output::Abort`] has dropped what was there.
+//! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and asks for the
+//!   next one must not receive the same one again. So the connection is [checked](Output::CheckAlive) before waiters are
+//!   resolved; if it is lost, they keep waiting.
+//! * **The retry policy is called by the driver.** It is the user's code, which may panic or call the service.
+//! * **Waiters and stops are resolved last**: waiters fail after the next attempt is scheduled, stops are resolved when
+//!   nothing is open, and waiters come before stops.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
-use super::message::{Input, LinkId, News, Output, Refusal, Settings, StopId, WaiterId, later};
-use super::setback::DisconnectReason;
+use super::error::{ConnectWaitError, DisconnectReason};
+use super::message::{AttemptId, Event, Input, Output, Settings, StopId, WaiterId, deadline_after};
 use super::state::ClientState;
 use crate::drive::StateMachine;
 
-/// Decides for one service.
+/// The state machine of one service.
 #[derive(Debug)]
 pub(crate) struct Fsm {
     settings: Settings,
     state: State,
-    /// In a row. It survives a stop (CS-21).
+    /// The number of consecutive failures. A stop does not reset it.
     failures: u32,
     waiters: Vec<Waiter>,
     stops: Vec<StopId>,
-    /// Attempts ever begun.
+    /// The number of attempts started so far.
     attempts: u64,
     out: VecDeque<Output>,
 }
@@ -42,55 +39,55 @@ pub(crate) struct Fsm {
 #[derive(Debug)]
 struct Waiter {
     id: WaiterId,
-    /// How many failures it still stands; `None`: any number.
-    patience: Option<u32>,
+    /// The number of failed attempts after which it fails; `None`: no limit.
+    failures_left: Option<u32>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Nothing is open, and nothing will be by itself.
-    Idle(Rest),
-    /// An attempt is under way.
-    Connecting { id: LinkId, deadline: Instant },
-    /// There is a connection, which nobody is given before it is prepared.
-    Preparing { id: LinkId, deadline: Instant },
-    /// There is a connection.
-    Connected { id: LinkId, since: Instant, pulse: Pulse },
-    /// There is none, and the policy has been asked how long to wait.
-    Asking { id: LinkId, since: Instant, reason: DisconnectReason },
-    /// There is none until then.
+    /// Nothing is open, and no attempt is scheduled.
+    Idle(IdleReason),
+    /// An attempt is in progress.
+    Connecting { id: AttemptId, deadline: Instant },
+    /// A connection is being prepared.
+    Preparing { id: AttemptId, deadline: Instant },
+    /// A connection is up.
+    Connected { id: AttemptId, since: Instant, keep_alive: KeepAlive },
+    /// The attempt failed or the connection was lost, and the retry policy was asked for the delay.
+    ComputingDelay { id: AttemptId, since: Instant, reason: DisconnectReason },
+    /// The next attempt is scheduled.
     Waiting { since: Instant, until: Instant, reason: DisconnectReason },
-    /// It was asked to end in good order. `again`: another is wanted after that.
-    Closing { id: LinkId, abort_at: Instant, again: bool },
+    /// The connection is being closed in good order. `again`: the service was started meanwhile.
+    Closing { id: AttemptId, abort_at: Instant, again: bool },
 }
 
-/// Why nothing is wanted.
+/// The reason why the service is idle.
 #[derive(Debug)]
-enum Rest {
-    /// Not started yet: who waits may hope (CS-17).
+enum IdleReason {
+    /// It was never started. Waiters are kept until the first start.
     New,
     /// It was stopped.
     Stopped,
-    /// No other attempt would help.
+    /// Another attempt would not help.
     GivenUp(DisconnectReason),
 }
 
-/// Whether the peer is asked if it is alive.
+/// The progress of the pings.
 #[derive(Clone, Copy, Debug)]
-enum Pulse {
+enum KeepAlive {
     Off,
-    /// The next ping begins then.
-    Rests(Instant),
-    /// It is under way, and has until then.
-    Beats(Instant),
+    /// The time of the next ping.
+    Idle(Instant),
+    /// A ping is in progress, with this deadline.
+    Pending(Instant),
 }
 
 impl Fsm {
-    /// Nothing is wanted yet.
+    /// Creates the machine of a service that is not started.
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            state: State::Idle(Rest::New),
+            state: State::Idle(IdleReason::New),
             failures: 0,
             waiters: Vec::new(),
             stops: Vec::new(),
@@ -99,17 +96,17 @@ impl Fsm {
         }
     }
 
-    /// Connects, and stays connected.
+    /// Connects, and keeps connected.
     pub(super) fn start(&mut self, now: Instant) {
         self.handle(Input::Start, now);
     }
 
-    /// Disconnects; [`Output::Stopped`] follows when that is done.
+    /// Disconnects. [`Output::ResolveStop`] follows when nothing is open.
     pub(super) fn stop(&mut self, id: StopId, now: Instant) {
         self.handle(Input::Stop(id), now);
     }
 
-    /// Adds a waiter for a connection, which fails after `failures` failed attempts from now on.
+    /// Adds a waiter for a connection. It fails after `failures` failed attempts from now on.
     pub(super) fn when_connected(&mut self, id: WaiterId, failures: Option<u32>, now: Instant) {
         self.handle(Input::When(id, failures), now);
     }
@@ -119,30 +116,31 @@ impl Fsm {
         self.handle(Input::Forget(id), now);
     }
 
-    /// Takes in a command, the time, or news. Each is fine in every state; news of what is over is ignored.
+    /// Takes in a command, an event or the time. Events whose id is not current are ignored.
     fn handle(&mut self, input: Input, now: Instant) {
-        if let Input::News(id, _) = &input
+        if let Input::Event(id, _) = &input
             && Some(*id) != self.state.id()
         {
             return;
         }
-        let state = mem::replace(&mut self.state, State::Idle(Rest::New));
+        let state = mem::replace(&mut self.state, State::Idle(IdleReason::New));
         self.state = self.step(state, input, now);
     }
 
-    /// Whether nothing is open and nothing will be by itself.
+    /// Returns whether nothing is open and no attempt is scheduled.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle(_))
     }
-    /// The state as it is told.
+
+    /// Returns the state for the user.
     pub(super) fn status(&self) -> ClientState {
         match &self.state {
-            State::Idle(Rest::New | Rest::Stopped) => ClientState::Stopped,
-            State::Idle(Rest::GivenUp(reason)) => ClientState::GivenUp { reason: reason.clone() },
+            State::Idle(IdleReason::New | IdleReason::Stopped) => ClientState::Stopped,
+            State::Idle(IdleReason::GivenUp(reason)) => ClientState::GivenUp { reason: reason.clone() },
             State::Connecting { .. } | State::Preparing { .. } => ClientState::Connecting,
             State::Connected { since, .. } => ClientState::Connected { since: *since },
-            // For as long as it takes to ask.
-            State::Asking { since, reason, .. } => {
+            // Until the delay is known.
+            State::ComputingDelay { since, reason, .. } => {
                 ClientState::Waiting { since: *since, until: *since, reason: reason.clone() }
             }
             State::Waiting { since, until, reason } => {
@@ -152,7 +150,7 @@ impl Fsm {
         }
     }
 
-    /// Every state and every input.
+    /// Returns the next state, for every state and every input.
     fn step(&mut self, state: State, input: Input, now: Instant) -> State {
         match (state, input) {
             // Start.
@@ -164,22 +162,22 @@ impl Fsm {
                 state @ (State::Connecting { .. }
                 | State::Preparing { .. }
                 | State::Connected { .. }
-                | State::Asking { .. }
+                | State::ComputingDelay { .. }
                 | State::Waiting { .. }
                 | State::Closing { again: true, .. }),
                 Input::Start,
             ) => {
-                self.out.push_back(Output::Duplicate);
+                self.out.push_back(Output::LogDuplicateStart);
                 state
             }
 
             // Stop.
-            (State::Idle(rest), Input::Stop(stop)) => {
-                if matches!(rest, Rest::GivenUp(_)) {
-                    self.out.push_back(Output::Tell(ClientState::Stopped));
+            (State::Idle(reason), Input::Stop(stop)) => {
+                if matches!(reason, IdleReason::GivenUp(_)) {
+                    self.out.push_back(Output::Publish(ClientState::Stopped));
                 }
                 self.stops.push(stop);
-                self.dismiss()
+                self.fail_waiters()
             }
             (State::Connecting { .. }, Input::Stop(stop)) => {
                 self.out.push_back(Output::Abort);
@@ -188,10 +186,10 @@ impl Fsm {
             }
             (State::Preparing { id, .. }, Input::Stop(stop)) => self.close(id, stop, now),
             (State::Connected { id, since, .. }, Input::Stop(stop)) => {
-                self.forgive(since, now);
+                self.reset_if_stable(since, now);
                 self.close(id, stop, now)
             }
-            (State::Asking { .. } | State::Waiting { .. }, Input::Stop(stop)) => {
+            (State::ComputingDelay { .. } | State::Waiting { .. }, Input::Stop(stop)) => {
                 self.stops.push(stop);
                 self.stopped()
             }
@@ -200,30 +198,30 @@ impl Fsm {
                 State::Closing { id, abort_at, again: false }
             }
 
-            // Who waits.
-            (state @ State::Idle(Rest::Stopped), Input::When(waiter, _)) => {
-                self.out.push_back(Output::Fail(waiter, Refusal::Stopped));
+            // Waiters.
+            (state @ State::Idle(IdleReason::Stopped), Input::When(waiter, _)) => {
+                self.out.push_back(Output::FailWaiter(waiter, ConnectWaitError::Stopped));
                 state
             }
-            (State::Idle(Rest::GivenUp(reason)), Input::When(waiter, _)) => {
-                self.out.push_back(Output::Fail(waiter, Refusal::GivenUp(reason.clone())));
-                State::Idle(Rest::GivenUp(reason))
+            (State::Idle(IdleReason::GivenUp(reason)), Input::When(waiter, _)) => {
+                self.out.push_back(Output::FailWaiter(waiter, ConnectWaitError::GivenUp(reason.clone())));
+                State::Idle(IdleReason::GivenUp(reason))
             }
             (
-                state @ (State::Idle(Rest::New)
+                state @ (State::Idle(IdleReason::New)
                 | State::Connecting { .. }
                 | State::Preparing { .. }
-                | State::Asking { .. }
+                | State::ComputingDelay { .. }
                 | State::Waiting { .. }
                 | State::Closing { .. }),
                 Input::When(id, failures),
             ) => {
-                self.wait(id, failures);
+                self.add_waiter(id, failures);
                 state
             }
             (state @ State::Connected { id, .. }, Input::When(waiter, failures)) => {
-                self.wait(waiter, failures);
-                self.out.push_back(Output::Look(id));
+                self.add_waiter(waiter, failures);
+                self.out.push_back(Output::CheckAlive(id));
                 state
             }
             (
@@ -231,7 +229,7 @@ impl Fsm {
                 | State::Connecting { .. }
                 | State::Preparing { .. }
                 | State::Connected { .. }
-                | State::Asking { .. }
+                | State::ComputingDelay { .. }
                 | State::Waiting { .. }
                 | State::Closing { .. }),
                 Input::Forget(waiter),
@@ -240,18 +238,19 @@ impl Fsm {
                 state
             }
 
-            // An attempt.
-            (State::Connecting { id, .. }, Input::News(_, News::Connected)) => {
+            // Attempts.
+            (State::Connecting { id, .. }, Input::Event(_, Event::Connected)) => {
                 self.out.push_back(Output::Prepare(id));
-                State::Preparing { id, deadline: later(now, self.settings.attempt_timeout) }
+                State::Preparing { id, deadline: deadline_after(now, self.settings.attempt_timeout) }
             }
-            (State::Connecting { id, .. }, Input::News(_, News::Failed(reason))) => {
-                self.fail(id, reason, now)
+            (State::Connecting { id, .. }, Input::Event(_, Event::ConnectFailed(reason))) => {
+                self.attempt_failed(id, reason, now)
             }
-            (State::Preparing { id, .. }, Input::News(_, News::Prepared)) => self.connected(id, now),
-            (State::Preparing { id, .. }, Input::News(_, News::Rejected(reason) | News::Lost(reason))) => {
-                self.abandon(id, reason, now)
-            }
+            (State::Preparing { id, .. }, Input::Event(_, Event::Prepared)) => self.connected(id, now),
+            (
+                State::Preparing { id, .. },
+                Input::Event(_, Event::PrepareFailed(reason) | Event::Lost(reason)),
+            ) => self.abort_attempt(id, reason, now),
             (
                 state @ (State::Connecting { id, deadline } | State::Preparing { id, deadline }),
                 Input::Tick,
@@ -259,66 +258,70 @@ impl Fsm {
                 if now < deadline {
                     return state;
                 }
-                self.abandon(id, DisconnectReason::TimedOut(self.settings.attempt_timeout), now)
+                self.abort_attempt(id, DisconnectReason::AttemptTimedOut(self.settings.attempt_timeout), now)
             }
 
-            // A connection.
-            (State::Connected { id, since, .. }, Input::News(_, News::Lost(reason) | News::Mute(reason))) => {
-                self.lose(id, since, reason, now)
-            }
-            (State::Connected { id, since, pulse: Pulse::Beats(_) }, Input::News(_, News::Ponged)) => {
-                State::Connected { id, since, pulse: self.rest(now) }
-            }
-            (State::Connected { id, since, pulse: Pulse::Rests(at) }, Input::Tick) if at <= now => {
+            // Connections.
+            (
+                State::Connected { id, since, .. },
+                Input::Event(_, Event::Lost(reason) | Event::PingFailed(reason)),
+            ) => self.on_lost(id, since, reason, now),
+            (
+                State::Connected { id, since, keep_alive: KeepAlive::Pending(_) },
+                Input::Event(_, Event::PingAnswered),
+            ) => State::Connected { id, since, keep_alive: self.next_ping(now) },
+            (State::Connected { id, since, keep_alive: KeepAlive::Idle(at) }, Input::Tick) if at <= now => {
                 self.out.push_back(Output::Ping(id));
                 let every = self.settings.keep_alive.unwrap_or_default();
-                State::Connected { id, since, pulse: Pulse::Beats(later(now, every)) }
+                State::Connected { id, since, keep_alive: KeepAlive::Pending(deadline_after(now, every)) }
             }
-            (State::Connected { id, since, pulse: Pulse::Beats(at) }, Input::Tick) if at <= now => {
+            (State::Connected { id, since, keep_alive: KeepAlive::Pending(at) }, Input::Tick)
+                if at <= now =>
+            {
                 let every = self.settings.keep_alive.unwrap_or_default();
-                self.lose(id, since, DisconnectReason::Silent(every), now)
+                self.on_lost(id, since, DisconnectReason::PingTimedOut(every), now)
             }
-            (state @ State::Connected { .. }, Input::News(_, News::Alive)) => {
-                self.out.extend(self.waiters.drain(..).map(|waiter| Output::Succeed(waiter.id)));
+            (state @ State::Connected { .. }, Input::Event(_, Event::Alive)) => {
+                self.out.extend(self.waiters.drain(..).map(|waiter| Output::ResolveWaiter(waiter.id)));
                 state
             }
-            (state @ State::Connected { .. }, Input::Tick | Input::News(_, News::Ponged)) => state,
+            (state @ State::Connected { .. }, Input::Tick | Input::Event(_, Event::PingAnswered)) => state,
 
-            // Between two attempts.
-            (State::Asking { since, reason, .. }, Input::News(_, News::Delay(delay))) => {
-                self.put_off(since, later(now, delay), reason, now)
+            // Retries.
+            (State::ComputingDelay { since, reason, .. }, Input::Event(_, Event::Delay(delay))) => {
+                self.schedule_retry(since, deadline_after(now, delay), reason, now)
             }
             (State::Waiting { until, .. }, Input::Tick) if until <= now => self.connect(now),
-            (state @ (State::Asking { .. } | State::Waiting { .. }), Input::Tick) => state,
+            (state @ (State::ComputingDelay { .. } | State::Waiting { .. }), Input::Tick) => state,
 
-            // The end.
-            (State::Closing { again, .. }, Input::News(_, News::Lost(_))) => self.closed(again, now),
+            // Closing.
+            (State::Closing { again, .. }, Input::Event(_, Event::Lost(_))) => self.closed(again, now),
             (State::Closing { abort_at, again, .. }, Input::Tick) if abort_at <= now => {
                 self.closed(again, now)
             }
             (state @ (State::Closing { .. } | State::Idle(_)), Input::Tick) => state,
 
-            // News that comes late though its number is alive, such as the end of a preparation that was cut short; and
-            // news of a number where none is alive, which was sorted out before.
+            // Late events with the current id, such as the end of a preparation that was cancelled. Where there is no
+            // current id, events were ignored earlier.
             (
                 state @ (State::Idle(_)
                 | State::Connecting { .. }
                 | State::Preparing { .. }
                 | State::Connected { .. }
-                | State::Asking { .. }
+                | State::ComputingDelay { .. }
                 | State::Waiting { .. }
                 | State::Closing { .. }),
-                Input::News(
+                Input::Event(
                     _,
-                    News::Connected
-                    | News::Failed(_)
-                    | News::Prepared
-                    | News::Rejected(_)
-                    | News::Lost(_)
-                    | News::Ponged
-                    | News::Alive
-                    | News::Mute(_)
-                    | News::Delay(_),
+                    Event::Connected
+                    | Event::ConnectFailed(_)
+                    | Event::Prepared
+                    | Event::PrepareFailed(_)
+                    | Event::Lost(_)
+                    | Event::PingAnswered
+                    | Event::Alive
+                    | Event::PingFailed(_)
+                    | Event::Delay(_),
                 ),
             ) => state,
         }
@@ -326,123 +329,131 @@ impl Fsm {
 
     fn connect(&mut self, now: Instant) -> State {
         self.attempts += 1;
-        let id = LinkId(self.attempts);
-        self.out.push_back(Output::Tell(ClientState::Connecting));
+        let id = AttemptId(self.attempts);
+        self.out.push_back(Output::Publish(ClientState::Connecting));
         self.out.push_back(Output::Connect(id));
-        State::Connecting { id, deadline: later(now, self.settings.attempt_timeout) }
+        State::Connecting { id, deadline: deadline_after(now, self.settings.attempt_timeout) }
     }
 
-    fn connected(&mut self, id: LinkId, now: Instant) -> State {
-        self.out.push_back(Output::Tell(ClientState::Connected { since: now }));
+    fn connected(&mut self, id: AttemptId, now: Instant) -> State {
+        self.out.push_back(Output::Publish(ClientState::Connected { since: now }));
         if !self.waiters.is_empty() {
-            self.out.push_back(Output::Look(id));
+            self.out.push_back(Output::CheckAlive(id));
         }
-        State::Connected { id, since: now, pulse: self.rest(now) }
+        State::Connected { id, since: now, keep_alive: self.next_ping(now) }
     }
 
-    /// The next failure is the first that can be told (CS-7).
-    fn wait(&mut self, id: WaiterId, failures: Option<u32>) {
-        self.waiters.push(Waiter { id, patience: failures.map(|failures| failures.max(1)) });
+    /// Adds a waiter. A limit of 0 counts as 1, because only a later failure can be reported.
+    fn add_waiter(&mut self, id: WaiterId, failures: Option<u32>) {
+        self.waiters.push(Waiter { id, failures_left: failures.map(|failures| failures.max(1)) });
     }
 
-    /// Until the next ping.
-    fn rest(&self, now: Instant) -> Pulse {
-        self.settings.keep_alive.map_or(Pulse::Off, |every| Pulse::Rests(later(now, every)))
+    /// Schedules the next ping.
+    fn next_ping(&self, now: Instant) -> KeepAlive {
+        self.settings.keep_alive.map_or(KeepAlive::Off, |every| KeepAlive::Idle(deadline_after(now, every)))
     }
 
-    /// A connection that has lived long enough wipes out the failures before it (CS, weakness 9).
-    fn forgive(&mut self, since: Instant, now: Instant) {
+    /// Resets the number of failures if the connection was up for long enough.
+    fn reset_if_stable(&mut self, since: Instant, now: Instant) {
         if now.saturating_duration_since(since) >= self.settings.stable_after {
             self.failures = 0;
         }
     }
 
-    /// The end of a connection that was up. Waiters do not count it (CS-7).
-    fn lose(&mut self, id: LinkId, since: Instant, reason: DisconnectReason, now: Instant) -> State {
-        self.forgive(since, now);
+    /// Handles the loss of a connection that was up. For waiters this is not a failed attempt.
+    fn on_lost(&mut self, id: AttemptId, since: Instant, reason: DisconnectReason, now: Instant) -> State {
+        self.reset_if_stable(since, now);
         self.out.push_back(Output::Abort);
-        self.set_back(id, reason, now)
+        self.record_failure(id, reason, now)
     }
 
-    /// The end of an attempt that has got somewhere, or nowhere in time.
-    fn abandon(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
+    /// Ends an attempt that is in progress or has made a connection.
+    fn abort_attempt(&mut self, id: AttemptId, reason: DisconnectReason, now: Instant) -> State {
         self.out.push_back(Output::Abort);
-        self.fail(id, reason, now)
+        self.attempt_failed(id, reason, now)
     }
 
-    /// The end of an attempt of which nothing is left.
-    fn fail(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
-        for patience in self.waiters.iter_mut().filter_map(|waiter| waiter.patience.as_mut()) {
-            *patience = patience.saturating_sub(1);
+    /// Handles the failure of an attempt, of which nothing is open.
+    fn attempt_failed(&mut self, id: AttemptId, reason: DisconnectReason, now: Instant) -> State {
+        for failures_left in self.waiters.iter_mut().filter_map(|waiter| waiter.failures_left.as_mut()) {
+            *failures_left = failures_left.saturating_sub(1);
         }
-        self.set_back(id, reason, now)
+        self.record_failure(id, reason, now)
     }
 
-    fn set_back(&mut self, id: LinkId, reason: DisconnectReason, now: Instant) -> State {
+    fn record_failure(&mut self, id: AttemptId, reason: DisconnectReason, now: Instant) -> State {
         self.failures = self.failures.saturating_add(1);
         if !reason.is_permanent() {
-            self.out.push_back(Output::AskDelay(id, self.failures));
-            return State::Asking { id, since: now, reason };
+            self.out.push_back(Output::ComputeDelay(id, self.failures));
+            return State::ComputingDelay { id, since: now, reason };
         }
-        self.out.push_back(Output::GiveUp { failures: self.failures, reason: reason.clone() });
-        self.out.push_back(Output::Tell(ClientState::GivenUp { reason: reason.clone() }));
+        self.out.push_back(Output::LogGivenUp { failures: self.failures, reason: reason.clone() });
+        self.out.push_back(Output::Publish(ClientState::GivenUp { reason: reason.clone() }));
         let waiters = self.waiters.drain(..);
-        self.out.extend(waiters.map(|waiter| Output::Fail(waiter.id, Refusal::GivenUp(reason.clone()))));
-        State::Idle(Rest::GivenUp(reason))
+        self.out.extend(
+            waiters.map(|waiter| Output::FailWaiter(waiter.id, ConnectWaitError::GivenUp(reason.clone()))),
+        );
+        State::Idle(IdleReason::GivenUp(reason))
     }
 
-    /// Settles when the next attempt is; then those are told who have waited long enough (CS-4).
-    fn put_off(&mut self, since: Instant, until: Instant, reason: DisconnectReason, now: Instant) -> State {
+    /// Schedules the next attempt, then fails the waiters that have reached their limit.
+    fn schedule_retry(
+        &mut self,
+        since: Instant,
+        until: Instant,
+        reason: DisconnectReason,
+        now: Instant,
+    ) -> State {
         let failures = self.failures;
         let delay = until.saturating_duration_since(now);
-        self.out.push_back(Output::Retry { failures, delay, reason: reason.clone() });
-        self.out.push_back(Output::Tell(ClientState::Waiting { since, until, reason: reason.clone() }));
-        let (lost, patient) =
-            mem::take(&mut self.waiters).into_iter().partition(|waiter| waiter.patience == Some(0));
-        self.waiters = patient;
-        self.out.extend(Vec::into_iter(lost).map(|waiter: Waiter| {
-            Output::Fail(waiter.id, Refusal::Failed { failures, reason: reason.clone() })
+        self.out.push_back(Output::LogRetry { failures, delay, reason: reason.clone() });
+        self.out.push_back(Output::Publish(ClientState::Waiting { since, until, reason: reason.clone() }));
+        let (failed, remaining) =
+            mem::take(&mut self.waiters).into_iter().partition(|waiter| waiter.failures_left == Some(0));
+        self.waiters = remaining;
+        self.out.extend(Vec::into_iter(failed).map(|waiter: Waiter| {
+            Output::FailWaiter(waiter.id, ConnectWaitError::Failed { failures, reason: reason.clone() })
         }));
         State::Waiting { since, until, reason }
     }
 
-    fn close(&mut self, id: LinkId, stop: StopId, now: Instant) -> State {
+    fn close(&mut self, id: AttemptId, stop: StopId, now: Instant) -> State {
         self.stops.push(stop);
-        self.out.push_back(Output::Tell(ClientState::Closing));
+        self.out.push_back(Output::Publish(ClientState::Closing));
         self.out.push_back(Output::Close(id));
-        State::Closing { id, abort_at: later(now, self.settings.close_grace), again: false }
+        State::Closing { id, abort_at: deadline_after(now, self.settings.close_grace), again: false }
     }
 
-    /// In good order or not. Who waits for a connection goes on waiting if there will be another (CS-14).
+    /// Handles the end of the connection. Waiters are kept if the service connects again.
     fn closed(&mut self, again: bool, now: Instant) -> State {
         self.out.push_back(Output::Abort);
         if !again {
             return self.stopped();
         }
-        self.out.extend(self.stops.drain(..).map(Output::Stopped));
+        self.out.extend(self.stops.drain(..).map(Output::ResolveStop));
         self.connect(now)
     }
 
     fn stopped(&mut self) -> State {
-        self.out.push_back(Output::Tell(ClientState::Stopped));
-        self.dismiss()
+        self.out.push_back(Output::Publish(ClientState::Stopped));
+        self.fail_waiters()
     }
 
-    /// First whoever waits for a connection, then whoever waits for the stop (CS-13).
-    fn dismiss(&mut self) -> State {
+    /// Fails all waiters, then resolves all stops.
+    fn fail_waiters(&mut self) -> State {
         let waiters = self.waiters.drain(..);
-        self.out.extend(waiters.map(|waiter| Output::Fail(waiter.id, Refusal::Stopped)));
-        self.out.extend(self.stops.drain(..).map(Output::Stopped));
-        State::Idle(Rest::Stopped)
+        self.out.extend(waiters.map(|waiter| Output::FailWaiter(waiter.id, ConnectWaitError::Stopped)));
+        self.out.extend(self.stops.drain(..).map(Output::ResolveStop));
+        State::Idle(IdleReason::Stopped)
     }
 }
 
 impl StateMachine for Fsm {
-    type Event = (LinkId, News);
+    type Event = (AttemptId, Event);
     type Output = Output;
 
-    fn handle_event(&mut self, (id, news): (LinkId, News), now: Instant) {
-        self.handle(Input::News(id, news), now);
+    fn handle_event(&mut self, (id, event): (AttemptId, Event), now: Instant) {
+        self.handle(Input::Event(id, event), now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -455,11 +466,11 @@ impl StateMachine for Fsm {
 
     fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            State::Idle(_) | State::Asking { .. } => None,
+            State::Idle(_) | State::ComputingDelay { .. } => None,
             State::Connecting { deadline, .. } | State::Preparing { deadline, .. } => Some(*deadline),
-            State::Connected { pulse, .. } => match pulse {
-                Pulse::Off => None,
-                Pulse::Rests(at) | Pulse::Beats(at) => Some(*at),
+            State::Connected { keep_alive, .. } => match keep_alive {
+                KeepAlive::Off => None,
+                KeepAlive::Idle(at) | KeepAlive::Pending(at) => Some(*at),
             },
             State::Waiting { until, .. } => Some(*until),
             State::Closing { abort_at, .. } => Some(*abort_at),
@@ -468,14 +479,14 @@ impl StateMachine for Fsm {
 }
 
 impl State {
-    /// The one number that is alive.
-    fn id(&self) -> Option<LinkId> {
+    /// Returns the current id.
+    fn id(&self) -> Option<AttemptId> {
         match self {
             Self::Idle(_) | Self::Waiting { .. } => None,
             Self::Connecting { id, .. }
             | Self::Preparing { id, .. }
             | Self::Connected { id, .. }
-            | Self::Asking { id, .. }
+            | Self::ComputingDelay { id, .. }
             | Self::Closing { id, .. } => Some(*id),
         }
     }

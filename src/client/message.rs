@@ -1,122 +1,111 @@
-//! The words: what goes into the machine, and what it wants done.
+//! The events that the state machine of a service takes in, and the outputs that it gives.
 
 use std::time::{Duration, Instant};
 
-use super::setback::DisconnectReason;
+use super::error::{ConnectWaitError, DisconnectReason};
 use super::state::ClientState;
 use crate::backoff::BackoffPolicy;
 
-/// One attempt, and the connection that comes of it. Never used twice in a service, so news of an old connection cannot
-/// be taken for news of its successor.
+/// Identifies an attempt and the connection that it makes. Never reused in a service, so an event of an old connection
+/// cannot be taken for one of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LinkId(pub(super) u64);
+pub(crate) struct AttemptId(pub(super) u64);
 
-/// Somebody who waits for a connection.
+/// Identifies a task that waits for a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaiterId(pub(super) u64);
 
-/// Somebody who waits for the end of a stop.
+/// Identifies a stop whose completion is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StopId(pub(super) u64);
 
-/// What can happen.
+/// Everything that the machine takes in.
 #[derive(Clone, Debug)]
 pub(super) enum Input {
-    /// Connect, and stay connected.
+    /// Connect, and keep connected.
     Start,
-    /// Disconnect, and say when that is done.
+    /// Disconnect, and report when nothing is open.
     Stop(StopId),
-    /// Say when there is a connection; or that there is none, after so many attempts have failed from now on.
+    /// Add a waiter for a connection. It fails after this number of failed attempts.
     When(WaiterId, Option<u32>),
-    /// It does not want to know any more.
+    /// Remove a waiter.
     Forget(WaiterId),
-    /// The time may have come for something.
+    /// Do what is due.
     Tick,
-    /// News of an attempt or its connection.
-    News(LinkId, News),
+    /// Handle an event.
+    Event(AttemptId, Event),
 }
 
-/// News of an attempt, of the connection that came of it, or of the wait after both.
+/// An event of an attempt, of its connection, or of the wait after it.
 #[derive(Clone, Debug)]
-pub(crate) enum News {
-    /// The attempt has led to a connection.
+pub(crate) enum Event {
+    /// The attempt has made a connection.
     Connected,
-    /// It has not.
-    Failed(DisconnectReason),
+    /// The attempt has failed.
+    ConnectFailed(DisconnectReason),
     /// The connection is prepared.
     Prepared,
-    /// It could not be.
-    Rejected(DisconnectReason),
-    /// The connection was lost, or has come to the end that was asked for. It is still to be dropped.
+    /// The preparation has failed.
+    PrepareFailed(DisconnectReason),
+    /// The connection was lost, or has been closed in good order. It is still to be dropped.
     Lost(DisconnectReason),
     /// The answer to [`Output::Ping`].
-    Ponged,
-    /// The answer to [`Output::Look`], if it is up.
-    Alive,
+    PingAnswered,
     /// The ping has failed.
-    Mute(DisconnectReason),
-    /// The answer to [`Output::AskDelay`].
+    PingFailed(DisconnectReason),
+    /// The answer to [`Output::CheckAlive`] if the connection is up.
+    Alive,
+    /// The answer to [`Output::ComputeDelay`].
     Delay(Duration),
 }
 
-/// What to do, in this order.
+/// What the driver is to do, in this order.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
-    /// Begin an attempt. The answer is [`News::Connected`] or [`News::Failed`].
-    Connect(LinkId),
-    /// Prepare the connection. The answer is [`News::Prepared`] or [`News::Rejected`].
-    Prepare(LinkId),
-    /// Ask the peer whether it is alive. The answer is [`News::Ponged`] or [`News::Mute`].
-    Ping(LinkId),
-    /// End the connection in good order, and whatever is under way on it at once. The answer is [`News::Lost`].
-    Close(LinkId),
-    /// Drop all there is: the attempt, the preparation, the connection. There is no answer.
+    /// Start an attempt. The answer is [`Event::Connected`] or [`Event::ConnectFailed`].
+    Connect(AttemptId),
+    /// Prepare the connection. The answer is [`Event::Prepared`] or [`Event::PrepareFailed`].
+    Prepare(AttemptId),
+    /// Ping the peer. The answer is [`Event::PingAnswered`] or [`Event::PingFailed`].
+    Ping(AttemptId),
+    /// Close the connection in good order, cancelling its preparation or ping. The answer is [`Event::Lost`].
+    Close(AttemptId),
+    /// Drop the attempt, the preparation and the connection. There is no answer.
     Abort,
-    /// Look whether the connection is up. The answer is [`News::Alive`] or [`News::Lost`].
-    Look(LinkId),
-    /// How long is the wait after this many failures? The answer is [`News::Delay`].
-    AskDelay(LinkId, u32),
-    /// The next attempt is due after this long.
-    Retry { failures: u32, delay: Duration, reason: DisconnectReason },
-    /// This waiter is given the connection that there is.
-    Succeed(WaiterId),
-    /// This one will not get any.
-    Fail(WaiterId, Refusal),
-    /// This stop is done.
-    Stopped(StopId),
-    /// The state has changed.
-    Tell(ClientState),
-    /// There will be no further attempt.
-    GiveUp { failures: u32, reason: DisconnectReason },
-    /// A start of what is started.
-    Duplicate,
+    /// Check whether the connection is up. The answer is [`Event::Alive`] or [`Event::Lost`].
+    CheckAlive(AttemptId),
+    /// Ask the retry policy for the delay after this number of failures. The answer is [`Event::Delay`].
+    ComputeDelay(AttemptId, u32),
+    /// Give the connection to this waiter.
+    ResolveWaiter(WaiterId),
+    /// Give this error to the waiter.
+    FailWaiter(WaiterId, ConnectWaitError),
+    /// Resolve the ticket of this stop.
+    ResolveStop(StopId),
+    /// Publish the new state to the subscribers.
+    Publish(ClientState),
+    /// Log that the next attempt is scheduled.
+    LogRetry { failures: u32, delay: Duration, reason: DisconnectReason },
+    /// Log that there will be no further attempt.
+    LogGivenUp { failures: u32, reason: DisconnectReason },
+    /// Log that the service was started although it is started already.
+    LogDuplicateStart,
 }
 
-/// Why a waiter gets no connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Refusal {
-    /// The service was stopped.
-    Stopped,
-    /// As many attempts have failed as the waiter would stand.
-    Failed { failures: u32, reason: DisconnectReason },
-    /// Another attempt would not help.
-    GivenUp(DisconnectReason),
-}
-
-/// What the machine goes by.
+/// The settings of the machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// How long connecting may take, and how long preparing.
     pub(super) attempt_timeout: Duration,
-    /// A connection that has lived this long has been a success.
+    /// The uptime after which a connection counts as a success.
     pub(super) stable_after: Duration,
-    /// How long an orderly end may take.
+    /// How long closing in good order may take.
     pub(super) close_grace: Duration,
-    /// From one ping to the next, and how long one may take.
+    /// The time between two pings, and the timeout of a ping.
     pub(super) keep_alive: Option<Duration>,
 }
 
-/// `now` and so much time; a hundred years at most, so that no deadline overflows a clock (F-67).
-pub(super) fn later(now: Instant, time: Duration) -> Instant {
+/// Returns `now + time`, with `time` limited to a hundred years, so that no deadline overflows the clock.
+pub(super) fn deadline_after(now: Instant, time: Duration) -> Instant {
     now + time.min(BackoffPolicy::LONGEST)
 }

@@ -1,41 +1,41 @@
-//! Client services: one connection, kept.
+//! A service that keeps one outgoing connection.
 //!
-//! It is built as the monitor is. Decisions are made by a pure [machine](fsm), which handle and driver share behind one
-//! short lock; a call on the handle is applied at once, and the [driver](ClientDriver) carries out what follows. Code that
-//! is not ours (connectors, preparations, pings, policies, wakers, the streams themselves) never runs under that lock
-//! and never outside the fence: it may call the service, and it may panic.
+//! Decisions are made by a pure [state machine](fsm), which handles and driver share behind one lock. A command on a
+//! handle takes effect at once, and the [driver](ClientDriver) executes what follows from it. The user's code
+//! (connectors, callbacks, policies, wakers, and the streams themselves) never runs under that lock, and its panics are
+//! caught, so it may call the service and it may panic.
 //!
-//! An attempt has three parts: the connector is awaited, the connection is prepared, and then whoever waits is given a
-//! [link](Connection). From the moment there is a stream it is watched, so a connection that ends while it is being prepared
-//! is a failed attempt, and one that ends while nobody uses it is noticed.
+//! An attempt has three steps: the connector makes a stream, the connection is prepared, and then the tasks that wait
+//! receive the [`Connection`]. The stream is watched from the beginning. So a connection that ends while it is being
+//! prepared is a failed attempt, and the end of a connection that is not in use is noticed.
+//!
+//! # Structure
+//!
+//! * `builder`, `handle`, `state`, `error`, `connector`, `tcp`: the public types;
+//! * `message`, `fsm`: the state machine;
+//! * `shared`, `driver`, `callbacks`: what surrounds it;
+//! * `connection`, `stream`, `shared_waker`: a stream that its users share with the driver.
 
-mod acts;
-mod bell;
 mod builder;
-mod connect;
+mod callbacks;
+mod connection;
+mod connector;
 mod driver;
+mod error;
 mod fsm;
 pub(crate) mod handle;
-mod job;
-mod link;
 mod message;
-mod setback;
 mod shared;
-mod slot;
-mod socket;
+mod shared_waker;
 mod state;
+mod stream;
 mod tcp;
-mod unix;
-mod wire;
 
 pub use builder::ClientBuilder;
-pub use connect::Connector;
+pub use connection::Connection;
+pub use connector::{Connector, Socket, UnixConnector, UnixPathError};
 pub use driver::ClientDriver;
-pub(crate) use handle::ClientService;
-pub use link::Connection;
-pub use setback::{ConnectError, ConnectWaitError, DisconnectReason};
-pub use slot::WhenConnected;
-pub use socket::Socket;
+pub use error::{ConnectError, ConnectWaitError, DisconnectReason};
+pub use handle::{WeakClient, WhenConnected};
 pub use state::{ClientState, ClientStates};
 pub use tcp::TcpConnector;
-pub use unix::{UnixConnector, UnixPathError};

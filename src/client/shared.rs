@@ -1,17 +1,16 @@
-//! What the handles and the driver share: the machine behind one short lock, and who waits for what.
+//! The state that handles and driver share: the machine behind one lock, and the tasks that wait.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
 use std::sync::Arc;
 
+use super::connection::Connection;
+use super::error::ConnectWaitError;
 use super::fsm::Fsm;
-use super::link::Connection;
 use super::message::{Settings, StopId, WaiterId};
-use super::setback::ConnectWaitError;
-use super::slot::WhenConnected;
 use super::state::{ClientState, ClientStates};
-use crate::drive::{self, Close, Life, NotDriven, Promise, Ticket};
+use crate::drive::{self, Close, Life, NotDriven, Promise, Ticket, Watch};
 use crate::host::Host;
 use crate::sync::{Broadcast, Oneshot};
 
@@ -21,68 +20,96 @@ pub(super) struct Shared<S> {
     pub(super) states: Broadcast<ClientState>,
 }
 
-/// Behind the lock, which is held for a command or a piece of news; never while anything is carried out, and never
-/// while code runs that is not ours.
+/// The state behind the lock. The lock is held for one command or one event, never while an output is executed or the
+/// user's code runs.
 pub(super) struct State<S> {
     pub(super) fsm: Fsm,
     pub(super) waiters: BTreeMap<WaiterId, Answer<S>>,
     pub(super) stops: BTreeMap<StopId, Arc<Promise<NotDriven>>>,
-    /// Waiters and stops ever.
-    asked: u64,
+    /// Tickets that are resolved when the driver has ended.
+    closes: Vec<Arc<Promise<NotDriven>>>,
+    /// The number of waiters and stops so far.
+    ids: u64,
 }
 
-type Answer<S> = Arc<Oneshot<Result<Connection<S>, ConnectWaitError>>>;
+/// The result of waiting for a connection.
+pub(super) type Answer<S> = Arc<Oneshot<Result<Connection<S>, ConnectWaitError>>>;
 
 impl<S> Shared<S> {
     pub(super) fn new(host: Arc<dyn Host>, settings: Settings) -> Self {
-        let state =
-            State { fsm: Fsm::new(settings), waiters: BTreeMap::new(), stops: BTreeMap::new(), asked: 0 };
+        let state = State {
+            fsm: Fsm::new(settings),
+            waiters: BTreeMap::new(),
+            stops: BTreeMap::new(),
+            closes: Vec::new(),
+            ids: 0,
+        };
         let states = Broadcast::with_latest(ClientStates::CAPACITY, ClientState::Stopped);
         Self { drive: drive::Shared::new(host, state), states }
     }
 
+    /// Starts the service, unless it is closed.
     pub(super) fn start(&self) {
         self.drive.command(|core, now| {
-            if core.life != Life::Over {
+            if core.life == Life::Open {
                 core.state.fsm.start(now);
             }
         });
     }
 
+    /// Stops the service. The ticket resolves when nothing is open.
     pub(super) fn stop(&self) -> Ticket<NotDriven> {
         let (promise, ticket) = self.drive.ticket();
-        let over = self.drive.command(|core, now| {
-            let id = StopId(core.state.number());
+        let is_over = self.drive.command(|core, now| {
+            let id = StopId(core.state.next_id());
             core.state.fsm.stop(id, now);
             if core.life != Life::Over {
                 core.state.stops.insert(id, promise.clone());
             }
             core.life == Life::Over
         });
-        if over {
+        if is_over {
             promise.fill(Ok(()));
         }
         ticket
     }
 
-    pub(super) fn when_connected(self: &Arc<Self>, failures: Option<u32>) -> WhenConnected<S> {
-        let slot = Arc::new(Oneshot::new());
-        let (id, over) = self.drive.command(|core, now| {
-            let id = WaiterId(core.state.number());
+    /// Closes the service. The ticket resolves when the driver has ended.
+    pub(super) fn close_now(&self) -> Ticket<NotDriven> {
+        let (promise, ticket) = self.drive.ticket();
+        self.close();
+        let is_over = self.drive.command(|core, _| {
             if core.life != Life::Over {
-                core.state.waiters.insert(id, slot.clone());
-                core.state.fsm.when_connected(id, failures, now);
+                core.state.closes.push(promise.clone());
             }
-            (id, core.life == Life::Over)
+            core.life == Life::Over
         });
-        if over {
-            slot.fill(Err(ConnectWaitError::Closed));
+        if is_over {
+            promise.fill(Ok(()));
         }
-        WhenConnected::new(slot, id, self.clone())
+        ticket
     }
 
-    /// Nobody waits for this answer any more.
-    pub(super) fn forget(&self, id: WaiterId) {
+    /// Adds a waiter. Also returns the watch that notices a driver that is not polled.
+    pub(super) fn add_waiter(&self, failures: Option<u32>) -> (WaiterId, Answer<S>, Watch) {
+        let watch = self.drive.watch();
+        let answer = Arc::new(Oneshot::new());
+        let (id, is_open) = self.drive.command(|core, now| {
+            let id = WaiterId(core.state.next_id());
+            if core.life == Life::Open {
+                core.state.waiters.insert(id, answer.clone());
+                core.state.fsm.when_connected(id, failures, now);
+            }
+            (id, core.life == Life::Open)
+        });
+        if !is_open {
+            answer.fill(Err(ConnectWaitError::Closed));
+        }
+        (id, answer, watch)
+    }
+
+    /// Removes a waiter.
+    pub(super) fn remove_waiter(&self, id: WaiterId) {
         let answer = self.drive.command(|core, now| {
             core.state.fsm.forget(id, now);
             core.state.waiters.remove(&id)
@@ -90,20 +117,21 @@ impl<S> Shared<S> {
         drop(answer);
     }
 
-    /// The driver has gone.
-    pub(super) fn over(&self) {
-        let (waiters, stops) = self.drive.command(|core, now| {
+    /// Called when the driver has ended or is dropped: resolves everything that waits.
+    pub(super) fn driver_ended(&self) {
+        let (waiters, stops, closes) = self.drive.command(|core, now| {
             core.life = Life::Over;
-            let id = StopId(core.state.number());
+            let id = StopId(core.state.next_id());
             core.state.fsm.stop(id, now);
-            (mem::take(&mut core.state.waiters), mem::take(&mut core.state.stops))
+            let state = &mut core.state;
+            (mem::take(&mut state.waiters), mem::take(&mut state.stops), mem::take(&mut state.closes))
         });
-        waiters.into_values().for_each(|answer| {
+        for answer in waiters.into_values() {
             answer.fill(Err(ConnectWaitError::Closed));
-        });
-        stops.into_values().for_each(|stop| {
-            stop.fill(Ok(()));
-        });
+        }
+        for promise in stops.into_values().chain(closes) {
+            promise.fill(Ok(()));
+        }
         self.states.close();
     }
 }
@@ -113,7 +141,7 @@ impl<S> Close for Shared<S> {
         self.drive.command(|core, now| {
             if core.life == Life::Open {
                 core.life = Life::Closing;
-                let id = StopId(core.state.number());
+                let id = StopId(core.state.next_id());
                 core.state.fsm.stop(id, now);
             }
         });
@@ -121,9 +149,9 @@ impl<S> Close for Shared<S> {
 }
 
 impl<S> State<S> {
-    fn number(&mut self) -> u64 {
-        self.asked += 1;
-        self.asked
+    fn next_id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
     }
 }
 

@@ -1,4 +1,4 @@
-//! How the service is, and hearing how it changes.
+//! The states of a service, and subscribing to them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,45 +6,58 @@ use std::time::Instant;
 
 use futures_lite::Stream;
 
-use super::setback::DisconnectReason;
+use super::error::DisconnectReason;
 use crate::sync::{Lagged, Subscription};
 
-/// How a [`ClientService`](super::ClientService) is. Times are those of its host's clock.
+/// The state of a [`ClientService`](crate::ClientService). Times are on the clock of its host.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ClientState {
-    /// Nothing is open, and nothing will be before a start.
+    /// The service is not started, or was stopped: there is no connection.
     Stopped,
-    /// An attempt is under way; preparing is part of it.
+    /// An attempt is in progress. Preparing the connection is part of it.
     Connecting,
-    /// There is a connection.
+    /// The service is connected.
     Connected {
-        /// Since when.
+        /// The time at which the connection was ready.
         since: Instant,
     },
-    /// The attempt has failed or the connection was lost.
+    /// The last attempt failed or the connection was lost, and the next attempt is scheduled.
     Waiting {
-        /// Since when.
+        /// The time of the failure.
         since: Instant,
-        /// When the next attempt begins.
+        /// The time of the next attempt.
         until: Instant,
-        /// What was wrong.
+        /// The reason for the failure.
         reason: DisconnectReason,
     },
-    /// It was stopped, and the connection has not come to its end yet.
+    /// The service was stopped, and the connection is being closed.
     Closing,
-    /// It has failed in a way that no other attempt would mend. As stopped otherwise.
+    /// The service does not try again, because another attempt would not help. Otherwise it is as if it was stopped.
     GivenUp {
-        /// What was wrong.
+        /// The reason for the last failure.
         reason: DisconnectReason,
     },
 }
 
-/// The states of a [`ClientService`](super::ClientService), beginning with the one it is in when this is asked for, until
-/// its driver has ended.
+/// A subscription to the states of a [`ClientService`](crate::ClientService), from
+/// [`ClientService::states`](crate::ClientService::states).
 ///
-/// A subscription holds up to [`ClientStates::CAPACITY`] unread states. If there are more, the oldest are dropped, and
-/// the next item is [`Lagged`] with their number.
+/// The first state is the current one. The subscription ends with the driver of the service. It holds up to
+/// [`ClientStates::CAPACITY`] unread states; if there are more, the oldest are dropped, and the next item is a
+/// [`Lagged`] with their number.
+///
+/// It is a stream for asynchronous code, and has [`wait`](Self::wait) and [`iter`](Self::iter) for synchronous code.
+///
+/// ```
+/// use childminder::client::{ClientState, TcpConnector};
+/// use childminder::{ClientService, System};
+///
+/// let service = ClientService::background(System::new(), TcpConnector::new("localhost", 6379))?;
+/// let mut states = service.states();
+/// assert!(matches!(states.wait(), Some(Ok(ClientState::Stopped))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct ClientStates(pub(super) Subscription<ClientState>);
 
@@ -52,12 +65,12 @@ impl ClientStates {
     /// The number of unread states that a subscription holds: 256.
     pub const CAPACITY: usize = 256;
 
-    /// Blocks this thread until there is a state, and returns it; `None` when the driver has ended.
+    /// Blocks this thread until there is a state, and returns it. Returns `None` when the driver has ended.
     pub fn wait(&mut self) -> Option<Result<ClientState, Lagged>> {
         self.0.wait()
     }
 
-    /// Returns an iterator over the states, which blocks this thread until there is one.
+    /// Returns an iterator over the states, which blocks this thread until the next one.
     pub fn iter(&mut self) -> impl Iterator<Item = Result<ClientState, Lagged>> + use<'_> {
         std::iter::from_fn(|| self.wait())
     }

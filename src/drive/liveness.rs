@@ -91,7 +91,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Ready with an error when the driver has not been polled for too long.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<NotDriven> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<NotDriven> {
         loop {
             let sleep = self.sleep.get_mut().get_or_insert_with(|| self.host.sleep_until(self.next_check));
             if sleep.as_mut().poll(cx).is_pending() {
@@ -107,8 +107,8 @@ impl Watch {
     /// Blocks this thread until `poll` is ready, or until the driver has not been polled for too long.
     ///
     /// Unlike a sleep of the host, the timeout of a parked thread wakes no other thread.
-    pub(super) fn block_on<T, E: From<NotDriven>>(
-        mut self,
+    pub(crate) fn block_on<T, E: From<NotDriven>>(
+        &mut self,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<T, E>>,
     ) -> Result<T, E> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));

@@ -21,6 +21,7 @@ use std::time::Instant;
 use crate::host::{Host, SleepFuture};
 use crate::machine::{Event, Machine, Output};
 
+pub(crate) use liveness::Watch;
 pub(crate) use shared::{Close, Core, Guard, Life, Shared};
 pub use stop_error::{StopError, StopErrorKind, Survivor};
 pub(crate) use ticket::Promise;

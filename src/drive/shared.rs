@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::liveness::{Liveness, PollGuard};
+use super::liveness::{Liveness, PollGuard, Watch};
 use super::ticket::{NotDriven, Promise, Ticket};
 use crate::host::Host;
 use crate::sync::Lock;
@@ -67,6 +67,11 @@ impl<C> Shared<C> {
     /// driver that is never polled after the command is noticed.
     pub(crate) fn ticket<E: From<NotDriven>>(&self) -> (Arc<Promise<E>>, Ticket<E>) {
         Ticket::new(self.liveness.watch(&self.host))
+    }
+
+    /// Creates a watch for a wait of another kind. Called before the command, as for [`ticket`](Self::ticket).
+    pub(crate) fn watch(&self) -> Watch {
+        self.liveness.watch(&self.host)
     }
 }
 

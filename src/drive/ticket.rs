@@ -54,7 +54,7 @@ impl<E: From<NotDriven>> Ticket<E> {
     /// The reason why the command could not be completed. [`NotDriven`] is the reason when nothing polls the driver: at
     /// once if this thread is polling it right now, otherwise after 5 s.
     pub fn wait(self) -> Result<(), E> {
-        let Self { promise, watch } = self;
+        let Self { promise, mut watch } = self;
         watch.block_on(|cx| promise.poll(cx))
     }
 }

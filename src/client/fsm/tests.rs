@@ -1,22 +1,22 @@
-//! Every state and every input, and the stories behind the behaviours' ids.
+//! Every state with every input, and scenarios for the behaviours.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::*;
-use crate::client::setback::ConnectError;
+use crate::client::error::ConnectError;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A machine with a clock, which says what it wants in words.
-struct Bench {
+/// A machine with a clock. Its outputs are described in words.
+struct Harness {
     fsm: Fsm,
     now: Instant,
 }
 
-impl Bench {
+impl Harness {
     fn new(change: impl FnOnce(&mut Settings)) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at")]
+        #[expect(clippy::disallowed_methods, reason = "a test needs an instant to begin at")]
         let now = Instant::now();
         let mut settings = Settings {
             attempt_timeout: 30 * SECOND,
@@ -28,52 +28,53 @@ impl Bench {
         Self { fsm: Fsm::new(settings), now }
     }
 
-    fn say(&mut self, input: Input) -> String {
+    /// Handles an input and returns the outputs.
+    fn handle(&mut self, input: Input) -> String {
         self.fsm.handle(input, self.now);
         let outputs = std::iter::from_fn(|| self.fsm.poll_output());
         outputs.map(|output| Words(&output).to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    fn news(&mut self, id: u64, news: News) -> String {
-        self.say(Input::News(LinkId(id), news))
+    fn event(&mut self, id: u64, event: Event) -> String {
+        self.handle(Input::Event(AttemptId(id), event))
     }
 
     fn tick_after(&mut self, time: Duration) -> String {
         self.now += time;
-        self.say(Input::Tick)
+        self.handle(Input::Tick)
     }
 
     fn start(&mut self) -> String {
-        self.say(Input::Start)
+        self.handle(Input::Start)
     }
 
     fn stop(&mut self, stop: u64) -> String {
-        self.say(Input::Stop(StopId(stop)))
+        self.handle(Input::Stop(StopId(stop)))
     }
 
     fn when(&mut self, waiter: u64, failures: Option<u32>) -> String {
-        self.say(Input::When(WaiterId(waiter), failures))
+        self.handle(Input::When(WaiterId(waiter), failures))
     }
 
     fn fail(&mut self, id: u64) -> String {
-        self.news(id, failed()) + " / " + &self.news(id, News::Delay(SECOND))
+        self.event(id, failed()) + " / " + &self.event(id, Event::Delay(SECOND))
     }
 
     fn connect(&mut self, id: u64) -> String {
-        let said = self.news(id, News::Connected) + " / " + &self.news(id, News::Prepared);
-        if said.ends_with("look") { said + " / " + &self.news(id, News::Alive) } else { said }
+        let outputs = self.event(id, Event::Connected) + " / " + &self.event(id, Event::Prepared);
+        if outputs.ends_with("check") { outputs + " / " + &self.event(id, Event::Alive) } else { outputs }
     }
 }
 
-fn failed() -> News {
-    News::Failed(DisconnectReason::Failed(ConnectError::new("no")))
+fn failed() -> Event {
+    Event::ConnectFailed(DisconnectReason::ConnectFailed(ConnectError::new("no")))
 }
 
-fn lost() -> News {
-    News::Lost(DisconnectReason::Ended)
+fn lost() -> Event {
+    Event::Lost(DisconnectReason::Closed)
 }
 
-/// An output in a few words.
+/// Describes an output in a few words.
 struct Words<'a>(&'a Output);
 
 impl fmt::Display for Words<'_> {
@@ -82,21 +83,22 @@ impl fmt::Display for Words<'_> {
             Output::Connect(id) => write!(f, "connect #{}", id.0),
             Output::Prepare(id) => write!(f, "prepare #{}", id.0),
             Output::Ping(id) => write!(f, "ping #{}", id.0),
-            Output::Look(_) => write!(f, "look"),
+            Output::CheckAlive(_) => write!(f, "check"),
             Output::Close(id) => write!(f, "close #{}", id.0),
             Output::Abort => write!(f, "abort"),
-            Output::AskDelay(id, failures) => write!(f, "ask #{} {failures}", id.0),
-            Output::Retry { failures, delay, reason } => {
+            Output::ComputeDelay(id, failures) => write!(f, "delay #{} {failures}", id.0),
+            Output::LogRetry { failures, delay, reason } => {
                 write!(f, "retry {failures} in {delay:?} ({reason})")
             }
-            Output::Succeed(waiter) => write!(f, "give {}", waiter.0),
-            Output::Fail(waiter, refusal) => match refusal {
-                Refusal::Stopped => write!(f, "fail {} stopped", waiter.0),
-                Refusal::Failed { failures, .. } => write!(f, "fail {} after {failures}", waiter.0),
-                Refusal::GivenUp(_) => write!(f, "fail {} given up", waiter.0),
+            Output::ResolveWaiter(waiter) => write!(f, "resolve {}", waiter.0),
+            Output::FailWaiter(waiter, error) => match error {
+                ConnectWaitError::Stopped => write!(f, "fail {} stopped", waiter.0),
+                ConnectWaitError::Failed { failures, .. } => write!(f, "fail {} after {failures}", waiter.0),
+                ConnectWaitError::GivenUp(_) => write!(f, "fail {} given up", waiter.0),
+                ConnectWaitError::Closed | ConnectWaitError::NotDriven(_) => unreachable!("not an output"),
             },
-            Output::Stopped(stop) => write!(f, "done {}", stop.0),
-            Output::Tell(state) => match state {
+            Output::ResolveStop(stop) => write!(f, "done {}", stop.0),
+            Output::Publish(state) => match state {
                 ClientState::Stopped => write!(f, "Stopped"),
                 ClientState::Connecting => write!(f, "Connecting"),
                 ClientState::Connected { .. } => write!(f, "Connected"),
@@ -104,59 +106,60 @@ impl fmt::Display for Words<'_> {
                 ClientState::Closing => write!(f, "Closing"),
                 ClientState::GivenUp { .. } => write!(f, "GivenUp"),
             },
-            Output::GiveUp { failures, reason } => write!(f, "give up after {failures} ({reason})"),
-            Output::Duplicate => write!(f, "duplicate"),
+            Output::LogGivenUp { failures, reason } => write!(f, "give up after {failures} ({reason})"),
+            Output::LogDuplicateStart => write!(f, "duplicate"),
         }
     }
 }
 
-/// What it takes to get there.
-type WayInto = fn(&mut Bench);
+/// Brings a machine into a state.
+type Reach = fn(&mut Harness);
 
-/// The states, each with the way there. The number that is alive, if any, is 1.
-const STATES: [(&str, WayInto); 11] = [
+/// The states, and how to reach each of them. The current id, if any, is 1.
+const STATES: [(&str, Reach); 11] = [
     ("new", |_| {}),
-    ("stopped", |bench| drop(bench.stop(0))),
-    ("given up", |bench| {
-        bench.start();
-        bench.news(1, News::Failed(DisconnectReason::Failed(ConnectError::permanent("no"))));
+    ("stopped", |harness| drop(harness.stop(0))),
+    ("given up", |harness| {
+        harness.start();
+        harness
+            .event(1, Event::ConnectFailed(DisconnectReason::ConnectFailed(ConnectError::permanent("no"))));
     }),
-    ("connecting", |bench| drop(bench.start())),
-    ("preparing", |bench| {
-        bench.start();
-        bench.news(1, News::Connected);
+    ("connecting", |harness| drop(harness.start())),
+    ("preparing", |harness| {
+        harness.start();
+        harness.event(1, Event::Connected);
     }),
-    ("connected", |bench| {
-        bench.start();
-        bench.connect(1);
+    ("connected", |harness| {
+        harness.start();
+        harness.connect(1);
     }),
-    ("pinged", |bench| {
-        bench.start();
-        bench.connect(1);
-        bench.tick_after(10 * SECOND);
+    ("pinged", |harness| {
+        harness.start();
+        harness.connect(1);
+        harness.tick_after(10 * SECOND);
     }),
-    ("asking", |bench| {
-        bench.start();
-        bench.news(1, failed());
+    ("computing", |harness| {
+        harness.start();
+        harness.event(1, failed());
     }),
-    ("waiting", |bench| {
-        bench.start();
-        bench.fail(1);
+    ("waiting", |harness| {
+        harness.start();
+        harness.fail(1);
     }),
-    ("closing", |bench| {
-        bench.start();
-        bench.connect(1);
-        bench.stop(0);
+    ("closing", |harness| {
+        harness.start();
+        harness.connect(1);
+        harness.stop(0);
     }),
-    ("restarting", |bench| {
-        bench.start();
-        bench.connect(1);
-        bench.stop(0);
-        bench.start();
+    ("restarting", |harness| {
+        harness.start();
+        harness.connect(1);
+        harness.stop(0);
+        harness.start();
     }),
 ];
 
-/// The table of states and commands, written down. What is not in it is fine and changes nothing.
+/// The outputs of every state for every command.
 #[test]
 fn cs_1_2_8_to_17_every_command_in_every_state() {
     let commands: [(&str, Input); 4] = [
@@ -168,11 +171,11 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
     let mut table = String::new();
     for (state, reach) in STATES {
         for (command, input) in &commands {
-            let mut bench = Bench::new(|settings| settings.keep_alive = Some(10 * SECOND));
-            reach(&mut bench);
-            bench.now += 100 * SECOND;
-            let said = bench.say(input.clone());
-            table += &format!("{state} {command}: {said}\n");
+            let mut harness = Harness::new(|settings| settings.keep_alive = Some(10 * SECOND));
+            reach(&mut harness);
+            harness.now += 100 * SECOND;
+            let outputs = harness.handle(input.clone());
+            table += &format!("{state} {command}: {outputs}\n");
         }
     }
     let expected = "\
@@ -191,23 +194,23 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
         connecting start: duplicate\n\
         connecting stop: abort, Stopped, done 7\n\
         connecting when: \n\
-        connecting late: abort, ask #1 1\n\
+        connecting late: abort, delay #1 1\n\
         preparing start: duplicate\n\
         preparing stop: Closing, close #1\n\
         preparing when: \n\
-        preparing late: abort, ask #1 1\n\
+        preparing late: abort, delay #1 1\n\
         connected start: duplicate\n\
         connected stop: Closing, close #1\n\
-        connected when: look\n\
+        connected when: check\n\
         connected late: ping #1\n\
         pinged start: duplicate\n\
         pinged stop: Closing, close #1\n\
-        pinged when: look\n\
-        pinged late: abort, ask #1 1\n\
-        asking start: duplicate\n\
-        asking stop: Stopped, done 7\n\
-        asking when: \n\
-        asking late: \n\
+        pinged when: check\n\
+        pinged late: abort, delay #1 1\n\
+        computing start: duplicate\n\
+        computing stop: Stopped, done 7\n\
+        computing when: \n\
+        computing late: \n\
         waiting start: duplicate\n\
         waiting stop: Stopped, done 7\n\
         waiting when: \n\
@@ -224,213 +227,213 @@ fn cs_1_2_8_to_17_every_command_in_every_state() {
 }
 
 #[test]
-fn cs_3_5_6_18_every_news_in_every_state() {
-    let rejected = || News::Rejected(DisconnectReason::Rejected(ConnectError::new("no")));
-    let mute = || News::Mute(DisconnectReason::Mute(ConnectError::new("no")));
-    let news: [(&str, News); 9] = [
-        ("connected", News::Connected),
+fn cs_3_5_6_18_every_event_in_every_state() {
+    let rejected = || Event::PrepareFailed(DisconnectReason::PrepareFailed(ConnectError::new("no")));
+    let ping_failed = || Event::PingFailed(DisconnectReason::PingFailed(ConnectError::new("no")));
+    let events: [(&str, Event); 9] = [
+        ("connected", Event::Connected),
         ("failed", failed()),
-        ("prepared", News::Prepared),
+        ("prepared", Event::Prepared),
         ("rejected", rejected()),
         ("lost", lost()),
-        ("ponged", News::Ponged),
-        ("alive", News::Alive),
-        ("mute", mute()),
-        ("delay", News::Delay(2 * SECOND)),
+        ("ping answered", Event::PingAnswered),
+        ("alive", Event::Alive),
+        ("ping failed", ping_failed()),
+        ("delay", Event::Delay(2 * SECOND)),
     ];
     let mut table = String::new();
     for (state, reach) in STATES {
-        for (name, news) in &news {
-            let mut bench = Bench::new(|settings| settings.keep_alive = Some(10 * SECOND));
-            reach(&mut bench);
-            let before = format!("{:?}", bench.fsm);
-            let said = bench.news(1, news.clone());
-            if before == format!("{:?}", bench.fsm) {
-                assert_eq!(said, "", "{state} {name}");
+        for (name, event) in &events {
+            let mut harness = Harness::new(|settings| settings.keep_alive = Some(10 * SECOND));
+            reach(&mut harness);
+            let before = format!("{:?}", harness.fsm);
+            let outputs = harness.event(1, event.clone());
+            if before == format!("{:?}", harness.fsm) {
+                assert_eq!(outputs, "", "{state} {name}");
             } else {
-                table += &format!("{state} {name}: {said}\n");
+                table += &format!("{state} {name}: {outputs}\n");
             }
-            // News of a number that is not alive changes nothing, whatever it is.
-            let before = format!("{:?}", bench.fsm);
-            assert_eq!(bench.news(9, news.clone()), "");
-            assert_eq!(format!("{:?}", bench.fsm), before);
+            // An event with another id changes nothing.
+            let before = format!("{:?}", harness.fsm);
+            assert_eq!(harness.event(9, event.clone()), "");
+            assert_eq!(format!("{:?}", harness.fsm), before);
         }
     }
     let expected = "\
         connecting connected: prepare #1\n\
-        connecting failed: ask #1 1\n\
+        connecting failed: delay #1 1\n\
         preparing prepared: Connected\n\
-        preparing rejected: abort, ask #1 1\n\
-        preparing lost: abort, ask #1 1\n\
-        connected lost: abort, ask #1 1\n\
-        connected mute: abort, ask #1 1\n\
-        pinged lost: abort, ask #1 1\n\
-        pinged ponged: \n\
-        pinged mute: abort, ask #1 1\n\
-        asking delay: retry 1 in 2s (cannot connect: no), Waiting\n\
+        preparing rejected: abort, delay #1 1\n\
+        preparing lost: abort, delay #1 1\n\
+        connected lost: abort, delay #1 1\n\
+        connected ping failed: abort, delay #1 1\n\
+        pinged lost: abort, delay #1 1\n\
+        pinged ping answered: \n\
+        pinged ping failed: abort, delay #1 1\n\
+        computing delay: retry 1 in 2s (cannot connect: no), Waiting\n\
         closing lost: abort, Stopped, done 0\n\
         restarting lost: abort, done 0, Connecting, connect #2\n";
     assert_eq!(table, expected);
 }
 
 #[test]
-fn cs_4_7_the_retry_is_settled_before_those_fail_who_have_waited_long_enough() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    for (waiter, patience) in [(1, None), (2, Some(0)), (3, Some(1)), (4, Some(2)), (5, Some(3))] {
-        assert_eq!(bench.when(waiter, patience), "");
+fn cs_4_7_the_retry_is_scheduled_before_waiters_at_their_limit_fail() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    for (waiter, failures) in [(1, None), (2, Some(0)), (3, Some(1)), (4, Some(2)), (5, Some(3))] {
+        assert_eq!(harness.when(waiter, failures), "");
     }
-    let retry = |n| format!("ask #{n} {n} / retry {n} in 1s (cannot connect: no), Waiting");
-    assert_eq!(bench.fail(1), retry(1) + ", fail 2 after 1, fail 3 after 1");
-    bench.tick_after(SECOND);
-    // Counted from when it asked.
-    bench.when(6, Some(2));
-    assert_eq!(bench.fail(2), retry(2) + ", fail 4 after 2");
-    bench.tick_after(SECOND);
-    assert_eq!(bench.fail(3), retry(3) + ", fail 5 after 3, fail 6 after 3");
-    bench.tick_after(SECOND);
-    assert_eq!(bench.connect(4), "prepare #4 / Connected, look / give 1");
-    // The loss of a connection that was up is nothing that a waiter counts.
-    assert_eq!(bench.when(7, Some(1)), "look");
-    assert_eq!(bench.news(4, lost()), "abort, ask #4 1");
-    // Nor is it given a connection that is lost before anybody has looked.
-    assert_eq!(bench.news(4, News::Alive), "");
-    assert_eq!(bench.when(8, Some(1)), "");
+    let retry = |n| format!("delay #{n} {n} / retry {n} in 1s (cannot connect: no), Waiting");
+    assert_eq!(harness.fail(1), retry(1) + ", fail 2 after 1, fail 3 after 1");
+    harness.tick_after(SECOND);
+    // Failures are counted from the beginning of the wait.
+    harness.when(6, Some(2));
+    assert_eq!(harness.fail(2), retry(2) + ", fail 4 after 2");
+    harness.tick_after(SECOND);
+    assert_eq!(harness.fail(3), retry(3) + ", fail 5 after 3, fail 6 after 3");
+    harness.tick_after(SECOND);
+    assert_eq!(harness.connect(4), "prepare #4 / Connected, check / resolve 1");
+    // The loss of a connection that was up does not count for a waiter.
+    assert_eq!(harness.when(7, Some(1)), "check");
+    assert_eq!(harness.event(4, lost()), "abort, delay #4 1");
+    // Nor does it receive a connection that is lost before the check.
+    assert_eq!(harness.event(4, Event::Alive), "");
+    assert_eq!(harness.when(8, Some(1)), "");
     assert_eq!(
-        bench.news(4, News::Delay(SECOND)),
-        "retry 1 in 1s (the peer has ended the connection), Waiting"
+        harness.event(4, Event::Delay(SECOND)),
+        "retry 1 in 1s (the peer closed the connection), Waiting"
     );
 }
 
 #[test]
 fn cs_5_21_the_count_starts_over_after_a_connection_and_survives_a_stop() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.fail(1);
-    bench.stop(1);
-    bench.start();
-    assert_eq!(bench.news(2, failed()), "ask #2 2");
-    bench.news(2, News::Delay(SECOND));
-    bench.tick_after(SECOND);
-    bench.connect(3);
-    assert_eq!(bench.news(3, lost()), "abort, ask #3 1");
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.fail(1);
+    harness.stop(1);
+    harness.start();
+    assert_eq!(harness.event(2, failed()), "delay #2 2");
+    harness.event(2, Event::Delay(SECOND));
+    harness.tick_after(SECOND);
+    harness.connect(3);
+    assert_eq!(harness.event(3, lost()), "abort, delay #3 1");
 }
 
 #[test]
-fn cs_weak_9_with_stable_after_only_a_connection_that_lived_so_long_starts_the_count_over() {
-    let mut bench = Bench::new(|settings| settings.stable_after = 10 * SECOND);
-    bench.start();
+fn cs_weak_9_with_stable_after_only_a_connection_with_that_uptime_resets_the_count() {
+    let mut harness = Harness::new(|settings| settings.stable_after = 10 * SECOND);
+    harness.start();
     for n in 1..=5 {
-        bench.connect(n);
-        bench.now += Duration::from_millis(9_999);
-        assert_eq!(bench.news(n, lost()), format!("abort, ask #{n} {n}"));
-        bench.news(n, News::Delay(SECOND));
-        bench.tick_after(SECOND);
+        harness.connect(n);
+        harness.now += Duration::from_millis(9_999);
+        assert_eq!(harness.event(n, lost()), format!("abort, delay #{n} {n}"));
+        harness.event(n, Event::Delay(SECOND));
+        harness.tick_after(SECOND);
     }
-    bench.connect(6);
-    bench.now += 10 * SECOND;
-    // A stop ends it as well.
-    bench.stop(1);
-    bench.news(6, lost());
-    bench.start();
-    assert_eq!(bench.news(7, failed()), "ask #7 1");
+    harness.connect(6);
+    harness.now += 10 * SECOND;
+    // A stop counts as its end, too.
+    harness.stop(1);
+    harness.event(6, lost());
+    harness.start();
+    assert_eq!(harness.event(7, failed()), "delay #7 1");
 }
 
 #[test]
-fn cs_14_15_who_waits_across_a_restart_is_given_the_new_connection() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.connect(1);
-    assert_eq!(bench.stop(1), "Closing, close #1");
-    assert_eq!(bench.when(2, None), "");
-    assert_eq!(bench.start(), "");
-    assert_eq!(bench.stop(3), "");
-    assert_eq!(bench.start(), "");
-    assert_eq!(bench.news(1, lost()), "abort, done 1, done 3, Connecting, connect #2");
-    assert_eq!(bench.connect(2), "prepare #2 / Connected, look / give 2");
+fn cs_14_15_a_waiter_during_a_restart_receives_the_new_connection() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.connect(1);
+    assert_eq!(harness.stop(1), "Closing, close #1");
+    assert_eq!(harness.when(2, None), "");
+    assert_eq!(harness.start(), "");
+    assert_eq!(harness.stop(3), "");
+    assert_eq!(harness.start(), "");
+    assert_eq!(harness.event(1, lost()), "abort, done 1, done 3, Connecting, connect #2");
+    assert_eq!(harness.connect(2), "prepare #2 / Connected, check / resolve 2");
 }
 
 #[test]
 fn cs_13_waiters_fail_before_the_stop_is_done() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.when(1, None);
-    bench.news(1, News::Connected);
-    bench.stop(2);
-    bench.when(3, Some(1));
-    bench.stop(4);
-    assert_eq!(bench.news(1, lost()), "abort, Stopped, fail 1 stopped, fail 3 stopped, done 2, done 4");
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.when(1, None);
+    harness.event(1, Event::Connected);
+    harness.stop(2);
+    harness.when(3, Some(1));
+    harness.stop(4);
+    assert_eq!(harness.event(1, lost()), "abort, Stopped, fail 1 stopped, fail 3 stopped, done 2, done 4");
 }
 
 #[test]
-fn cs_17_cs_weak_6_who_waits_before_the_first_start_hopes_for_it_and_a_stop_ends_that() {
-    let mut bench = Bench::new(|_| {});
-    bench.when(1, Some(1));
-    assert_eq!(bench.stop(2), "fail 1 stopped, done 2");
-    let mut bench = Bench::new(|_| {});
-    bench.when(1, Some(1));
-    bench.start();
-    assert_eq!(bench.connect(1), "prepare #1 / Connected, look / give 1");
+fn cs_17_cs_weak_6_a_waiter_before_the_first_start_waits_for_it_and_a_stop_ends_that() {
+    let mut harness = Harness::new(|_| {});
+    harness.when(1, Some(1));
+    assert_eq!(harness.stop(2), "fail 1 stopped, done 2");
+    let mut harness = Harness::new(|_| {});
+    harness.when(1, Some(1));
+    harness.start();
+    assert_eq!(harness.connect(1), "prepare #1 / Connected, check / resolve 1");
 }
 
 #[test]
-fn cs_22_who_is_forgotten_is_not_answered() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.when(1, Some(1));
-    bench.when(2, Some(1));
-    assert_eq!(bench.say(Input::Forget(WaiterId(1))), "");
-    assert!(bench.fail(1).ends_with("Waiting, fail 2 after 1"));
+fn cs_22_a_waiter_that_is_removed_is_not_resolved() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.when(1, Some(1));
+    harness.when(2, Some(1));
+    assert_eq!(harness.handle(Input::Forget(WaiterId(1))), "");
+    assert!(harness.fail(1).ends_with("Waiting, fail 2 after 1"));
 }
 
 #[test]
-fn a_permanent_failure_ends_the_retrying_and_tells_everybody() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.fail(1);
-    bench.tick_after(SECOND);
-    bench.when(1, None);
-    bench.news(2, News::Connected);
-    let reason = DisconnectReason::Rejected(ConnectError::permanent("wrong password"));
+fn a_permanent_failure_ends_the_retries_and_fails_all_waiters() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.fail(1);
+    harness.tick_after(SECOND);
+    harness.when(1, None);
+    harness.event(2, Event::Connected);
+    let reason = DisconnectReason::PrepareFailed(ConnectError::permanent("wrong password"));
     assert_eq!(
-        bench.news(2, News::Rejected(reason)),
+        harness.event(2, Event::PrepareFailed(reason)),
         "abort, give up after 2 (cannot prepare the connection: wrong password), GivenUp, fail 1 given up"
     );
-    assert_eq!(bench.fsm.poll_timeout(), None);
-    assert_eq!(bench.when(2, None), "fail 2 given up");
-    assert_eq!(bench.start(), "Connecting, connect #3");
-    assert_eq!(bench.when(3, None), "");
+    assert_eq!(harness.fsm.poll_timeout(), None);
+    assert_eq!(harness.when(2, None), "fail 2 given up");
+    assert_eq!(harness.start(), "Connecting, connect #3");
+    assert_eq!(harness.when(3, None), "");
 }
 
 #[test]
-fn cs_23_an_attempt_and_a_preparation_have_their_time_each_and_not_more() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    assert_eq!(bench.tick_after(Duration::from_millis(29_999)), "");
-    bench.news(1, News::Connected);
-    assert_eq!(bench.tick_after(Duration::from_millis(29_999)), "");
-    assert_eq!(bench.tick_after(Duration::from_millis(1)), "abort, ask #1 1");
-    assert_eq!(bench.news(1, News::Delay(SECOND)), "retry 1 in 1s (not connected within 30s), Waiting");
+fn cs_23_connecting_and_preparing_have_the_attempt_timeout_each() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    assert_eq!(harness.tick_after(Duration::from_millis(29_999)), "");
+    harness.event(1, Event::Connected);
+    assert_eq!(harness.tick_after(Duration::from_millis(29_999)), "");
+    assert_eq!(harness.tick_after(Duration::from_millis(1)), "abort, delay #1 1");
+    assert_eq!(harness.event(1, Event::Delay(SECOND)), "retry 1 in 1s (not connected within 30s), Waiting");
 }
 
 #[test]
-fn pings_keep_a_connection_that_answers_and_end_one_that_does_not() {
-    let mut bench = Bench::new(|settings| settings.keep_alive = Some(10 * SECOND));
-    bench.start();
-    bench.connect(1);
-    assert_eq!(bench.tick_after(10 * SECOND), "ping #1");
-    bench.now += 4 * SECOND;
-    assert_eq!(bench.news(1, News::Ponged), "");
-    assert_eq!(bench.tick_after(Duration::from_millis(9_999)), "");
-    assert_eq!(bench.tick_after(Duration::from_millis(1)), "ping #1");
-    assert_eq!(bench.tick_after(Duration::from_millis(9_999)), "");
-    assert_eq!(bench.tick_after(Duration::from_millis(1)), "abort, ask #1 1");
-    assert!(bench.news(1, News::Delay(SECOND)).contains("no answer to a ping within 10s"));
+fn a_connection_is_kept_while_pings_are_answered_and_ended_when_one_is_not() {
+    let mut harness = Harness::new(|settings| settings.keep_alive = Some(10 * SECOND));
+    harness.start();
+    harness.connect(1);
+    assert_eq!(harness.tick_after(10 * SECOND), "ping #1");
+    harness.now += 4 * SECOND;
+    assert_eq!(harness.event(1, Event::PingAnswered), "");
+    assert_eq!(harness.tick_after(Duration::from_millis(9_999)), "");
+    assert_eq!(harness.tick_after(Duration::from_millis(1)), "ping #1");
+    assert_eq!(harness.tick_after(Duration::from_millis(9_999)), "");
+    assert_eq!(harness.tick_after(Duration::from_millis(1)), "abort, delay #1 1");
+    assert!(harness.event(1, Event::Delay(SECOND)).contains("no answer to a ping within 10s"));
 }
 
 #[test]
 fn f_67_no_time_is_too_long_for_the_clock() {
-    let mut bench = Bench::new(|settings| {
+    let mut harness = Harness::new(|settings| {
         *settings = Settings {
             attempt_timeout: Duration::MAX,
             stable_after: Duration::MAX,
@@ -438,22 +441,22 @@ fn f_67_no_time_is_too_long_for_the_clock() {
             keep_alive: Some(Duration::MAX),
         };
     });
-    bench.start();
-    bench.news(1, failed());
-    bench.news(1, News::Delay(Duration::MAX));
-    assert_eq!(bench.fsm.poll_timeout(), Some(bench.now + crate::backoff::BackoffPolicy::LONGEST));
-    bench.tick_after(crate::backoff::BackoffPolicy::LONGEST);
-    bench.connect(2);
-    assert_eq!(bench.stop(1), "Closing, close #2");
+    harness.start();
+    harness.event(1, failed());
+    harness.event(1, Event::Delay(Duration::MAX));
+    assert_eq!(harness.fsm.poll_timeout(), Some(harness.now + crate::backoff::BackoffPolicy::LONGEST));
+    harness.tick_after(crate::backoff::BackoffPolicy::LONGEST);
+    harness.connect(2);
+    assert_eq!(harness.stop(1), "Closing, close #2");
 }
 
 #[test]
-fn cs_weak_8_a_close_has_its_grace_and_not_more() {
-    let mut bench = Bench::new(|_| {});
-    bench.start();
-    bench.connect(1);
-    bench.stop(1);
-    assert_eq!(bench.tick_after(Duration::from_millis(4_999)), "");
-    assert_eq!(bench.stop(2), "");
-    assert_eq!(bench.tick_after(Duration::from_millis(1)), "abort, Stopped, done 1, done 2");
+fn cs_weak_8_a_close_ends_after_the_grace_period() {
+    let mut harness = Harness::new(|_| {});
+    harness.start();
+    harness.connect(1);
+    harness.stop(1);
+    assert_eq!(harness.tick_after(Duration::from_millis(4_999)), "");
+    assert_eq!(harness.stop(2), "");
+    assert_eq!(harness.tick_after(Duration::from_millis(1)), "abort, Stopped, done 1, done 2");
 }

@@ -1,5 +1,5 @@
-//! Random walks: commands, news, stale news and time in any order, carried out at once or later, with what must hold
-//! after every step.
+//! Random walks: commands, events, stale events and time in any order, with outputs executed at once or later. The
+//! invariants are checked after every step.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,14 +8,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::setback::ConnectError;
+use crate::client::error::ConnectError;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A failure prints the shortest walk that shows it.
+    /// A failure prints the shortest walk that reproduces it.
     #[test]
-    fn cs_1_to_23_every_future_resolves_and_one_connection_is_open_at_most(
+    fn cs_1_to_23_every_future_resolves_and_at_most_one_connection_is_open(
         stable in any::<bool>(),
         keep_alive in any::<bool>(),
         steps in prop::collection::vec(any::<u16>(), 64),
@@ -24,44 +24,44 @@ proptest! {
         for step in steps {
             walk.step(step);
         }
-        walk.come_to_rest();
+        walk.finish();
     }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A machine, the world around it, and what is known of both without asking the machine.
+/// A machine, its environment, and a model of both that does not use the machine.
 struct Walk {
     fsm: Fsm,
     now: Instant,
-    /// Wanted, and not carried out yet.
+    /// Outputs that are not executed yet.
     queue: VecDeque<Output>,
     world: World,
-    /// Whether it is to be connected: the last command.
+    /// Whether the last command was a start.
     wanted: bool,
-    /// Since when the connection is one that waiters are given.
+    /// When the connection was prepared.
     up: Option<Instant>,
     failures: u32,
     given_up: bool,
     waiting: Vec<(WaiterId, Option<u32>, u32)>,
     stops: BTreeSet<StopId>,
-    /// Ids of waiters and stops so far.
+    /// The number of waiters and stops so far.
     ids: u64,
-    last: LinkId,
-    /// A wait has just been settled.
-    patience_ends: bool,
+    last: AttemptId,
+    /// A retry was just scheduled, so waiters at their limit must fail.
+    limits_apply: bool,
 }
 
-/// What is under way.
+/// The environment: everything that is in progress.
 #[derive(Debug, Default)]
 struct World {
-    attempt: Option<LinkId>,
-    preparation: Option<LinkId>,
-    open: Option<LinkId>,
+    attempt: Option<AttemptId>,
+    preparation: Option<AttemptId>,
+    open: Option<AttemptId>,
     lost: bool,
-    ping: Option<LinkId>,
-    looked_at: Option<LinkId>,
-    asked: Option<LinkId>,
+    ping: Option<AttemptId>,
+    check: Option<AttemptId>,
+    delay: Option<AttemptId>,
 }
 
 impl Walk {
@@ -86,8 +86,8 @@ impl Walk {
             waiting: Vec::new(),
             stops: BTreeSet::new(),
             ids: 0,
-            last: LinkId(0),
-            patience_ends: false,
+            last: AttemptId(0),
+            limits_apply: false,
         }
     }
 
@@ -105,15 +105,15 @@ impl Walk {
             15 => self.ping_ends(choice % 4 > 0),
             16 | 17 => self.answer_delay(choice % 8),
             18 => self.stale(choice),
-            24 | 25 => self.look(),
+            24 | 25 => self.check(),
             19 => self.input(Input::Tick), // early
             20..=22 => self.tick(),
             23 => self.now += Duration::from_millis(u64::from(choice) * 20),
-            _ => return self.carry_out(),
+            _ => return self.execute(),
         }
-        // Mostly at once.
+        // Mostly the outputs are executed at once.
         if choice % 3 > 0 {
-            self.carry_out();
+            self.execute();
         }
     }
 
@@ -152,60 +152,71 @@ impl Walk {
         assert_eq!(self.world.open, None, "two are open");
         self.world.open = Some(id);
         self.world.lost = false;
-        self.news(id, News::Connected);
+        self.event(id, Event::Connected);
     }
 
-    fn attempt_fails(&mut self, for_good: bool) {
+    fn attempt_fails(&mut self, permanent: bool) {
         let Some(id) = self.world.attempt.take() else { return };
-        self.news(id, News::Failed(DisconnectReason::Failed(error(for_good))));
+        self.event(id, Event::ConnectFailed(DisconnectReason::ConnectFailed(error(permanent))));
     }
 
-    fn preparation_ends(&mut self, well: bool) {
+    fn preparation_ends(&mut self, succeeds: bool) {
         let Some(id) = self.world.preparation.take() else { return };
-        self.news(
+        self.event(
             id,
-            if well { News::Prepared } else { News::Rejected(DisconnectReason::Rejected(error(false))) },
+            if succeeds {
+                Event::Prepared
+            } else {
+                Event::PrepareFailed(DisconnectReason::PrepareFailed(error(false)))
+            },
         );
     }
 
     fn lose(&mut self) {
         let Some(id) = self.world.open.filter(|_| !self.world.lost) else { return };
         self.world.lost = true;
-        self.news(id, News::Lost(DisconnectReason::Ended));
+        self.event(id, Event::Lost(DisconnectReason::Closed));
     }
 
-    fn look(&mut self) {
-        let Some(id) = self.world.looked_at.take() else { return };
-        if self.world.lost { self.lose() } else { self.news(id, News::Alive) }
+    fn check(&mut self) {
+        let Some(id) = self.world.check.take() else { return };
+        if self.world.lost { self.lose() } else { self.event(id, Event::Alive) }
     }
 
-    fn ping_ends(&mut self, well: bool) {
+    fn ping_ends(&mut self, succeeds: bool) {
         let Some(id) = self.world.ping.take() else { return };
-        self.news(id, if well { News::Ponged } else { News::Mute(DisconnectReason::Mute(error(false))) });
+        self.event(
+            id,
+            if succeeds {
+                Event::PingAnswered
+            } else {
+                Event::PingFailed(DisconnectReason::PingFailed(error(false)))
+            },
+        );
     }
 
     fn answer_delay(&mut self, seconds: u32) {
-        let Some(id) = self.world.asked.take() else { return };
-        self.news(id, News::Delay(seconds * SECOND));
+        let Some(id) = self.world.delay.take() else { return };
+        self.event(id, Event::Delay(seconds * SECOND));
     }
 
     /// Late news of a connection that is not the last.
     fn stale(&mut self, choice: u32) {
         let Some(id) = self.last.0.checked_sub(1).filter(|id| *id > 0) else { return };
-        let news = [
-            News::Connected,
-            News::Failed(DisconnectReason::Failed(error(true))),
-            News::Prepared,
-            News::Rejected(DisconnectReason::Rejected(error(true))),
-            News::Lost(DisconnectReason::Ended),
-            News::Ponged,
-            News::Alive,
-            News::Mute(DisconnectReason::Mute(error(true))),
-            News::Delay(SECOND),
+        let events = [
+            Event::Connected,
+            Event::ConnectFailed(DisconnectReason::ConnectFailed(error(true))),
+            Event::Prepared,
+            Event::PrepareFailed(DisconnectReason::PrepareFailed(error(true))),
+            Event::Lost(DisconnectReason::Closed),
+            Event::PingAnswered,
+            Event::Alive,
+            Event::PingFailed(DisconnectReason::PingFailed(error(true))),
+            Event::Delay(SECOND),
         ];
         let before = format!("{:?}", self.fsm);
-        self.news(LinkId(id), news[choice as usize % news.len()].clone());
-        assert_eq!(format!("{:?}", self.fsm), before, "stale news has changed something");
+        self.event(AttemptId(id), events[choice as usize % events.len()].clone());
+        assert_eq!(format!("{:?}", self.fsm), before, "a stale event has changed something");
     }
 
     fn tick(&mut self) {
@@ -213,89 +224,88 @@ impl Walk {
             self.now = self.now.max(at);
             self.input(Input::Tick);
             let next = self.fsm.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.now), "what was due is due again");
+            assert!(next.is_none_or(|next| next > self.now), "a deadline is due twice");
         }
     }
 
-    fn news(&mut self, id: LinkId, news: News) {
-        self.input(Input::News(id, news));
+    fn event(&mut self, id: AttemptId, event: Event) {
+        self.input(Input::Event(id, event));
     }
 
     fn input(&mut self, input: Input) {
         self.fsm.handle(input, self.now);
         while let Some(output) = self.fsm.poll_output() {
-            self.wants(&output);
+            self.check_output(&output);
             self.queue.push_back(output);
         }
-        if mem::take(&mut self.patience_ends) {
+        if mem::take(&mut self.limits_apply) {
             let lost =
                 |(_, patience, seen): &&(_, Option<u32>, u32)| patience.is_some_and(|p| p.max(1) <= *seen);
-            assert_eq!(self.waiting.iter().find(lost), None, "has waited too long");
+            assert_eq!(self.waiting.iter().find(lost), None, "a waiter has exceeded its limit");
         }
     }
 
-    /// Looks whether the machine may want this.
-    fn wants(&mut self, output: &Output) {
+    /// Checks whether the machine may give this output.
+    fn check_output(&mut self, output: &Output) {
         match output {
             Output::Connect(id) => {
-                assert!(self.wanted && !self.given_up, "an attempt that nobody wants");
-                assert!(*id > self.last, "a number is used twice");
+                assert!(self.wanted && !self.given_up, "an attempt after a stop");
+                assert!(*id > self.last, "an id is used twice");
                 self.last = *id;
             }
-            Output::Tell(ClientState::Connected { since }) => {
+            Output::Publish(ClientState::Connected { since }) => {
                 assert!(self.wanted);
                 self.up = Some(*since);
             }
-            Output::AskDelay(id, failures) => {
+            Output::ComputeDelay(id, failures) => {
                 assert_eq!(*id, self.last);
                 self.count_failure();
                 assert_eq!(*failures, self.failures);
             }
-            Output::GiveUp { failures, .. } => {
+            Output::LogGivenUp { failures, .. } => {
                 self.count_failure();
                 assert_eq!(*failures, self.failures);
                 (self.wanted, self.given_up) = (false, true);
             }
-            Output::Succeed(waiter) => {
-                assert!(self.up.is_some(), "given what there is not");
+            Output::ResolveWaiter(waiter) => {
+                assert!(self.up.is_some(), "resolved without a connection");
                 self.answered(*waiter);
             }
-            Output::Fail(waiter, refusal) => {
-                let (patience, seen) = self.answered(*waiter);
-                match refusal {
-                    Refusal::Stopped => assert!(!self.wanted && !self.given_up),
-                    Refusal::GivenUp(_) => assert!(self.given_up),
-                    Refusal::Failed { .. } => {
-                        assert_eq!(
-                            patience.map(|patience| patience.max(1)),
-                            Some(seen),
-                            "too early or too late"
-                        );
+            Output::FailWaiter(waiter, error) => {
+                let (limit, seen) = self.answered(*waiter);
+                match error {
+                    ConnectWaitError::Stopped => assert!(!self.wanted && !self.given_up),
+                    ConnectWaitError::GivenUp(_) => assert!(self.given_up),
+                    ConnectWaitError::Closed | ConnectWaitError::NotDriven(_) => {
+                        unreachable!("not an output")
+                    }
+                    ConnectWaitError::Failed { .. } => {
+                        assert_eq!(limit.map(|limit| limit.max(1)), Some(seen), "too early or too late");
                     }
                 }
             }
-            Output::Stopped(stop) => {
-                assert!(self.stops.remove(stop), "a stop is done twice");
-                assert!(self.wanted || self.waiting.is_empty(), "waiters fail before the stop is done");
+            Output::ResolveStop(stop) => {
+                assert!(self.stops.remove(stop), "a stop is resolved twice");
+                assert!(self.wanted || self.waiting.is_empty(), "a stop is resolved before the waiters");
             }
-            Output::Retry { .. } => {
+            Output::LogRetry { .. } => {
                 assert!(self.wanted);
-                self.patience_ends = true;
+                self.limits_apply = true;
             }
-            Output::Tell(_)
+            Output::Publish(_)
             | Output::Prepare(_)
             | Output::Ping(_)
-            | Output::Look(_)
+            | Output::CheckAlive(_)
             | Output::Close(_)
             | Output::Abort
-            | Output::Duplicate => {}
+            | Output::LogDuplicateStart => {}
         }
     }
 
     fn answered(&mut self, waiter: WaiterId) -> (Option<u32>, u32) {
-        let place = self.waiting.iter().position(|(id, ..)| *id == waiter).expect("answered once");
-        let (_, patience, seen) = self.waiting.remove(place);
-        (patience, seen)
+        let index = self.waiting.iter().position(|(id, ..)| *id == waiter).expect("answered once");
+        let (_, limit, seen) = self.waiting.remove(index);
+        (limit, seen)
     }
 
     fn leave_up(&mut self) -> bool {
@@ -313,8 +323,8 @@ impl Walk {
         self.failures += 1;
     }
 
-    /// Does what is wanted.
-    fn carry_out(&mut self) {
+    /// Executes the outputs.
+    fn execute(&mut self) {
         let world = &mut self.world;
         while let Some(output) = self.queue.pop_front() {
             match output {
@@ -337,42 +347,42 @@ impl Walk {
                     assert_eq!(world.open, Some(id));
                     (world.preparation, world.ping) = (None, None);
                 }
-                Output::Abort => *world = World { asked: world.asked, ..World::default() },
-                Output::Look(id) => {
+                Output::Abort => *world = World { delay: world.delay, ..World::default() },
+                Output::CheckAlive(id) => {
                     assert_eq!(world.open, Some(id));
-                    world.looked_at = Some(id);
+                    world.check = Some(id);
                 }
-                Output::AskDelay(id, _) => {
-                    assert!(world.attempt.is_none() && world.open.is_none(), "asked beside {world:?}");
-                    world.asked = Some(id);
+                Output::ComputeDelay(id, _) => {
+                    assert!(world.attempt.is_none() && world.open.is_none(), "a delay beside {world:?}");
+                    world.delay = Some(id);
                 }
-                Output::Stopped(_) => {
+                Output::ResolveStop(_) => {
                     assert!(world.attempt.is_none() && world.open.is_none(), "stopped beside {world:?}");
                 }
-                Output::Succeed(_) => assert!(world.open.is_some() && world.preparation.is_none()),
-                Output::Fail(..)
-                | Output::Tell(_)
-                | Output::Retry { .. }
-                | Output::GiveUp { .. }
-                | Output::Duplicate => {}
+                Output::ResolveWaiter(_) => assert!(world.open.is_some() && world.preparation.is_none()),
+                Output::FailWaiter(..)
+                | Output::Publish(_)
+                | Output::LogRetry { .. }
+                | Output::LogGivenUp { .. }
+                | Output::LogDuplicateStart => {}
             }
         }
         assert!(self.wanted || self.world.attempt.is_none(), "an attempt after a stop");
         assert!(
             self.wanted || self.fsm.poll_timeout().is_none() || self.world.open.is_some(),
-            "a timer too many"
+            "a deadline without a purpose"
         );
     }
 
-    /// Whoever waits is answered, once it is stopped; and it is stopped, once the grace is over.
-    fn come_to_rest(&mut self) {
-        self.carry_out();
+    /// Stops the service and checks that all waiters and stops are resolved at the end of the grace period.
+    fn finish(&mut self) {
+        self.execute();
         self.stop();
-        self.carry_out();
+        self.execute();
         if self.fsm.poll_timeout().is_some() {
-            assert!(self.world.open.is_some(), "it closes nothing");
+            assert!(self.world.open.is_some(), "a deadline without a connection");
             self.tick();
-            self.carry_out();
+            self.execute();
         }
         assert_eq!((self.fsm.poll_timeout(), self.world.open), (None, None));
         assert_eq!(self.waiting, []);
@@ -381,7 +391,7 @@ impl Walk {
     }
 }
 
-fn error(for_good: bool) -> ConnectError {
+fn error(permanent: bool) -> ConnectError {
     let error = io::Error::from_raw_os_error(libc::ECONNREFUSED);
-    if for_good { ConnectError::permanent(error) } else { error.into() }
+    if permanent { ConnectError::permanent(error) } else { error.into() }
 }

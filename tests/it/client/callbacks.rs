@@ -1,4 +1,4 @@
-//! Calls from inside whatever the service calls: connector, preparation, policy, ping, waker (CS, weakness 4).
+//! Calls of the service from its own callbacks: connector, preparation, policy, ping and waker.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use childminder::ClientService;
 use childminder::client::ConnectError;
 
-use super::{Fate, Stream, Town, secs};
+use super::{Harness, Outcome, Stream, secs};
 
 type Handle = Arc<OnceLock<ClientService<Stream>>>;
 
-/// Does everything there is to do to a service, and ends with a start.
-fn meddle(service: &ClientService<Stream>) {
+/// Calls every method of a service, and ends with a start.
+fn call_everything(service: &ClientService<Stream>) {
     let waiter = service.when_connected(Some(1));
     drop(service.stop_service());
     drop(service.when_connected(None));
@@ -24,30 +24,30 @@ fn meddle(service: &ClientService<Stream>) {
     drop(waiter);
 }
 
-/// A service that somebody can call who was made before it.
-fn known(handle: &Handle, town: &Town) {
-    let _ = handle.set(town.service.clone());
+/// Makes the service available to its callbacks, which were created before it.
+fn set_handle(handle: &Handle, harness: &Harness) {
+    let _ = handle.set(harness.service.clone());
 }
 
 #[test]
 fn cs_weak_4_a_preparation_may_stop_and_start_the_service() {
     let handle = Handle::default();
-    let town = Town::with(|builder| {
+    let harness = Harness::with(|builder| {
         let handle = handle.clone();
         builder.prepare(move |link| {
             let handle = handle.clone();
             async move {
                 if link.number() == 1 {
-                    meddle(handle.get().unwrap());
+                    call_everything(handle.get().unwrap());
                 }
                 Ok::<_, ConnectError>(())
             }
         })
     });
-    known(&handle, &town);
-    town.start();
-    town.wait("a", None);
-    town.expect(
+    set_handle(&handle, &harness);
+    harness.start();
+    harness.wait("a", None);
+    harness.expect(
         "0.0 attempt 1
          0.0 open 1
          0.0 shut 1
@@ -65,82 +65,82 @@ fn cs_weak_4_a_preparation_may_stop_and_start_the_service() {
 #[test]
 fn cs_weak_4_a_policy_may_stop_the_service_for_good() {
     let handle = Handle::default();
-    let town = Town::with(|builder| {
+    let harness = Harness::with(|builder| {
         let handle = handle.clone();
         builder.policy_fn(move |n| {
             let service = handle.get().unwrap();
             if n < 3 {
-                meddle(service);
+                call_everything(service);
             } else {
                 drop(service.stop_service());
             }
             secs(1.0)
         })
     });
-    known(&handle, &town);
-    town.server.fates(&[Fate::Refuse(0.5); 9]);
-    town.start();
-    town.advance(60.0);
-    assert_eq!((town.server.attempts(), town.server.open()), (3, 0));
-    assert!(town.sim.trace().ends_with("1.5 stopped\n"), "{}", town.sim.trace());
+    set_handle(&handle, &harness);
+    harness.server.outcomes(&[Outcome::Refuse(0.5); 9]);
+    harness.start();
+    harness.advance(60.0);
+    assert_eq!((harness.server.attempts(), harness.server.open()), (3, 0));
+    assert!(harness.sim.trace().ends_with("1.5 stopped\n"), "{}", harness.sim.trace());
 }
 
 #[test]
-fn cs_weak_4_who_has_waited_may_stop_the_service_on_the_first_failure() {
-    let town = Town::new();
-    town.server.fates(&[Fate::Refuse(0.0); 9]);
-    let (service, sim) = (town.service.clone(), town.sim.clone());
-    town.sim.spawn(async move {
+fn cs_weak_4_a_task_that_waited_may_stop_the_service_on_the_first_failure() {
+    let harness = Harness::new();
+    harness.server.outcomes(&[Outcome::Refuse(0.0); 9]);
+    let (service, sim) = (harness.service.clone(), harness.sim.clone());
+    harness.sim.spawn(async move {
         let waiter = service.when_connected(Some(1));
         service.start_service();
         waiter.await.unwrap_err();
-        sim.note("stops it");
+        sim.note("stopping");
         service.stop_service().await.unwrap();
-        sim.note("has stopped it");
+        sim.note("stop done");
     });
-    town.advance(60.0);
-    town.expect(
+    harness.advance(60.0);
+    harness.expect(
         "0.0 attempt 1
          0.0 connecting
          0.0 waiting 1.5s: cannot connect: refused
-         0.0 stops it
+         0.0 stopping
          0.0 stopped
-         0.0 has stopped it",
+         0.0 stop done",
     );
 }
 
-/// A waker that calls the service: some executors poll at once.
-struct Meddler {
+/// A waker that calls the service, as that of an executor that polls at once may do.
+struct CallingWaker {
     handle: Handle,
     calls: Mutex<usize>,
 }
 
-impl Wake for Meddler {
+impl Wake for CallingWaker {
     fn wake(self: Arc<Self>) {
         let mut calls = self.calls.lock().unwrap();
         if *calls == 0 {
             *calls += 1;
-            meddle(self.handle.get().unwrap());
+            call_everything(self.handle.get().unwrap());
         }
     }
 }
 
 #[test]
 fn cs_weak_4_a_waker_may_call_the_service() {
-    let town = Town::new();
+    let harness = Harness::new();
     let handle = Handle::default();
-    known(&handle, &town);
-    let meddler = Arc::new(Meddler { handle, calls: Mutex::default() });
-    let waker = Waker::from(meddler.clone());
-    let mut waiter = town.service.when_connected(None);
+    set_handle(&handle, &harness);
+    let waker_state = Arc::new(CallingWaker { handle, calls: Mutex::default() });
+    let waker = Waker::from(waker_state.clone());
+    let mut waiter = harness.service.when_connected(None);
     let poll = Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker));
     assert!(poll.is_pending());
-    town.start();
-    town.wait("a", None);
-    assert_eq!(*meddler.calls.lock().unwrap(), 1);
+    harness.start();
+    harness.wait("a", None);
+    assert_eq!(*waker_state.calls.lock().unwrap(), 1);
     assert!(matches!(Pin::new(&mut waiter).poll(&mut Context::from_waker(&waker)), Poll::Ready(Ok(_))));
-    assert!(town.sim.trace().ends_with("0.0 a gets 2\n"), "{}", town.sim.trace());
-    assert_eq!(town.server.open(), 1);
+    assert!(harness.sim.trace().ends_with("0.0 a gets 2\n"), "{}", harness.sim.trace());
+    assert_eq!(harness.server.open(), 1);
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn cs_weak_4_a_connector_may_stop_the_service() {
         let (handle, server) = (handle.clone(), server.clone());
         move || {
             if server.attempts() < 3 {
-                meddle(handle.get().unwrap());
+                call_everything(handle.get().unwrap());
             }
             server.clone().connect()
         }
@@ -170,23 +170,23 @@ fn cs_weak_4_a_connector_may_stop_the_service() {
 #[test]
 fn a_ping_may_call_the_service_and_a_panic_in_it_is_a_loss() {
     let handle = Handle::default();
-    let town = Town::with(|builder| {
+    let harness = Harness::with(|builder| {
         let handle = handle.clone();
         builder.keep_alive(secs(10.0), move |link| {
             let handle = handle.clone();
             async move {
-                assert!(link.number() != 2, "the ping is broken");
+                assert!(link.number() != 2, "a bug in the ping");
                 if link.number() == 1 {
-                    meddle(handle.get().unwrap());
+                    call_everything(handle.get().unwrap());
                 }
                 Ok::<_, ConnectError>(())
             }
         })
     });
-    known(&handle, &town);
-    town.start();
-    town.advance(60.0);
-    town.expect(
+    set_handle(&handle, &harness);
+    harness.start();
+    harness.advance(60.0);
+    harness.expect(
         "0.0 attempt 1
          0.0 open 1
          0.0 connecting
@@ -199,7 +199,7 @@ fn a_ping_may_call_the_service_and_a_panic_in_it_is_a_loss() {
          10.0 connecting
          10.0 connected
          20.0 drop 2
-         20.0 waiting 1.5s: the ping has failed: a panic: the ping is broken
+         20.0 waiting 1.5s: the ping failed: panicked: a bug in the ping
          21.5 attempt 3
          21.5 open 3
          21.5 connecting

@@ -1,7 +1,9 @@
-//! The client service, handle and driver: whole stories in virtual time with a scripted server, and real sockets.
+//! The client service with its driver: scenarios in virtual time with a scripted server, and real sockets.
 
 mod callbacks;
-mod links;
+mod connections;
+mod handles;
+mod keep_alive;
 mod real;
 mod scripted;
 mod upstream;
@@ -16,16 +18,16 @@ use childminder::client::{ClientBuilder, ClientState};
 use childminder::testkit::Sim;
 use futures_lite::StreamExt;
 
-use scripted::{Fate, Server, Stream};
+use scripted::{Outcome, Server, Stream};
 
-/// A service in a world of its own, with its driver running in it and every state in the trace.
-struct Town {
+/// A service in a simulated world, with its driver. The trace contains every state.
+pub(crate) struct Harness {
     sim: Sim,
     server: Server,
     service: ClientService<Stream>,
 }
 
-impl Town {
+impl Harness {
     fn new() -> Self {
         Self::with(|builder| builder)
     }
@@ -43,27 +45,27 @@ impl Town {
             let server = server.clone();
             move || server.clone().connect()
         };
-        let builder = ClientService::builder(connector).policy(steady()).unwrap();
-        let (service, driver) = change(builder, &sim, &server).build(sim.clone());
+        let builder = ClientService::builder(connector).policy(steady());
+        let (service, driver) = change(builder, &sim, &server).build(sim.clone()).unwrap();
         sim.spawn(driver);
-        let (mut states, scribe) = (service.states(), sim.clone());
+        let (mut states, trace) = (service.states(), sim.clone());
         sim.spawn(async move {
-            // The first is how it is now.
+            // The first one is the current state.
             states.next().await;
             while let Some(state) = states.next().await {
-                scribe.note(word(&state.expect("it reads in time")));
+                trace.note(describe(&state.expect("the subscriber reads in time")));
             }
         });
         Self { sim, server, service }
     }
 
-    /// Starts it, and waits until nothing more happens in this instant.
+    /// Starts the service, and runs until nothing more happens at this instant.
     fn start(&self) {
         self.service.start_service();
         self.sim.run_until_idle();
     }
 
-    /// Stops it, with a line in the trace when that is done.
+    /// Stops the service, with a line in the trace when the ticket resolves.
     fn stop(&self, name: &str) {
         let (service, sim, name) = (self.service.clone(), self.sim.clone(), name.to_owned());
         self.sim.spawn(async move {
@@ -73,12 +75,12 @@ impl Town {
         self.sim.run_until_idle();
     }
 
-    /// Waits for a connection, with a line in the trace when that is over.
+    /// Waits for a connection, with a line in the trace for the result.
     fn wait(&self, name: &str, failures: Option<u32>) {
         let (service, sim, name) = (self.service.clone(), self.sim.clone(), name.to_owned());
         self.sim.spawn(async move {
             match service.when_connected(failures).await {
-                Ok(link) => sim.note(format_args!("{name} gets {}", link.number())),
+                Ok(connection) => sim.note(format_args!("{name} gets {}", connection.number())),
                 Err(error) => sim.note(format_args!("{name}: {error}")),
             }
         });
@@ -89,24 +91,24 @@ impl Town {
         self.sim.advance(secs(seconds));
     }
 
-    /// Compares all that has happened since the last call.
+    /// Compares the trace since the last call.
     #[track_caller]
-    fn expect(&self, story: &str) {
+    fn expect(&self, expected: &str) {
         self.sim.run_until_idle();
         let trace = self.sim.trace();
         self.sim.clear_trace();
-        let expected: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert_eq!(trace.lines().collect::<Vec<_>>(), expected, "what happened is on the left");
+        let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(trace.lines().collect::<Vec<_>>(), expected, "the trace is on the left");
     }
 }
 
-impl Drop for Town {
+impl Drop for Harness {
     fn drop(&mut self) {
         self.sim.drop_futures();
     }
 }
 
-fn word(state: &ClientState) -> String {
+fn describe(state: &ClientState) -> String {
     match state {
         ClientState::Waiting { since, until, reason } => {
             format!("waiting {:?}: {reason}", until.duration_since(*since))
@@ -120,7 +122,7 @@ fn word(state: &ClientState) -> String {
     }
 }
 
-/// The default without jitter: 1.5 s, 2.25 s, 3.375 s …
+/// The default policy without jitter: 1.5 s, 2.25 s, 3.375 s …
 fn steady() -> BackoffPolicy {
     BackoffPolicy { jitter: Duration::ZERO, ..BackoffPolicy::default() }
 }

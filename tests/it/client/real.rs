@@ -1,4 +1,4 @@
-//! Real sockets: a server that is killed and comes back, on every executor; and what is left when all is over.
+//! Real sockets: a server that is killed and restarted, on every executor; and the resources that are left at the end.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,20 +23,20 @@ use crate::real::every_runtime;
 use crate::support::{Census, PATIENCE, alone};
 
 every_runtime!(
-    cs_3_5_8_a_tcp_server_is_killed_and_comes_back,
-    cs_3_5_8_a_unix_server_is_killed_and_comes_back,
-    cs_4_7_nobody_listens,
+    cs_3_5_8_a_tcp_server_is_killed_and_restarted,
+    cs_3_5_8_a_unix_server_is_killed_and_restarted,
+    cs_4_7_there_is_no_listener,
     a_host_with_several_addresses_is_reached_at_the_one_that_answers,
 );
 
-/// Says everything back, on a thread of its own, until it is killed: then all it had open is closed at once.
-struct Echo {
+/// An echo server on a thread of its own. Dropping it closes all its sockets at once.
+pub(super) struct Echo {
     kill: Sender<()>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Echo {
-    fn tcp(listener: TcpListener) -> Self {
+    pub(super) fn tcp(listener: TcpListener) -> Self {
         let listener = Async::new(listener).unwrap();
         Self::start(async move || listener.accept().await.map(|(stream, _)| stream))
     }
@@ -66,7 +66,6 @@ impl Echo {
     }
 }
 
-/// Kills it.
 impl Drop for Echo {
     fn drop(&mut self) {
         let _ = self.kill.try_send(());
@@ -74,15 +73,15 @@ impl Drop for Echo {
     }
 }
 
-/// A listener at a port that nobody else has.
+/// Returns a listener on a free port.
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     (listener, address)
 }
 
-/// Waits 15 ms, 22 ms, and soon 60 ms.
-fn hasty() -> BackoffPolicy {
+/// Short delays, of at most 65 ms.
+fn short_delays() -> BackoffPolicy {
     BackoffPolicy {
         initial_delay: Duration::from_millis(10),
         max_delay: Duration::from_millis(60),
@@ -92,17 +91,18 @@ fn hasty() -> BackoffPolicy {
     }
 }
 
-/// Runs `body` beside the driver of a service that is started. Afterwards the driver must come to its end.
+/// Runs `body` with a started service and its driver. Afterwards the driver must end.
 async fn with_service<C: Connector, F: Future<Output = ()>>(
     connector: C,
     body: impl FnOnce(ClientService<C::Stream>) -> F,
 ) {
-    let (service, driver) = ClientService::builder(connector).policy(hasty()).unwrap().build(System::new());
+    let (service, driver) =
+        ClientService::builder(connector).policy(short_delays()).build(System::new()).unwrap();
     service.start_service();
     let mut driver = std::pin::pin!(driver);
     let early = async {
         or(&mut driver, late("the body")).await;
-        panic!("the driver ended before its time")
+        panic!("the driver ended too early")
     };
     or(early, body(service)).await;
     or(driver, late("the end of the driver")).await;
@@ -110,7 +110,7 @@ async fn with_service<C: Connector, F: Future<Output = ()>>(
 
 async fn late(what: &str) {
     async_io::Timer::after(PATIENCE).await;
-    panic!("{what} did not come within {PATIENCE:?}");
+    panic!("timeout: {what} took longer than {PATIENCE:?}");
 }
 
 async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) {
@@ -120,7 +120,7 @@ async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) {
     assert_eq!(&answer, b"hello");
 }
 
-/// Kills the server again and again; the link of each connection sees its end, and there is a next one.
+/// Kills and restarts the server several times. The users of each connection see its end, and receive the next one.
 async fn outages<S>(service: &ClientService<S>, mut restart: impl FnMut(Option<Echo>) -> Echo)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -132,7 +132,7 @@ where
         let link = service.when_connected(None).await.unwrap();
         assert!(last.is_none_or(|last: Connection<S>| last != link && !last.is_up()));
         echoes(&link).await;
-        // A look at it while it is idle, and at its end while it is read.
+        // The connection ends while it is being read.
         echo = restart(Some(echo));
         match (&link).read(&mut [0]).await {
             Ok(length) => assert_eq!(length, 0),
@@ -140,17 +140,19 @@ where
         }
         last = Some(link);
     }
-    // It does not begin before it is due.
+    // No attempt starts before its time.
     let mut due = None;
     let mut outages = 0;
     while outages < 3 {
         match states.next().await.unwrap().unwrap() {
             ClientState::Waiting { since, until, reason } => {
-                assert!(until >= since + hasty().initial_delay);
+                assert!(until >= since + short_delays().initial_delay);
                 assert!(
                     matches!(
                         reason,
-                        DisconnectReason::Ended | DisconnectReason::Broken(_) | DisconnectReason::Failed(_)
+                        DisconnectReason::Closed
+                            | DisconnectReason::Broken(_)
+                            | DisconnectReason::ConnectFailed(_)
                     ),
                     "{reason}"
                 );
@@ -173,7 +175,7 @@ where
     service.stop_service().await.unwrap();
 }
 
-async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
+async fn cs_3_5_8_a_tcp_server_is_killed_and_restarted() {
     let port = Port::reserve().unwrap();
     with_service(TcpConnector::new("127.0.0.1", port.number()), async |service| {
         outages(&service, |echo| {
@@ -185,7 +187,7 @@ async fn cs_3_5_8_a_tcp_server_is_killed_and_comes_back() {
     .await;
 }
 
-/// As soon as nobody listens there. A child of another test has a copy of the last listener between its fork and its exec.
+/// Listens as soon as the port is free. Between fork and exec, a child of another test holds a copy of the last listener.
 fn listen_again(port: &Port) -> TcpListener {
     let begin = Instant::now();
     loop {
@@ -197,7 +199,7 @@ fn listen_again(port: &Port) -> TcpListener {
     }
 }
 
-async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
+async fn cs_3_5_8_a_unix_server_is_killed_and_restarted() {
     let home = tempfile::tempdir().unwrap();
     let path: PathBuf = home.path().join("socket");
     with_service(UnixConnector::new(&path).unwrap(), async |service| {
@@ -210,13 +212,13 @@ async fn cs_3_5_8_a_unix_server_is_killed_and_comes_back() {
     .await;
 }
 
-async fn cs_4_7_nobody_listens() {
+async fn cs_4_7_there_is_no_listener() {
     let port = Port::reserve().unwrap();
     with_service(TcpConnector::new("127.0.0.1", port.number()), async |service| {
         let error = service.when_connected(Some(3)).await.unwrap_err().to_string();
         let reason = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         let refused = format!("cannot connect: 127.0.0.1:{port}: {reason}");
-        assert_eq!(error, format!("not connected after failure 3: {refused}"));
+        assert_eq!(error, format!("not connected after 3 failures: {refused}"));
     })
     .await;
 }
@@ -232,24 +234,32 @@ async fn a_host_with_several_addresses_is_reached_at_the_one_that_answers() {
 }
 
 #[test]
-fn the_system_is_asked_to_look_after_a_tcp_connection() {
+fn tcp_options_are_set_as_requested() {
     let (_listener, address) = listen();
     let tcp = TcpConnector::new("127.0.0.1", address.port());
-    let plain = block_on(tcp.connect()).unwrap();
+    let plain = block_on(tcp.connect(&System::new())).unwrap();
     assert!(!sockopt::socket_keepalive(&plain).unwrap() && sockopt::tcp_nodelay(&plain).unwrap());
-    let kept = block_on(tcp.keep_alive(Duration::from_secs(7)).connect()).unwrap();
+    let kept = block_on(tcp.clone().keep_alive(Duration::from_secs(7)).connect(&System::new())).unwrap();
     assert!(sockopt::socket_keepalive(&kept).unwrap());
     assert_eq!(sockopt::tcp_keepidle(&kept).unwrap(), Duration::from_secs(7));
     assert_eq!(sockopt::tcp_keepintvl(&kept).unwrap(), Duration::from_secs(7));
+    assert_eq!(sockopt::tcp_keepcnt(&kept).unwrap(), 9);
+    #[cfg(target_os = "linux")]
+    assert_eq!(sockopt::tcp_user_timeout(&kept).unwrap(), 70_000);
+    // The system accepts neither zero nor more than fifteen bits.
+    for (interval, expected) in [(Duration::ZERO, 1), (Duration::MAX, 32_767)] {
+        let kept = block_on(tcp.clone().keep_alive(interval).connect(&System::new())).unwrap();
+        assert_eq!(sockopt::tcp_keepidle(&kept).unwrap(), Duration::from_secs(expected));
+    }
 }
 
 #[test]
 fn a_name_that_does_not_exist_is_a_failed_attempt() {
-    let error = block_on(TcpConnector::new("no.such.host.invalid", 1).connect()).unwrap_err();
+    let error = block_on(TcpConnector::new("no.such.host.invalid", 1).connect(&System::new())).unwrap_err();
     assert!(error.inner().is::<io::Error>() && !error.is_permanent(), "{error}");
 }
 
-/// A stop in the middle of everything, and a link that is kept: no descriptor and no thread is left.
+/// Services that end at any point, with connections still in use: no descriptor and no thread is left.
 #[test]
 fn cs_8_9_10_nothing_is_left_open() {
     alone("client::real::cs_8_9_10_nothing_is_left_open", || {
@@ -258,7 +268,7 @@ fn cs_8_9_10_nothing_is_left_open() {
         let (listener, address) = listen();
         drop(listener);
         let system = System::new();
-        // The first time brings up what all others share.
+        // The first round starts what all others share.
         round(&system, &path, address);
         let before = Census::settled();
         for _ in 0..10 {
@@ -269,7 +279,7 @@ fn cs_8_9_10_nothing_is_left_open() {
 }
 
 fn round(system: &System, path: &Path, address: SocketAddr) {
-    // Connected, and in use.
+    // Stopped while a connection is in use.
     let echo = Echo::unix(path);
     let service = ClientService::background(system.clone(), UnixConnector::new(path).unwrap()).unwrap();
     service.start_service();
@@ -279,7 +289,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
     assert!(!link.is_up());
     drop(echo);
 
-    // Dropped with a connection, and with a waiter.
+    // Dropped while a connection is in use.
     let echo = Echo::tcp(TcpListener::bind(address).unwrap());
     let service =
         ClientService::background(system.clone(), TcpConnector::new("127.0.0.1", address.port())).unwrap();
@@ -289,7 +299,7 @@ fn round(system: &System, path: &Path, address: SocketAddr) {
     assert!(!kept.is_up());
     drop(echo);
 
-    // While it connects, while it prepares, while it waits.
+    // Dropped or stopped while connecting, preparing and waiting.
     let connect = || std::future::pending::<io::Result<Async<TcpStream>>>();
     let service = ClientService::background(system.clone(), connect).unwrap();
     service.start_service();

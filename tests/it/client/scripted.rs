@@ -1,4 +1,4 @@
-//! A scripted server in the simulated world: what becomes of each attempt, and both ends of each connection.
+//! A scripted server in the simulated world: the outcome of each attempt, and both ends of each connection.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,113 +13,113 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::secs;
 
-/// What becomes of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fate {
-    /// It leads to a connection, after so many seconds.
+pub(super) enum Outcome {
+    /// It succeeds after this number of seconds.
     Accept(f64),
-    /// It fails, after so many seconds.
+    /// It fails after this number of seconds.
     Refuse(f64),
-    /// It fails, and so would any other.
-    Ban,
-    /// Nothing.
+    /// It fails permanently.
+    FailForever,
+    /// It never ends.
     Hang,
     /// The connector panics.
     Panic,
 }
 
-/// Accepts every attempt that has no other fate, and tells the trace of the world what it sees.
+/// Accepts every attempt that has no other outcome, and records the events in the trace.
 #[derive(Clone)]
 pub(super) struct Server {
     sim: Sim,
-    desk: Arc<Mutex<Desk>>,
+    state: Arc<Mutex<ServerState>>,
 }
 
 #[derive(Default)]
-struct Desk {
-    fates: VecDeque<Fate>,
+struct ServerState {
+    outcomes: VecDeque<Outcome>,
     attempts: usize,
     peers: Vec<Peer>,
 }
 
 impl Server {
     pub(super) fn new(sim: &Sim) -> Self {
-        Self { sim: sim.clone(), desk: Arc::default() }
+        Self { sim: sim.clone(), state: Arc::default() }
     }
 
-    /// What becomes of the next attempts that have no fate yet.
-    pub(super) fn fates(&self, fates: &[Fate]) {
-        self.desk.lock().unwrap().fates.extend(fates);
+    /// Sets the outcomes of the next attempts.
+    pub(super) fn outcomes(&self, outcomes: &[Outcome]) {
+        self.state.lock().unwrap().outcomes.extend(outcomes);
     }
 
-    /// The other end of the `n`-th connection, counted from 1.
+    /// Returns the server's end of the `n`-th connection, counted from 1.
     pub(super) fn peer(&self, n: usize) -> Peer {
-        self.desk.lock().unwrap().peers[n - 1].clone()
+        self.state.lock().unwrap().peers[n - 1].clone()
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub(super) fn peers(&self) -> usize {
-        self.desk.lock().unwrap().peers.len()
+        self.state.lock().unwrap().peers.len()
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub(super) fn open(&self) -> usize {
-        let desk = self.desk.lock().unwrap();
-        desk.peers.iter().filter(|peer| !peer.lock().dropped).count()
+        let state = self.state.lock().unwrap();
+        state.peers.iter().filter(|peer| !peer.lock().dropped).count()
     }
 
     pub(super) fn attempts(&self) -> usize {
-        self.desk.lock().unwrap().attempts
+        self.state.lock().unwrap().attempts
     }
 
     /// Connects once.
     pub(super) async fn connect(self) -> Result<Stream, ConnectError> {
-        let (attempt, fate) = {
-            let mut desk = self.desk.lock().unwrap();
-            desk.attempts += 1;
-            (desk.attempts, desk.fates.pop_front().unwrap_or(Fate::Accept(0.0)))
+        let (attempt, outcome) = {
+            let mut state = self.state.lock().unwrap();
+            state.attempts += 1;
+            (state.attempts, state.outcomes.pop_front().unwrap_or(Outcome::Accept(0.0)))
         };
         self.sim.note(format_args!("attempt {attempt}"));
-        let mut under_way = UnderWay { sim: self.sim.clone(), attempt, done: false };
-        let delay = match fate {
-            Fate::Accept(delay) | Fate::Refuse(delay) => delay,
-            Fate::Ban | Fate::Panic => 0.0,
-            Fate::Hang => return std::future::pending().await,
+        let mut guard = AttemptGuard { sim: self.sim.clone(), attempt, done: false };
+        let delay = match outcome {
+            Outcome::Accept(delay) | Outcome::Refuse(delay) => delay,
+            Outcome::FailForever | Outcome::Panic => 0.0,
+            Outcome::Hang => return std::future::pending().await,
         };
         self.sim.sleep_until(self.sim.now() + secs(delay)).await;
-        under_way.done = true;
-        match fate {
-            Fate::Accept(_) => Ok(self.accept()),
-            Fate::Refuse(_) => Err(ConnectError::new("refused")),
-            Fate::Ban => Err(ConnectError::permanent("banned")),
-            Fate::Panic => panic!("the connector is broken"),
-            Fate::Hang => unreachable!("it waits for ever"),
+        guard.done = true;
+        match outcome {
+            Outcome::Accept(_) => Ok(self.accept()),
+            Outcome::Refuse(_) => Err(ConnectError::new("refused")),
+            Outcome::FailForever => Err(ConnectError::permanent("banned")),
+            Outcome::Panic => panic!("the connector is broken"),
+            Outcome::Hang => unreachable!("it never ends"),
         }
     }
 
     fn accept(&self) -> Stream {
-        let mut desk = self.desk.lock().unwrap();
-        let number = desk.peers.len() + 1;
+        let mut state = self.state.lock().unwrap();
+        let number = state.peers.len() + 1;
         let peer = Peer { sim: self.sim.clone(), number, ends: Arc::default() };
-        desk.peers.push(peer.clone());
+        state.peers.push(peer.clone());
         assert_eq!(
-            desk.peers.iter().filter(|peer| !peer.lock().dropped).count(),
+            state.peers.iter().filter(|peer| !peer.lock().dropped).count(),
             1,
-            "two are open at a time"
+            "two connections are open at once"
         );
         self.sim.note(format_args!("open {number}"));
         Stream(peer)
     }
 }
 
-/// An attempt that notices when it is dropped before its time.
-struct UnderWay {
+/// Records in the trace that an attempt was cancelled.
+struct AttemptGuard {
     sim: Sim,
     attempt: usize,
     done: bool,
 }
 
-impl Drop for UnderWay {
+impl Drop for AttemptGuard {
     fn drop(&mut self) {
         if !self.done {
             self.sim.note(format_args!("cancel {}", self.attempt));
@@ -127,7 +127,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// The server's end of a connection. It hangs up when the client does, unless it is stubborn.
+/// The server's end of a connection. It closes the connection when the client does, unless `stay_open` was called.
 #[derive(Clone)]
 pub(super) struct Peer {
     sim: Sim,
@@ -137,53 +137,53 @@ pub(super) struct Peer {
 
 #[derive(Default)]
 struct Ends {
-    /// On its way to the client.
-    said: VecDeque<u8>,
-    /// Come from the client.
-    heard: Vec<u8>,
-    over: Option<Over>,
-    stubborn: bool,
-    /// The client's end is gone.
+    /// Data for the client.
+    sent: VecDeque<u8>,
+    /// Data from the client.
+    received: Vec<u8>,
+    end: Option<End>,
+    stays_open: bool,
+    /// The client's end was dropped.
     dropped: bool,
     polls: usize,
     reader: Option<Waker>,
 }
 
 #[derive(Clone, Copy)]
-enum Over {
+enum End {
     Eof,
     Error(io::ErrorKind),
     Panic,
 }
 
 impl Peer {
-    pub(super) fn says(&self, words: &str) {
-        self.change(|ends| ends.said.extend(words.bytes()));
+    pub(super) fn send(&self, text: &str) {
+        self.change(|ends| ends.sent.extend(text.bytes()));
     }
 
-    pub(super) fn heard(&self) -> String {
-        String::from_utf8_lossy(&self.lock().heard).into_owned()
+    pub(super) fn received(&self) -> String {
+        String::from_utf8_lossy(&self.lock().received).into_owned()
     }
 
-    pub(super) fn hangs_up(&self) {
-        self.change(|ends| ends.over = Some(Over::Eof));
+    pub(super) fn close(&self) {
+        self.change(|ends| ends.end = Some(End::Eof));
     }
 
-    pub(super) fn breaks(&self) {
-        self.change(|ends| ends.over = Some(Over::Error(io::ErrorKind::ConnectionReset)));
+    pub(super) fn reset(&self) {
+        self.change(|ends| ends.end = Some(End::Error(io::ErrorKind::ConnectionReset)));
     }
 
-    /// The client's stream panics when it is read.
-    pub(super) fn is_cursed(&self) {
-        self.change(|ends| ends.over = Some(Over::Panic));
+    /// Makes the client's stream panic when it is read.
+    pub(super) fn panic_on_read(&self) {
+        self.change(|ends| ends.end = Some(End::Panic));
     }
 
-    /// It does not hang up when the client does.
-    pub(super) fn is_stubborn(&self) {
-        self.change(|ends| ends.stubborn = true);
+    /// Keeps the connection open when the client closes it.
+    pub(super) fn stay_open(&self) {
+        self.change(|ends| ends.stays_open = true);
     }
 
-    /// How often the client's stream was polled for reading.
+    /// Returns how often the client's stream was polled for reading.
     pub(super) fn polls(&self) -> usize {
         self.lock().polls
     }
@@ -210,13 +210,13 @@ impl AsyncRead for Stream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut ends = self.0.lock();
         ends.polls += 1;
-        if ends.said.is_empty() {
-            return match ends.over {
-                Some(Over::Eof) => Poll::Ready(Ok(0)),
-                Some(Over::Error(kind)) => Poll::Ready(Err(kind.into())),
-                Some(Over::Panic) => {
+        if ends.sent.is_empty() {
+            return match ends.end {
+                Some(End::Eof) => Poll::Ready(Ok(0)),
+                Some(End::Error(kind)) => Poll::Ready(Err(kind.into())),
+                Some(End::Panic) => {
                     drop(ends);
-                    panic!("the stream is cursed")
+                    panic!("a bug in the stream")
                 }
                 None => {
                     ends.reader = Some(cx.waker().clone());
@@ -224,9 +224,9 @@ impl AsyncRead for Stream {
                 }
             };
         }
-        let length = ends.said.len().min(buf.len());
-        for (place, byte) in buf.iter_mut().zip(ends.said.drain(..length)) {
-            *place = byte;
+        let length = ends.sent.len().min(buf.len());
+        for (target, byte) in buf.iter_mut().zip(ends.sent.drain(..length)) {
+            *target = byte;
         }
         Poll::Ready(Ok(length))
     }
@@ -235,10 +235,10 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut ends = self.0.lock();
-        if let Some(Over::Error(kind)) = ends.over {
+        if let Some(End::Error(kind)) = ends.end {
             return Poll::Ready(Err(kind.into()));
         }
-        ends.heard.extend(buf);
+        ends.received.extend(buf);
         Poll::Ready(Ok(buf.len()))
     }
 
@@ -249,8 +249,8 @@ impl AsyncWrite for Stream {
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.sim.note(format_args!("shut {}", self.0.number));
         self.0.change(|ends| {
-            if !ends.stubborn {
-                ends.over = Some(Over::Eof);
+            if !ends.stays_open {
+                ends.end = Some(End::Eof);
             }
         });
         Poll::Ready(Ok(()))

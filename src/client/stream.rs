@@ -1,4 +1,4 @@
-//! The stream of a connection, what was read ahead of its users, and how it has ended.
+//! The stream of a connection, the data that was read ahead of its users, and the way it ended.
 
 use std::io;
 use std::pin::Pin;
@@ -7,61 +7,61 @@ use std::task::{Context, Poll};
 
 use futures_lite::io::{AsyncRead, AsyncWrite};
 
-use super::setback::DisconnectReason;
+use super::error::DisconnectReason;
 
-/// So much is read ahead when nobody reads: enough to notice the end of a connection that is idle.
-const AHEAD: usize = 4096;
+/// How much is read ahead while no user reads. A read is needed to notice the end of an idle connection.
+const READ_AHEAD: usize = 4096;
 
-/// So often what still comes from a connection that is being closed is thrown away before others have their turn.
-const DISCARDS: usize = 16;
+/// How many reads of a closing connection are discarded before other tasks get their turn.
+const MAX_DISCARDS: usize = 16;
 
-/// How a connection has ended.
+/// The way a connection ended.
 #[derive(Clone, Debug)]
 pub(super) enum End {
-    /// The peer has ended it.
+    /// The peer closed it.
     Eof,
-    /// It broke.
+    /// It failed.
     Broken(Arc<io::Error>),
-    /// A user has given it up.
+    /// A user aborted it.
     Aborted,
-    /// The service has closed it, or is about to.
+    /// The service closes it, or has closed it.
     Closed,
 }
 
-/// A stream with its end.
+/// A stream that remembers how it ended.
 #[derive(Debug)]
-pub(super) struct Wire<S> {
-    /// `None`: dropped, and `end` says why.
+pub(super) struct ServiceStream<S> {
+    /// `None`: dropped, and `end` is set.
     stream: Option<S>,
     ahead: Ahead,
     end: Option<End>,
-    /// Our direction is closed in good order.
-    shut: bool,
+    /// The direction to the peer is closed.
+    is_shut: bool,
 }
 
-/// What was read and nobody has taken.
+/// Data that was read ahead.
 #[derive(Debug, Default)]
 struct Ahead {
     bytes: Vec<u8>,
-    taken: usize,
+    consumed: usize,
 }
 
-/// For users.
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+/// Used by the users.
+impl<S: AsyncRead + AsyncWrite + Unpin> ServiceStream<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream: Some(stream), ahead: Ahead::default(), end: None, shut: false }
+        Self { stream: Some(stream), ahead: Ahead::default(), end: None, is_shut: false }
     }
 
-    /// What was read ahead goes first, also when the connection has ended since.
+    /// Reads, beginning with the data that was read ahead, also if the connection has ended since.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(End::Closed | End::Aborted) = self.end {
             return Poll::Ready(Err(closed()));
         }
         if !self.ahead.is_empty() {
-            return Poll::Ready(Ok(self.ahead.take(buf)));
+            return Poll::Ready(Ok(self.ahead.read(buf)));
         }
         match (&self.end, &mut self.stream) {
-            (Some(end), _) => Poll::Ready(end.read()),
+            (Some(end), _) => Poll::Ready(end.read_result()),
             (None, None) => Poll::Ready(Err(closed())),
             (None, Some(stream)) => {
                 let poll = Pin::new(stream).poll_read(cx, buf);
@@ -70,55 +70,54 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 {
                     self.end = Some(End::Eof);
                 }
-                self.note(poll)
+                self.record_error(poll)
             }
         }
     }
 
-    /// Writes, flushes or closes.
-    pub(super) fn poll_out<T>(
+    /// Writes, flushes or closes, as `operation` does.
+    pub(super) fn poll_output<T>(
         &mut self,
         cx: &mut Context<'_>,
-        act: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
+        operation: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match (&self.end, &mut self.stream) {
-            (Some(end), _) => Poll::Ready(Err(end.write())),
+            (Some(end), _) => Poll::Ready(Err(end.write_error())),
             (None, None) => Poll::Ready(Err(closed())),
             (None, Some(stream)) => {
-                let poll = act(Pin::new(stream), cx);
-                self.note(poll)
+                let poll = operation(Pin::new(stream), cx);
+                self.record_error(poll)
             }
         }
     }
 
-    /// An error is the end of the connection; only an interruption is not.
-    fn note<T>(&mut self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    /// Ends the connection if the operation failed. Only an interruption can be retried.
+    fn record_error<T>(&mut self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match poll {
             Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
                 let error = Arc::new(error);
                 self.end = Some(End::Broken(error.clone()));
-                Poll::Ready(Err(again(&error)))
+                Poll::Ready(Err(clone_error(&error)))
             }
             poll => poll,
         }
     }
 }
 
-/// For the driver.
-impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// Looks for the end of the connection; reads ahead, unless there is something that nobody has taken. Says whether
-    /// it has read anything.
-    pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> bool {
+/// Used by the driver.
+impl<S: AsyncRead + AsyncWrite + Unpin> ServiceStream<S> {
+    /// Reads ahead, to notice the end of the connection, unless there is unconsumed data. Returns whether it has read data.
+    pub(super) fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self.end.is_some() || !self.ahead.is_empty() {
             return false;
         }
-        let mut scratch = [0; AHEAD];
+        let mut scratch = [0; READ_AHEAD];
         match self.poll_read(cx, &mut scratch) {
             Poll::Ready(Ok(length)) if length > 0 => {
-                self.ahead = Ahead { bytes: scratch[..length].to_vec(), taken: 0 };
+                self.ahead = Ahead { bytes: scratch[..length].to_vec(), consumed: 0 };
                 true
             }
-            // An interrupted read is tried again.
+            // Tries an interrupted read again.
             Poll::Ready(Err(_)) if self.end.is_none() => {
                 cx.waker().wake_by_ref();
                 false
@@ -127,18 +126,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// Closes our direction, then throws away what still comes. Ready when the peer has closed the other.
+    /// Closes the direction to the peer, then discards incoming data. Ready when the peer has closed its direction.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
-        if !self.shut {
+        if !self.is_shut {
             match Pin::new(&mut *stream).poll_close(cx) {
-                Poll::Ready(Ok(())) => self.shut = true,
+                Poll::Ready(Ok(())) => self.is_shut = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let mut scratch = [0; AHEAD];
-        for _ in 0..DISCARDS {
+        let mut scratch = [0; READ_AHEAD];
+        for _ in 0..MAX_DISCARDS {
             match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(()),
                 Poll::Ready(Err(error)) if error.kind() != io::ErrorKind::Interrupted => {
@@ -153,24 +152,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-impl<S> Wire<S> {
-    /// How it has ended, if it has.
+impl<S> ServiceStream<S> {
+    /// Returns how the connection ended, if it has.
     pub(super) fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
 
-    /// Ends it, unless it has ended already.
+    /// Ends the connection. A later end does not replace an earlier one.
     pub(super) fn end_with(&mut self, end: End) {
         self.end.get_or_insert(end);
     }
 
-    /// Takes the stream away, for it is to be dropped when nothing is locked.
-    pub(super) fn cut(&mut self) -> Option<S> {
+    /// Removes the stream. The caller drops it without holding a lock.
+    pub(super) fn take(&mut self) -> Option<S> {
         self.end_with(End::Closed);
         self.stream.take()
     }
 
-    /// Whether nothing is read ahead.
+    /// Returns whether there is no data that was read ahead.
     pub(super) fn is_drained(&self) -> bool {
         self.ahead.is_empty()
     }
@@ -178,14 +177,14 @@ impl<S> Wire<S> {
 
 impl Ahead {
     fn is_empty(&self) -> bool {
-        self.taken == self.bytes.len()
+        self.consumed == self.bytes.len()
     }
 
-    fn take(&mut self, buf: &mut [u8]) -> usize {
-        let rest = &self.bytes[self.taken..];
+    fn read(&mut self, buf: &mut [u8]) -> usize {
+        let rest = &self.bytes[self.consumed..];
         let length = rest.len().min(buf.len());
         buf[..length].copy_from_slice(&rest[..length]);
-        self.taken += length;
+        self.consumed += length;
         if self.is_empty() {
             *self = Self::default();
         }
@@ -194,26 +193,26 @@ impl Ahead {
 }
 
 impl End {
-    fn read(&self) -> io::Result<usize> {
+    fn read_result(&self) -> io::Result<usize> {
         match self {
             Self::Eof => Ok(0),
-            Self::Broken(error) => Err(again(error)),
+            Self::Broken(error) => Err(clone_error(error)),
             Self::Aborted | Self::Closed => Err(closed()),
         }
     }
 
-    fn write(&self) -> io::Error {
+    fn write_error(&self) -> io::Error {
         match self {
-            Self::Eof => io::Error::new(io::ErrorKind::BrokenPipe, "the peer has ended the connection"),
-            Self::Broken(error) => again(error),
+            Self::Eof => io::Error::new(io::ErrorKind::BrokenPipe, "the peer closed the connection"),
+            Self::Broken(error) => clone_error(error),
             Self::Aborted | Self::Closed => closed(),
         }
     }
 
-    /// The same, as the reason for what follows.
-    pub(super) fn setback(&self) -> DisconnectReason {
+    /// Returns the reason why there is no connection any more.
+    pub(super) fn reason(&self) -> DisconnectReason {
         match self {
-            Self::Eof | Self::Closed => DisconnectReason::Ended,
+            Self::Eof | Self::Closed => DisconnectReason::Closed,
             Self::Broken(error) => DisconnectReason::Broken(error.clone()),
             Self::Aborted => DisconnectReason::Aborted,
         }
@@ -221,10 +220,10 @@ impl End {
 }
 
 fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed on this side")
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed by this process")
 }
 
-/// The same error once more.
-fn again(error: &Arc<io::Error>) -> io::Error {
+/// Returns an error that shares `error`, because an [`io::Error`] cannot be cloned.
+fn clone_error(error: &Arc<io::Error>) -> io::Error {
     io::Error::new(error.kind(), error.clone())
 }
