@@ -1,7 +1,7 @@
 //! A connection to a server that is killed repeatedly.
 //!
-//! A `ProcessMonitor` keeps an echo server alive, and a `ClientService` keeps a connection to it. The server is killed
-//! twenty times. Each request is answered or fails, none hangs, and each outage ends:
+//! A `ProcessMonitor` keeps an echo server alive, and a `ClientService` keeps a connection to it. The server
+//! is killed twenty times. Each request is answered or fails, none hangs, and each outage ends:
 //!
 //! ```text
 //! outage  1: 19.3 ms

@@ -1,5 +1,5 @@
-//! Remote objects over a tidy server, with Cap'n Proto: a calculator that returns an adder. The objects stay on the thread
-//! of the server; clients hold references to them.
+//! Remote objects over a tidy server, with Cap'n Proto: a calculator that returns an adder. The objects stay
+//! on the thread of the server; clients hold references to them.
 
 use std::io;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! A socket server for a test: it listens on a free address and closes completely. If a connection does not end, the error
-//! names it and the source line that opened it.
+//! A socket server for a test: it listens on a free address and closes completely. If a connection does not
+//! end, the error names it and the source line that opened it.
 
 use std::error::Error;
 use std::io;
@@ -9,7 +9,8 @@ use childminder::TidyServer;
 use childminder::server::{TidyStream, line_echo};
 use futures_lite::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, io::BufReader};
 
-/// A handler is an async function. It reads end-of-file when the server is closed, so it needs no other signal.
+/// A handler is an async function. It reads end-of-file when the server is closed, so it needs no other
+/// signal.
 async fn greet(mut stream: TidyStream) -> io::Result<()> {
     let mut name = String::new();
     while BufReader::new(&stream).read_line(&mut name).await? > 0 {
@@ -52,7 +53,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         !server.path().and_then(|path| path.parent()).is_some_and(|dir| dir.exists())
     );
 
-    // A handler that does not end is dropped at the end of the grace period, and the error names its connection.
+    // A handler that does not end is dropped at the end of the grace period, and the error names its
+    // connection.
     let server = TidyServer::tcp().grace(Duration::from_millis(50)).listen(never_end)?;
     let mut client = server.connect().await?;
     client.read_exact(&mut [0; 14]).await?;

@@ -37,8 +37,8 @@ impl Background {
 
     /// Starts a thread that calls `drive`, which runs an executor of your choice.
     ///
-    /// `drive` is given all the work of the thread as one [`WorkFuture`]. It must drive the future to its end and then
-    /// return.
+    /// `drive` is given all the work of the thread as one [`WorkFuture`]. It must drive the future to its end
+    /// and then return.
     ///
     /// ```
     /// use std::time::Duration;
@@ -75,8 +75,8 @@ impl Background {
 }
 
 impl BackgroundBuilder {
-    /// Sets how long the thread may take to react: to start, to drop a future that has timed out, and to end. A thread
-    /// that takes longer is reported as hung. Default: 5 s.
+    /// Sets how long the thread may take to react: to start, to drop a future that has timed out, and to end.
+    /// A thread that takes longer is reported as hung. Default: 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.0.timeout = timeout;
         self
@@ -84,9 +84,9 @@ impl BackgroundBuilder {
 
     /// Sets whether INT and TERM are handled while the thread runs. Default: yes.
     ///
-    /// On a signal, the services of this process are stopped first. Then the signal has its usual effect, so that the
-    /// parent process sees that a signal ended this one. A second signal does not wait for the services. The previous
-    /// signal handlers are restored when the last `Background` stops.
+    /// On a signal, the services of this process are stopped first. Then the signal has its usual effect, so
+    /// that the parent process sees that a signal ended this one. A second signal does not wait for the
+    /// services. The previous signal handlers are restored when the last `Background` stops.
     ///
     /// Signals are received on a separate thread, `childminder-signals`, which a blocking call cannot delay.
     pub fn signals(mut self, signals: bool) -> Self {
@@ -94,8 +94,8 @@ impl BackgroundBuilder {
         self
     }
 
-    /// Sets the executor, as described at [`Background::with`]. Default: that of `async-executor`, with the event loop
-    /// of `async-io`.
+    /// Sets the executor, as described at [`Background::with`]. Default: that of `async-executor`, with the
+    /// event loop of `async-io`.
     pub fn drive(mut self, drive: impl Fn(WorkFuture) + Send + Sync + 'static) -> Self {
         self.0.drive = Arc::new(drive);
         self

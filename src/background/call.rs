@@ -3,7 +3,8 @@
 //! A call has a reply channel and a cancellation event. What the caller sees depends on an order:
 //!
 //! 1. the timeout of the caller expires, and it sets the event;
-//! 2. the task, which checks the event first whenever it is polled, drops its future without polling it again;
+//! 2. the task, which checks the event first whenever it is polled, drops its future without polling it
+//!    again;
 //! 3. the task drops its end of the reply channel, and only then does the caller return.
 //!
 //! A value that was sent before step 1 is returned: what has happened cannot be cancelled.
@@ -34,7 +35,8 @@ impl<T: Send + 'static> Call<T> {
         let cancellation = cancelled.wait();
         let job: Job = Box::new(move |executor| {
             let value_replier = replier.clone();
-            // The value is sent from inside: if there is no receiver it is dropped here, and its destructor may panic.
+            // The value is sent from inside: if there is no receiver it is dropped here, and its destructor
+            // may panic.
             let future = GuardedFuture::new(async move {
                 let value = make().await;
                 let _ = value_replier.send(Ok(value));

@@ -13,8 +13,9 @@ pub enum CallError {
         /// The timeout of the call.
         after: Duration,
     },
-    /// The future exceeded its timeout, and could not be dropped because the thread is blocked. It is never polled
-    /// again. If its current poll is what blocks the thread, the effects of that poll cannot be prevented.
+    /// The future exceeded its timeout, and could not be dropped because the thread is blocked. It is never
+    /// polled again. If its current poll is what blocks the thread, the effects of that poll cannot be
+    /// prevented.
     Hung {
         /// The timeout of the call.
         after: Duration,

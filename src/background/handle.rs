@@ -20,12 +20,12 @@ use crate::sync::Lock;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It can be started, called, reset and stopped on any thread, and shared by several threads: calls do not wait for each
-/// other. While it runs, INT and TERM stop the services of this process before they end it
+/// It can be started, called, reset and stopped on any thread, and shared by several threads: calls do not
+/// wait for each other. While it runs, INT and TERM stop the services of this process before they end it
 /// ([`signals`](crate::background::BackgroundBuilder::signals)).
 ///
-/// Dropping it stops it, as [`stop`](Self::stop) does. A thread that cannot be stopped is left running, with a warning
-/// in the log.
+/// Dropping it stops it, as [`stop`](Self::stop) does. A thread that cannot be stopped is left running, with
+/// a warning in the log.
 pub struct Background {
     settings: Settings,
     /// Locked while a start or a stop is in progress. `None`: stopped.
@@ -42,12 +42,13 @@ impl Background {
 
     /// Makes sure that the thread runs.
     ///
-    /// A running thread is left alone. If it was stopped, or has died, which is logged as a warning, another one is
-    /// started. Does nothing when called by a future on the thread itself.
+    /// A running thread is left alone. If it was stopped, or has died, which is logged as a warning, another
+    /// one is started. Does nothing when called by a future on the thread itself.
     ///
     /// # Errors
     ///
-    /// Returns a [`BackgroundError`] if the thread is alive and does not react, or if no thread can be started.
+    /// Returns a [`BackgroundError`] if the thread is alive and does not react, or if no thread can be
+    /// started.
     pub fn reset(&self) -> Result<(), BackgroundError> {
         if self.calls().is_own_thread() {
             return Ok(());
@@ -70,14 +71,15 @@ impl Background {
 
     /// Stops the thread, and returns when it has ended.
     ///
-    /// Futures that are still running are dropped on the thread, and their calls fail with [`CallError::Stopped`], as do
-    /// all later calls. Does nothing if the thread is stopped. [`reset`](Self::reset) starts another one.
+    /// Futures that are still running are dropped on the thread, and their calls fail with
+    /// [`CallError::Stopped`], as do all later calls. Does nothing if the thread is stopped.
+    /// [`reset`](Self::reset) starts another one.
     ///
     /// # Errors
     ///
     /// Returns a [`BackgroundError`] if the thread has not ended within the
-    /// [timeout](crate::background::BackgroundBuilder::timeout); calls fail nevertheless. Also if it is called on the
-    /// thread itself; nothing has changed then.
+    /// [timeout](crate::background::BackgroundBuilder::timeout); calls fail nevertheless. Also if it is
+    /// called on the thread itself; nothing has changed then.
     pub fn stop(&self) -> Result<(), BackgroundError> {
         if self.calls().is_own_thread() {
             return Err(BackgroundError::FromItself);
@@ -92,17 +94,18 @@ impl Background {
 impl Background {
     /// Runs `future` on the thread and returns its value.
     ///
-    /// If the value is a `Result`, it is returned as it is. Any number of threads may call at the same time: the futures
-    /// run concurrently.
+    /// If the value is a `Result`, it is returned as it is. Any number of threads may call at the same time:
+    /// the futures run concurrently.
     ///
-    /// A future that has no value within `timeout` is dropped on its thread before this returns, so that it has no later
-    /// effects. If the thread is blocked, by this future or another, it cannot be dropped. Then this returns when the
-    /// [timeout](crate::background::BackgroundBuilder::timeout) of the thread has passed as well, and the future is
-    /// dropped as soon as possible, without being polled again.
+    /// A future that has no value within `timeout` is dropped on its thread before this returns, so that it
+    /// has no later effects. If the thread is blocked, by this future or another, it cannot be dropped. Then
+    /// this returns when the [timeout](crate::background::BackgroundBuilder::timeout) of the thread has
+    /// passed as well, and the future is dropped as soon as possible, without being polled again.
     ///
     /// # Errors
     ///
-    /// Returns a [`CallError`] with the reason. If the thread is stopped, dead, or the calling one, it returns at once.
+    /// Returns a [`CallError`] with the reason. If the thread is stopped, dead, or the calling one, it
+    /// returns at once.
     pub fn call<T: Send + 'static>(
         &self,
         timeout: Duration,
@@ -111,8 +114,8 @@ impl Background {
         self.call_with(timeout, || future)
     }
 
-    /// Runs the future that `make` returns on the thread, and returns its value. The future need not be `Send`, because
-    /// `make` is called on the thread. Otherwise it works as [`call`](Self::call) does.
+    /// Runs the future that `make` returns on the thread, and returns its value. The future need not be
+    /// `Send`, because `make` is called on the thread. Otherwise it works as [`call`](Self::call) does.
     ///
     /// ```
     /// use std::rc::Rc;

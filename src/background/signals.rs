@@ -1,8 +1,8 @@
 //! INT and TERM while a `Background` runs.
 //!
-//! Pressing Ctrl-C must end the program and leave nothing behind. So the services are stopped first, and then the signal
-//! has the effect that it would have had anyway. This happens on a separate thread: the one that runs futures may be
-//! blocked by one of them, which is a common reason to press Ctrl-C.
+//! Pressing Ctrl-C must end the program and leave nothing behind. So the services are stopped first, and then
+//! the signal has the effect that it would have had anyway. This happens on a separate thread: the one that
+//! runs futures may be blocked by one of them, which is a common reason to press Ctrl-C.
 
 use std::io;
 use std::sync::mpsc;
@@ -18,7 +18,8 @@ use crate::sys::Interrupts;
 /// Handles INT and TERM as long as it exists: a signal stops the services before it ends the process.
 pub(super) struct SignalWatcher {
     end: SetOnce,
-    /// Receives a message when the signal handlers are restored. Disconnected without one if a signal came first.
+    /// Receives a message when the signal handlers are restored. Disconnected without one if a signal came
+    /// first.
     restored: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
 }
@@ -64,7 +65,8 @@ impl Drop for SignalWatcher {
     }
 }
 
-/// Returns when all services are stopped, or at the next signal: a second Ctrl-C means that the user will not wait.
+/// Returns when all services are stopped, or at the next signal: a second Ctrl-C means that the user will not
+/// wait.
 fn stop_services(interrupts: &Interrupts) {
     let stopped = SetOnce::new();
     let stopping = stopped.set_on_drop();

@@ -12,11 +12,12 @@ use crate::panic_guard::catch;
 /// Spawns the future of a call on the executor.
 pub(super) type Job = Box<dyn FnOnce(&LocalExecutor<'static>) + Send>;
 
-/// All the work of a [`Background`](crate::Background), as one future. It is done when the `Background` stops.
+/// All the work of a [`Background`](crate::Background), as one future. It is done when the `Background`
+/// stops.
 ///
-/// An executor of your own (see [`Background::with`](crate::Background::with)) drives this future, and with it every
-/// future that is called, on the same thread. Dropping it before it is done drops those futures, and their calls fail.
-/// It never panics.
+/// An executor of your own (see [`Background::with`](crate::Background::with)) drives this future, and with
+/// it every future that is called, on the same thread. Dropping it before it is done drops those futures, and
+/// their calls fail. It never panics.
 ///
 /// ```
 /// use childminder::Background;
@@ -57,8 +58,8 @@ impl fmt::Debug for WorkFuture {
     }
 }
 
-/// The receiving end of the queue. Dropping it empties the queue: a call whose job stayed there would wait for its whole
-/// timeout.
+/// The receiving end of the queue. Dropping it empties the queue: a call whose job stayed there would wait
+/// for its whole timeout.
 struct Jobs(Receiver<Job>);
 
 impl Drop for Jobs {

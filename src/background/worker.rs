@@ -66,7 +66,8 @@ impl Worker {
             Ok(never) => match never {},
             Err(RecvTimeoutError::Timeout) => Some(self),
             Err(RecvTimeoutError::Disconnected) => {
-                // A panic of the executor was reported by the panic hook; here only the end of the thread matters.
+                // A panic of the executor was reported by the panic hook; here only the end of the thread
+                // matters.
                 let _ = self.thread.join();
                 None
             }

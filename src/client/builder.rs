@@ -115,12 +115,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         self
     }
 
-    /// Sets a step that prepares each new connection before it is used: a login, a handshake, a health check. Default:
-    /// none.
+    /// Sets a step that prepares each new connection before it is used: a login, a handshake, a health check.
+    /// Default: none.
     ///
-    /// Preparing is part of an attempt. The attempt fails, and the connection is closed, if the step returns an error,
-    /// panics, exceeds the [attempt timeout](Self::attempt_timeout), or if the connection is lost meanwhile. The value
-    /// of a success is ignored.
+    /// Preparing is part of an attempt. The attempt fails, and the connection is closed, if the step returns
+    /// an error, panics, exceeds the [attempt timeout](Self::attempt_timeout), or if the connection is lost
+    /// meanwhile. The value of a success is ignored.
     pub fn prepare<F, A, T, E>(mut self, prepare: F) -> Self
     where
         F: Fn(Connection<S>) -> A + Send + Sync + 'static,
@@ -137,20 +137,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         self
     }
 
-    /// Sets the uptime after which a connection counts as a success. Default: zero, so that every connection does.
+    /// Sets the uptime after which a connection counts as a success. Default: zero, so that every connection
+    /// does.
     ///
-    /// The loss of a younger connection counts as a further consecutive failure, so that the delays keep growing. Use it
-    /// for servers that accept connections and then close them.
+    /// The loss of a younger connection counts as a further consecutive failure, so that the delays keep
+    /// growing. Use it for servers that accept connections and then close them.
     pub fn stable_after(mut self, uptime: Duration) -> Self {
         self.settings.stable_after = uptime;
         self
     }
 
-    /// Pings the peer at this interval, and drops the connection if a ping fails, panics, or takes longer than
-    /// `interval`. Zero is off. Default: off.
+    /// Pings the peer at this interval, and drops the connection if a ping fails, panics, or takes longer
+    /// than `interval`. Zero is off. Default: off.
     ///
-    /// `ping` sends a request and awaits the answer. This detects a peer that has disappeared without closing the
-    /// connection, or that no longer answers. For the former, [`TcpConnector::keep_alive`] is sufficient.
+    /// `ping` sends a request and awaits the answer. This detects a peer that has disappeared without closing
+    /// the connection, or that no longer answers. For the former, [`TcpConnector::keep_alive`] is sufficient.
     ///
     /// [`TcpConnector::keep_alive`]: super::TcpConnector::keep_alive
     pub fn keep_alive<F, A, T, E>(mut self, interval: Duration, ping: F) -> Self
@@ -164,8 +165,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         self
     }
 
-    /// Sets how long the peer may take to close the connection after the service has closed its direction. Then the
-    /// connection is dropped; with zero, at once. Default: 5 s.
+    /// Sets how long the peer may take to close the connection after the service has closed its direction.
+    /// Then the connection is dropped; with zero, at once. Default: 5 s.
     pub fn close_grace(mut self, grace: Duration) -> Self {
         self.settings.close_grace = grace;
         self
@@ -181,8 +182,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
         Ok(self.build_unchecked(host))
     }
 
-    /// Creates the service, with its driver on a thread of its own, named `childminder-client`. Dropping the last handle
-    /// stops the service and waits for that.
+    /// Creates the service, with its driver on a thread of its own, named `childminder-client`. Dropping the
+    /// last handle stops the service and waits for that.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! The user's code that a service calls: the connector, the steps on a connection and the retry policy. Panics are
-//! caught, so none of it can end the driver.
+//! The user's code that a service calls: the connector, the steps on a connection and the retry policy.
+//! Panics are caught, so none of it can end the driver.
 
 use std::fmt;
 use std::pin::Pin;
@@ -32,7 +32,7 @@ pub(super) struct Callbacks<S> {
     pub(super) retry: RetryPolicy,
 }
 
-/// How long to wait after a number of failures.
+/// The source of the delays between attempts.
 pub(super) enum RetryPolicy {
     Backoff(BackoffPolicy),
     Function(Box<dyn Fn(u32) -> Duration + Send>),
@@ -44,7 +44,8 @@ impl RetryPolicy {
         match self {
             Self::Backoff(policy) => policy.delay(failures),
             Self::Function(function) => catch(|| function(failures)).unwrap_or_else(|panic| {
-                // A service that gave up here would stay disconnected because of a mistake in one calculation.
+                // A service that gave up here would stay disconnected because of a mistake in one
+                // calculation.
                 let delay = BackoffPolicy::default().max_delay;
                 log_guarded(|| {
                     log::error!(

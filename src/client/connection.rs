@@ -1,12 +1,13 @@
 //! A connection as its users see it.
 //!
-//! The stream belongs to the service; users share it through [`Connection`]s. When the connection is lost or the service
-//! is stopped, the stream is dropped although there still are connections that refer to it. So nothing stays open by
-//! mistake, and a connection that is kept too long returns errors, never the data of its successor.
+//! The stream belongs to the service; users share it through [`Connection`]s. When the connection is lost or
+//! the service is stopped, the stream is dropped although there still are connections that refer to it. So
+//! nothing stays open by mistake, and a connection that is kept too long returns errors, never the data of
+//! its successor.
 //!
-//! Any user may be the first to notice the end of the connection, and then wakes the driver. While no user reads, the
-//! driver watches the stream: it reads one small chunk ahead, which the next reader receives first. It reads no further
-//! until that chunk is consumed, so the back-pressure on the peer remains.
+//! Any user may be the first to notice the end of the connection, and then wakes the driver. While no user
+//! reads, the driver watches the stream: it reads one small chunk ahead, which the next reader receives
+//! first. It reads no further until that chunk is consumed, so the back-pressure on the peer remains.
 
 use std::fmt;
 use std::io;
@@ -25,13 +26,13 @@ use crate::sync::Lock;
 
 /// A connection of a service, from [`ClientService::when_connected`](crate::ClientService::when_connected).
 ///
-/// Clones refer to the same connection and are equal; different connections are not. A connection can be read and
-/// written by several tasks, also through a shared reference.
+/// Clones refer to the same connection and are equal; different connections are not. A connection can be read
+/// and written by several tasks, also through a shared reference.
 ///
-/// When the connection is lost, reads return the data that had arrived, and then end-of-file or the error; writes fail.
-/// When the service is stopped, or the connection is [aborted](Self::abort), both fail with
-/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted). It never turns into the next connection: ask the service for
-/// that one.
+/// When the connection is lost, reads return the data that had arrived, and then end-of-file or the error;
+/// writes fail. When the service is stopped, or the connection is [aborted](Self::abort), both fail with
+/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted). It never turns into the next connection: ask the
+/// service for that one.
 ///
 /// ```no_run
 /// use childminder::client::TcpConnector;
@@ -56,8 +57,8 @@ struct Shared<S> {
 }
 
 impl<S> Connection<S> {
-    /// Returns the number of the attempt that made the connection. A service counts its attempts from 1, so each
-    /// connection has a different number.
+    /// Returns the number of the attempt that made the connection. A service counts its attempts from 1, so
+    /// each connection has a different number.
     pub fn number(&self) -> u64 {
         self.0.id.0
     }
@@ -67,8 +68,8 @@ impl<S> Connection<S> {
         self.stream().end().is_none()
     }
 
-    /// Drops the connection, so that the service connects again. Use it when the peer violates the protocol or does not
-    /// answer. Does nothing if the service has dropped this connection already.
+    /// Drops the connection, so that the service connects again. Use it when the peer violates the protocol
+    /// or does not answer. Does nothing if the service has dropped this connection already.
     pub fn abort(&self) {
         self.stream().end_with(End::Aborted);
         self.0.tasks.wake_all();
@@ -101,7 +102,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self(Arc::new(Shared { id, tasks, waker, stream: Lock::new(ServiceStream::new(stream)) }))
     }
 
-    /// Ready with the reason when the connection has ended. Checks only if the stream was woken since the last call.
+    /// Ready with the reason when the connection has ended. Checks only if the stream was woken since the
+    /// last call.
     pub(super) fn poll_end(&self, driver: &Waker) -> Poll<DisconnectReason> {
         self.0.tasks.register_driver(driver);
         if !self.0.tasks.take_woken() {
@@ -126,7 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         reason
     }
 
-    /// Ends the connection for its users. From now on the driver polls it with [`poll_close`](Self::poll_close).
+    /// Ends the connection for its users. From now on the driver polls it with
+    /// [`poll_close`](Self::poll_close).
     pub(super) fn begin_close(&self) {
         self.stream().end_with(End::Closed);
         self.0.tasks.wake_all();

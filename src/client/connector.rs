@@ -1,4 +1,5 @@
-//! How a connection is made: the trait that a service uses, Unix sockets, and the socket type of the connectors.
+//! How a connection is made: the trait that a service uses, Unix sockets, and the socket type of the
+//! connectors.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,8 +19,8 @@ use crate::host::{Host, LONGEST_SOCKET_PATH};
 
 /// Makes connections for a [`ClientService`](crate::ClientService): one per call, without retrying.
 ///
-/// [`TcpConnector`](super::TcpConnector) and [`UnixConnector`] are provided. Any closure that returns a future is a
-/// connector as well, for example one that adds a TLS or WebSocket handshake:
+/// [`TcpConnector`](super::TcpConnector) and [`UnixConnector`] are provided. Any closure that returns a
+/// future is a connector as well, for example one that adds a TLS or WebSocket handshake:
 ///
 /// ```no_run
 /// use std::net::TcpStream;
@@ -39,14 +40,15 @@ use crate::host::{Host, LONGEST_SOCKET_PATH};
 pub trait Connector: Send + Sync + 'static {
     /// The stream of a connection.
     ///
-    /// Its [`poll_close`](AsyncWrite::poll_close) should tell the peer that the connection is to end, as that of
-    /// [`Socket`] does. Otherwise a stop lasts for the whole [grace period](super::ClientBuilder::close_grace).
+    /// Its [`poll_close`](AsyncWrite::poll_close) should signal to the peer that the connection is to end, as
+    /// that of [`Socket`] does. Otherwise a stop lasts for the whole [grace
+    /// period](super::ClientBuilder::close_grace).
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Connects once. `host` is the host of the service, whose clock should measure the times of the attempt.
     ///
-    /// The service drops the future when it is stopped or when the attempt times out. Dropping it must close everything
-    /// that it has opened.
+    /// The service drops the future when it is stopped or when the attempt times out. Dropping it must close
+    /// everything that it has opened.
     fn connect(&self, host: &dyn Host) -> impl Future<Output = Result<Self::Stream, ConnectError>> + Send;
 
     /// Returns the name of the server for the log. Default: `the server`.
@@ -136,11 +138,12 @@ impl fmt::Display for UnixPathError {
 
 impl std::error::Error for UnixPathError {}
 
-/// An asynchronous socket whose [`poll_close`](AsyncWrite::poll_close) tells the peer that no more data will come.
+/// An asynchronous socket whose [`poll_close`](AsyncWrite::poll_close) signals to the peer that no more data
+/// will come.
 ///
-/// The connectors of this module return it. A connector of your own can wrap its socket in one as well; otherwise the
-/// peer may not notice that the connection is to end, and a stop lasts for the whole
-/// [grace period](super::ClientBuilder::close_grace).
+/// The connectors of this module return it. A connector of your own can wrap its socket in one as well;
+/// otherwise the peer may not notice that the connection is to end, and a stop lasts for the whole [grace
+/// period](super::ClientBuilder::close_grace).
 pub struct Socket<T>(Async<T>);
 
 impl<T: AsFd> Socket<T> {
@@ -164,7 +167,8 @@ impl<T> Socket<T> {
         self.0.get_ref()
     }
 
-    /// Calls `operation` until it does not fail with `WouldBlock`, waiting for `ready` before each further call.
+    /// Calls `operation` until it does not fail with `WouldBlock`, waiting for `ready` before each further
+    /// call.
     fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,

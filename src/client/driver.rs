@@ -20,9 +20,9 @@ use crate::panic_guard::log_guarded;
 
 /// The driver of a [`ClientService`](crate::ClientService): a future that makes and keeps the connection.
 ///
-/// Run it on any executor, or with a plain `block_on`: it needs no runtime. It ends when the last handle was dropped, or
-/// the service was [closed](crate::ClientService::close), and nothing is open. Dropping it earlier drops the connection,
-/// and the futures that wait for one fail.
+/// Run it on any executor, or with a plain `block_on`: it needs no runtime. It ends when the last handle was
+/// dropped, or the service was [closed](crate::ClientService::close), and nothing is open. Dropping it
+/// earlier drops the connection, and the futures that wait for one fail.
 ///
 /// ```
 /// use childminder::client::TcpConnector;
@@ -205,8 +205,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientDriver<S> {
         true
     }
 
-    /// Checks for the end of the connection. The machine decides when to drop it, because a waiter that asked in time may
-    /// still have to receive it.
+    /// Checks for the end of the connection. The machine decides when to drop it, because a waiter that asked
+    /// in time may still have to receive it.
     fn poll_connection(&self, cx: &Context<'_>) -> bool {
         let (id, end) = match &self.current {
             Current::None => return false,

@@ -73,9 +73,9 @@ impl Error for DisconnectReason {
 
 /// The error of a connector, a preparation or a ping.
 ///
-/// It is temporary, so that the service tries again, unless it was made with [`permanent`](Self::permanent). It can be
-/// made from any error with [`new`](Self::new), and from an [`io::Error`] or a boxed error with `?`. Clones share the
-/// error, because several tasks may wait for one attempt.
+/// It is temporary, so that the service tries again, unless it was made with [`permanent`](Self::permanent).
+/// It can be made from any error with [`new`](Self::new), and from an [`io::Error`] or a boxed error with
+/// `?`. Clones share the error, because several tasks may wait for one attempt.
 ///
 /// ```
 /// use childminder::client::ConnectError;
@@ -98,8 +98,8 @@ impl ConnectError {
         Self { permanent: false, error: error.into().into() }
     }
 
-    /// Creates an error that another attempt would not fix, such as a wrong password: the service gives up, and all
-    /// tasks that wait for a connection receive the error.
+    /// Creates an error that another attempt would not fix, such as a wrong password: the service gives up,
+    /// and all tasks that wait for a connection receive the error.
     pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { permanent: true, error: error.into().into() }
     }

@@ -1,17 +1,20 @@
 //! The state machine of a service: decides when to connect, to wait and to close.
 //!
-//! One `match` covers every state and every input, so that each command and event has a defined effect at any time.
+//! One `match` covers every state and every input, so that each command and event has a defined effect at any
+//! time.
 //!
-//! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and events with
-//!   another id are ignored, in one place. So the late end of a rejected connection is never taken for the end of the
-//!   current one.
-//! * **At most one connection is open.** Before an attempt starts, [`Output::Abort`] has dropped what was there.
-//! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and asks for the
-//!   next one must not receive the same one again. So the connection is [checked](Output::CheckAlive) before waiters are
-//!   resolved; if it is lost, they keep waiting.
-//! * **The retry policy is called by the driver.** It is the user's code, which may panic or call the service.
-//! * **Waiters and stops are resolved last**: waiters fail after the next attempt is scheduled, stops are resolved when
-//!   nothing is open, and waiters come before stops.
+//! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and
+//!   events with another id are ignored, in one place. So the late end of a rejected connection is never
+//!   taken for the end of the current one.
+//! * **At most one connection is open.** Before an attempt starts, [`Output::Abort`] has dropped what was
+//!   there.
+//! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and
+//!   asks for the next one must not receive the same one again. So the connection is
+//!   [checked](Output::CheckAlive) before waiters are resolved; if it is lost, they keep waiting.
+//! * **The retry policy is called by the driver.** It is the user's code, which may panic or call the
+//!   service.
+//! * **Waiters and stops are resolved last**: waiters fail after the next attempt is scheduled, stops are
+//!   resolved when nothing is open, and waiters come before stops.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -301,8 +304,8 @@ impl Fsm {
             }
             (state @ (State::Closing { .. } | State::Idle(_)), Input::Tick) => state,
 
-            // Late events with the current id, such as the end of a preparation that was cancelled. Where there is no
-            // current id, events were ignored earlier.
+            // Late events with the current id, such as the end of a preparation that was cancelled. Where
+            // there is no current id, events were ignored earlier.
             (
                 state @ (State::Idle(_)
                 | State::Connecting { .. }

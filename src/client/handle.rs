@@ -18,13 +18,13 @@ use crate::drive::{Guard, NotDriven, Ticket, Watch};
 /// It connects, and connects again when an attempt fails or the connection is lost, with growing delays
 /// ([`BackoffPolicy`](crate::backoff::BackoffPolicy)).
 ///
-/// This is a handle: it is cheap to clone, and can be used on any thread and from the callbacks of the service. The work
-/// is done by a [`ClientDriver`](crate::client::ClientDriver), which runs on an executor of your choice, or on a thread
-/// of its own ([`background`](Self::background)).
+/// This is a handle: it is cheap to clone, and can be used on any thread and from the callbacks of the
+/// service. The work is done by a [`ClientDriver`](crate::client::ClientDriver), which runs on an executor of
+/// your choice, or on a thread of its own ([`background`](Self::background)).
 ///
-/// When the last handle is dropped, the service is stopped as by [`stop_service`](Self::stop_service), and the driver
-/// ends. With `background`, the drop waits for that. A callback that the service owns should hold a
-/// [weak handle](Self::downgrade), because a strong one would keep the service alive.
+/// When the last handle is dropped, the service is stopped as by [`stop_service`](Self::stop_service), and
+/// the driver ends. With `background`, the drop waits for that. A callback that the service owns should hold
+/// a [weak handle](Self::downgrade), because a strong one would keep the service alive.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -61,29 +61,30 @@ pub struct ClientService<S>(pub(super) Arc<Guard<Shared<S>>>);
 impl<S> ClientService<S> {
     /// Starts the service: it connects, and keeps connected from now on.
     ///
-    /// If a stop is in progress, the old connection is closed first. A service that is started already logs a warning.
-    /// Does nothing after [`close`](Self::close), or if the driver was dropped.
+    /// If a stop is in progress, the old connection is closed first. A service that is started already logs a
+    /// warning. Does nothing after [`close`](Self::close), or if the driver was dropped.
     pub fn start_service(&self) {
         self.shared().start();
     }
 
-    /// Stops the service: it disconnects, and stays disconnected until [`start_service`](Self::start_service).
+    /// Stops the service: it disconnects, and stays disconnected until
+    /// [`start_service`](Self::start_service).
     ///
-    /// An attempt, a preparation or a wait ends at once. A connection is closed in good order, and dropped if the peer
-    /// does not close it within the [grace period](crate::client::ClientBuilder::close_grace). Its users receive errors
-    /// from now on.
+    /// An attempt, a preparation or a wait ends at once. A connection is closed in good order, and dropped if
+    /// the peer does not close it within the [grace period](crate::client::ClientBuilder::close_grace). Its
+    /// users receive errors from now on.
     ///
-    /// When nothing is open, tasks that wait for a connection fail, and then the ticket resolves. A second stop joins the
-    /// first. The ticket of a stopped service resolves at once.
+    /// When nothing is open, tasks that wait for a connection fail, and then the ticket resolves. A second
+    /// stop joins the first. The ticket of a stopped service resolves at once.
     ///
-    /// The number of consecutive failures survives a stop: if the next attempt after a restart fails, the delay continues
-    /// to grow. Only a connection resets it.
+    /// The number of consecutive failures survives a stop: if the next attempt after a restart fails, the
+    /// delay continues to grow. Only a connection resets it.
     pub fn stop_service(&self) -> Ticket<NotDriven> {
         self.shared().stop()
     }
 
-    /// Closes the service for good, also if there are other handles: it stops, and then its driver ends. The ticket
-    /// resolves when the driver has ended.
+    /// Closes the service for good, also if there are other handles: it stops, and then its driver ends. The
+    /// ticket resolves when the driver has ended.
     ///
     /// Later commands do nothing, and waiting for a connection fails with [`ConnectWaitError::Closed`].
     pub fn close(&self) -> Ticket<NotDriven> {
@@ -92,12 +93,12 @@ impl<S> ClientService<S> {
 
     /// Waits for a connection: the future resolves at once if there is one, and otherwise with the next one.
     ///
-    /// With `fail_after_failures` the future fails after this number of failed attempts from now on; 0 counts as 1. The
-    /// loss of a connection is not a failed attempt. Without a limit, it fails only when the service is stopped or an
-    /// error is [permanent](crate::client::ConnectError::permanent).
+    /// With `fail_after_failures` the future fails after this number of failed attempts from now on; 0 counts
+    /// as 1. The loss of a connection is not a failed attempt. Without a limit, it fails only when the
+    /// service is stopped or an error is [permanent](crate::client::ConnectError::permanent).
     ///
-    /// Before the first start, the future waits for it. (Unlike in Twisted, a stop ends that wait, too.) After a stop it
-    /// fails at once, until the service is started again.
+    /// Before the first start, the future waits for it. (Unlike in Twisted, a stop ends that wait, too.)
+    /// After a stop it fails at once, until the service is started again.
     pub fn when_connected(&self, fail_after_failures: Option<u32>) -> WhenConnected<S> {
         let (id, answer, watch) = self.shared().add_waiter(fail_after_failures);
         WhenConnected { answer, watch, waiter: Some((id, self.0.service.clone())) }
@@ -179,8 +180,8 @@ impl<S> fmt::Debug for WeakClient<S> {
 
 /// The future returned by [`ClientService::when_connected`]: resolves with the connection.
 ///
-/// Dropping it ends the wait and does not affect other waits. If the driver is not polled while it waits, it fails with
-/// [`ConnectWaitError::NotDriven`] after five seconds.
+/// Dropping it ends the wait and does not affect other waits. If the driver is not polled while it waits, it
+/// fails with [`ConnectWaitError::NotDriven`] after five seconds.
 #[must_use = "a connection is received only by awaiting this"]
 pub struct WhenConnected<S> {
     answer: Answer<S>,
@@ -194,8 +195,8 @@ impl<S> WhenConnected<S> {
     ///
     /// # Errors
     ///
-    /// Returns a [`ConnectWaitError`] with the reason. Called on the thread that is polling the driver, it fails at once
-    /// with [`ConnectWaitError::NotDriven`].
+    /// Returns a [`ConnectWaitError`] with the reason. Called on the thread that is polling the driver, it
+    /// fails at once with [`ConnectWaitError::NotDriven`].
     pub fn wait(mut self) -> Result<Connection<S>, ConnectWaitError> {
         let answer = self.answer.clone();
         let mut is_answered = false;

@@ -6,8 +6,8 @@ use super::error::{ConnectWaitError, DisconnectReason};
 use super::state::ClientState;
 use crate::backoff::BackoffPolicy;
 
-/// Identifies an attempt and the connection that it makes. Never reused in a service, so an event of an old connection
-/// cannot be taken for one of its successor.
+/// Identifies an attempt and the connection that it makes. Never reused in a service, so an event of an old
+/// connection cannot be taken for one of its successor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AttemptId(pub(super) u64);
 
@@ -59,7 +59,7 @@ pub(crate) enum Event {
     Delay(Duration),
 }
 
-/// What the driver is to do, in this order.
+/// An instruction for the driver. Instructions are executed in their order.
 #[derive(Clone, Debug)]
 pub(crate) enum Output {
     /// Start an attempt. The answer is [`Event::Connected`] or [`Event::ConnectFailed`].
@@ -95,11 +95,11 @@ pub(crate) enum Output {
 /// The settings of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// How long connecting may take, and how long preparing.
+    /// The timeout of connecting, and that of preparing.
     pub(super) attempt_timeout: Duration,
     /// The uptime after which a connection counts as a success.
     pub(super) stable_after: Duration,
-    /// How long closing in good order may take.
+    /// The timeout of closing in good order.
     pub(super) close_grace: Duration,
     /// The time between two pings, and the timeout of a ping.
     pub(super) keep_alive: Option<Duration>,

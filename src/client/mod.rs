@@ -1,13 +1,13 @@
 //! A service that keeps one outgoing connection.
 //!
-//! Decisions are made by a pure [state machine](fsm), which handles and driver share behind one lock. A command on a
-//! handle takes effect at once, and the [driver](ClientDriver) executes what follows from it. The user's code
-//! (connectors, callbacks, policies, wakers, and the streams themselves) never runs under that lock, and its panics are
-//! caught, so it may call the service and it may panic.
+//! Decisions are made by a pure [state machine](fsm), which handles and driver share behind one lock. A
+//! command on a handle takes effect at once, and the [driver](ClientDriver) executes what follows from it.
+//! The user's code (connectors, callbacks, policies, wakers, and the streams themselves) never runs under
+//! that lock, and its panics are caught, so it may call the service and it may panic.
 //!
-//! An attempt has three steps: the connector makes a stream, the connection is prepared, and then the tasks that wait
-//! receive the [`Connection`]. The stream is watched from the beginning. So a connection that ends while it is being
-//! prepared is a failed attempt, and the end of a connection that is not in use is noticed.
+//! An attempt has three steps: the connector makes a stream, the connection is prepared, and then the tasks
+//! that wait receive the [`Connection`]. The stream is watched from the beginning. So a connection that ends
+//! while it is being prepared is a failed attempt, and the end of a connection that is not in use is noticed.
 //!
 //! # Structure
 //!

@@ -20,8 +20,8 @@ pub(super) struct Shared<S> {
     pub(super) states: Broadcast<ClientState>,
 }
 
-/// The state behind the lock. The lock is held for one command or one event, never while an output is executed or the
-/// user's code runs.
+/// The state behind the lock. The lock is held for one command or one event, never while an output is
+/// executed or the user's code runs.
 pub(super) struct State<S> {
     pub(super) fsm: Fsm,
     pub(super) waiters: BTreeMap<WaiterId, Answer<S>>,

@@ -1,8 +1,8 @@
 //! One waker for all tasks that use a connection.
 //!
-//! A stream remembers one task per direction, and some streams, such as TLS, write when they are read. But a connection
-//! has several users, and the driver watches it as well. So the stream is polled with the shared waker only, which wakes
-//! all of them, and each finds out for itself whether it can proceed.
+//! A stream remembers one task per direction, and some streams, such as TLS, write when they are read. But a
+//! connection has several users, and the driver watches it as well. So the stream is polled with the shared
+//! waker only, which wakes all of them, and each finds out for itself whether it can proceed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,8 @@ struct Waiting {
 }
 
 impl SharedWaker {
-    /// Adds the task of a user, before it polls the stream, so that no wake-up is lost. Returns whether it is new.
+    /// Adds the task of a user, before it polls the stream, so that no wake-up is lost. Returns whether it is
+    /// new.
     pub(super) fn add_user(&self, user: &Waker) -> bool {
         let mut waiting = self.waiting.lock();
         let is_new = !waiting.users.iter().any(|other| other.will_wake(user));

@@ -33,7 +33,8 @@ pub enum ClientState {
     },
     /// The service was stopped, and the connection is being closed.
     Closing,
-    /// The service does not try again, because another attempt would not help. Otherwise it is as if it was stopped.
+    /// The service does not try again, because another attempt would not help. Otherwise it is as if it was
+    /// stopped.
     GivenUp {
         /// The reason for the last failure.
         reason: DisconnectReason,
@@ -44,10 +45,11 @@ pub enum ClientState {
 /// [`ClientService::states`](crate::ClientService::states).
 ///
 /// The first state is the current one. The subscription ends with the driver of the service. It holds up to
-/// [`ClientStates::CAPACITY`] unread states; if there are more, the oldest are dropped, and the next item is a
-/// [`Lagged`] with their number.
+/// [`ClientStates::CAPACITY`] unread states; if there are more, the oldest are dropped, and the next item is
+/// a [`Lagged`] with their number.
 ///
-/// It is a stream for asynchronous code, and has [`wait`](Self::wait) and [`iter`](Self::iter) for synchronous code.
+/// It is a stream for asynchronous code, and has [`wait`](Self::wait) and [`iter`](Self::iter) for
+/// synchronous code.
 ///
 /// ```
 /// use childminder::client::{ClientState, TcpConnector};

@@ -9,10 +9,11 @@ use futures_lite::io::{AsyncRead, AsyncWrite};
 
 use super::error::DisconnectReason;
 
-/// How much is read ahead while no user reads. A read is needed to notice the end of an idle connection.
+/// The number of bytes that are read ahead while no user reads. A read is needed to notice the end of an idle
+/// connection.
 const READ_AHEAD: usize = 4096;
 
-/// How many reads of a closing connection are discarded before other tasks get their turn.
+/// The number of reads of a closing connection that are discarded before other tasks get their turn.
 const MAX_DISCARDS: usize = 16;
 
 /// The way a connection ended.
@@ -106,7 +107,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServiceStream<S> {
 
 /// Used by the driver.
 impl<S: AsyncRead + AsyncWrite + Unpin> ServiceStream<S> {
-    /// Reads ahead, to notice the end of the connection, unless there is unconsumed data. Returns whether it has read data.
+    /// Reads ahead, to notice the end of the connection, unless there is unconsumed data. Returns whether it
+    /// has read data.
     pub(super) fn read_ahead(&mut self, cx: &mut Context<'_>) -> bool {
         if self.end.is_some() || !self.ahead.is_empty() {
             return false;
@@ -126,7 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ServiceStream<S> {
         }
     }
 
-    /// Closes the direction to the peer, then discards incoming data. Ready when the peer has closed its direction.
+    /// Closes the direction to the peer, then discards incoming data. Ready when the peer has closed its
+    /// direction.
     pub(super) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(()) };
         if !self.is_shut {

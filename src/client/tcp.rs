@@ -19,17 +19,17 @@ use crate::host::{Host, SleepFuture};
 use crate::sync::Oneshot;
 use crate::sys::is_itself;
 
-/// How long an attempt to one address runs before the next address is tried at the same time, as RFC 8305 recommends.
+/// The time before the next address is tried beside an attempt that is in progress, as RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to a host by TCP.
 ///
-/// The addresses of the host are tried in turn, alternating between IPv6 and IPv4 ("happy eyeballs"): an attempt starts
-/// when the previous one has failed, or after 250 ms. The first connection is used. Small packets are sent at once
-/// (`TCP_NODELAY`).
+/// The addresses of the host are tried in turn, alternating between IPv6 and IPv4 ("happy eyeballs"): an
+/// attempt starts when the previous one has failed, or after 250 ms. The first connection is used. Small
+/// packets are sent at once (`TCP_NODELAY`).
 ///
-/// A host name is resolved anew for each attempt, on a thread of its own. The thread may outlive a cancelled attempt,
-/// because the resolver of the system cannot be interrupted.
+/// A host name is resolved anew for each attempt, on a thread of its own. The thread may outlive a cancelled
+/// attempt, because the resolver of the system cannot be interrupted.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,13 +56,15 @@ impl TcpConnector {
 
     /// Detects a peer that has disappeared without closing the connection, by TCP keep-alive. Default: off.
     ///
-    /// When nothing was received for `interval`, the system probes the peer, and again after each further `interval`.
-    /// After nine probes without an answer the connection fails, so the loss is detected after ten intervals. `interval`
-    /// is rounded down to whole seconds, and limited to 1 s … 32,767 s, which the system accepts.
+    /// When nothing was received for `interval`, the system probes the peer, and again after each further
+    /// `interval`. After nine probes without an answer the connection fails, so the loss is detected after
+    /// ten intervals. `interval` is rounded down to whole seconds, and limited to 1 s … 32,767 s, which the
+    /// system accepts.
     ///
     /// On Linux the connection also fails if data that was sent is not acknowledged for ten intervals
-    /// (`TCP_USER_TIMEOUT`), because the system does not probe while it retransmits, which alone takes a quarter of an
-    /// hour. This includes a peer that is alive, but does not read for that long while data waits to be sent.
+    /// (`TCP_USER_TIMEOUT`), because the system does not probe while it retransmits, which alone takes a
+    /// quarter of an hour. This includes a peer that is alive, but does not read for that long while data
+    /// waits to be sent.
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = Some(Duration::from_secs(interval.as_secs().clamp(1, 32_767)));
@@ -154,8 +156,8 @@ async fn connect_to(address: SocketAddr) -> io::Result<Async<TcpStream>> {
     Ok(stream)
 }
 
-/// Returns the result of the first attempt that succeeds. Each attempt starts when the previous one has failed, or after
-/// [`ATTEMPT_DELAY`]. If all fail, the error of the first failure is returned.
+/// Returns the result of the first attempt that succeeds. Each attempt starts when the previous one has
+/// failed, or after [`ATTEMPT_DELAY`]. If all fail, the error of the first failure is returned.
 async fn race<A, T>(attempts: impl Iterator<Item = A>, host: &dyn Host) -> io::Result<T>
 where
     A: Future<Output = io::Result<T>>,

@@ -1,8 +1,9 @@
-//! A minimal HTTP/1.1 client: one request over one new connection. It is used for readiness probes of local servers and
-//! for the JSON protocol of web drivers.
+//! A minimal HTTP/1.1 client: one request over one new connection. It is used for readiness probes of local
+//! servers and for the JSON protocol of web drivers.
 //!
-//! The caller provides the connection and the timeout. There are no persistent connections, redirects or compression.
-//! Memory is bounded: the head of a response to 64 KiB, the body to a limit that the caller sets.
+//! The caller provides the connection and the timeout. There are no persistent connections, redirects or
+//! compression. Memory is bounded: the head of a response to 64 KiB, the body to a limit that the caller
+//! sets.
 
 mod error;
 mod response;
@@ -45,7 +46,8 @@ pub(crate) struct Response {
 ///
 /// # Errors
 ///
-/// Returns an [`HttpError`] if the connection fails, the peer does not speak HTTP, or the response is too large.
+/// Returns an [`HttpError`] if the connection fails, the peer does not speak HTTP, or the response is too
+/// large.
 pub(crate) async fn request(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &Request<'_>,

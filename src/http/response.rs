@@ -13,7 +13,7 @@ const HEAD_LIMIT: usize = 64 * 1024;
 /// The largest number of header fields.
 const FIELD_LIMIT: usize = 256;
 
-/// How many bytes one read asks for.
+/// The number of bytes that one read asks for.
 const READ_SIZE: usize = 8 * 1024;
 
 /// A response that is being read.
@@ -29,7 +29,7 @@ pub(super) struct Head {
     length: Length,
 }
 
-/// How the end of the body is recognized.
+/// The way to recognize the end of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// After this number of bytes.
@@ -176,7 +176,8 @@ fn parse_head(bytes: &[u8]) -> Result<Status<(usize, Head)>, HttpError> {
     }
 }
 
-/// Returns how the body ends. A transfer encoding takes precedence over a length; several lengths must be equal.
+/// Returns how the body ends. A transfer encoding takes precedence over a length; several lengths must be
+/// equal.
 fn length_of(fields: &[httparse::Header<'_>]) -> Result<Length, HttpError> {
     let mut known = None;
     for field in fields {

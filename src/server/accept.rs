@@ -1,8 +1,9 @@
 //! The server's thread: it accepts connections, runs their handlers and carries out the close.
 //!
-//! Each server has its own thread, so a handler may be any future, `Send` or not, servers do not depend on each other
-//! or on the executor of the test, and a handler that blocks affects its own server only. Accepting and closing happen
-//! on this one thread, so no connection can be accepted after the close has begun.
+//! Each server has its own thread, so a handler may be any future, `Send` or not, servers do not depend on
+//! each other or on the executor of the test, and a handler that blocks affects its own server only.
+//! Accepting and closing happen on this one thread, so no connection can be accepted after the close has
+//! begun.
 
 use std::io;
 use std::rc::Rc;
@@ -18,7 +19,8 @@ use super::shared::Shared;
 use super::stream::TidyStream;
 use crate::panic_guard::{GuardedFuture, catch, log_guarded};
 
-/// How long to wait before accepting again after a failure, which most often means that descriptors have run out.
+/// The delay before accepting again after a failure, which most often means that descriptors have run
+/// out.
 const RETRY_DELAY: Duration = Duration::from_millis(20);
 
 /// Serves until the server is closed. This is the body of the thread.

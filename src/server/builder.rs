@@ -73,14 +73,14 @@ impl TidyServer {
         TidyServerBuilder::new(Place::Tcp(address.into()))
     }
 
-    /// Returns the settings of a server on a Unix socket, in a private directory below the system's directory for
-    /// temporary files. The directory is removed when the server is closed.
+    /// Returns the settings of a server on a Unix socket, in a private directory below the system's directory
+    /// for temporary files. The directory is removed when the server is closed.
     pub fn unix() -> TidyServerBuilder {
         Self::unix_in(env::temp_dir())
     }
 
-    /// Returns the settings of a server on a Unix socket, in a private directory below `directory`. The private
-    /// directory is removed when the server is closed.
+    /// Returns the settings of a server on a Unix socket, in a private directory below `directory`. The
+    /// private directory is removed when the server is closed.
     pub fn unix_in(directory: impl Into<PathBuf>) -> TidyServerBuilder {
         TidyServerBuilder::new(Place::Unix(directory.into()))
     }
@@ -99,8 +99,8 @@ impl TidyServerBuilder {
 
     /// Sets the host whose clock measures the times of the server. Default: [`System`].
     ///
-    /// With a [`Sim`](crate::testkit::Sim), the grace period passes in virtual time; sockets and threads are real all
-    /// the same.
+    /// With a [`Sim`](crate::testkit::Sim), the grace period passes in virtual time; sockets and threads are
+    /// real all the same.
     pub fn host(mut self, host: impl Host) -> Self {
         self.clock = Some(Clock(Arc::new(host)));
         self
@@ -108,12 +108,12 @@ impl TidyServerBuilder {
 
     /// Starts the server: clients can connect from now on, and `handler` runs for each of them.
     ///
-    /// The handler is an async function. All handlers run concurrently on the server's thread, so they may use values
-    /// that cannot be sent to another thread.
+    /// The handler is an async function. All handlers run concurrently on the server's thread, so they may
+    /// use values that cannot be sent to another thread.
     ///
-    /// If a handler returns an error, it is logged: at level debug if the client has disconnected, and otherwise as a
-    /// warning. A panic is logged too, and [`close`](TidyServer::close) returns it, so that a failed `assert!` in a
-    /// handler fails the test.
+    /// If a handler returns an error, it is logged: at level debug if the client has disconnected, and
+    /// otherwise as a warning. A panic is logged too, and [`close`](TidyServer::close) returns it, so that a
+    /// failed `assert!` in a handler fails the test.
     ///
     /// ```
     /// use std::cell::Cell;

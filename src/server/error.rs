@@ -11,8 +11,8 @@ use super::socket::Endpoint;
 
 /// The error returned when a [`TidyServer`](crate::TidyServer) cannot listen or cannot be connected to.
 ///
-/// A failed attempt leaves nothing behind. Converted to an [`io::Error`] it keeps the kind that fits, and is found
-/// again by [`io::Error::downcast`].
+/// A failed attempt leaves nothing behind. Converted to an [`io::Error`] it keeps the kind that fits, and is
+/// found again by [`io::Error::downcast`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TidyError {
@@ -28,8 +28,8 @@ pub enum TidyError {
         /// The error of the system.
         source: io::Error,
     },
-    /// The path of the Unix socket would be longer than the system allows. Choose a directory with a shorter path:
-    /// [`TidyServer::unix_in`](crate::TidyServer::unix_in).
+    /// The path of the Unix socket would be longer than the system allows. Choose a directory with a shorter
+    /// path: [`TidyServer::unix_in`](crate::TidyServer::unix_in).
     PathTooLong {
         /// The path that the socket would have.
         path: PathBuf,
@@ -102,9 +102,11 @@ impl From<TidyError> for io::Error {
     }
 }
 
-/// The error returned by [`TidyServer::close`](crate::TidyServer::close) when connections did not end by themselves.
+/// The error returned by [`TidyServer::close`](crate::TidyServer::close) when connections did not end by
+/// themselves.
 ///
-/// The sockets are closed nevertheless. Only a handler that [blocks](LeakCause::Blocked) its thread stays behind.
+/// The sockets are closed nevertheless. Only a handler that [blocks](LeakCause::Blocked) its thread stays
+/// behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeakError {
     pub(super) server: Endpoint,
@@ -135,8 +137,8 @@ impl LeakError {
 pub struct LeakedConnection {
     /// The client's end of the connection.
     pub peer: Endpoint,
-    /// The source line that called [`connect`](crate::TidyServer::connect). `None` if the client was not made by the
-    /// server's handle.
+    /// The source line that called [`connect`](crate::TidyServer::connect). `None` if the client was not made
+    /// by the server's handle.
     pub connected: Option<&'static Location<'static>>,
     /// The reason why it counts as leaked.
     pub cause: LeakCause,
@@ -148,8 +150,9 @@ pub struct LeakedConnection {
 pub enum LeakCause {
     /// The handler had not returned at the end of the grace period, and was dropped.
     Unfinished,
-    /// The handler had not returned, and cannot be dropped because it, or another handler of the server, blocks the
-    /// server's thread. The sockets are closed; the handler is dropped as soon as the thread is free.
+    /// The handler had not returned, and cannot be dropped because it, or another handler of the server,
+    /// blocks the server's thread. The sockets are closed; the handler is dropped as soon as the thread is
+    /// free.
     Blocked,
     /// The handler panicked with this message. Other connections were not affected.
     Panicked(String),

@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::socket::Endpoint;
 use super::stream::TidyStream;
 
-/// How long the server's thread may take to react after the grace period. After that it counts as blocked.
+/// The time that the server's thread has to react after the grace period. After that it counts as blocked.
 const REACTION: Duration = Duration::from_secs(5);
 
 /// A socket server for a test, by TCP or by Unix socket, that releases everything when it is closed.
@@ -44,12 +44,12 @@ const REACTION: Duration = Duration::from_secs(5);
 ///
 /// Choose where it listens with [`tcp`](Self::tcp), [`tcp_v6`](Self::tcp_v6), [`tcp_at`](Self::tcp_at),
 /// [`unix`](Self::unix) or [`unix_in`](Self::unix_in), and start it with
-/// [`listen`](crate::server::TidyServerBuilder::listen). A `TidyServer` always listens, on one address, until it is
-/// closed. Each server has its own thread, named `childminder-server`, and is independent of all others. It works in
-/// synchronous tests and with any executor.
+/// [`listen`](crate::server::TidyServerBuilder::listen). A `TidyServer` always listens, on one address, until
+/// it is closed. Each server has its own thread, named `childminder-server`, and is independent of all
+/// others. It works in synchronous tests and with any executor.
 ///
-/// Dropping a server that was not [closed](Self::close) closes it, logs a warning, and blocks for as long as the close
-/// takes.
+/// Dropping a server that was not [closed](Self::close) closes it, logs a warning, and blocks for as long as
+/// the close takes.
 pub struct TidyServer {
     pub(super) shared: Arc<Shared>,
     /// The source line that started it.
@@ -81,8 +81,8 @@ impl TidyServer {
 
     /// Connects a client, which is closed together with the server.
     ///
-    /// The source line of the call is kept and named if the connection leaks. Clients that connect by other means are
-    /// served in the same way.
+    /// The source line of the call is kept and named if the connection leaks. Clients that connect by other
+    /// means are served in the same way.
     ///
     /// # Errors
     ///
@@ -93,7 +93,8 @@ impl TidyServer {
         ConnectFuture::new(self.shared.clone(), Location::caller())
     }
 
-    /// Returns the number of accepted connections that are not over: the handler runs, or a stream is still held.
+    /// Returns the number of accepted connections that are not over: the handler runs, or a stream is still
+    /// held.
     pub fn connections(&self) -> usize {
         self.shared.ledger().open()
     }
@@ -103,16 +104,17 @@ impl TidyServer {
 impl TidyServer {
     /// Closes the server.
     ///
-    /// It stops listening, asks every connection to end, and waits for the handlers. Handlers that have not returned
-    /// at the end of the [grace period](crate::server::TidyServerBuilder::grace) are dropped. Then all sockets that are
-    /// still open are closed, those of clients included.
+    /// It stops listening, asks every connection to end, and waits for the handlers. Handlers that have not
+    /// returned at the end of the [grace period](crate::server::TidyServerBuilder::grace) are dropped. Then
+    /// all sockets that are still open are closed, those of clients included.
     ///
-    /// The close begins with this call, even if the future is dropped. A second call joins the first and returns an
-    /// equal result.
+    /// The close begins with this call, even if the future is dropped. A second call joins the first and
+    /// returns an equal result.
     ///
     /// # Errors
     ///
-    /// The future fails with a [`LeakError`] that lists every connection whose handler did not return or panicked.
+    /// The future fails with a [`LeakError`] that lists every connection whose handler did not return or
+    /// panicked.
     pub fn close(&self) -> CloseFuture {
         self.shared.begin_close();
         CloseFuture::new(self.shared.clone())
@@ -128,7 +130,8 @@ impl Drop for TidyServer {
         if forgotten {
             warn(format_args!("the server at {address}, started at {line}, was dropped without close()"));
         }
-        // A handler that drops its own server must return before the thread can end: waiting here would deadlock.
+        // A handler that drops its own server must return before the thread can end: waiting here would
+        // deadlock.
         if self.shared.is_own_thread() {
             return;
         }
@@ -148,9 +151,10 @@ impl fmt::Debug for TidyServer {
 
 /// The future returned by [`TidyServer::close`]: resolves when the server is completely closed.
 ///
-/// It resolves when the last handler has returned, and at the latest at the end of the
-/// [grace period](crate::server::TidyServerBuilder::grace). If a handler blocks the server's thread, it resolves five
-/// seconds later. Dropping the future does not cancel the close. Synchronous code calls [`wait`](Self::wait).
+/// It resolves when the last handler has returned, and at the latest at the end of the [grace
+/// period](crate::server::TidyServerBuilder::grace). If a handler blocks the server's thread, it resolves
+/// five seconds later. Dropping the future does not cancel the close. Synchronous code calls
+/// [`wait`](Self::wait).
 pub struct CloseFuture(Pin<Box<dyn Future<Output = Result<(), LeakError>> + Send + Sync>>);
 
 impl CloseFuture {
@@ -207,7 +211,8 @@ pub struct ConnectFuture(Pin<Box<dyn Future<Output = io::Result<TidyStream>> + S
 impl ConnectFuture {
     fn new(shared: Arc<Shared>, line: Line) -> Self {
         Self(Box::pin(async move {
-            // A server that is closed meanwhile accepts no more clients, so the connect could wait without end.
+            // A server that is closed meanwhile accepts no more clients, so the connect could wait without
+            // end.
             let closed = async {
                 shared.closing.wait().await;
                 Err(shared.closed_error().into())

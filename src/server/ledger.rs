@@ -1,13 +1,14 @@
-//! The book of a server's connections: which are open, and which have leaked. It knows no time, does no input or
-//! output, and decides what a close reports.
+//! The book of a server's connections: which are open, and which have leaked. It knows no time, does no input
+//! or output, and decides what a close reports.
 //!
-//! A server has three stages. While it is *open*, connections come and go. When it is *closing*, no connection is
-//! admitted, and the server is *quiet* as soon as the last handler has ended. When it is *concluded*, handlers that
-//! still run have leaked and are aborted; their later results are ignored.
+//! A server has three stages. While it is *open*, connections come and go. When it is *closing*, no
+//! connection is admitted, and the server is *quiet* as soon as the last handler has ended. When it is
+//! *concluded*, handlers that still run have leaked and are aborted; their later results are ignored.
 //!
-//! An accepted connection stays in the book until its handler has ended *and* its socket is closed, in either order: a
-//! handler may pass its stream on, and a stream may be closed while its handler runs. A client stays in the book while
-//! its socket is open. A handler that does not end is a leak. An open socket is not, because the server can close it.
+//! An accepted connection stays in the book until its handler has ended *and* its socket is closed, in either
+//! order: a handler may pass its stream on, and a stream may be closed while its handler runs. A client stays
+//! in the book while its socket is open. A handler that does not end is a leak. An open socket is not,
+//! because the server can close it.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -29,8 +30,8 @@ pub(super) struct Ledger<S> {
     next: u64,
     accepted: BTreeMap<Id, Accepted<S>>,
     clients: BTreeMap<Id, S>,
-    /// The source line for each client of the server's handle. Kept until the accepted end is over, which may be long
-    /// after the client.
+    /// The source line for each client of the server's handle. Kept until the accepted end is over, which may
+    /// be long after the client.
     lines: BTreeMap<Endpoint, Line>,
     panicked: BTreeMap<Id, LeakedConnection>,
 }
@@ -70,7 +71,8 @@ impl<S: Clone> Ledger<S> {
         }
     }
 
-    /// Admits an accepted connection from `peer`, for which a handler will run. Returns `None` if the server is closing.
+    /// Admits an accepted connection from `peer`, for which a handler will run. Returns `None` if the server
+    /// is closing.
     pub(super) fn accept(&mut self, peer: Endpoint, socket: impl FnOnce(Id) -> S) -> Option<Id> {
         let id = self.admit()?;
         self.accepted.insert(id, Accepted { peer, handler: Handler::Running, socket: Some(socket(id)) });
@@ -150,8 +152,8 @@ impl<S: Clone> Ledger<S> {
         self.stage != Stage::Open && !self.accepted.values().any(Accepted::is_running)
     }
 
-    /// Ends the grace period and returns the leaked connections in the order in which they were accepted: those whose
-    /// handler still runs, which is aborted because of `cause`, and those whose handler panicked.
+    /// Ends the grace period and returns the leaked connections in the order in which they were accepted:
+    /// those whose handler still runs, which is aborted because of `cause`, and those whose handler panicked.
     pub(super) fn conclude(&mut self, cause: &LeakCause) -> Vec<LeakedConnection> {
         self.stage = Stage::Concluded;
         let mut leaked = self.panicked.clone();
@@ -164,7 +166,8 @@ impl<S: Clone> Ledger<S> {
         leaked.into_values().collect()
     }
 
-    /// Returns all open sockets. Accepted ones come first: a client then sees that the server has closed first.
+    /// Returns all open sockets. Accepted ones come first: a client then sees that the server has closed
+    /// first.
     pub(super) fn sockets(&self) -> Vec<S> {
         let accepted = self.accepted.values().filter_map(|accepted| accepted.socket.as_ref());
         accepted.chain(self.clients.values()).cloned().collect()

@@ -1,8 +1,9 @@
 //! One end of a connection, shared by its streams and by the server.
 //!
-//! The socket is behind a lock, because both may end it: it is read and written through [`TidyStream`]s, and closed by
-//! the server even while streams refer to it. The lock is held for one non-blocking system call. The event loop wakes
-//! a task when its socket is ready, but not when the socket is taken away, so the wakers are kept here as well.
+//! The socket is behind a lock, because both may end it: it is read and written through [`TidyStream`]s, and
+//! closed by the server even while streams refer to it. The lock is held for one non-blocking system call.
+//! The event loop wakes a task when its socket is ready, but not when the socket is taken away, so the wakers
+//! are kept here as well.
 //!
 //! [`TidyStream`]: super::TidyStream
 
@@ -17,11 +18,11 @@ use super::shared::{Closable, Shared};
 use super::socket::{Endpoint, Socket};
 use crate::sync::Lock;
 
-/// How many reads and writes in a row may succeed before other tasks get their turn. A task on a busy connection never
-/// has to wait, and would starve the others.
+/// The number of reads and writes in a row that may succeed before other tasks get their turn. A task on a
+/// busy connection never has to wait, and would starve the others.
 const BUDGET: u32 = 64;
 
-/// How many unread bytes are kept when the server closes a socket.
+/// The number of unread bytes that are kept when the server closes a socket.
 const UNREAD_LIMIT: u64 = 1 << 20;
 
 /// One end of a connection.

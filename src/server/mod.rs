@@ -1,13 +1,13 @@
 //! A socket server for tests that releases everything when it is closed.
 //!
-//! A server that a test starts must end with that test: a leftover socket, task, thread or file would affect the
-//! tests that follow. Closing a [`TidyServer`] is bounded, also when a client disconnects at the same moment, never
-//! reads, or when a handler ignores the request to end. The steps are:
+//! A server that a test starts must end with that test: a leftover socket, task, thread or file would affect
+//! the tests that follow. Closing a [`TidyServer`] is bounded, also when a client disconnects at the same
+//! moment, never reads, or when a handler ignores the request to end. The steps are:
 //!
 //! 1. The listener is closed, and the directory of a Unix socket is removed.
 //! 2. Every connection is asked to end: handlers read end-of-file, and clients can no longer write.
-//! 3. Handlers have the [grace period](TidyServerBuilder::grace) to return. A handler that does not is dropped, and
-//!    its connection is listed in a [`LeakError`].
+//! 3. Handlers have the [grace period](TidyServerBuilder::grace) to return. A handler that does not is
+//!    dropped, and its connection is listed in a [`LeakError`].
 //! 4. Every socket that is still open is closed, even if a stream still refers to it.
 //!
 //! # Structure

@@ -50,7 +50,8 @@ impl TidyPair {
             let _ = sender.try_send(stream);
             Ok(())
         });
-        // A `match`, because `connect` inside a closure would record the closure's line instead of the caller's.
+        // A `match`, because `connect` inside a closure would record the closure's line instead of the
+        // caller's.
         let started = match listening {
             Ok(listening) => {
                 let connecting = listening.connect();

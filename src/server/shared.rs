@@ -7,7 +7,8 @@
 //! 3. *concluded*: the verdict is given, because the server is quiet or the grace period is over;
 //! 4. *done*: every socket is closed, and the thread has ended or is given up.
 //!
-//! The server's thread does all of this. If a handler blocks it, a thread that waits for the close takes over.
+//! The server's thread does all of this. If a handler blocks it, a thread that waits for the close takes
+//! over.
 
 use std::fmt::Debug;
 use std::future::poll_fn;
@@ -60,7 +61,7 @@ pub(super) struct Shared {
     listening: Lock<Option<Listening>>,
     verdict: OnceLock<Result<(), LeakError>>,
     thread: Lock<Option<JoinHandle<()>>>,
-    /// How many names of client sockets have been used.
+    /// The number of names of client sockets that have been used.
     names: AtomicU64,
 }
 
@@ -68,7 +69,8 @@ pub(super) struct Shared {
 #[derive(Clone, Debug)]
 pub(super) struct Clock(pub(super) Arc<dyn Host>);
 
-// A host is used through shared references by several threads, so no panic can leave it half changed for the next user.
+// A host is used through shared references by several threads, so no panic can leave it half changed for the
+// next user.
 impl UnwindSafe for Clock {}
 impl RefUnwindSafe for Clock {}
 
@@ -111,8 +113,8 @@ impl Shared {
         }
     }
 
-    /// Creates a client socket with a name beside that of the server. The listener is locked meanwhile: a directory
-    /// in which a file appears while it is being removed would stay behind.
+    /// Creates a client socket with a name beside that of the server. The listener is locked meanwhile: a
+    /// directory in which a file appears while it is being removed would stay behind.
     pub(super) fn named_socket(&self, server: &Path) -> io::Result<(OwnedFd, PathBuf)> {
         let listening = self.listening.lock();
         if listening.is_none() {

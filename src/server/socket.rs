@@ -1,8 +1,8 @@
 //! TCP and Unix sockets behind one type, and their addresses.
 //!
-//! A Unix client is bound to a path before it connects, in the directory of the server, and the file is unlinked at
-//! once. So the client has a name that the server sees, and both ends of a connection can be matched, as with TCP. The
-//! name lives on in the two sockets only; no file remains.
+//! A Unix client is bound to a path before it connects, in the directory of the server, and the file is
+//! unlinked at once. So the client has a name that the server sees, and both ends of a connection can be
+//! matched, as with TCP. The name lives on in the two sockets only; no file remains.
 
 use std::fmt;
 use std::fs;
@@ -27,15 +27,16 @@ use crate::sys;
 /// The length of the accept queue, where the system allows it, so that many clients can connect at once.
 const BACKLOG: i32 = 4096;
 
-/// How long a Unix client waits before it tries again to connect to a full accept queue. The system has no event for
-/// "there is room now".
+/// The delay before a Unix client tries again to connect to a full accept queue. The system has no
+/// event for "there is room now".
 const QUEUE_FULL_DELAY: Duration = Duration::from_millis(1);
 
 /// The address of one end of a connection, or of a server.
 ///
-/// A client that [`TidyServer::connect`](crate::TidyServer::connect) makes has an address of its own, with TCP and with
-/// Unix sockets. So the ends of a connection can be matched: the [`peer`](super::TidyStream::peer) of one end is the
-/// [`local`](super::TidyStream::local) address of the other.
+/// A client that [`TidyServer::connect`](crate::TidyServer::connect) makes has an address of its own, with
+/// TCP and with Unix sockets. So the ends of a connection can be matched: the
+/// [`peer`](super::TidyStream::peer) of one end is the [`local`](super::TidyStream::local) address of the
+/// other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Endpoint {
@@ -146,7 +147,8 @@ impl Socket {
         Ok(socket)
     }
 
-    /// Connects `socket` to the Unix socket at `server`. While the accept queue is full it tries again, after a `sleep`.
+    /// Connects `socket` to the Unix socket at `server`. While the accept queue is full it tries again, after
+    /// a `sleep`.
     pub(super) async fn connect_unix(
         socket: OwnedFd,
         server: &Path,

@@ -15,20 +15,21 @@ use super::socket::Endpoint;
 /// One end of a connection to a [`TidyServer`](crate::TidyServer): that of a handler, or of a client made by
 /// [`connect`](crate::TidyServer::connect).
 ///
-/// It is a byte stream for any executor, by TCP or by a Unix socket. Clones refer to the same end, for example for a
-/// task that reads and one that writes, and shared references can be read and written as well. The socket is closed
-/// when the last clone is dropped or when the server is closed, whichever comes first. One task at a time may wait for
-/// reading and one for writing; if two wait for reading, only the later one is woken.
+/// It is a byte stream for any executor, by TCP or by a Unix socket. Clones refer to the same end, for
+/// example for a task that reads and one that writes, and shared references can be read and written as well.
+/// The socket is closed when the last clone is dropped or when the server is closed, whichever comes first.
+/// One task at a time may wait for reading and one for writing; if two wait for reading, only the later one
+/// is woken.
 ///
 /// # When the server is closed
 ///
-/// A handler reads end-of-file once it has read the data that has arrived, so a handler that reads until the end needs
-/// no other signal. A handler that waits for something else can also wait for [`closing`](Self::closing). A client can
-/// no longer write, but reads what the server still sends.
+/// A handler reads end-of-file once it has read the data that has arrived, so a handler that reads until the
+/// end needs no other signal. A handler that waits for something else can also wait for
+/// [`closing`](Self::closing). A client can no longer write, but reads what the server still sends.
 ///
-/// After the server has closed the socket, up to 1 MiB of data that had arrived can still be read. Then follows
-/// end-of-file, or, if data had to be discarded, the error [`ConnectionAborted`](io::ErrorKind::ConnectionAborted).
-/// Writing fails with that error too.
+/// After the server has closed the socket, up to 1 MiB of data that had arrived can still be read. Then
+/// follows end-of-file, or, if data had to be discarded, the error
+/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted). Writing fails with that error too.
 ///
 /// # Synchronous code
 ///
@@ -129,9 +130,11 @@ impl fmt::Debug for TidyStream {
     }
 }
 
-/// A handler for [`listen`](super::TidyServerBuilder::listen) that sends back every line as soon as it is complete.
+/// A handler for [`listen`](super::TidyServerBuilder::listen) that sends back every line as soon as it is
+/// complete.
 ///
-/// An unterminated last line is sent back when the client ends the stream. The length of a line is not limited.
+/// An unterminated last line is sent back when the client ends the stream. The length of a line is not
+/// limited.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! Real signals. Each test starts the test binary again as a victim, which reports events on its standard output. The
-//! test sends the signals and checks the reports and how the victim ends.
+//! Real signals. Each test starts the test binary again as a victim, which reports events on its standard
+//! output. The test sends the signals and checks the reports and how the victim ends.
 
 use std::future::pending;
 use std::io::{BufRead, BufReader, Lines, Write};

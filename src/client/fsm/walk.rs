@@ -1,5 +1,5 @@
-//! Random walks: commands, events, stale events and time in any order, with outputs executed at once or later. The
-//! invariants are checked after every step.
+//! Random walks: commands, events, stale events and time in any order, with outputs executed at once or
+//! later. The invariants are checked after every step.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -200,7 +200,7 @@ impl Walk {
         self.event(id, Event::Delay(seconds * SECOND));
     }
 
-    /// Late news of a connection that is not the last.
+    /// Handles an event of a connection that is not the latest.
     fn stale(&mut self, choice: u32) {
         let Some(id) = self.last.0.checked_sub(1).filter(|id| *id > 0) else { return };
         let events = [

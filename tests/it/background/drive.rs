@@ -59,7 +59,8 @@ fn rx_13_every_executor_will_do() {
 
 #[test]
 fn rx_14_a_background_exists_only_after_a_successful_start() {
-    // In the original, a reset before setUp fails and a call before it waits. Here the value does not exist yet.
+    // In the original, a reset before setUp fails and a call before it waits. Here the value does not exist
+    // yet.
     let message = |error: &std::io::Error| {
         error.get_ref().and_then(|error| error.downcast_ref::<BackgroundError>()).unwrap().to_string()
     };

@@ -51,7 +51,8 @@ enum End {
 struct Gate(mpsc::Receiver<()>);
 
 impl Gate {
-    /// Returns a sender that keeps the gate closed, and the gate. A send returns when the thread has reached the gate.
+    /// Returns a sender that keeps the gate closed, and the gate. A send returns when the thread has reached
+    /// the gate.
     fn new() -> (mpsc::SyncSender<()>, Self) {
         let (hold, held) = mpsc::sync_channel(0);
         (hold, Self(held))
@@ -299,7 +300,8 @@ fn rx_10_the_last_owner_may_be_a_future_on_the_thread() {
 
 #[test]
 fn rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works() {
-    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening socket.
+    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening
+    // socket.
     alone("background::ends::rx_11_a_stop_leaves_no_timer_and_no_socket_and_another_start_works", || {
         let background = Background::start().unwrap();
         let (here, address) = mpsc::channel();

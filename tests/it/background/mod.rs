@@ -14,7 +14,8 @@ use childminder::background::CallError;
 
 use crate::support::PATIENCE;
 
-/// The timeout of a thread in these tests: long enough to react, and short enough to wait for a thread that does not.
+/// The timeout of a thread in these tests: long enough to react, and short enough to wait for a thread that
+/// does not.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Returns the thread that runs the calls.

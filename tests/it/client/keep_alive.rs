@@ -13,7 +13,8 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the detection takes: ten intervals, with room for the granularity of the timers and a loaded machine.
+/// The time until the loss is noticed: ten intervals, with room for the granularity of the timers and a
+/// loaded machine.
 const EXPECTED: std::ops::Range<Duration> = Duration::from_secs(8)..Duration::from_secs(25);
 
 /// Discards every packet that arrives for the socket, acknowledgements and keep-alive probes included.

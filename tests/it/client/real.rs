@@ -1,4 +1,5 @@
-//! Real sockets: a server that is killed and restarted, on every executor; and the resources that are left at the end.
+//! Real sockets: a server that is killed and restarted, on every executor; and the resources that are left at
+//! the end.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -120,7 +121,8 @@ async fn echoes<S: AsyncRead + AsyncWrite + Unpin>(mut link: &Connection<S>) {
     assert_eq!(&answer, b"hello");
 }
 
-/// Kills and restarts the server several times. The users of each connection see its end, and receive the next one.
+/// Kills and restarts the server several times. The users of each connection see its end, and receive the
+/// next one.
 async fn outages<S>(service: &ClientService<S>, mut restart: impl FnMut(Option<Echo>) -> Echo)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -187,7 +189,8 @@ async fn cs_3_5_8_a_tcp_server_is_killed_and_restarted() {
     .await;
 }
 
-/// Listens as soon as the port is free. Between fork and exec, a child of another test holds a copy of the last listener.
+/// Listens as soon as the port is free. Between fork and exec, a child of another test holds a copy of the
+/// last listener.
 fn listen_again(port: &Port) -> TcpListener {
     let begin = Instant::now();
     loop {

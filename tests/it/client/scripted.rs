@@ -127,7 +127,8 @@ impl Drop for AttemptGuard {
     }
 }
 
-/// The server's end of a connection. It closes the connection when the client does, unless `stay_open` was called.
+/// The server's end of a connection. It closes the connection when the client does, unless `stay_open` was
+/// called.
 #[derive(Clone)]
 pub(super) struct Peer {
     sim: Sim,

@@ -1,5 +1,5 @@
-//! Random walks of the service with its driver: commands, failures and time in any order. The state machine alone has
-//! longer walks of its own.
+//! Random walks of the service with its driver: commands, failures and time in any order. The state machine
+//! alone has longer walks of its own.
 
 use childminder::Host;
 use childminder::client::{ConnectError, Connection};
@@ -98,12 +98,12 @@ impl Walk {
     }
 }
 
-/// Succeeds, fails, panics, takes its time, or takes for ever.
+/// Succeeds at once or late, fails, panics, or never ends.
 async fn by_chance(sim: childminder::testkit::Sim, whim: u8) -> Result<(), ConnectError> {
     match whim {
         0..=3 => Ok(()),
-        4 => Err(ConnectError::new("not in the mood")),
-        5 => panic!("a bad mood"),
+        4 => Err(ConnectError::new("by chance")),
+        5 => panic!("by chance"),
         6 => {
             sim.sleep_until(sim.now() + secs(1.0)).await;
             Ok(())

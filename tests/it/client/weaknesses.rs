@@ -183,8 +183,8 @@ fn cs_weak_9_stable_after_slows_down_attempts_to_a_server_that_accepts_and_close
     assert_eq!(waits(secs(50.0)), ["1.5s", "1.5s", "1.5s", "1.5s"]);
 }
 
-/// Issue 8993: the stop is not awaited, and no waiter is lost. 8899 and 9116: a start before the old connection has ended.
-/// (9476, the power that overflowed, is a test of the policy.)
+/// Issue 8993: the stop is not awaited, and no waiter is lost. 8899 and 9116: a start before the old
+/// connection has ended. (9476, the power that overflowed, is a test of the policy.)
 #[test]
 fn cs_weak_10_old_bugs_of_the_original_do_not_recur() {
     let harness = Harness::new();

@@ -14,7 +14,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::{assert_closes, closed, exchange, hang, kinds, rest, wait, wait_for_connections};
 use crate::support::{Census, PATIENCE, Scratch, alone};
 
-/// Takes a census after everything that stays for the life of the process has been started, such as the event loop.
+/// Takes a census after everything that stays for the life of the process has been started, such as the event
+/// loop.
 fn before() -> Census {
     assert_closes(&TidyServer::tcp().listen(line_echo).unwrap());
     Census::take()

@@ -196,7 +196,8 @@ fn a_handler_that_reads_end_of_file_may_still_write() {
         let client = wait(server.connect()).unwrap();
         wait_for_connections(&server, 1);
         let reader = thread::spawn(move || wait(async { (&client).read(&mut [0; 4]).await }));
-        // The last read of the handler fails at end-of-file, which counts as a disconnect and not as a failure.
+        // The last read of the handler fails at end-of-file, which counts as a disconnect and not as a
+        // failure.
         assert_closes(&server);
         assert_eq!(reader.join().unwrap().unwrap(), 4);
     }

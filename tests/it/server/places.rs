@@ -15,7 +15,8 @@ use crate::support::{Scratch, alone};
 
 #[test]
 fn td_2_tcp_listens_on_loopback_at_a_port_that_the_system_chooses() {
-    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening socket.
+    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening
+    // socket.
     alone("server::places::td_2_tcp_listens_on_loopback_at_a_port_that_the_system_chooses", || {
         let server = TidyServer::tcp().listen(line_echo).unwrap();
         let port = server.port().unwrap();
@@ -131,7 +132,8 @@ fn a_missing_directory_is_an_error() {
 
 #[test]
 fn a_fixed_port_can_be_reused_at_once() {
-    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening socket.
+    // In a process of its own: between fork and exec, a child of another test holds a copy of the listening
+    // socket.
     alone("server::places::a_fixed_port_can_be_reused_at_once", || {
         let port = childminder::Port::reserve().unwrap();
         port.release();

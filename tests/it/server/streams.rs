@@ -134,7 +134,7 @@ fn a_writer_is_woken_when_the_stream_is_closed() {
                 }
             });
             wait(async {
-                // A poll may only yield. So many in a row mean that the buffers are full.
+                // A poll may only yield. That many in a row mean that the buffers are full.
                 for _ in 0..1_000 {
                     assert!(poll_once(&mut flood).await.is_none());
                 }

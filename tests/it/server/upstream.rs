@@ -1,5 +1,5 @@
-//! The tests of the original, under their own names. It subclassed protocol classes to learn of connections that are made
-//! and lost; here a handler begins and ends.
+//! The tests of the original, under their own names. It subclassed protocol classes to learn of connections
+//! that are made and lost; here a handler begins and ends.
 
 use std::io;
 use std::sync::Arc;
@@ -170,8 +170,9 @@ fn td_9_test_no_multiple_clients() {
     }
 }
 
-/// The original checked two deferreds after listen: that of the client has not fired, and that of the server does not
-/// exist. Here there is no deferred that could be missing, because a close waits for existing connections only.
+/// The original checked two deferreds after listen: that of the client has not fired, and that of the server
+/// does not exist. Here there is no deferred that could be missing, because a close waits for existing
+/// connections only.
 fn deferreds(kind: TidyServerBuilder) {
     let server = kind.listen(line_echo).unwrap();
     assert_eq!(server.connections(), 0);
@@ -191,8 +192,8 @@ fn td_12_test_deferreds_unix() {
     deferreds(TidyServer::unix());
 }
 
-/// A test case of the original without a server had nothing to tear down. Here that is an `Option`, and a builder that is
-/// never used leaves nothing either.
+/// A test case of the original without a server had nothing to tear down. Here that is an `Option`, and a
+/// builder that is never used leaves nothing either.
 #[test]
 fn td_13_without_a_server_there_is_nothing_to_tear_down() {
     let none: Option<TidyServer> = None;
