@@ -1,6 +1,6 @@
 //! The state machine of a service: decides when to connect, to wait and to close.
 //!
-//! One `match` covers every state and every input, so that each command and event has a defined effect at any
+//! One `match` covers every state and every input, so each command and event has a defined effect at any
 //! time.
 //!
 //! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and
