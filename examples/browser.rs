@@ -1,6 +1,7 @@
-//! A browser in a test: a page from a real server, looked at by a real Chromium, and nothing left afterwards.
+//! A browser in a test: a page of a real server in a real Chromium, of which nothing is left afterwards.
 //!
-//! It needs `chromedriver`, a Chromium it can find, and `python3`: on Debian `apt install chromium chromium-driver`.
+//! It needs `chromedriver`, a Chromium that it finds, and `python3`: on Debian `apt install chromium
+//! chromium-driver`.
 
 use childminder::{Port, Service, WebDriver};
 
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let picture = browser.screenshot()?;
     println!("the picture is {}", if picture.starts_with(b"\x89PNG") { "a PNG" } else { "something else" });
 
-    // A mistake is told in full.
+    // An error has the whole report.
     let error = browser.find("#basket").expect_err("there is none");
     println!("{}", error.to_string().lines().next().unwrap_or_default());
 

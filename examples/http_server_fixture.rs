@@ -1,27 +1,26 @@
-//! The life of a service: a web server for a test, from the start to the end, and what is said when it does not come up.
+//! The life of a service: a web server for a test, from its start to its stop, and the error of a failed
+//! start.
 //!
-//! The server is Python's. What it prints goes to the `log` crate; here, where nobody has installed a logger, to the
-//! standard error, as in a test.
+//! The server is that of Python. Its output goes to the `log` crate; without a logger, as here and in most
+//! tests, to the standard error.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::time::Duration;
 
 use childminder::{Condition, Port, Service};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::process::Command::new("python3").arg("--version").output().is_err() {
-        println!("python3 is missing, so there is nothing to see");
+        println!("skipped: python3 is not installed");
         return Ok(());
     }
 
-    // A number that nobody else is given, however many tests run at the same time.
+    // A reserved number: no other test gets it, even if many run at the same time.
     let port = Port::reserve()?;
     let server = Service::new("python3")
         .args(["-m", "http.server", "--bind", "127.0.0.1", &port.to_string()])
         .port(&port)
-        .expect(Condition::http(port.number(), "/"))
-        .min_uptime(Duration::ZERO); // whoever answers is up
+        .expect(Condition::http(port.number(), "/"));
 
     let web = server.start()?;
     println!("process {} is ready:", web.pid());
@@ -29,18 +28,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  {progress}");
     }
 
-    // Here is your test.
+    // The test goes here.
     println!("{}", get(&port, "/")?.lines().next().unwrap_or_default());
 
-    // Before the next one: is it still there? If not, this says how it ended and what it said last.
+    // Before the next test: is the server still alive? If not, the error has its exit and its last output.
     web.reset()?;
 
-    // Dropping it stops it as well, also when a test panics; this tells how it went.
+    // A drop stops the server as well, also during a panic. This returns how it has ended.
     if let Some(ended) = web.stop()? {
-        println!("asked to end, it ended by {}", ended.exit);
+        println!("stopped: {}", ended.exit);
     }
 
-    // And a server that does not come up: one error, with all there is to know.
+    // A server that does not become ready is one error with the whole report.
     let error = server.arg("--directroy=site").start().expect_err("a typing error");
     println!("\n{error}");
     Ok(())

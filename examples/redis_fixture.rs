@@ -1,4 +1,4 @@
-//! A database for a test: a real Redis with a port of its own, and what no mock can offer, a real outage.
+//! A database for a test: a real Redis with a port of its own, and a real outage, which no mock offers.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -8,7 +8,7 @@ use childminder::{Port, Service};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if std::process::Command::new("redis-server").arg("--version").output().is_err() {
-        println!("redis-server is missing, so there is nothing to see");
+        println!("skipped: redis-server is not installed");
         return Ok(());
     }
 
@@ -17,23 +17,23 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
         .port(&port)
         .expect_output("Ready to accept connections")
-        .min_uptime(Duration::ZERO) // when it has said that, it is up
+        .min_uptime(Duration::ZERO) // Redis prints the message when it listens
         .start()?;
     println!("ready after {:.0?}: {}", redis.took(), ask(&port, "PING")?);
 
-    // What does your program do while its database is down? Afterwards it is up again, and empty.
-    redis.stopped(|| println!("down: {}", ask(&port, "PING").expect_err("nobody is there")))?;
+    // What does your program do while its database is down? Afterwards the database is up again, and empty.
+    redis.stopped(|| println!("down: {}", ask(&port, "PING").expect_err("the server is stopped")))?;
     println!("up again: {}", ask(&port, "DBSIZE")?);
 
-    // And while it is there, and does not answer?
-    redis.paused(|| println!("paused: {}", ask(&port, "PING").expect_err("nobody answers")));
-    println!("awake again: {}", ask(&port, "PING")?);
+    // What does it do while the database accepts connections but does not answer?
+    redis.paused(|| println!("paused: {}", ask(&port, "PING").expect_err("the server is paused")));
+    println!("continued: {}", ask(&port, "PING")?);
 
-    // Where `redis` ends, the server ends.
+    // The server is stopped when `redis` is dropped.
     Ok(())
 }
 
-/// Sends a command, and returns the first line of the answer.
+/// Sends a command and returns the first line of the response.
 fn ask(port: &Port, command: &str) -> io::Result<String> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port.number()))?;
     connection.set_read_timeout(Some(Duration::from_millis(200)))?;

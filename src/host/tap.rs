@@ -54,7 +54,7 @@ pub(crate) trait Observer: Send + Sync {
 /// One start to be observed.
 pub(crate) struct Start {
     pub(crate) observer: Arc<dyn Observer>,
-    /// What to start, and where, instead of what the monitor asks for. A spec may hold descriptors that are
+    /// A spec and a host to use instead of what the monitor asks for. A spec may hold descriptors that are
     /// good for one start only and must not stay open in this process afterwards.
     pub(crate) replacement: Option<(Arc<dyn Host>, Spec)>,
 }

@@ -134,7 +134,8 @@ impl Condition {
         self
     }
 
-    /// Returns whether the condition cannot be met by accident, before the program is ready or by another process.
+    /// Returns whether the condition cannot be met by accident, before the program is ready or by another
+    /// process.
     pub(crate) fn is_conclusive(&self) -> bool {
         self.0.is_conclusive()
     }

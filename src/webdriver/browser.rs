@@ -1,4 +1,4 @@
-//! A browser that is up.
+//! A running browser.
 
 use std::path::Path;
 
@@ -8,61 +8,73 @@ use super::directory::PrivateDir;
 use super::element::{Element, Locator};
 use super::error::WebDriverError;
 use super::remote::Method;
-use super::session::{Open, Session};
+use super::session::{OpenSession, Session};
 use crate::service::RunningService;
 
-/// A browser that is up, and goes when this goes, with its driver, all their processes, and its directory.
+/// A running browser, from [`WebDriver::start`](crate::WebDriver::start). It is closed when this is dropped,
+/// with its driver, all their processes, and its directory.
 ///
-/// The commands wait for their answers, as synchronous tests want it; [`session`](Self::session) has the same for
-/// asynchronous code. Each takes at most the time that
-/// [`WebDriver::command_timeout`](super::WebDriver::command_timeout) says.
+/// The commands block until their response arrives; [`session`](Self::session) has them for asynchronous
+/// code. Each takes at most [`WebDriver::command_timeout`](crate::WebDriver::command_timeout).
 ///
-/// Dropping it closes it and waits for that, also when a test panics: usually some 0.2 s, and never more than half a
-/// minute, however stubborn the browser is. [`close`](Self::close) does the same and says how it went.
+/// The drop waits until everything is gone, also when a test panics: usually some 0.2 s, and at most half a
+/// minute. [`close`](Self::close) does the same and returns errors.
+///
+/// ```no_run
+/// use childminder::WebDriver;
+/// use childminder::webdriver::Locator;
+///
+/// let browser = WebDriver::geckodriver().start()?;
+/// browser.navigate("http://localhost:8000/")?;
+/// let link = browser.find(Locator::LinkText("Log in".into()))?;
+/// browser.click(&link)?;
+/// browser.close()?;
+/// # Ok::<(), childminder::webdriver::WebDriverError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the browser is closed when this is dropped"]
 pub struct Browser {
-    // What comes first ends first.
-    open: Open,
+    // The fields are dropped in this order.
+    open: OpenSession,
     service: RunningService,
     dir: PrivateDir,
 }
 
 impl Browser {
-    pub(super) fn new(open: Open, service: RunningService, dir: PrivateDir) -> Self {
+    pub(super) fn new(open: OpenSession, service: RunningService, dir: PrivateDir) -> Self {
         Self { open, service, dir }
     }
 }
 
-/// Where it is.
+/// Access for other clients.
 impl Browser {
-    /// The commands, for asynchronous code.
+    /// Returns the commands for asynchronous code.
     pub fn session(&self) -> Session<'_> {
         Session { open: &self.open, service: &self.service }
     }
 
-    /// Where the driver takes commands, such as `http://localhost:4444`: for any other client of WebDriver, together
-    /// with the [`session_id`](Self::session_id).
+    /// Returns the address of the driver, such as `http://localhost:4444`, for another WebDriver client. It
+    /// needs the [`session_id`](Self::session_id) as well.
     pub fn base_url(&self) -> String {
         self.open.remote.url()
     }
 
-    /// The id of the session.
+    /// Returns the id of the session.
     pub fn session_id(&self) -> &str {
         &self.open.id
     }
 
-    /// What the browser can do, as its driver says: name, version, time-outs, …
+    /// Returns the capabilities that the driver has reported: name, version, timeouts, …
     pub fn capabilities(&self) -> &Value {
         &self.open.capabilities
     }
 
-    /// The private directory, where the browser writes. It is removed at the end.
+    /// Returns the private directory in which the browser writes. It is removed with the browser.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The driver: its process id, its output, …
+    /// Returns the driver as a service, with its process id, its output, …
     pub fn service(&self) -> &RunningService {
         &self.service
     }
@@ -70,16 +82,16 @@ impl Browser {
 
 /// Commands.
 impl Browser {
-    /// Loads a page, and waits until it is loaded.
+    /// Opens a page and waits until it is loaded.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`], as for all commands: which one, why, and what the driver said last.
+    /// [`WebDriverError::Command`], with the command, the problem, and the last output of the driver.
     pub fn navigate(&self, url: &str) -> Result<(), WebDriverError> {
         async_io::block_on(self.session().navigate(url))
     }
 
-    /// The title of the page.
+    /// Returns the title of the page.
     ///
     /// # Errors
     ///
@@ -88,7 +100,7 @@ impl Browser {
         async_io::block_on(self.session().title())
     }
 
-    /// The address of the page.
+    /// Returns the address of the page.
     ///
     /// # Errors
     ///
@@ -97,35 +109,36 @@ impl Browser {
         async_io::block_on(self.session().url())
     }
 
-    /// Finds the first such element; a plain text is a CSS selector. It must be there: to have the browser wait for it,
-    /// set the capability `timeouts` to `{"implicit": 5000}` (milliseconds).
+    /// Finds the first element that matches; a plain text is a CSS selector. To have the browser wait for the
+    /// element, set the capability `timeouts` to `{"implicit": 5000}` (milliseconds).
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: there is none (`no such element`), or the selector is none.
+    /// [`WebDriverError::Command`], for example if no element matches (`no such element`) or the selector is
+    /// invalid.
     pub fn find(&self, locator: impl Into<Locator>) -> Result<Element, WebDriverError> {
         async_io::block_on(self.session().find(locator))
     }
 
-    /// Clicks on an element, after it was scrolled to.
+    /// Scrolls to an element and clicks on it.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: it is not there any more, or something lies over it.
+    /// [`WebDriverError::Command`], for example if the element is gone or covered by another one.
     pub fn click(&self, element: &Element) -> Result<(), WebDriverError> {
         async_io::block_on(self.session().click(element))
     }
 
-    /// The text of an element, as a reader sees it.
+    /// Returns the visible text of an element.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: it is not there any more.
+    /// [`WebDriverError::Command`], for example if the element is gone.
     pub fn text(&self, element: &Element) -> Result<String, WebDriverError> {
         async_io::block_on(self.session().text(element))
     }
 
-    /// A picture of what is to be seen of the page, as a PNG file.
+    /// Returns a picture of the visible part of the page as a PNG file.
     ///
     /// # Errors
     ///
@@ -134,8 +147,8 @@ impl Browser {
         async_io::block_on(self.session().screenshot())
     }
 
-    /// Any other command: its method, its path below the session, such as `execute/sync`, and its parameters. Only a POST
-    /// has some; `Value::Null` stands for none. Returns its result.
+    /// Sends any other command and returns its result. `path` is relative to the session, such as
+    /// `execute/sync`. Only a POST has parameters; `Value::Null` stands for none.
     ///
     /// # Errors
     ///
@@ -145,24 +158,24 @@ impl Browser {
     }
 }
 
-/// The end.
+/// Closing.
 impl Browser {
-    /// Closes the browser, stops its driver, kills what is left of them, and removes the directory (PJ-5). When this
-    /// returns `Ok`, all of that is gone. A browser that had died before is no error.
+    /// Closes the browser, stops its driver, kills their remaining processes, and removes the directory. When
+    /// this returns `Ok`, all of that is gone. It is not an error if the browser has died before.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Stop`] and [`WebDriverError::Left`] name who has outlived KILL; [`WebDriverError::Remove`] says
-    /// why the directory is still there.
+    /// [`WebDriverError::Stop`] and [`WebDriverError::Left`] name processes that survived KILL;
+    /// [`WebDriverError::Remove`] has the reason why the directory could not be removed.
     pub fn close(self) -> Result<(), WebDriverError> {
         async_io::block_on(self.close_async())
     }
 
-    /// The same for asynchronous code.
+    /// Closes the browser like [`close`](Self::close), for asynchronous code.
     ///
     /// # Errors
     ///
-    /// As for [`close`](Self::close).
+    /// Those of [`close`](Self::close).
     pub async fn close_async(self) -> Result<(), WebDriverError> {
         let Self { mut open, service, dir } = self;
         open.close().await;
@@ -170,7 +183,7 @@ impl Browser {
     }
 }
 
-/// Stops the driver, and takes along whatever it leaves.
+/// Stops the driver, kills the remaining processes, and removes the directory.
 pub(super) async fn end(service: RunningService, mut dir: PrivateDir) -> Result<(), WebDriverError> {
     let stopped = service.stop_async().await;
     let cleared = dir.clear().await;

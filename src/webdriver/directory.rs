@@ -8,49 +8,50 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use futures_timer::Delay;
 use tempfile::TempDir;
 
 use super::error::WebDriverError;
 use super::leftover;
+use super::sleep;
 use crate::shutdown::{self, Registration};
 
-/// How long the last processes may take to die, and then the directory to be removed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The time that the last processes may take to die, and then the removal of the directory.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How soon a removal that failed is tried again.
-const AGAIN: Duration = Duration::from_millis(20);
+/// The delay before a failed removal is repeated.
+const RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// A directory that nobody else may look into, for all that a browser and its driver write. It is the last of them to go:
-/// when it does, it takes along whatever process still belongs to it.
+/// A directory without access for other users, for all files of a browser and its driver. It is dropped last,
+/// and then kills the processes that still belong to it.
 #[derive(Debug)]
 pub(super) struct PrivateDir {
     dir: Arc<TempDir>,
     cleared: bool,
-    /// If this process ends first, it has the same done.
-    _farewell: Registration,
+    /// Cleans up if this process exits before the drop.
+    _exit_hook: Registration,
 }
 
 impl PrivateDir {
-    /// Makes it, where temporary files go.
+    /// Creates the directory among the temporary files.
     pub(super) fn create() -> io::Result<Self> {
-        // A short name: the browser makes sockets in there, whose paths may not be long.
+        // The name is short because the browser creates sockets in the directory, whose paths are limited.
         let private = Permissions::from_mode(0o700);
         let dir = Arc::new(tempfile::Builder::new().prefix("childminder-").permissions(private).tempdir()?);
         // A browser in a static is never dropped.
         shutdown::at_exit();
-        let farewell = shutdown::register({
+        let exit_hook = shutdown::register({
             let dir = Arc::clone(&dir);
             move || report(async_io::block_on(clear(dir.path())))
         });
-        Ok(Self { dir, cleared: false, _farewell: farewell })
+        Ok(Self { dir, cleared: false, _exit_hook: exit_hook })
     }
 
     pub(super) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The variables that have programs write in there, and tell their processes from others.
+    /// Returns the environment variables that make programs write into the directory and mark their
+    /// processes.
     pub(super) fn variables(&self) -> [(&'static str, PathBuf); 5] {
         let inside = |name| self.path().join(name);
         [
@@ -62,7 +63,7 @@ impl PrivateDir {
         ]
     }
 
-    /// Has the last processes killed, and removes it.
+    /// Kills the remaining processes and removes the directory.
     pub(super) async fn clear(&mut self) -> Result<(), WebDriverError> {
         let cleared = clear(self.dir.path()).await;
         self.cleared = true;
@@ -78,38 +79,38 @@ impl Drop for PrivateDir {
     }
 }
 
-/// There is nobody to return it to.
+/// Logs an error that cannot be returned.
 fn report(cleared: Result<(), WebDriverError>) {
     if let Err(error) = cleared {
-        log::error!("a browser is not gone altogether: {error}");
+        log::error!("failed to clean up after a browser: {error}");
     }
 }
 
 async fn clear(dir: &Path) -> Result<(), WebDriverError> {
-    let left = leftover::clear(dir, PATIENCE).await;
-    let removed = remove(dir, PATIENCE).await;
+    let left = leftover::clear(dir, TIMEOUT).await;
+    let removed = remove(dir, TIMEOUT).await;
     match left.as_slice() {
         [] => removed.map_err(|source| WebDriverError::Remove { path: dir.to_owned(), source }),
         _ => Err(WebDriverError::Left(left)),
     }
 }
 
-/// Removes a directory with all that is in it; again and again for `patience`, since somebody who is dying may still
-/// write there. One that is gone already is fine.
-async fn remove(dir: &Path, patience: Duration) -> io::Result<()> {
+/// Removes a directory with its contents. The removal is repeated until `timeout`, since a dying process may
+/// still write there. It is not an error if the directory does not exist.
+async fn remove(dir: &Path, timeout: Duration) -> io::Result<()> {
     let remove = || match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound || dir.exists() => Err(error),
         _ => Ok(()),
     };
-    let again = async {
+    let retry = async {
         while remove().is_err() {
-            Delay::new(AGAIN).await;
+            sleep(RETRY_DELAY).await;
         }
         Ok(())
     };
-    let late = async {
-        Delay::new(patience).await;
+    let last_attempt = async {
+        sleep(timeout).await;
         remove()
     };
-    or(again, late).await
+    or(retry, last_attempt).await
 }

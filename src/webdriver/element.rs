@@ -1,43 +1,43 @@
-//! Elements of a page, and how they are found.
+//! Elements of a page, and locators to find them.
 
 use serde_json::{Value, json};
 
-/// The word that tells a reference to an element from any other object: the standard's, the same for all drivers.
+/// The key that marks a reference to an element, defined by the standard.
 const REFERENCE: &str = "element-6066-11e4-a52e-4f735466cecf";
 
-/// An element of the page that is loaded. It is a name, not the element itself: when the page has changed, a command
-/// with it fails with `stale element reference`.
+/// A reference to an element of the loaded page. When the page has changed, a command with an old reference
+/// fails with `stale element reference`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Element(String);
 
 impl Element {
-    /// The id that the driver gave it.
+    /// Returns the id that the driver has assigned.
     pub fn id(&self) -> &str {
         &self.0
     }
 
-    /// The element that an answer refers to.
+    /// Returns the element that a response refers to.
     pub(super) fn from_answer(value: &Value) -> Option<Self> {
         value.get(REFERENCE)?.as_str().map(|id| Self(id.to_owned()))
     }
 }
 
-/// As an argument of a script, or in the answer to one.
+/// Converts the reference for use as an argument of a script.
 impl From<&Element> for Value {
     fn from(element: &Element) -> Self {
         json!({ REFERENCE: element.0 })
     }
 }
 
-/// How to find an element. A plain text is a CSS selector.
+/// A description of an element to find. A plain text is a CSS selector.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Locator {
     /// A CSS selector, such as `#login button`.
     Css(String),
-    /// A link with this text, blanks around it left out.
+    /// A link with this text, without surrounding white space.
     LinkText(String),
-    /// A link with this in its text.
+    /// A link whose text contains this.
     PartialLinkText(String),
     /// An element with this tag.
     TagName(String),
@@ -69,16 +69,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_element_goes_out_as_it_came_in() {
+    fn an_element_reference_round_trips() {
         let answer = json!({ "element-6066-11e4-a52e-4f735466cecf": "f.1" });
         let element = Element::from_answer(&answer).unwrap();
         assert_eq!((element.id(), Value::from(&element)), ("f.1", answer));
-        assert_eq!(Element::from_answer(&json!({ "ELEMENT": "before the standard" })), None);
+        assert_eq!(Element::from_answer(&json!({ "ELEMENT": "an old protocol" })), None);
         assert_eq!(Element::from_answer(&json!(null)), None);
     }
 
     #[test]
-    fn each_way_to_find_has_its_word() {
+    fn each_locator_has_its_strategy() {
         let spell = |locator: Locator| {
             let value = Value::from(&locator);
             format!("{}={}", value["using"].as_str().unwrap(), value["value"].as_str().unwrap())

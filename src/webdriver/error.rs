@@ -1,4 +1,4 @@
-//! What can go wrong with a browser.
+//! The errors of a browser and its driver.
 
 use std::fmt;
 use std::io;
@@ -11,39 +11,40 @@ use crate::machine::Pids;
 use crate::monitor::StopError;
 use crate::service::NotReady;
 
-/// What went wrong with a browser or its driver.
+/// An error of a browser or its driver.
 ///
-/// It shows the same with `{}` and with `{:?}`, so that a test that unwraps it, or returns it, says what was wrong.
+/// `{}` and `{:?}` both show the whole report, so that a test that unwraps or returns the error shows what
+/// went wrong.
 #[non_exhaustive]
 pub enum WebDriverError {
-    /// The capabilities are this, and no JSON object.
+    /// The capabilities are this value instead of a JSON object.
     Capabilities(Value),
-    /// This port flag has no `{}` for the port.
+    /// This port flag contains no `{}` for the port.
     PortFlag(String),
-    /// There was no free port.
+    /// No port could be reserved.
     Port(io::Error),
-    /// The private directory could not be made.
+    /// The private directory could not be created.
     Directory(io::Error),
-    /// The program did not come up.
+    /// The driver did not become ready.
     Start(NotReady),
     /// A command failed.
     Command {
-        /// Which one: its method, and its path without the session.
+        /// The method and the path, without the session.
         command: String,
-        /// Why.
+        /// The problem.
         problem: CommandProblem,
-        /// The last lines of the program that had come by then, the oldest first.
+        /// The last lines that the driver has printed, oldest first.
         tail: Vec<String>,
     },
-    /// The driver, or one of its group, has outlived KILL.
+    /// Processes of the driver survived KILL.
     Stop(StopError),
-    /// These processes of the browser have outlived KILL.
+    /// These processes of the browser survived KILL.
     Left(Vec<u32>),
     /// The private directory could not be removed.
     Remove {
-        /// Which one.
+        /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The error of the removal.
         source: io::Error,
     },
 }
@@ -51,10 +52,10 @@ pub enum WebDriverError {
 impl fmt::Display for WebDriverError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Capabilities(value) => write!(f, "the capabilities are no JSON object: {value}"),
-            Self::PortFlag(flag) => write!(f, "the port flag has no {{}} for the port: {flag:?}"),
+            Self::Capabilities(value) => write!(f, "the capabilities must be a JSON object, not {value}"),
+            Self::PortFlag(flag) => write!(f, "the port flag {flag:?} must contain {{}} for the port"),
             Self::Port(error) => write!(f, "cannot reserve a port: {error}"),
-            Self::Directory(error) => write!(f, "cannot make a private directory: {error}"),
+            Self::Directory(error) => write!(f, "cannot create a private directory: {error}"),
             Self::Start(error) => error.fmt(f),
             Self::Command { command, problem, tail } => {
                 write!(f, "{command} failed: {problem}")?;

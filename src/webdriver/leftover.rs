@@ -1,48 +1,51 @@
-//! Processes of a browser that have left its group, and their end.
+//! Processes of a browser that have left its process group, and their end.
 //!
-//! A group is killed as a whole, but some of a browser's helpers make groups of their own: Chromium's crash handlers do,
-//! and whatever else becomes a daemon. All have inherited [`MARK`] in their environment; where that cannot be read,
-//! because the title of the process lies over it, the arguments tell the private directory.
+//! Some helpers of a browser have groups of their own: the crash handlers of Chromium, for example, and every
+//! daemon. All inherit [`MARK`] in their environment. Where the environment cannot be read, because the
+//! process title overwrites it, the arguments contain the private directory.
 //!
-//! Only Linux shows both. Elsewhere nobody is found, and the group is all that is killed.
+//! Only Linux shows both. On other systems no such process is found, and only the group is killed.
 
 use std::path::Path;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use futures_timer::Delay;
+
+use super::sleep;
 
 /// The variable that all processes of a browser inherit: the path of its private directory.
 pub(super) const MARK: &str = "CHILDMINDER_WEBDRIVER";
 
-/// How soon it is looked again, when somebody could not be made out, and how often at most.
-const AGAIN: Duration = Duration::from_millis(10);
-const OFTEN: u32 = 20;
+/// The delay before another scan when a process could not be classified.
+const RETRY_DELAY: Duration = Duration::from_millis(10);
 
-/// Kills all processes of the browser whose private directory this is, and waits until they are gone. Who is left after
-/// `patience` is told.
-pub(super) async fn clear(dir: &Path, patience: Duration) -> Vec<u32> {
-    or(kill_all(dir), async { Delay::new(patience).await }).await;
-    platform::look(dir).found.iter().map(platform::Found::id).collect()
+/// The number of scans that may find only such processes.
+const MAX_RETRIES: u32 = 20;
+
+/// Kills all processes of the browser with this private directory, and waits until they are gone. Returns
+/// those that are left at the timeout.
+pub(super) async fn clear(dir: &Path, timeout: Duration) -> Vec<u32> {
+    or(kill_all(dir), async { sleep(timeout).await }).await;
+    platform::scan(dir).found.iter().map(platform::Found::id).collect()
 }
 
-/// Until nobody is found: who is killed may just have started another.
+/// Kills until a scan finds no process, since a process may start another one before it dies.
 async fn kill_all(dir: &Path) {
-    let mut veiled = 0;
+    let mut retries = 0;
     loop {
-        let look = platform::look(dir);
-        for process in &look.found {
+        let scan = platform::scan(dir);
+        for process in &scan.found {
             process.kill();
         }
-        for process in &look.found {
+        for process in &scan.found {
             process.wait().await;
         }
-        if look.found.is_empty() {
-            if !look.veiled || veiled == OFTEN {
+        if scan.found.is_empty() {
+            if !scan.has_unknown || retries == MAX_RETRIES {
                 return;
             }
-            veiled += 1;
-            Delay::new(AGAIN).await;
+            retries += 1;
+            sleep(RETRY_DELAY).await;
         }
     }
 }
@@ -60,7 +63,7 @@ mod platform {
 
     use super::MARK;
 
-    /// A process of the browser, held by a pidfd: its id may be somebody else's by the time a signal is sent.
+    /// A process of the browser, held by a pidfd, since its id may be reused before a signal is sent.
     #[derive(Debug)]
     pub(super) struct Found {
         pid: u32,
@@ -73,7 +76,7 @@ mod platform {
         }
 
         pub(super) fn kill(&self) {
-            // One that we may not kill, or that has died, is waited for.
+            // A process that has died, or that may not be killed, is waited for.
             let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
         }
 
@@ -82,27 +85,27 @@ mod platform {
         }
     }
 
-    /// What a look at all processes has shown.
+    /// The result of a scan of all processes.
     #[derive(Debug, Default)]
-    pub(super) struct Look {
+    pub(super) struct Scan {
         pub(super) found: Vec<Found>,
-        /// Whether somebody could not be made out: a process that is just executing another program has neither
+        /// Whether a process could not be classified: one that is just executing another program has neither
         /// environment nor arguments for a moment.
-        pub(super) veiled: bool,
+        pub(super) has_unknown: bool,
     }
 
-    pub(super) fn look(dir: &Path) -> Look {
-        let mut look = Look::default();
+    pub(super) fn scan(dir: &Path) -> Scan {
+        let mut scan = Scan::default();
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-            match make_out(pid, dir) {
-                // It is looked at again when it is held, and cannot be replaced any more.
-                Who::Ours => look.found.extend(hold(pid).filter(|_| make_out(pid, dir) == Who::Ours)),
-                Who::Veiled => look.veiled = true,
-                Who::Other => {}
+            match classify(pid, dir) {
+                // It is checked again once it is held, when its id cannot be reused any more.
+                Owner::Ours => scan.found.extend(hold(pid).filter(|_| classify(pid, dir) == Owner::Ours)),
+                Owner::Unknown => scan.has_unknown = true,
+                Owner::Other => {}
             }
         }
-        look
+        scan
     }
 
     fn hold(pid: u32) -> Option<Found> {
@@ -110,37 +113,38 @@ mod platform {
         Some(Found { pid, pidfd: Async::new_nonblocking(pidfd).ok()? })
     }
 
-    /// Whose process it is.
+    /// The owner of a process.
     #[derive(PartialEq, Eq)]
-    enum Who {
+    enum Owner {
         Ours,
         Other,
-        Veiled,
+        Unknown,
     }
 
-    /// What cannot be read is somebody else's.
-    fn make_out(pid: u32, dir: &Path) -> Who {
+    /// Returns whether a process belongs to the browser. One that cannot be read does not.
+    fn classify(pid: u32, dir: &Path) -> Owner {
         let read = |file: &str| fs::read(format!("/proc/{pid}/{file}"));
         let (Ok(environ), Ok(cmdline)) = (read("environ").or_else(hidden), read("cmdline")) else {
-            return Who::Other;
+            return Owner::Other;
         };
         if pid == std::process::id() {
-            Who::Other
+            Owner::Other
         } else if is_marked(&environ, dir) || has_argument(&cmdline, dir) {
-            Who::Ours
+            Owner::Ours
         } else if environ.is_empty() && cmdline.is_empty() && has_program(pid) {
-            Who::Veiled
+            Owner::Unknown
         } else {
-            Who::Other
+            Owner::Other
         }
     }
 
-    /// Zombies and the kernel's own threads have none.
+    /// Returns whether a process executes a file; zombies and kernel threads do not.
     fn has_program(pid: u32) -> bool {
         fs::read_link(format!("/proc/{pid}/exe")).is_ok()
     }
 
-    /// A process may hide its environment, as sandboxed ones do, and still show its arguments.
+    /// Replaces a denied read by an empty result: a sandboxed process may hide its environment and show its
+    /// arguments.
     fn hidden(error: io::Error) -> io::Result<Vec<u8>> {
         if error.kind() == io::ErrorKind::PermissionDenied { Ok(Vec::new()) } else { Err(error) }
     }
@@ -150,15 +154,15 @@ mod platform {
         environ.split(|byte| *byte == 0).any(|variable| variable == mark)
     }
 
-    /// Those whose environment cannot be read run a browser's program, which tells the profile to all its processes.
+    /// Returns whether the arguments contain the profile: a browser passes it to all its processes.
     fn has_argument(cmdline: &[u8], dir: &Path) -> bool {
         let start = [b"--user-data-dir=", dir.as_os_str().as_bytes(), b"/"].concat();
-        // A title may have blanks where the arguments had their ends.
+        // A process title may have blanks between the arguments.
         cmdline.split(|byte| *byte == 0 || *byte == b' ').any(|word| word.starts_with(&start))
     }
 }
 
-/// Nobody is found.
+/// Finds no process.
 #[cfg(not(target_os = "linux"))]
 mod platform {
     use std::convert::Infallible;
@@ -182,12 +186,12 @@ mod platform {
     }
 
     #[derive(Debug, Default)]
-    pub(super) struct Look {
+    pub(super) struct Scan {
         pub(super) found: Vec<Found>,
-        pub(super) veiled: bool,
+        pub(super) has_unknown: bool,
     }
 
-    pub(super) fn look(_dir: &Path) -> Look {
-        Look::default()
+    pub(super) fn scan(_dir: &Path) -> Scan {
+        Scan::default()
     }
 }

@@ -1,4 +1,4 @@
-//! Why a command failed.
+//! The problem of a failed command.
 
 use std::fmt;
 use std::io;
@@ -6,28 +6,29 @@ use std::time::Duration;
 
 use crate::http::HttpError;
 
-/// Why a command failed.
+/// The problem of a failed WebDriver command.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CommandProblem {
-    /// The program refused: the standard's answer to something that cannot be done.
+    /// The driver has returned an error.
     Refused {
-        /// The standard's word, such as `no such element`.
+        /// The error code of the standard, such as `no such element`.
         error: String,
-        /// The program's own.
+        /// The message of the driver.
         message: String,
-        /// Where in the program it was; often empty.
+        /// The stack trace of the driver; often empty.
         stacktrace: String,
     },
-    /// There was no answer within this time. The connection is closed; the program may still be at it.
+    /// There was no response within this time. The connection is closed; the driver may still execute the
+    /// command.
     TimedOut(Duration),
-    /// There was no connection, or it broke.
+    /// The connection failed or broke.
     Io(io::Error),
-    /// What answered does not speak HTTP.
+    /// The response is not HTTP.
     NotHttp,
-    /// The answer has more than 256 MiB.
+    /// The response has more than 256 MiB.
     TooLarge,
-    /// What answered does not speak WebDriver: the status, and the beginning of the answer.
+    /// The response is not WebDriver.
     NotWebDriver {
         /// The HTTP status.
         status: u16,
@@ -36,11 +37,11 @@ pub enum CommandProblem {
     },
 }
 
-/// How much is told of an answer that cannot be understood.
+/// The number of bytes quoted of an invalid response.
 const EXCERPT: usize = 200;
 
 impl CommandProblem {
-    /// An answer that is not what the standard says.
+    /// Creates the problem for a response that does not follow the standard.
     pub(super) fn not_webdriver(status: u16, body: &[u8]) -> Self {
         let excerpt = &body[..body.len().min(EXCERPT)];
         Self::NotWebDriver { status, body: String::from_utf8_lossy(excerpt).into_owned() }
@@ -52,16 +53,16 @@ impl fmt::Display for CommandProblem {
         match self {
             Self::Refused { error, message, .. } => match message.trim_end() {
                 "" => f.write_str(error),
-                // Some programs say their word twice.
+                // Some drivers repeat the error code in the message.
                 message if message.starts_with(error) => f.write_str(message),
                 message => write!(f, "{error}: {message}"),
             },
-            Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
+            Self::TimedOut(limit) => write!(f, "no response within {limit:?}"),
             Self::Io(error) => error.fmt(f),
-            Self::NotHttp => f.write_str("the answer is not HTTP"),
-            Self::TooLarge => f.write_str("the answer is too large"),
+            Self::NotHttp => f.write_str("the response is not HTTP"),
+            Self::TooLarge => f.write_str("the response is too large"),
             Self::NotWebDriver { status, body } => {
-                write!(f, "the answer is not WebDriver: status {status}, {body:?}")
+                write!(f, "the response is not WebDriver: status {status}, {body:?}")
             }
         }
     }

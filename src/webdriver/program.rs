@@ -1,4 +1,4 @@
-//! The program that drives a browser, and how the browser is to be.
+//! The description of a driver program and its browser.
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 use super::browser::{self, Browser};
 use super::directory::PrivateDir;
 use super::error::WebDriverError;
-use super::family::{Family, Surroundings};
+use super::kind::{BrowserKind, Environment};
 use super::remote::{Method, Remote};
-use super::session::{Open, failed};
+use super::session::{OpenSession, failed};
 use crate::service::{Port, Service};
 
-/// A browser for a test: which program drives it, and how it is to be.
+/// A browser for a test: the driver program, and the settings of the browser.
 ///
 /// ```no_run
 /// use childminder::WebDriver;
@@ -23,11 +23,11 @@ use crate::service::{Port, Service};
 /// assert_eq!(browser.title()?, "Welcome");
 /// browser.click(&browser.find("#login")?)?;
 /// std::fs::write("login.png", browser.screenshot()?)?;
-/// // When `browser` goes, so do Chromium, its driver, and everything they have written.
+/// // When `browser` is dropped, Chromium, its driver and their files are removed.
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The original, PhantomJS, or whatever else there is, can be described:
+/// Any other driver can be described, such as PhantomJS:
 ///
 /// ```
 /// use childminder::WebDriver;
@@ -39,15 +39,16 @@ use crate::service::{Port, Service};
 ///     .base_path("/wd/hub");
 /// ```
 ///
-/// The driver is a [`Service`](crate::Service): its output is logged, it dies with this process, and an error says what it
-/// said last. It and the browser write into a private directory only, by `TMPDIR` and the `XDG_…_HOME` variables.
+/// The driver is a [`Service`](crate::Service): its output is logged, it is killed when this process dies,
+/// and errors show its last output. `TMPDIR` and the `XDG_…_HOME` variables make it and the browser write
+/// into a private directory only.
 #[derive(Clone, Debug)]
-#[must_use = "a browser is not there until it is started"]
+#[must_use = "a browser does nothing until it is started"]
 pub struct WebDriver {
     program: OsString,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    family: Family,
+    kind: BrowserKind,
     port_flag: String,
     dir_flag: Option<String>,
     marker: Option<String>,
@@ -60,29 +61,30 @@ pub struct WebDriver {
     command_timeout: Duration,
 }
 
-/// Which program.
+/// The driver.
 impl WebDriver {
-    /// Chromium or Chrome: `chromedriver` from PATH, which finds the browser by itself.
+    /// Describes Chromium or Chrome with `chromedriver` from PATH, which finds the browser itself.
     pub fn chromedriver() -> Self {
-        Self { family: Family::Chromium, ..Self::custom("chromedriver") }.marker("was started successfully")
+        Self { kind: BrowserKind::Chromium, ..Self::custom("chromedriver") }
+            .marker("was started successfully")
     }
 
-    /// Firefox: `geckodriver` from PATH, which finds the browser by itself.
+    /// Describes Firefox with `geckodriver` from PATH, which finds the browser itself.
     pub fn geckodriver() -> Self {
-        Self { family: Family::Firefox, ..Self::custom("geckodriver") }
+        Self { kind: BrowserKind::Firefox, ..Self::custom("geckodriver") }
             .dir_flag("--profile-root={}")
             .marker("Listening on")
             .output_format(r"\d+\t{name}\t{levelname}\t{message}")
     }
 
-    /// Any other program that speaks WebDriver, as the W3C has it. It is given the port as `--port=…`, is ready when it
-    /// listens there, and gets no capabilities but those that are asked for, unless something else is said.
+    /// Describes another driver for the WebDriver protocol of the W3C. By default it gets the port as
+    /// `--port=…`, is ready when it listens there, and gets no capabilities.
     pub fn custom(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env: Vec::new(),
-            family: Family::Other,
+            kind: BrowserKind::Other,
             port_flag: "--port={}".to_owned(),
             dir_flag: None,
             marker: None,
@@ -96,78 +98,80 @@ impl WebDriver {
         }
     }
 
-    /// Takes the program from this path, or by another name.
+    /// Sets the path or name of the driver.
     pub fn program(mut self, program: impl AsRef<OsStr>) -> Self {
         self.program = program.as_ref().to_owned();
         self
     }
 
-    /// Adds an argument for the program. The port and the directory come behind.
+    /// Adds an argument for the driver. The port and the directory follow.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
-    /// Sets a variable in the environment of the program, and so of the browser.
+    /// Sets an environment variable of the driver, which the browser inherits.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
-    /// Sets how the program is told its port: `{}` stands for it, a blank divides arguments. Default: `--port={}`.
+    /// Sets the arguments for the port. `{}` is replaced by it, and a blank separates arguments. Default:
+    /// `--port={}`.
     pub fn port_flag(mut self, flag: &str) -> Self {
         self.port_flag = flag.to_owned();
         self
     }
 
-    /// Sets how the program is told its private directory: `{}` stands for it (PJ-1). Default: not at all, except for
-    /// geckodriver.
+    /// Sets the argument for the private directory, in which `{}` is replaced by its path. Default: none,
+    /// except for geckodriver.
     pub fn dir_flag(mut self, flag: &str) -> Self {
         self.dir_flag = Some(flag.to_owned());
         self
     }
 
-    /// Sets the text that the program prints when it is ready; after that it must listen (PJ-2). Default: that of the
-    /// preset; a custom program must listen.
+    /// Sets the text that the driver prints when it is ready. After that it must listen. Default: that of the
+    /// preset; a custom driver only has to listen.
     pub fn marker(mut self, text: &str) -> Self {
         self.marker = Some(text.to_owned());
         self
     }
 
-    /// Sets where its paths begin, such as `/wd/hub`. Default: `/`. That the program has them there is for its arguments
-    /// to say (chromedriver: `--url-base=/wd/hub`).
+    /// Sets the base path of the commands, such as `/wd/hub`. Default: `/`. The arguments of the driver must
+    /// set it as well (chromedriver: `--url-base=/wd/hub`).
     pub fn base_path(mut self, path: &str) -> Self {
         self.base_path = path.to_owned();
         self
     }
 
-    /// Says how its log lines are made (PJ-3); see [`Service::output_format`]. Default: each is logged as it is, except
-    /// those of geckodriver.
+    /// Sets the format of the driver's log lines; see [`Service::output_format`]. Default: each line is
+    /// logged as it is, except those of geckodriver.
     pub fn output_format(mut self, format: &str) -> Self {
         self.output_format = Some(format.to_owned());
         self
     }
 
-    /// Sets how long the program may take to become ready. Default: 15 s.
+    /// Sets the time that the driver may take to become ready. Default: 15 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 }
 
-/// How the browser is to be.
+/// The browser.
 impl WebDriver {
-    /// Sets all capabilities: a JSON object (PJ-4). Default: none.
+    /// Sets all capabilities, as a JSON object. Default: none.
     ///
-    /// For Chromium, flags are added to `args` in `goog:chromeOptions`, unless there is one of the same name: for a profile
-    /// in the private directory, no window, and no network traffic of its own. As root and in a container the sandbox is
-    /// off, for Chromium cannot have it there. For Firefox it is `-headless` in `moz:firefoxOptions`.
+    /// For Chromium, flags are added to `args` in `goog:chromeOptions`, unless one with the same name is set:
+    /// for a profile in the private directory, no window, and no background network traffic. As root and in a
+    /// container the sandbox is off, since Chromium cannot set it up there. For Firefox, `-headless` is added
+    /// to `moz:firefoxOptions`.
     pub fn capabilities(mut self, capabilities: impl Into<Value>) -> Self {
         self.capabilities = capabilities.into();
         self
     }
 
-    /// Sets one capability, in place of what it was.
+    /// Sets one capability, replacing its previous value.
     ///
     /// ```
     /// use childminder::WebDriver;
@@ -178,52 +182,54 @@ impl WebDriver {
     ///     .capability("timeouts", json!({ "implicit": 5000 }));
     /// ```
     pub fn capability(mut self, name: &str, value: impl Into<Value>) -> Self {
-        // What is no object is an error at the start, and stays one.
+        // Capabilities that are not an object are reported by the start.
         if let Some(capabilities) = self.capabilities.as_object_mut() {
             capabilities.insert(name.to_owned(), value.into());
         }
         self
     }
 
-    /// Whether Chromium and Firefox run without a window. Default: yes. Any other browser is as its capabilities say.
+    /// Sets whether Chromium and Firefox run without a window. Default: `true`. For other browsers use the
+    /// capabilities.
     pub fn headless(mut self, headless: bool) -> Self {
         self.headless = headless;
         self
     }
 
-    /// Sets the size of the window, in CSS pixels, its frame included; a headless browser has one, too. Default: the
-    /// browser's own.
+    /// Sets the size of the window with its frame, in CSS pixels, also for a headless browser. Default: that
+    /// of the browser.
     pub fn window(mut self, width: u32, height: u32) -> Self {
         self.window = Some((width, height));
         self
     }
 
-    /// Sets how long each command may take, among them the first, which starts the browser, and those that load a page.
-    /// Default: 30 s.
+    /// Sets the timeout of each command, including the first one, which starts the browser, and those that
+    /// load a page. Default: 30 s.
     pub fn command_timeout(mut self, timeout: Duration) -> Self {
         self.command_timeout = timeout;
         self
     }
 }
 
-/// Starting it.
+/// Starting.
 impl WebDriver {
-    /// Starts the driver and the browser, and waits until a session is open. Each start is a new browser with a port, a
-    /// directory and a profile of its own.
+    /// Starts the driver and the browser, and waits until a session is open. Each start is a new browser with
+    /// a port, a directory and a profile of its own.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError`]: what was said cannot work, the driver does not come up, or it refuses the session. Nothing is
-    /// left then.
+    /// [`WebDriverError`] if the description is invalid, the driver does not become ready, or it refuses the
+    /// session. No process and no file is left then.
     pub fn start(&self) -> Result<Browser, WebDriverError> {
         async_io::block_on(self.start_async())
     }
 
-    /// The same for asynchronous code, on any executor. Dropping the future ends what was started, and waits for that.
+    /// Starts the driver and the browser like [`start`](Self::start), for asynchronous code on any executor.
+    /// Dropping the future stops what was started, and waits for its end.
     ///
     /// # Errors
     ///
-    /// As for [`start`](Self::start).
+    /// Those of [`start`](Self::start).
     pub async fn start_async(&self) -> Result<Browser, WebDriverError> {
         let Some(wanted) = self.capabilities.as_object() else {
             return Err(WebDriverError::Capabilities(self.capabilities.clone()));
@@ -232,14 +238,15 @@ impl WebDriver {
             return Err(WebDriverError::PortFlag(self.port_flag.clone()));
         }
         let port = Port::reserve().map_err(WebDriverError::Port)?;
-        // Before the service, so that it goes after it.
+        // Created before the service, so that it is dropped after it.
         let dir = PrivateDir::create().map_err(WebDriverError::Directory)?;
         let service = self.service(&port, &dir).start_async().await;
         let service = service.map_err(WebDriverError::Start)?;
 
         let remote = Remote::new(port.number(), &self.base_path);
-        let wanted = self.family.complete(wanted.clone(), self.headless, dir.path(), Surroundings::look());
-        let open = match Open::new(remote, wanted, self.command_timeout).await {
+        let environment = Environment::detect();
+        let wanted = self.kind.complete(wanted.clone(), self.headless, dir.path(), environment);
+        let open = match OpenSession::new(remote, wanted, self.command_timeout).await {
             Ok(open) => open,
             Err(problem) => {
                 let error = failed(format!("{} session", Method::Post), problem, &service);
@@ -255,7 +262,7 @@ impl WebDriver {
         Ok(browser)
     }
 
-    /// The driver as it is started: with a port and a directory.
+    /// Returns the driver as a service with a port and a directory.
     fn service(&self, port: &Port, dir: &PrivateDir) -> Service {
         let number = port.to_string();
         let path = dir.path().to_string_lossy();

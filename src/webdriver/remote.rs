@@ -1,7 +1,7 @@
-//! The program at the other end: one command, one connection, one answer.
+//! The connection to a driver: one command per connection.
 //!
-//! A command is an HTTP request with a JSON object as its body; an answer is a JSON object with the member `value`. What
-//! is in there is the command's result, or `error`, `message` and `stacktrace` when the status is not 200.
+//! A command is an HTTP request with a JSON object as its body. The response is a JSON object whose member
+//! `value` holds the result, or `error`, `message` and `stacktrace` if the status is not 200.
 
 use std::fmt;
 use std::io;
@@ -10,23 +10,23 @@ use std::time::Duration;
 
 use async_io::Async;
 use futures_lite::future::or;
-use futures_timer::Delay;
 use serde_json::{Value, json};
 
 use super::problem::CommandProblem;
+use super::sleep;
 use crate::http::{self, Request};
 
-/// The largest answer. A screenshot of a large page has some megabytes.
-const LARGEST_ANSWER: usize = 256 * 1024 * 1024;
+/// The limit for the size of a response. A screenshot of a large page has some megabytes.
+const LARGEST_RESPONSE: usize = 256 * 1024 * 1024;
 
-/// What is done to the thing that a path names.
+/// The HTTP method of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Read it.
+    /// Reads a property.
     Get,
-    /// Change it, or do it.
+    /// Changes a property, or performs an action.
     Post,
-    /// End it.
+    /// Deletes an object.
     Delete,
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// A program that speaks WebDriver, on a port of this machine.
+/// A driver on a port of this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
     port: u16,
@@ -54,20 +54,20 @@ pub(super) struct Remote {
 }
 
 impl Remote {
-    /// The program on `port`, whose paths begin with `base`.
+    /// Describes the driver on `port` whose paths begin with `base`.
     pub(super) fn new(port: u16, base: &str) -> Self {
         let base = base.trim_matches('/');
         let base = if base.is_empty() { String::new() } else { format!("/{base}") };
         Self { port, base }
     }
 
-    /// Where any other client finds it.
+    /// Returns the address of the driver for other clients.
     pub(super) fn url(&self) -> String {
         format!("http://localhost:{}{}", self.port, self.base)
     }
 
-    /// Sends a command, and waits for its answer at most for `limit`. A POST without a body gets an empty object, as the
-    /// standard wants it.
+    /// Sends a command and waits for its response for at most `limit`. A POST without a body gets an empty
+    /// object, which the standard requires.
     pub(super) async fn send(
         &self,
         method: Method,
@@ -75,11 +75,11 @@ impl Remote {
         body: &Value,
         limit: Duration,
     ) -> Result<Value, CommandProblem> {
-        let late = async {
-            Delay::new(limit).await;
+        let timeout = async {
+            sleep(limit).await;
             Err(CommandProblem::TimedOut(limit))
         };
-        or(self.exchange(method, path, body), late).await
+        or(self.exchange(method, path, body), timeout).await
     }
 
     async fn exchange(&self, method: Method, path: &str, body: &Value) -> Result<Value, CommandProblem> {
@@ -95,8 +95,8 @@ impl Remote {
             body: body.as_deref().map(str::as_bytes),
         };
         let stream = self.connect().await.map_err(CommandProblem::Io)?;
-        let answer = http::request(stream, &request, LARGEST_ANSWER).await?;
-        understand(answer.status, &answer.body)
+        let answer = http::request(stream, &request, LARGEST_RESPONSE).await?;
+        parse_response(answer.status, &answer.body)
     }
 
     async fn connect(&self) -> io::Result<Async<TcpStream>> {
@@ -109,23 +109,23 @@ impl Remote {
     }
 }
 
-/// The value of an answer, or what the program refused it with.
-fn understand(status: u16, body: &[u8]) -> Result<Value, CommandProblem> {
-    let foreign = || CommandProblem::not_webdriver(status, body);
-    let mut answer: Value = serde_json::from_slice(body).map_err(|_| foreign())?;
-    let value = answer.get_mut("value").map(Value::take).ok_or_else(foreign)?;
+/// Returns the value of a response, or the error of the driver.
+fn parse_response(status: u16, body: &[u8]) -> Result<Value, CommandProblem> {
+    let invalid = || CommandProblem::not_webdriver(status, body);
+    let mut answer: Value = serde_json::from_slice(body).map_err(|_| invalid())?;
+    let value = answer.get_mut("value").map(Value::take).ok_or_else(invalid)?;
     if status == 200 {
         return Ok(value);
     }
     let text = |member: &str| value.get(member).and_then(Value::as_str).map(str::to_owned);
     Err(CommandProblem::Refused {
-        error: text("error").ok_or_else(foreign)?,
+        error: text("error").ok_or_else(invalid)?,
         message: text("message").unwrap_or_default(),
         stacktrace: text("stacktrace").unwrap_or_default(),
     })
 }
 
-/// One part of a path, such as an id: nothing in it has a meaning.
+/// Encodes one segment of a path, such as an id, so that it has no special characters.
 pub(super) fn segment(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -140,44 +140,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_a_program_is_found_has_one_spelling() {
+    fn the_base_path_is_normalized() {
         for (base, url) in [("", ""), ("/", ""), ("wd/hub", "/wd/hub"), ("/wd/hub/", "/wd/hub")] {
             assert_eq!(Remote::new(4444, base).url(), format!("http://localhost:4444{url}"));
         }
     }
 
     #[test]
-    fn an_id_cannot_break_out_of_its_part_of_the_path() {
+    fn an_id_is_encoded_as_one_path_segment() {
         assert_eq!(segment("f.0A-1_~"), "f.0A-1_~");
         assert_eq!(segment("a/../b?c#d%\u{fc} \r\n"), "a%2F..%2Fb%3Fc%23d%25%C3%BC%20%0D%0A");
     }
 
     #[test]
-    fn an_answer_is_a_value_or_a_refusal_or_not_webdriver() {
-        let tell = |status, body: &str| match understand(status, body.as_bytes()) {
+    fn a_response_is_a_value_or_an_error_or_not_webdriver() {
+        let describe = |status, body: &str| match parse_response(status, body.as_bytes()) {
             Ok(value) => format!("value {value}"),
             Err(problem) => problem.to_string(),
         };
-        assert_eq!(tell(200, r#"{"value":null}"#), "value null");
+        assert_eq!(describe(200, r#"{"value":null}"#), "value null");
         assert_eq!(
-            tell(200, r#"{"value":{"error":"a page may say so"}}"#),
-            r#"value {"error":"a page may say so"}"#
+            describe(200, r#"{"value":{"error":"a value of the page"}}"#),
+            r#"value {"error":"a value of the page"}"#
         );
-        let said_twice =
+        let repeated =
             r#"{"value":{"error":"no such element","message":"no such element: #x\n","stacktrace":""}}"#;
-        assert_eq!(tell(404, said_twice), "no such element: #x");
-        assert_eq!(tell(408, r#"{"value":{"error":"timeout","message":"slow"}}"#), "timeout: slow");
-        assert_eq!(tell(500, r#"{"value":{"error":"timeout"}}"#), "timeout");
+        assert_eq!(describe(404, repeated), "no such element: #x");
+        assert_eq!(describe(408, r#"{"value":{"error":"timeout","message":"slow"}}"#), "timeout: slow");
+        assert_eq!(describe(500, r#"{"value":{"error":"timeout"}}"#), "timeout");
         for (status, body) in
             [(200, "<html>"), (200, "{}"), (404, r#"{"value":null}"#), (502, ""), (200, "7")]
         {
-            assert_eq!(tell(status, body), format!("the answer is not WebDriver: status {status}, {body:?}"));
+            assert_eq!(
+                describe(status, body),
+                format!("the response is not WebDriver: status {status}, {body:?}")
+            );
         }
     }
 
     #[test]
-    fn of_a_foreign_answer_only_the_beginning_is_told() {
-        let told = understand(200, &[b'x'; 10_000]).unwrap_err().to_string();
-        assert!(told.len() < 300, "{told}");
+    fn an_invalid_response_is_quoted_only_in_part() {
+        let text = parse_response(200, &[b'x'; 10_000]).unwrap_err().to_string();
+        assert!(text.len() < 300, "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! A session: one browser, from its opening to its end, and what it is told to do.
+//! The session of a browser, and its commands.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,30 +9,30 @@ use serde_json::{Value, json};
 
 use super::element::{Element, Locator};
 use super::error::WebDriverError;
-use super::family::Capabilities;
+use super::kind::Capabilities;
 use super::problem::CommandProblem;
 use super::remote::{Method, Remote, segment};
 use crate::service::RunningService;
 
-/// How long the browser may take to close, before it is stopped in a ruder way.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// The time that the browser may take to close before it is stopped by signals.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many of the driver's last lines an error tells.
-const LAST_WORDS: usize = 20;
+/// The number of output lines of the driver that an error shows.
+const ERROR_TAIL: usize = 20;
 
-/// A session that is open. Dropping it closes it, and with it the browser.
+/// An open session. Dropping it closes the session and the browser.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenSession {
     pub(super) remote: Remote,
     pub(super) id: String,
     pub(super) capabilities: Value,
-    /// How long a command may take.
+    /// The timeout of a command.
     limit: Duration,
     closed: bool,
 }
 
-impl Open {
-    /// Opens one with a driver: starts the browser.
+impl OpenSession {
+    /// Opens a session, which starts the browser.
     pub(super) async fn new(
         remote: Remote,
         wanted: Capabilities,
@@ -49,22 +49,22 @@ impl Open {
     async fn send(&self, method: Method, path: &str, body: &Value) -> Result<Value, CommandProblem> {
         let mut whole = format!("session/{}", segment(&self.id));
         if !path.is_empty() {
-            write!(whole, "/{}", path.trim_start_matches('/')).expect("a string takes all that is written");
+            write!(whole, "/{}", path.trim_start_matches('/')).expect("writing to a string succeeds");
         }
         self.remote.send(method, &whole, body, self.limit).await
     }
 
-    /// Closes it, within a bounded time. A browser that does not obey, or has died, is left to whoever stops the driver.
+    /// Closes the session, within a bounded time. If that fails, the stop of the driver ends the browser.
     pub(super) async fn close(&mut self) {
         self.closed = true;
-        self.limit = self.limit.min(FAREWELL);
+        self.limit = self.limit.min(CLOSE_TIMEOUT);
         if let Err(problem) = self.send(Method::Delete, "", &Value::Null).await {
-            log::debug!("the browser was not closed by its driver: {problem}");
+            log::debug!("the driver failed to close the browser: {problem}");
         }
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenSession {
     fn drop(&mut self) {
         if !self.closed {
             async_io::block_on(self.close());
@@ -72,27 +72,27 @@ impl Drop for Open {
     }
 }
 
-/// The commands of a [`Browser`](super::Browser), for asynchronous code on any executor.
+/// The commands of a [`Browser`](super::Browser) for asynchronous code on any executor.
 ///
-/// Each takes at most the time that [`WebDriver::command_timeout`](super::WebDriver::command_timeout) says. Dropping the
-/// future of a command closes its connection; what the browser has begun it may finish.
+/// Each takes at most [`WebDriver::command_timeout`](crate::WebDriver::command_timeout). Dropping the future
+/// of a command closes its connection; the browser may still finish the command.
 #[derive(Clone, Copy, Debug)]
 pub struct Session<'a> {
-    pub(super) open: &'a Open,
+    pub(super) open: &'a OpenSession,
     pub(super) service: &'a RunningService,
 }
 
 impl Session<'_> {
-    /// Loads a page, and waits until it is loaded.
+    /// Opens a page and waits until it is loaded.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`], as for all commands.
+    /// [`WebDriverError::Command`].
     pub async fn navigate(self, url: &str) -> Result<(), WebDriverError> {
         self.command(Method::Post, "url", json!({ "url": url })).await.map(drop)
     }
 
-    /// The title of the page.
+    /// Returns the title of the page.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Session<'_> {
         self.text_of("title").await
     }
 
-    /// The address of the page.
+    /// Returns the address of the page.
     ///
     /// # Errors
     ///
@@ -110,36 +110,37 @@ impl Session<'_> {
         self.text_of("url").await
     }
 
-    /// Finds the first such element; a plain text is a CSS selector.
+    /// Finds the first element that matches; a plain text is a CSS selector.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: there is none (`no such element`), or the selector is none.
+    /// [`WebDriverError::Command`], for example if no element matches (`no such element`) or the selector is
+    /// invalid.
     pub async fn find(self, locator: impl Into<Locator>) -> Result<Element, WebDriverError> {
         let value = self.command(Method::Post, "element", Value::from(&locator.into())).await?;
         Element::from_answer(&value).ok_or_else(|| self.failed(Method::Post, "element", unexpected(&value)))
     }
 
-    /// Clicks on an element, after it was scrolled to.
+    /// Scrolls to an element and clicks on it.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: it is not there any more, or something lies over it.
+    /// [`WebDriverError::Command`], for example if the element is gone or covered by another one.
     pub async fn click(self, element: &Element) -> Result<(), WebDriverError> {
         let path = format!("element/{}/click", segment(element.id()));
         self.command(Method::Post, &path, Value::Null).await.map(drop)
     }
 
-    /// The text of an element, as a reader sees it.
+    /// Returns the visible text of an element.
     ///
     /// # Errors
     ///
-    /// [`WebDriverError::Command`]: it is not there any more.
+    /// [`WebDriverError::Command`], for example if the element is gone.
     pub async fn text(self, element: &Element) -> Result<String, WebDriverError> {
         self.text_of(&format!("element/{}/text", segment(element.id()))).await
     }
 
-    /// A picture of what is to be seen of the page, as a PNG file.
+    /// Returns a picture of the visible part of the page as a PNG file.
     ///
     /// # Errors
     ///
@@ -151,14 +152,14 @@ impl Session<'_> {
             .map_err(|_| self.failed(Method::Get, "screenshot", unexpected(&Value::String(text))))
     }
 
-    /// Gives the window this size, in CSS pixels.
+    /// Sets the size of the window in CSS pixels.
     pub(super) async fn resize(self, width: u32, height: u32) -> Result<(), WebDriverError> {
         let size = json!({ "width": width, "height": height });
         self.command(Method::Post, "window/rect", size).await.map(drop)
     }
 
-    /// Any other command: its method, its path below the session, such as `execute/sync`, and its parameters. Only a POST
-    /// has some; `Value::Null` stands for none. Returns its result.
+    /// Sends any other command and returns its result. `path` is relative to the session, such as
+    /// `execute/sync`. Only a POST has parameters; `Value::Null` stands for none.
     ///
     /// # Errors
     ///
@@ -179,12 +180,12 @@ impl Session<'_> {
     }
 }
 
-/// The error of a command, with the last words of the driver.
+/// Creates the error of a command, with the last output of the driver.
 pub(super) fn failed(command: String, problem: CommandProblem, service: &RunningService) -> WebDriverError {
-    WebDriverError::Command { command, problem, tail: service.tail(LAST_WORDS) }
+    WebDriverError::Command { command, problem, tail: service.tail(ERROR_TAIL) }
 }
 
-/// An answer that is not what the standard says.
+/// Creates the problem for a response that does not follow the standard.
 fn unexpected(value: &Value) -> CommandProblem {
     CommandProblem::not_webdriver(200, value.to_string().as_bytes())
 }

@@ -65,7 +65,7 @@ fn http_server_fixture() {
     }
     let text = run("http_server_fixture");
     assert!(text.contains("/ with status 200: met after "), "{text}");
-    assert!(text.contains("\nHTTP/1.0 200 OK\nasked to end, it ended by signal TERM\n"), "{text}");
+    assert!(text.contains("\nHTTP/1.0 200 OK\nstopped: signal TERM\n"), "{text}");
     assert!(text.contains("service python3 is not ready: it exited with code 2 after "), "{text}");
     assert!(text.ends_with("error: unrecognized arguments: --directroy=site\n"), "{text}");
 }
@@ -77,7 +77,7 @@ fn redis_fixture() {
         return;
     }
     let text = run("redis_fixture");
-    for line in [": +PONG\ndown: Connection refused", "\nup again: :0\npaused: ", "\nawake again: +PONG\n"] {
+    for line in [": +PONG\ndown: Connection refused", "\nup again: :0\npaused: ", "\ncontinued: +PONG\n"] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
 }

@@ -123,7 +123,8 @@ fn in_message(wanted: OutputMatch) -> ParallelSearch {
     ParallelSearch::new([(0, &wanted)].into_iter(), Some(Arc::new(third_word)))
 }
 
-/// The original behaves in the same way: only the message of a line is searched, without the fields that the format recognizes.
+/// The original behaves in the same way: only the message of a line is searched, without the fields that the
+/// format recognizes.
 #[test]
 fn sv_34_test_when_line_contains() {
     let line = b"12:00 INFO all is ready\n".as_slice();

@@ -1,4 +1,4 @@
-//! Real servers, as a test has them: ready when the service says so, spoken to, and gone without a trace.
+//! Real servers as test fixtures: ready when the start returns, used by a client, and gone without a trace.
 
 mod nginx;
 mod postgres;
@@ -10,12 +10,13 @@ use childminder::{Port, RunningService, Service};
 
 use crate::support::{Census, PATIENCE, listens};
 
-/// How often each server is brought up.
+/// The number of times that each server is started.
 const TIMES: u32 = 20;
 
-/// Brings a server up and down again and again, each time on a port of its own, and has it spoken to. After each time
-/// there must be as much of everything as after the first: the event loop came with that one, and stays. For a test alone.
-fn up_and_down(server: impl Fn(&Port) -> Service, speak: impl Fn(&RunningService)) {
+/// Starts and stops a server several times, each time on a port of its own and with a client that uses it.
+/// After each time this process must have the same resources as after the first, which created the event
+/// loop. For a test that runs alone.
+fn start_and_stop_repeatedly(server: impl Fn(&Port) -> Service, client: impl Fn(&RunningService)) {
     let (mut before, mut ready) = (None, Duration::ZERO);
     for _ in 0..TIMES {
         let port = Port::reserve().unwrap();
@@ -23,18 +24,18 @@ fn up_and_down(server: impl Fn(&Port) -> Service, speak: impl Fn(&RunningService
         assert_eq!(service.port(), Some(port.number()));
         assert!(listens(port.number()));
         ready += service.took();
-        speak(&service);
-        let ended = service.stop().unwrap().expect("it was up");
+        client(&service);
+        let ended = service.stop().unwrap().expect("the server was started");
         assert!(ended.asked && !ended.killed && !ended.leaked, "{ended:?}");
         assert!(!listens(port.number()));
         drop(port);
         let census = Census::settled();
         census.assert_unchanged_since(before.get_or_insert_with(|| census.clone()));
     }
-    println!("{TIMES} times up and down; ready after {:?} on average", ready / TIMES);
+    println!("{TIMES} times started and stopped; ready after {:?} on average", ready / TIMES);
 }
 
-/// A connection to a server that is up, which gives up on an answer after a while.
+/// Connects to a running server, with a timeout for responses.
 fn connect(port: u16) -> std::net::TcpStream {
     let connection = std::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).unwrap();
     connection.set_read_timeout(Some(PATIENCE)).unwrap();

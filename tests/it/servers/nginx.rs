@@ -1,4 +1,4 @@
-//! nginx: it says nothing when it is ready, but it answers.
+//! nginx, which prints nothing when it is ready.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use childminder::{Condition, Port, Service};
 
-use super::{connect, up_and_down};
+use super::{connect, start_and_stop_repeatedly};
 use crate::support::{alone, required};
 
-/// Everything that it writes goes into `dir`, and its log to its standard error. `user` is for root only; else nginx
-/// gives a warning.
+/// Returns a configuration that keeps all files in `dir` and logs to the standard error. `user` is set for
+/// root only, since nginx warns otherwise.
 fn configuration(dir: &Path, port: &Port) -> String {
     let dir = dir.display();
     let user = if rustix::process::getuid().is_root() { "user root;" } else { "" };
@@ -29,8 +29,8 @@ fn configuration(dir: &Path, port: &Port) -> String {
 }
 
 #[test]
-fn nginx_is_brought_up_twenty_times() {
-    const NAME: &str = "servers::nginx::nginx_is_brought_up_twenty_times";
+fn nginx_is_started_twenty_times() {
+    const NAME: &str = "servers::nginx::nginx_is_started_twenty_times";
     let Some(nginx) = required(NAME, "nginx") else { return };
     alone(NAME, || {
         let dir = tempfile::tempdir().unwrap();
@@ -46,7 +46,7 @@ fn nginx_is_brought_up_twenty_times() {
                 .expect(Condition::http(port.number(), "/"))
                 .min_uptime(Duration::ZERO)
         };
-        up_and_down(server, |service| {
+        start_and_stop_repeatedly(server, |service| {
             let mut connection = connect(service.port().unwrap());
             connection.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
             let mut answer = String::new();

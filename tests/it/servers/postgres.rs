@@ -1,4 +1,4 @@
-//! PostgreSQL: many processes, another user, a socket in the file system, and a stop signal of its own.
+//! PostgreSQL: many processes, another user, a socket in the file system, and a special stop signal.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,10 +13,10 @@ use childminder::{Condition, Port, Service, Signal, Spec};
 use log::kv::Key;
 use tempfile::TempDir;
 
-use super::{connect, up_and_down};
+use super::{connect, start_and_stop_repeatedly};
 use crate::support::{alone, required};
 
-/// A database, and who may serve it: PostgreSQL refuses to run as root.
+/// A database directory, and the user that may serve it, since PostgreSQL refuses to run as root.
 struct Cluster {
     postgres: PathBuf,
     dir: TempDir,
@@ -24,7 +24,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// Makes one; this takes some seconds.
+    /// Creates the database, which takes some seconds.
     fn new(postgres: &Path) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let user = rustix::process::getuid().is_root().then(|| (id("-u"), id("-g")));
@@ -64,13 +64,13 @@ impl Cluster {
     }
 }
 
-/// A number of the user `postgres`.
+/// Returns the user or group id of the user `postgres`.
 fn id(what: &str) -> u32 {
     let output = Command::new("id").args([what, "postgres"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().expect("there is a user postgres")
 }
 
-/// Opens a session, asks for the sum of 20 and 22, and returns the answer.
+/// Opens a session, has the server add 20 and 22, and returns the result.
 fn sum(port: u16) -> String {
     const VERSION: u32 = 3 << 16;
     let mut connection = connect(port);
@@ -82,11 +82,11 @@ fn sum(port: u16) -> String {
     let length = u32::try_from(4 + query.len()).unwrap();
     connection.write_all(&[&b"Q"[..], &length.to_be_bytes(), query].concat()).unwrap();
     let row = read_until(&mut connection, b'D');
-    // How many columns, how long the first one is, and the first one.
+    // The number of columns, the length of the first one, and its value.
     String::from_utf8(row[6..].to_owned()).unwrap()
 }
 
-/// Reads messages up to one of this kind, and returns what it says.
+/// Reads messages up to one of this kind, and returns its content.
 fn read_until(connection: &mut impl Read, kind: u8) -> Vec<u8> {
     loop {
         let mut head = [0; 5];
@@ -102,19 +102,22 @@ fn read_until(connection: &mut impl Read, kind: u8) -> Vec<u8> {
 }
 
 #[test]
-fn postgres_is_brought_up_twenty_times() {
-    const NAME: &str = "servers::postgres::postgres_is_brought_up_twenty_times";
+fn postgres_is_started_twenty_times() {
+    const NAME: &str = "servers::postgres::postgres_is_started_twenty_times";
     let Some(postgres) = required(NAME, "postgres") else { return };
     alone(NAME, || {
         let cluster = Cluster::new(&postgres);
         let names = || fs::read_dir(cluster.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
         let before: BTreeSet<_> = names().collect();
-        up_and_down(|port| cluster.server(port), |service| assert_eq!(sum(service.port().unwrap()), "42"));
-        assert_eq!(names().collect::<BTreeSet<_>>(), before, "no socket is left, and no lock");
+        start_and_stop_repeatedly(
+            |port| cluster.server(port),
+            |service| assert_eq!(sum(service.port().unwrap()), "42"),
+        );
+        assert_eq!(names().collect::<BTreeSet<_>>(), before, "no socket and no lock file is left");
     });
 }
 
-/// Keeps the records of a test alone: level, target, message, and whether there is a date.
+/// Keeps the log records of a test that runs alone: level, target, message, and whether there is a date.
 struct Kept(Mutex<Vec<String>>);
 
 static KEPT: Kept = Kept(Mutex::new(Vec::new()));
@@ -136,8 +139,9 @@ impl log::Log for Kept {
 }
 
 #[test]
-fn sv_27_35_what_postgres_logs_is_logged_with_its_own_level_and_date() {
-    const NAME: &str = "servers::postgres::sv_27_35_what_postgres_logs_is_logged_with_its_own_level_and_date";
+fn sv_27_35_log_lines_of_postgres_are_logged_with_their_own_level_and_date() {
+    const NAME: &str =
+        "servers::postgres::sv_27_35_log_lines_of_postgres_are_logged_with_their_own_level_and_date";
     let Some(postgres) = required(NAME, "postgres") else { return };
     alone(NAME, || {
         log::set_logger(&KEPT).unwrap();

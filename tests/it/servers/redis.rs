@@ -1,4 +1,4 @@
-//! Redis: it says when it is ready, and that is when it listens.
+//! Redis, which prints a message when it listens.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use childminder::service::NotReadyReason;
 use childminder::{Condition, Exit, NotReady, Port, Service};
 
-use super::{connect, up_and_down};
+use super::{connect, start_and_stop_repeatedly};
 use crate::support::{PATIENCE, alone, required, status_field};
 
-/// A server without a database file, so that it needs no directory.
+/// Returns a server without a database file, so that it needs no directory.
 fn redis(port: &Port) -> Service {
     Service::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", ""])
@@ -20,7 +20,7 @@ fn redis(port: &Port) -> Service {
         .min_uptime(Duration::ZERO)
 }
 
-/// Sends a command, and returns the first line of the answer.
+/// Sends a command and returns the first line of the response.
 fn ask(mut connection: &TcpStream, command: &str) -> std::io::Result<String> {
     write!(connection, "{command}\r\n")?;
     let mut answer = String::new();
@@ -28,23 +28,23 @@ fn ask(mut connection: &TcpStream, command: &str) -> std::io::Result<String> {
     Ok(answer.trim_end().to_owned())
 }
 
-/// What a start says that must fail.
+/// Returns the error of a start that fails.
 fn refused(service: &Service) -> NotReady {
     service.start().expect_err("it must not become ready")
 }
 
 #[test]
-fn redis_is_brought_up_twenty_times() {
-    const NAME: &str = "servers::redis::redis_is_brought_up_twenty_times";
+fn redis_is_started_twenty_times() {
+    const NAME: &str = "servers::redis::redis_is_started_twenty_times";
     if required(NAME, "redis-server").is_none() {
         return;
     }
     alone(NAME, || {
-        // Its socket goes with it.
+        // The socket is removed with the server.
         let socket = std::env::temp_dir().join("redis.sock");
         let server =
             |port: &Port| redis(port).arg("--unixsocket").arg(&socket).expect(Condition::unix(&socket));
-        up_and_down(server, |service| {
+        start_and_stop_repeatedly(server, |service| {
             assert_eq!(ask(&connect(service.port().unwrap()), "PING").unwrap(), "+PONG");
         });
     });
@@ -65,7 +65,7 @@ fn an_outage_of_redis_ends_with_a_new_process_on_the_same_port() {
     assert_eq!(refused.unwrap().kind(), ErrorKind::ConnectionRefused);
     assert_ne!(service.pid(), first);
     assert_ne!(ask(&before, "PING").unwrap_or_default(), "+PONG", "the old connection is dead");
-    assert_eq!(ask(&connect(port.number()), "GET key").unwrap(), "$-1", "it has forgotten all");
+    assert_eq!(ask(&connect(port.number()), "GET key").unwrap(), "$-1", "the new process has no data");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_pause_of_redis_makes_its_clients_wait() {
         assert_eq!(ask(&client, "PING").unwrap_err().kind(), ErrorKind::WouldBlock);
     });
     client.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The command that was sent meanwhile has waited for it.
+    // The command sent during the pause is executed now.
     let mut answer = String::new();
     BufReader::new(&client).read_line(&mut answer).unwrap();
     assert_eq!(answer, "+PONG\r\n");
@@ -119,12 +119,12 @@ fn f_82_a_second_redis_on_the_same_port_is_refused() {
     assert!(matches!(error.reason(), NotReadyReason::AddressInUse(_)), "{text}");
     assert!(text.contains(&format!("port {port} is already in use")), "{text}");
     assert!(text.contains(&format!("pid {}", first.pid())), "{text}");
-    assert!(first.is_alive(), "the first one does not mind");
+    assert!(first.is_alive(), "the first one keeps running");
 }
 
 #[test]
-fn sv_10_f_82_a_grandchild_that_listens_is_the_service_s_own() {
-    const NAME: &str = "servers::redis::sv_10_f_82_a_grandchild_that_listens_is_the_service_s_own";
+fn sv_10_f_82_a_listening_grandchild_belongs_to_the_service() {
+    const NAME: &str = "servers::redis::sv_10_f_82_a_listening_grandchild_belongs_to_the_service";
     if required(NAME, "redis-server").is_none() {
         return;
     }
@@ -142,8 +142,8 @@ fn sv_10_f_82_a_grandchild_that_listens_is_the_service_s_own() {
 }
 
 #[test]
-fn sv_19_a_redis_that_fails_is_heard_out() {
-    const NAME: &str = "servers::redis::sv_19_a_redis_that_fails_is_heard_out";
+fn sv_19_a_failing_redis_is_reported_with_its_output() {
+    const NAME: &str = "servers::redis::sv_19_a_failing_redis_is_reported_with_its_output";
     if required(NAME, "redis-server").is_none() {
         return;
     }

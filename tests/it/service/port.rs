@@ -59,7 +59,8 @@ fn sv_12_five_hundred_threads_at_once_get_five_hundred_numbers() {
 
 const RESERVER: &str = "CHILDMINDER_TEST_RESERVER";
 
-/// Runs in a child of the test below: reserves ports on request, prints them, and keeps them until its input ends.
+/// Runs in a child of the test below: reserves ports on request, prints them, and keeps them until its input
+/// ends.
 fn run_reserver() {
     let mut input = std::io::stdin().lock();
     input.read_line(&mut String::new()).unwrap();

@@ -1,4 +1,5 @@
-//! The integration tests of the original, with real processes: each on every executor, and each with both ways to start.
+//! The integration tests of the original, with real processes: each on every executor, and each with both
+//! ways to start.
 
 use std::fs;
 use std::time::Duration;

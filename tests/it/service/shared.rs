@@ -14,7 +14,8 @@ use childminder::{Condition, Exit, Service, SharedService, Signal};
 
 use crate::support::{PATIENCE, Scratch, is_alive};
 
-/// The environment variable of a child that uses a shared service: the file that the service writes when it stops.
+/// The environment variable of a child that uses a shared service: the file that the service writes when it
+/// stops.
 const FILE: &str = "CHILDMINDER_TEST_STOPPED";
 
 /// Writes its process id to the file when it is stopped gracefully.
@@ -23,7 +24,8 @@ static GRACEFUL: SharedService = SharedService::new(|| {
     Service::new("sh").args(["-c", &script]).expect(Condition::notify(3)).min_uptime(Duration::ZERO)
 });
 
-/// Runs the calling test again in a child process that uses the shared service and exits. Returns its exit status.
+/// Runs the calling test again in a child process that uses the shared service and exits. Returns its exit
+/// status.
 fn run_and_check_stop(name: &str) -> ExitStatus {
     let scratch = Scratch::new();
     let file = scratch.path().join("stopped");

@@ -1,4 +1,4 @@
-//! The real thing: chromedriver and Chromium.
+//! chromedriver with a real Chromium.
 
 use std::env;
 use std::fs;
@@ -17,7 +17,7 @@ const PAGE: &str = "<!DOCTYPE html><title>A page</title><h1>Hello</h1>
 <button onclick=\"document.querySelector('h1').textContent = 'Pressed'\">Press <b>me</b></button>
 <a href=second.html>next page</a>";
 
-/// Whether these programs are there. Where they must be, in CI, they had better.
+/// Returns whether these programs are installed. In CI a missing one fails the test.
 fn have(programs: &[&str], test: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &str| env::split_paths(&path).any(|dir| dir.join(program).exists());
@@ -30,7 +30,7 @@ fn have(programs: &[&str], test: &str) -> bool {
     false
 }
 
-/// A web server with the page, and what it serves.
+/// Starts a web server with the test pages; returns it, its address and its directory.
 fn website() -> (RunningService, String, TempDir) {
     let files = TempDir::new().unwrap();
     fs::write(files.path().join("index.html"), PAGE).unwrap();
@@ -61,11 +61,11 @@ fn tour(browser: &Browser, url: &str) {
     assert!(error.contains("stale element reference"), "{error}");
 }
 
-/// Where it lives; with the certainty that a census of its processes sees them.
-fn home(browser: &Browser) -> PathBuf {
+/// Returns the directory of a browser, after checking that its processes are found.
+fn directory(browser: &Browser) -> PathBuf {
     let dir = browser.dir().to_owned();
     let count = processes_of(&dir).len();
-    assert!(count > 3, "a browser and its driver are at least four processes, and not {count}");
+    assert!(count > 3, "a browser and its driver have at least four processes, not {count}");
     assert!(dir.join("profile").exists());
     dir
 }
@@ -75,7 +75,7 @@ fn assert_gone(dir: &Path) {
     assert!(!dir.exists());
 }
 
-/// test_webdriver of PhantomJS, and what it left behind.
+/// The test `test_webdriver` of the original, with a check for processes and files that are left.
 #[test]
 fn pj_4_5_webdriver_loads_a_page_and_leaves_nothing() {
     let name = "webdriver::chromium::pj_4_5_webdriver_loads_a_page_and_leaves_nothing";
@@ -90,7 +90,7 @@ fn pj_4_5_webdriver_loads_a_page_and_leaves_nothing() {
             tour(&browser, &url);
             let size = browser.command(Method::Get, "window/rect", json!(null)).unwrap();
             assert_eq!((&size["width"], &size["height"]), (&json!(800), &json!(600)));
-            let dir = home(&browser);
+            let dir = directory(&browser);
             browser.close().unwrap();
             assert_gone(&dir);
         }
@@ -99,8 +99,8 @@ fn pj_4_5_webdriver_loads_a_page_and_leaves_nothing() {
 }
 
 #[test]
-fn pj_5_a_panic_leaves_nothing_either() {
-    let name = "webdriver::chromium::pj_5_a_panic_leaves_nothing_either";
+fn pj_5_a_panic_leaves_nothing() {
+    let name = "webdriver::chromium::pj_5_a_panic_leaves_nothing";
     if !have(&["chromedriver", "chromium"], name) {
         return;
     }
@@ -109,7 +109,7 @@ fn pj_5_a_panic_leaves_nothing_either() {
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             let browser = WebDriver::chromedriver().start().unwrap();
             browser.navigate("data:text/html,<title>x</title>").unwrap();
-            dir = Some(home(&browser));
+            dir = Some(directory(&browser));
             let _missing = browser.find("#missing").unwrap();
         }));
         let message = *panicked.unwrap_err().downcast::<String>().unwrap();

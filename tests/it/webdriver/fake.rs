@@ -1,6 +1,6 @@
-//! A program that speaks WebDriver, and has no browser. It is this test binary, started again.
+//! A WebDriver server without a browser: this test binary, started again.
 //!
-//! It writes down what it is started with and every request, in a file that the test reads: what was said, in order.
+//! It records its arguments and every request in a file, which the test reads.
 
 use std::collections::HashMap;
 use std::env;
@@ -14,13 +14,13 @@ use std::thread;
 use childminder::WebDriver;
 use tempfile::TempDir;
 
-const DIARY: &str = "FAKE_WEBDRIVER_DIARY";
-const MANNERS: &str = "FAKE_WEBDRIVER_MANNERS";
+const RECORD: &str = "FAKE_WEBDRIVER_RECORD";
+const FAULTS: &str = "FAKE_WEBDRIVER_FAULTS";
 
-/// The smallest PNG file, as far as anybody looks here.
+/// A picture that passes for a PNG file in these tests.
 pub(crate) const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// A fake driver to be, and its diary.
+/// The directory of a fake driver, with its record.
 pub(crate) struct Fake {
     dir: TempDir,
 }
@@ -30,35 +30,36 @@ impl Fake {
         Self { dir: TempDir::new().expect("a directory") }
     }
 
-    /// How to start it. `manners` is a list of words: how it differs from a polite one.
-    pub(crate) fn driver(&self, manners: &str) -> WebDriver {
-        self.play(WebDriver::custom("fake"), manners).marker("running on port").base_path("/wd/hub")
+    /// Returns a driver that starts the fake. `faults` is a list of words for its deviations from a correct
+    /// driver.
+    pub(crate) fn driver(&self, faults: &str) -> WebDriver {
+        self.play(WebDriver::custom("fake"), faults).marker("running on port").base_path("/wd/hub")
     }
 
-    /// Has it play the program of a preset.
-    pub(crate) fn play(&self, preset: WebDriver, manners: &str) -> WebDriver {
-        // What is behind `--`, the test harness takes for the names of other tests.
+    /// Returns a preset whose program is the fake.
+    pub(crate) fn play(&self, preset: WebDriver, faults: &str) -> WebDriver {
+        // The test harness takes arguments behind `--` for the names of other tests.
         ["--exact", "webdriver::fake::program", "--ignored", "--nocapture", "--"]
             .into_iter()
             .fold(preset, WebDriver::arg)
             .program(env::current_exe().expect("the test binary"))
-            .env(DIARY, self.diary())
-            .env(MANNERS, manners)
+            .env(RECORD, self.record_path())
+            .env(FAULTS, faults)
     }
 
-    fn diary(&self) -> PathBuf {
-        self.dir.path().join("diary")
+    fn record_path(&self) -> PathBuf {
+        self.dir.path().join("record")
     }
 
-    /// What it has written down so far.
-    pub(crate) fn story(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.diary()).unwrap_or_default();
+    /// Returns the record so far.
+    pub(crate) fn record(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.record_path()).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The rest of the first line that begins with `word`.
+    /// Returns the rest of the first recorded line that begins with `word`.
     pub(crate) fn noted(&self, word: &str) -> Option<String> {
-        self.story().iter().find_map(|line| Some(line.strip_prefix(word)?.trim().to_owned()))
+        self.record().iter().find_map(|line| Some(line.strip_prefix(word)?.trim().to_owned()))
     }
 }
 
@@ -68,16 +69,16 @@ fn program() {
     let mut args = env::args().skip_while(|arg| arg != "--").skip(1);
     let port = args.next().expect("the port");
     let port: u16 = port.trim_start_matches("--port=").parse().expect("a number");
-    let manners = env::var(MANNERS).expect("manners");
-    let diary = OpenOptions::new().create(true).append(true).open(env::var_os(DIARY).expect("a diary"));
-    Program { port, manners, diary: diary.expect("the diary opens"), hung: Vec::new() }.run(args);
+    let faults = env::var(FAULTS).expect("faults");
+    let record = OpenOptions::new().create(true).append(true).open(env::var_os(RECORD).expect("a record"));
+    Program { port, faults, record: record.expect("the record opens"), hung: Vec::new() }.run(args);
 }
 
 struct Program {
     port: u16,
-    manners: String,
-    diary: fs::File,
-    /// Connections that never get an answer.
+    faults: String,
+    record: fs::File,
+    /// Connections that never get a response.
     hung: Vec<TcpStream>,
 }
 
@@ -88,26 +89,26 @@ impl Program {
         for variable in ["TMPDIR", "XDG_CONFIG_HOME"] {
             self.note(&format!("{variable} {}", env::var(variable).unwrap_or_default()));
         }
-        if self.is("daemon") {
-            // It leaves the group and the session, as a crash handler does.
+        if self.has("daemon") {
+            // It leaves the group and the session, like a crash handler.
             let mut daemon = Command::new("setsid");
             let daemon = daemon.args(["sleep", "1000"]).stdout(Stdio::null()).stderr(Stdio::null());
             let pid = daemon.spawn().expect("setsid").id();
             self.note(&format!("daemon {pid}"));
         }
-        if self.is("scribbles") {
-            scribble();
+        if self.has("scribbles") {
+            write_forever();
         }
-        if self.is("mute") {
+        if self.has("mute") {
             thread::park();
         }
         let Self { port, .. } = self;
-        if self.is("firefox") {
+        if self.has("firefox") {
             println!("1763726400000\tgeckodriver\tINFO\tListening on 127.0.0.1:{port}");
-        } else if !self.is("no-marker") {
+        } else if !self.has("no-marker") {
             println!("[WARN  - 2026-11-21T12:34:56.789Z] GhostDriver - Main - running on port {port}");
         }
-        if self.is("no-port") {
+        if self.has("no-port") {
             thread::park();
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).expect("the port is free");
@@ -116,15 +117,15 @@ impl Program {
         }
     }
 
-    fn is(&self, manner: &str) -> bool {
-        self.manners.split(' ').any(|word| word == manner)
+    fn has(&self, fault: &str) -> bool {
+        self.faults.split(' ').any(|word| word == fault)
     }
 
     fn note(&mut self, line: &str) {
-        writeln!(self.diary, "{line}").expect("the diary takes it");
+        writeln!(self.record, "{line}").expect("the record is written");
     }
 
-    /// Reads one request; a probe has none.
+    /// Reads one request; the connection of a probe has none.
     fn serve(&mut self, mut stream: TcpStream) {
         let mut reader = BufReader::new(stream.try_clone().expect("a clone"));
         let mut request = String::new();
@@ -160,10 +161,10 @@ impl Program {
             Answer::Say(status, format!("{{\"value\":{value}}}"))
         };
         match request.replace("/wd/hub", "").as_str() {
-            "POST /session" if self.is("no-session") => refusal(500, "session not created"),
-            "POST /session" if self.is("no-id") => value("{}"),
+            "POST /session" if self.has("no-session") => refusal(500, "session not created"),
+            "POST /session" if self.has("no-id") => value("{}"),
             "POST /session" => value(r#"{"sessionId":"a/b","capabilities":{"browserName":"fake"}}"#),
-            "DELETE /session/a%2Fb" if self.is("clings") => Answer::Hang,
+            "DELETE /session/a%2Fb" if self.has("clings") => Answer::Hang,
             "DELETE /session/a%2Fb" => value("null"),
             request => match request.split_once("/session/a%2Fb/").expect("within the session").1 {
                 "title" => value(r#""Fake \u00fc""#),
@@ -189,8 +190,8 @@ enum Answer {
     Hang,
 }
 
-/// Writes where temporary files go, and does not stop: also while it is being killed.
-fn scribble() {
+/// Writes temporary files without end, also while it is being killed.
+fn write_forever() {
     let dir = env::temp_dir();
     fs::create_dir_all(dir.join("deep/er")).expect("a directory");
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! What is said to a driver, and in which order: against the fake one.
+//! The requests that a driver receives, and their order, with the fake driver.
 
 use std::path::Path;
 use std::sync::{Mutex, mpsc};
@@ -13,9 +13,9 @@ use super::fake::{Fake, PICTURE};
 use super::{processes_of, wait_until};
 use crate::support::{PATIENCE, alone, is_alive};
 
-/// test_setup of PhantomJS.
+/// The test `test_setup` of the original.
 #[test]
-fn pj_1_setup_a_port_and_a_private_directory_are_told_to_the_program() {
+fn pj_1_setup_a_port_and_a_private_directory_are_passed_to_the_driver() {
     let fake = Fake::new();
     let driver = fake.driver("").dir_flag("--cookies-file={}/phantomjs.cookies");
     let (first, second) = (driver.start().unwrap(), driver.start().unwrap());
@@ -23,7 +23,7 @@ fn pj_1_setup_a_port_and_a_private_directory_are_told_to_the_program() {
     assert_ne!(first.service().port(), second.service().port());
     let dir = first.dir().display();
     assert_eq!(
-        fake.story()[..3],
+        fake.record()[..3],
         [
             format!("args --cookies-file={dir}/phantomjs.cookies"),
             format!("TMPDIR {dir}"),
@@ -36,7 +36,7 @@ fn pj_1_setup_a_port_and_a_private_directory_are_told_to_the_program() {
 }
 
 #[test]
-fn pj_4_a_session_is_opened_with_the_capabilities_that_were_edited_before() {
+fn pj_4_a_session_is_opened_with_the_completed_capabilities() {
     let fake = Fake::new();
     let driver = fake
         .driver("")
@@ -48,7 +48,7 @@ fn pj_4_a_session_is_opened_with_the_capabilities_that_were_edited_before() {
     assert_eq!((browser.session_id(), browser.capabilities()), ("a/b", &json!({ "browserName": "fake" })));
     browser.close().unwrap();
     assert_eq!(
-        fake.story()[3..],
+        fake.record()[3..],
         [
             concat!(
                 r#"POST /wd/hub/session {"capabilities":{"alwaysMatch":{"acceptInsecureCerts":true,"#,
@@ -61,7 +61,7 @@ fn pj_4_a_session_is_opened_with_the_capabilities_that_were_edited_before() {
 }
 
 #[test]
-fn every_command_is_the_standards() {
+fn every_command_follows_the_standard() {
     let fake = Fake::new();
     let browser = fake.driver("").start().unwrap();
     browser.navigate("http://localhost/\"ü\"").unwrap();
@@ -79,7 +79,7 @@ fn every_command_is_the_standards() {
     drop(browser);
     let session = "/wd/hub/session/a%2Fb";
     assert_eq!(
-        fake.story()[4..],
+        fake.record()[4..],
         [
             format!(r#"POST {session}/url {{"url":"http://localhost/\"ü\""}}"#),
             format!("GET {session}/title"),
@@ -103,7 +103,7 @@ fn every_command_is_the_standards() {
 fn asynchronous_code_has_the_same_commands() {
     let fake = Fake::new();
     let driver = fake.driver("");
-    // An executor with threads wants futures that can be sent.
+    // An executor with threads requires futures that are `Send`.
     block_on(smol::spawn(async move {
         let browser = driver.start_async().await.unwrap();
         let session = browser.session();
@@ -116,10 +116,10 @@ fn asynchronous_code_has_the_same_commands() {
         assert_eq!(session.screenshot().await.unwrap(), PICTURE);
         browser.close_async().await.unwrap();
     }));
-    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+    assert_eq!(fake.record().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
 }
 
-/// The original closed no session, and whatever had left the leader's group lived on.
+/// The original did not close the session, and processes outside the leader's group lived on.
 #[test]
 fn pj_5_the_session_the_processes_and_the_directory_are_gone() {
     let fake = Fake::new();
@@ -127,15 +127,15 @@ fn pj_5_the_session_the_processes_and_the_directory_are_gone() {
     let (dir, driver) = (browser.dir().to_owned(), browser.service().pid());
     let daemon = fake.noted("daemon").unwrap().parse().unwrap();
     assert!(is_alive(driver) && is_alive(daemon) && dir.join("deep/er").exists());
-    // While it executes another program, a process shows nothing.
+    // A process that is executing another program has no environment for a moment.
     wait_until(|| processes_of(&dir) == [driver, daemon]);
     browser.close().unwrap();
-    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+    assert_eq!(fake.record().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
     assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());
 }
 
 #[test]
-fn pj_5_a_drop_does_the_same_also_by_a_panic() {
+fn pj_5_a_drop_does_the_same_also_during_a_panic() {
     let fake = Fake::new();
     let mut seen = None;
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -146,13 +146,13 @@ fn pj_5_a_drop_does_the_same_also_by_a_panic() {
     assert!(panicked.is_err());
     let (dir, driver) = seen.unwrap();
     let daemon = fake.noted("daemon").unwrap().parse().unwrap();
-    assert_eq!(fake.story().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
+    assert_eq!(fake.record().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
     assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());
 }
 
-/// The command line of each preset, with the port and the directory by their names.
+/// Compares the command line of each preset, with placeholders for the port and the directory.
 #[test]
-fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
+fn pj_1_each_preset_has_its_own_arguments_for_port_and_directory() {
     let command = |driver: WebDriver| {
         let error = driver.program("/nonexistent/driver").arg("-v").start().unwrap_err();
         let WebDriverError::Start(not_ready) = error else { panic!("{error}") };
@@ -160,7 +160,7 @@ fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
         let words = not_ready.command().split([' ', '=']).map(|word| match Path::new(word) {
             _ if word.parse::<u16>().is_ok() => "PORT",
             path if path.starts_with(std::env::temp_dir()) => {
-                assert!(!path.exists(), "{word} is left");
+                assert!(!path.exists(), "{word} still exists");
                 "DIR"
             }
             _ => word,
@@ -173,12 +173,12 @@ fn pj_1_each_preset_tells_its_port_and_directory_in_its_own_way() {
 }
 
 #[test]
-fn pj_2_4_geckodriver_says_that_it_listens_and_runs_firefox_unseen() {
+fn pj_2_4_geckodriver_prints_that_it_listens_and_runs_firefox_without_a_window() {
     let fake = Fake::new();
     let browser = fake.play(WebDriver::geckodriver(), "firefox").start().unwrap();
     let dir = browser.dir().display().to_string();
     browser.close().unwrap();
-    let story = fake.story();
+    let story = fake.record();
     assert_eq!(story[0], format!("args --profile-root={dir}"));
     assert_eq!(
         story[3..],
@@ -192,19 +192,20 @@ fn pj_2_4_geckodriver_says_that_it_listens_and_runs_firefox_unseen() {
     );
 }
 
-/// The format of PhantomJS.
+/// The output format of PhantomJS is parsed.
 #[test]
-fn pj_3_its_log_lines_reach_the_log_with_level_name_and_time() {
-    alone("webdriver::fixture::pj_3_its_log_lines_reach_the_log_with_level_name_and_time", || {
+fn pj_3_log_lines_of_the_driver_reach_the_log_with_level_name_and_time() {
+    alone("webdriver::fixture::pj_3_log_lines_of_the_driver_reach_the_log_with_level_name_and_time", || {
         let (sender, lines) = mpsc::channel();
-        log::set_boxed_logger(Box::new(Teller(Mutex::new(sender)))).expect("the only logger of this process");
+        log::set_boxed_logger(Box::new(ChannelLogger(Mutex::new(sender))))
+            .expect("the only logger of this process");
         log::set_max_level(log::LevelFilter::Info);
         let fake = Fake::new();
         let format = r"\[{levelname} +- {Y}-{m}-{d}T{H}:{M}:{S}\.{msecs}Z\] {name} - {message}";
         let browser = fake.driver("").output_format(format).start().unwrap();
         let port = browser.service().port().unwrap();
-        let told = std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok());
-        let line = told.into_iter().find(|line| line.contains("running on port")).unwrap();
+        let received = std::iter::from_fn(|| lines.recv_timeout(PATIENCE).ok());
+        let line = received.into_iter().find(|line| line.contains("running on port")).unwrap();
         assert_eq!(
             line,
             format!("GhostDriver WARN Main - running on port {port} at 2026-11-21T12:34:56.789Z")
@@ -212,10 +213,10 @@ fn pj_3_its_log_lines_reach_the_log_with_level_name_and_time() {
     });
 }
 
-/// Tells what is logged: target, level, message and time.
-struct Teller(Mutex<mpsc::Sender<String>>);
+/// Sends each record to a channel: target, level, message and time.
+struct ChannelLogger(Mutex<mpsc::Sender<String>>);
 
-impl log::Log for Teller {
+impl log::Log for ChannelLogger {
     fn enabled(&self, _: &log::Metadata<'_>) -> bool {
         true
     }
@@ -224,7 +225,7 @@ impl log::Log for Teller {
         let time = record.key_values().get("timestamp".into());
         let time = time.map(|time| format!(" at {time}")).unwrap_or_default();
         let line = format!("{} {} {}{time}", record.target(), record.level(), record.args());
-        self.0.lock().expect("nothing panics in here").send(line).expect("the test listens");
+        self.0.lock().expect("the lock is not poisoned").send(line).expect("the test receives");
     }
 
     fn flush(&self) {}

@@ -1,4 +1,4 @@
-//! Browsers: against a fake driver, which shows every word that is spoken, and against the real Chromium.
+//! Browsers: with a fake driver, which records every request, and with a real Chromium.
 
 mod chromium;
 mod fake;
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::support::PATIENCE;
 
-/// The processes that name `dir` in their environment or their arguments.
+/// Returns the processes with `dir` in their environment or their arguments.
 fn processes_of(dir: &Path) -> Vec<u32> {
     let names = |pid: u32, file: &str| {
         let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -24,11 +24,11 @@ fn processes_of(dir: &Path) -> Vec<u32> {
     pids.filter(|pid| names(*pid, "environ") || names(*pid, "cmdline")).collect()
 }
 
-/// Waits for something that comes by itself.
-fn wait_until(so: impl Fn() -> bool) {
+/// Waits until a condition holds.
+fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    while !so() {
-        assert!(Instant::now() < deadline, "it did not come within {PATIENCE:?}");
+    while !condition() {
+        assert!(Instant::now() < deadline, "the condition did not hold within {PATIENCE:?}");
         std::thread::yield_now();
     }
 }

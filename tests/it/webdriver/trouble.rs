@@ -1,4 +1,4 @@
-//! Whatever goes wrong is told in full, and leaves nothing.
+//! Failures of a driver: each is reported in full and leaves nothing.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,10 +13,10 @@ use super::{processes_of, wait_until};
 use crate::support::is_alive;
 
 #[test]
-fn what_the_driver_refuses_is_told_with_its_last_words() {
+fn an_error_of_the_driver_is_reported_with_its_last_output() {
     let fake = Fake::new();
     let browser = fake.driver("").start().unwrap();
-    // Its output comes by another way than its answers.
+    // The output arrives on another channel than the responses.
     let marker = |line: &String| line.contains("running on port");
     wait_until(|| browser.service().tail(10).iter().any(marker));
     let error = browser.command(Method::Get, "nothing", json!(null)).unwrap_err();
@@ -40,33 +40,33 @@ fn problem(browser: &childminder::webdriver::Browser, path: &str) -> String {
 }
 
 #[test]
-fn answers_that_are_none_are_told() {
+fn invalid_responses_are_reported() {
     let fake = Fake::new();
     let browser = fake.driver("").command_timeout(Duration::from_millis(300)).start().unwrap();
     assert_eq!(problem(&browser, "nothing"), "unknown command: it said so");
     assert_eq!(
         problem(&browser, "prose"),
-        r#"the answer is not WebDriver: status 200, "<html>hello</html>""#
+        r#"the response is not WebDriver: status 200, "<html>hello</html>""#
     );
-    assert_eq!(problem(&browser, "babble"), "the answer is not HTTP");
-    assert_eq!(problem(&browser, "hang"), "no answer within 300ms");
-    // None of that has harmed it.
+    assert_eq!(problem(&browser, "babble"), "the response is not HTTP");
+    assert_eq!(problem(&browser, "hang"), "no response within 300ms");
+    // The session still works.
     assert_eq!(browser.title().unwrap(), "Fake ü");
     assert_eq!(problem(&browser, "die"), "unexpected end of file");
     wait_until(|| !browser.service().is_alive());
     let error = browser.title().unwrap_err();
     assert!(error.to_string().starts_with("GET title failed: Connection refused"), "{error}");
-    // A browser that has died can be closed.
+    // A browser that has died can still be closed.
     let dir = browser.dir().to_owned();
     browser.close().unwrap();
     assert!(!dir.exists());
 }
 
 #[test]
-fn a_session_that_is_refused_leaves_nothing() {
+fn a_refused_session_leaves_nothing() {
     for (manners, problem) in [
         ("no-session daemon", "POST session failed: session not created: it said so"),
-        ("no-id daemon", r#"POST session failed: the answer is not WebDriver: status 200, "{}""#),
+        ("no-id daemon", r#"POST session failed: the response is not WebDriver: status 200, "{}""#),
     ] {
         let fake = Fake::new();
         let error = fake.driver(manners).start().unwrap_err();
@@ -78,7 +78,7 @@ fn a_session_that_is_refused_leaves_nothing() {
     }
 }
 
-/// A close that hangs is bounded, and the rest is done all the same.
+/// A close that hangs is bounded, and the other steps follow.
 #[test]
 fn pj_5_a_browser_that_does_not_close_is_killed() {
     let fake = Fake::new();
@@ -88,7 +88,7 @@ fn pj_5_a_browser_that_does_not_close_is_killed() {
     assert!(!is_alive(driver) && !dir.exists());
 }
 
-/// The marker, then the port: neither alone is enough.
+/// A driver is ready when it has printed its marker and then listens; neither alone is enough.
 #[test]
 fn pj_2_ready_is_the_marker_and_then_the_port() {
     for manners in ["no-marker", "no-port"] {
@@ -101,23 +101,23 @@ fn pj_2_ready_is_the_marker_and_then_the_port() {
 }
 
 #[test]
-fn what_cannot_work_is_refused_before_anything_is_started() {
+fn an_invalid_description_is_refused_before_the_start() {
     let error = |driver: WebDriver| driver.start().unwrap_err().to_string();
     let fake = Fake::new();
     assert_eq!(
         error(fake.driver("").capabilities(json!([1])).capability("ignored", 1)),
-        "the capabilities are no JSON object: [1]"
+        "the capabilities must be a JSON object, not [1]"
     );
     assert_eq!(
         error(fake.driver("").port_flag("--port")),
-        "the port flag has no {} for the port: \"--port\""
+        "the port flag \"--port\" must contain {} for the port"
     );
-    assert_eq!(fake.story(), [""; 0]);
+    assert_eq!(fake.record(), [""; 0]);
 }
 
 #[test]
 #[ignore = "no test, but a program that tests start"]
-fn forgetful() {
+fn never_drops() {
     let fake = Fake::new();
     let browser = fake.driver("daemon").start().unwrap();
     println!("dir {}", browser.dir().display());
@@ -130,27 +130,27 @@ fn forgetful() {
 
 const ABORTS: &str = "FORGETFUL_ABORTS";
 
-/// Runs that program to its end: the directory of its browser.
-fn run_forgetful(configure: impl FnOnce(&mut Command) -> &mut Command) -> PathBuf {
+/// Runs that program until it exits, and returns the directory of its browser.
+fn run_never_drops(configure: impl FnOnce(&mut Command) -> &mut Command) -> PathBuf {
     let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "webdriver::trouble::forgetful", "--ignored", "--nocapture"]);
+    program.args(["--exact", "webdriver::trouble::never_drops", "--ignored", "--nocapture"]);
     let output = configure(&mut program).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let dir = text.lines().find_map(|line| line.split_once("dir ")).unwrap_or_else(|| panic!("{text}")).1;
     PathBuf::from(dir)
 }
 
-/// Statics are never dropped.
+/// A browser in a static is closed when the process exits, although statics are never dropped.
 #[test]
-fn pj_5_a_browser_that_nobody_drops_is_gone_when_the_process_has_exited() {
-    let dir = run_forgetful(|program| program);
+fn pj_5_a_browser_that_is_never_dropped_is_gone_when_the_process_has_exited() {
+    let dir = run_never_drops(|program| program);
     assert_eq!((dir.exists(), processes_of(&dir)), (false, vec![]));
 }
 
-/// A process that is killed does nothing any more; the guardian of its services does, except for the directory.
+/// The guardian kills the browser of a process that aborts. The directory is left.
 #[test]
 fn f_45_pj_5_no_process_of_a_browser_outlives_one_that_aborts() {
-    let dir = run_forgetful(|program| program.env(ABORTS, "1"));
+    let dir = run_never_drops(|program| program.env(ABORTS, "1"));
     wait_until(|| processes_of(&dir).is_empty());
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -1,35 +1,36 @@
-//! Families of browsers: the flags that make one fit for a test, and where they go.
+//! Kinds of browsers, and the flags that a test needs.
 //!
-//! Of what a user asks for nothing is changed; flags are added behind it, and none whose name is there already.
+//! The capabilities that the user has set are not changed. Flags are appended, except those whose name is set
+//! already.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// Capabilities by their names.
+/// Capabilities by name.
 pub(super) type Capabilities = Map<String, Value>;
 
-/// Who the browser is.
+/// The kind of a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(super) enum BrowserKind {
     /// Chromium, Chrome and their relatives.
     Chromium,
     /// Firefox.
     Firefox,
-    /// Any other: it gets what it is given, and nothing more.
+    /// Any other browser, for which no flags are added.
     Other,
 }
 
-/// Where the browser runs, as far as it matters to it.
+/// Properties of this environment that affect the flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Surroundings {
+pub(super) struct Environment {
     root: bool,
     container: bool,
 }
 
-impl Surroundings {
-    /// Looks around.
-    pub(super) fn look() -> Self {
+impl Environment {
+    /// Detects the environment of this process.
+    pub(super) fn detect() -> Self {
         Self {
             root: rustix::process::geteuid().is_root(),
             container: ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists()),
@@ -37,18 +38,19 @@ impl Surroundings {
     }
 }
 
-impl Family {
-    /// Adds to `wanted` what the browser needs to run unseen, apart from all others, and in peace.
+impl BrowserKind {
+    /// Adds to `wanted` the flags for a browser without a window, with a profile of its own and without
+    /// background activity.
     pub(super) fn complete(
         self,
         mut wanted: Capabilities,
         headless: bool,
         dir: &Path,
-        surroundings: Surroundings,
+        environment: Environment,
     ) -> Capabilities {
         match self {
             Self::Chromium => {
-                add_flags(&mut wanted, "goog:chromeOptions", &chromium_flags(headless, dir, surroundings));
+                add_flags(&mut wanted, "goog:chromeOptions", &chromium_flags(headless, dir, environment));
             }
             Self::Firefox if headless => {
                 add_flags(&mut wanted, "moz:firefoxOptions", &["-headless".to_owned()])
@@ -59,18 +61,19 @@ impl Family {
     }
 }
 
-/// `chromedriver` itself adds those against first-run pages, password stores, synchronization, pop-ups, …
-fn chromium_flags(headless: bool, dir: &Path, surroundings: Surroundings) -> Vec<String> {
-    let Surroundings { root, container } = surroundings;
+/// Returns the flags for Chromium. `chromedriver` adds more, against first-run pages, password stores,
+/// pop-ups, …
+fn chromium_flags(headless: bool, dir: &Path, environment: Environment) -> Vec<String> {
+    let Environment { root, container } = environment;
     let flags = [
         (headless, "--headless"),
-        // There is nothing to draw on, and looking for it costs time and lines in the log.
+        // Without a display the search for a GPU costs time and produces log lines.
         (headless, "--disable-gpu"),
-        // Chromium refuses to start as root otherwise; in most containers it may not set its sandbox up.
+        // Chromium refuses to start as root otherwise, and cannot set up its sandbox in most containers.
         (root || container, "--no-sandbox"),
-        // Containers have a small one, which pages outgrow: the tab crashes.
+        // Containers have a small /dev/shm; a tab that exceeds it crashes.
         (container, "--disable-dev-shm-usage"),
-        // Nothing but what the test asks for goes to the network.
+        // No network traffic except that of the test.
         (true, "--disable-background-networking"),
         (true, "--disable-component-update"),
         (true, "--disable-sync"),
@@ -81,8 +84,8 @@ fn chromium_flags(headless: bool, dir: &Path, surroundings: Surroundings) -> Vec
     flags.chain([format!("--user-data-dir={}/profile", dir.display())]).collect()
 }
 
-/// Adds `flags` to the member `args` of the capability `options`. What is not as the standard has it is left as it is:
-/// the program will say what is wrong with it.
+/// Adds `flags` to the member `args` of the capability `options`. A capability of another type is left
+/// unchanged: the driver reports it.
 fn add_flags(wanted: &mut Capabilities, options: &str, flags: &[String]) {
     let options = wanted.entry(options).or_insert_with(|| Value::Object(Map::new()));
     let Some(options) = options.as_object_mut() else { return };
@@ -98,21 +101,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const AT_HOME: Surroundings = Surroundings { root: false, container: false };
+    const DESKTOP: Environment = Environment { root: false, container: false };
 
-    fn complete(family: Family, wanted: &Value, headless: bool, surroundings: Surroundings) -> Value {
+    fn complete(family: BrowserKind, wanted: &Value, headless: bool, environment: Environment) -> Value {
         let wanted = wanted.as_object().unwrap().clone();
-        Value::Object(family.complete(wanted, headless, Path::new("/tmp/x"), surroundings))
+        Value::Object(family.complete(wanted, headless, Path::new("/tmp/x"), environment))
     }
 
     #[test]
-    fn pj_4_chromium_gets_flags_behind_those_of_the_user_and_none_twice() {
+    fn pj_4_chromium_flags_follow_those_of_the_user_without_duplicates() {
         let wanted = json!({
             "acceptInsecureCerts": true,
             "goog:chromeOptions": { "binary": "/opt/chrome", "args": ["--lang=de", "user-data-dir=/mine", "--headless=old"] },
         });
         assert_eq!(
-            complete(Family::Chromium, &wanted, true, AT_HOME),
+            complete(BrowserKind::Chromium, &wanted, true, DESKTOP),
             json!({
                 "acceptInsecureCerts": true,
                 "goog:chromeOptions": { "binary": "/opt/chrome", "args": [
@@ -125,10 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn the_sandbox_is_given_up_only_where_chromium_cannot_have_it() {
+    fn the_sandbox_is_off_only_as_root_or_in_a_container() {
         let flags = |root, container| {
-            let flags = chromium_flags(false, Path::new("/tmp/x"), Surroundings { root, container });
-            let usual = chromium_flags(false, Path::new("/tmp/x"), AT_HOME);
+            let flags = chromium_flags(false, Path::new("/tmp/x"), Environment { root, container });
+            let usual = chromium_flags(false, Path::new("/tmp/x"), DESKTOP);
             flags.into_iter().filter(|flag| !usual.contains(flag)).collect::<Vec<_>>()
         };
         assert_eq!(flags(false, false), [""; 0]);
@@ -137,18 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn firefox_needs_one_flag_and_others_get_none() {
-        let firefox = |headless| complete(Family::Firefox, &json!({}), headless, AT_HOME);
+    fn firefox_gets_one_flag_and_other_browsers_none() {
+        let firefox = |headless| complete(BrowserKind::Firefox, &json!({}), headless, DESKTOP);
         assert_eq!(firefox(true), json!({ "moz:firefoxOptions": { "args": ["-headless"] } }));
         assert_eq!(firefox(false), json!({}));
-        assert_eq!(complete(Family::Other, &json!({ "a": 1 }), true, AT_HOME), json!({ "a": 1 }));
+        assert_eq!(complete(BrowserKind::Other, &json!({ "a": 1 }), true, DESKTOP), json!({ "a": 1 }));
     }
 
     #[test]
-    fn what_is_not_as_the_standard_has_it_is_left_to_the_program() {
+    fn capabilities_of_an_unexpected_type_are_left_unchanged() {
         for wanted in [json!({ "goog:chromeOptions": 7 }), json!({ "goog:chromeOptions": { "args": "--x" } })]
         {
-            assert_eq!(complete(Family::Chromium, &wanted, true, AT_HOME), wanted);
+            assert_eq!(complete(BrowserKind::Chromium, &wanted, true, DESKTOP), wanted);
         }
     }
 }
