@@ -1,11 +1,11 @@
-//! A server, two clients and a kill: each process in its place, and each end as the script says.
+//! A plan with a server, two clients and a kill, in which every exit is expected.
 //!
 //! ```text
-//! cargo run --example plan_client_server           as it should be
-//! cargo run --example plan_client_server broken    with a server that gives up after the first client
+//! cargo run --example plan_client_server           passes
+//! cargo run --example plan_client_server broken    fails: the server ends after the first client
 //! ```
 //!
-//! So that nothing else need be installed, the program plays all parts: it starts itself as the server and as the client.
+//! No other program needs to be installed: this program starts itself as the server and as the clients.
 
 use std::env;
 use std::error::Error;
@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The test: a plan is built step by step, and then run.
+/// Builds the plan step by step, and runs it.
 fn check(clients: usize) -> Result<(), Box<dyn Error>> {
     let port = Port::reserve()?;
     let part = |words: &[&str]| {
-        let program = env::current_exe().expect("this program has a file");
+        let program = env::current_exe().expect("the path of this program");
         Spec::new(program).arg(words[0]).arg(port.to_string()).args(&words[1..])
     };
 
@@ -41,11 +41,11 @@ fn check(clients: usize) -> Result<(), Box<dyn Error>> {
     plan.wait_for_output(ada, "hello Ada")?.within(Duration::from_secs(2))?;
     plan.wait(ada, 0)?;
 
-    // While Grace is waited for, nobody else may end.
+    // During this step only Grace may end.
     let grace = plan.spawn_as("grace", part(&["client", "Grace"]))?;
     plan.wait(grace, 0)?;
 
-    // It does not handle TERM, so the signal itself is the end to expect. One that did would end with 0.
+    // The server does not handle TERM, so it dies of the signal. A server that handles it would end with 0.
     plan.kill(server, Signal::TERM)?;
 
     println!("{plan}");
@@ -56,7 +56,7 @@ fn check(clients: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Greets so many clients.
+/// Greets this number of clients.
 fn serve(port: u16, clients: usize) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     let mut greeted = 0;
@@ -64,7 +64,7 @@ fn serve(port: u16, clients: usize) -> io::Result<()> {
         let mut connection = connection?;
         let mut name = String::new();
         BufReader::new(&connection).read_line(&mut name)?;
-        // A look whether somebody listens is no client.
+        // A readiness probe connects, and closes the connection without a word.
         if !name.is_empty() {
             println!("greeting {}", name.trim_end());
             write!(connection, "hello {name}")?;
@@ -77,7 +77,7 @@ fn serve(port: u16, clients: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Has itself greeted.
+/// Connects, and prints the greeting.
 fn ask(port: u16, name: &str) -> io::Result<()> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     writeln!(connection, "{name}")?;

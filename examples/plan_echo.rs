@@ -1,4 +1,4 @@
-//! The smallest plan: start a program, and expect that it goes well.
+//! The smallest plan: start a program, and expect it to succeed.
 
 use childminder::{Exit, Plan, PlanError};
 

@@ -1,9 +1,9 @@
 //! The journal as JSON lines: one object per line, for `grep`, `jq`, and other programs.
 //!
-//! The objects are flat, and their fields have a fixed order: time, kind, process, and the rest. So the lines are
-//! readable by eye, and two journals can be compared with `diff`. Times are whole microseconds since the beginning of
-//! the run. The few kinds of values need no serializer: strings, unsigned and signed integers, booleans, and lists of
-//! strings.
+//! The objects are flat, and their fields have a fixed order: time, kind, process, and the rest. So the lines
+//! are readable by eye, and two journals can be compared with `diff`. Times are whole microseconds since the
+//! beginning of the run. The few kinds of values need no serializer: strings, unsigned and signed integers,
+//! booleans, and lists of strings.
 
 use std::fmt::{self, Write};
 use std::ops::Deref;
@@ -13,8 +13,8 @@ use super::{Journal, JournalEntry, JournalEvent};
 use crate::machine::Exit;
 
 impl Journal {
-    /// Returns the journal as JSON lines: first an object with the `plan`, its `steps` and its `processes`, then one
-    /// object per entry. Each line ends with a line feed.
+    /// Returns the journal as JSON lines: first an object with the `plan`, its `steps` and its `processes`,
+    /// then one object per entry. Each line ends with a line feed.
     ///
     /// ```json
     /// {"plan":"round trip","steps":["spawn server"],"processes":["server"]}
@@ -24,9 +24,9 @@ impl Journal {
     /// ```
     ///
     /// Each entry has `at_us`, the microseconds since the beginning of the run, and `event`, the kind of
-    /// [`JournalEvent`] in snake case; the other fields have the names of the event's fields. An exit is a `code`, or a
-    /// `signal` with the flag `core`, or `"lost":true`. A failed start has the `error` as text, and the `os_error` if the
-    /// system reported one.
+    /// [`JournalEvent`] in snake case; the other fields have the names of the event's fields. An exit is a
+    /// `code`, or a `signal` with the flag `core`, or `"lost":true`. A failed start has the `error` as text,
+    /// and the `os_error` if the system reported one.
     pub fn to_jsonl(&self) -> String {
         let mut lines = String::new();
         Object::new("plan", Quoted(self.plan()))
@@ -124,7 +124,8 @@ impl fmt::Display for Quoted<'_> {
                 '\n' => f.write_str("\\n")?,
                 '\t' => f.write_str("\\t")?,
                 '\r' => f.write_str("\\r")?,
-                // The last two end a line for programs that follow Unicode, and DEL and C1 codes control terminals.
+                // The last two end a line for programs that follow Unicode, and DEL and C1 codes control
+                // terminals.
                 c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
                     write!(f, "\\u{:04x}", u32::from(c))?
                 }

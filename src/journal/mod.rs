@@ -1,7 +1,7 @@
 //! The journal of a run: every event, in order, with its time.
 //!
-//! A [`Journal`] is plain data. A [`Plan`](crate::Plan) records one for each run; `to_jsonl` writes it as JSON lines, and
-//! `timeline_svg` draws it. It can also be filled by hand:
+//! A [`Journal`] is plain data. A [`Plan`](crate::Plan) records one for each run; `to_jsonl` writes it as
+//! JSON lines, and `timeline_svg` draws it. It can also be filled by hand:
 //!
 //! ```
 //! use std::time::Duration;
@@ -25,7 +25,8 @@ use std::time::Duration;
 
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
 
-/// Output that follows earlier output of the same stream within this time, with no other event between, extends its burst.
+/// Output that follows earlier output of the same stream within this time, with no other event between,
+/// extends its burst.
 const BURST: Duration = Duration::from_millis(10);
 
 /// The events of one run of several processes, in order.
@@ -105,7 +106,8 @@ pub enum JournalEvent {
         /// The number of bytes.
         bytes: usize,
     },
-    /// A step's data was withheld from a process, because the process is killed on purpose before it could read it.
+    /// A step's data was withheld from a process, because the process is killed on purpose before it could
+    /// read it.
     InputLost {
         /// The name of the process.
         process: Name,
@@ -177,8 +179,8 @@ impl Journal {
         &self.entries
     }
 
-    /// Appends an event. Output that continues a burst is added to the entry of that burst, so that a process that never
-    /// stops printing does not fill the memory.
+    /// Appends an event. Output that continues a burst is added to the entry of that burst, so that a process
+    /// that never stops printing does not fill the memory.
     pub fn push(&mut self, at: Duration, event: JournalEvent) {
         if let JournalEvent::Printed { process, stream, bytes, lines, until } = &event
             && let Some(last) = self.entries.last_mut()

@@ -17,9 +17,9 @@ use crate::sys::System;
 /// The default timeout of a step.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An integration test of several processes, written as a script: start these processes, wait for that output, stop this
-/// one. *A process may end only while a step expects it to end*: a server that dies while the plan waits for a client
-/// fails the plan at that moment.
+/// An integration test of several processes, written as a script: start these processes, wait for that
+/// output, stop this one. *A process may end only while a step expects it to end*: a server that dies while
+/// the plan waits for a client fails the plan at that moment.
 ///
 /// ```
 /// use childminder::{Exit, Plan, Signal};
@@ -37,23 +37,26 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 ///
 /// # Processes
 ///
-/// Each process leads its own process group, inherits the environment and the working directory of this program, reads
-/// from `/dev/null` unless a step [sends](Self::send_input) it input, and is killed when this program ends, even by
-/// SIGKILL. When the plan ends, with or without an error, none of its processes is left: descendants that a process
-/// leaves behind are killed when it ends, and after a failure everything is killed before the error is returned.
+/// Each process leads its own process group, inherits the environment and the working directory of this
+/// program, reads from `/dev/null` unless a step [sends](Self::send_input) it input, and is killed when this
+/// program ends, even by SIGKILL. When the plan ends, with or without an error, none of its processes is
+/// left: descendants that a process leaves behind are killed when it ends, and after a failure everything is
+/// killed before the error is returned.
 ///
 /// # Steps
 ///
 /// Steps are executed in order. [`spawn`](Self::spawn), [`spawn_all`](Self::spawn_all),
-/// [`send_input`](Self::send_input) and [`close_input`](Self::close_input) take no time of their own: a process that ends
-/// during such a step is checked by the next step, so that the result does not depend on how fast it ends.
+/// [`send_input`](Self::send_input) and [`close_input`](Self::close_input) take no time of their own: a
+/// process that ends during such a step is checked by the next step, so that the result does not depend on
+/// how fast it ends.
 ///
 /// # Files
 ///
-/// The output of each process is in `<process>.stdout` and `<process>.stderr`, in a new directory per run, below
-/// `CHILDMINDER_PLAN_DIR` or the system's directory for temporary files. The directory is deleted after success; it is
-/// kept after a failure, or with `CHILDMINDER_KEEP=1`, and then also contains `journal.jsonl` and `timeline.svg`. Output
-/// is also logged, or shown with the failed test, like that of a [`Service`](crate::Service).
+/// The output of each process is in `<process>.stdout` and `<process>.stderr`, in a new directory per run,
+/// below `CHILDMINDER_PLAN_DIR` or the system's directory for temporary files. The directory is deleted after
+/// success; it is kept after a failure, or with `CHILDMINDER_KEEP=1`, and then also contains `journal.jsonl`
+/// and `timeline.svg`. Output is also logged, or shown with the failed test, like that of a
+/// [`Service`](crate::Service).
 ///
 /// A plan can be run several times; each run starts afresh.
 #[derive(Clone)]
@@ -74,7 +77,8 @@ impl Plan {
         Self::on(System::new(), name)
     }
 
-    /// Returns an empty plan on another host, such as a [`Sim`](crate::testkit::Sim). Programs are looked up and run there.
+    /// Returns an empty plan on another host, such as a [`Sim`](crate::testkit::Sim). Programs are looked up
+    /// and run there.
     ///
     /// # Errors
     ///
@@ -88,7 +92,8 @@ impl Plan {
         }
     }
 
-    /// Sets the timeout of all steps that have none of their own, including those already recorded. Default: 20 s.
+    /// Sets the timeout of all steps that have none of their own, including those already recorded. Default:
+    /// 20 s.
     ///
     /// # Errors
     ///
@@ -102,8 +107,8 @@ impl Plan {
 
 /// Recording steps. Nothing runs yet.
 impl Plan {
-    /// Records a step that starts a process, such as `["echo", "hello"]` or a [`Spec`]. The process is named after the
-    /// last part of the path of its program, with `-1`, `-2`, … appended if that name is taken.
+    /// Records a step that starts a process, such as `["echo", "hello"]` or a [`Spec`]. The process is named
+    /// after the last part of the path of its program, with `-1`, `-2`, … appended if that name is taken.
     ///
     /// # Errors
     ///
@@ -165,8 +170,9 @@ impl Plan {
         Ok(processes)
     }
 
-    /// Records a step that waits until a process has ended as expected: `0`, `Signal::TERM`, `Exit::any()`, … The process
-    /// may already have ended when the step begins, if the steps between its start and this one take no time.
+    /// Records a step that waits until a process has ended as expected: `0`, `Signal::TERM`, `Exit::any()`, …
+    /// The process may already have ended when the step begins, if the steps between its start and this one
+    /// take no time.
     ///
     /// # Errors
     ///
@@ -179,13 +185,13 @@ impl Plan {
         self.wait_all([(process, expected)])
     }
 
-    /// Records a step that waits until all these processes have ended, in any order, each as expected. They share one
-    /// timeout.
+    /// Records a step that waits until all these processes have ended, in any order, each as expected. They
+    /// share one timeout.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] if an earlier step already expects one of them to end, if one is listed twice, or if the list is
-    /// empty.
+    /// [`PlanError`] if an earlier step already expects one of them to end, if one is listed twice, or if the
+    /// list is empty.
     pub fn wait_all<E: Into<Expected>>(
         &mut self,
         processes: impl IntoIterator<Item = (ProcessRef, E)>,
@@ -194,10 +200,11 @@ impl Plan {
         self.ending(Op::Wait(ends))
     }
 
-    /// Records a step that stops a process, with TERM or the [stop signal](Spec::stop_signal) of its spec, and waits until
-    /// it has ended as expected: by the signal, `Signal::TERM`, or with `0` if it handles the signal. After the kill time,
-    /// which is 5 s unless the spec has its own [`Policy`](crate::Policy), it is sent KILL, which is a failure unless
-    /// expected. A process that ended before the step began is a failure as well.
+    /// Records a step that stops a process, with TERM or the [stop signal](Spec::stop_signal) of its spec,
+    /// and waits until it has ended as expected: by the signal, `Signal::TERM`, or with `0` if it handles the
+    /// signal. After the kill time, which is 5 s unless the spec has its own [`Policy`](crate::Policy), it is
+    /// sent KILL, which is a failure unless expected. A process that ended before the step began is a failure
+    /// as well.
     ///
     /// # Errors
     ///
@@ -225,10 +232,10 @@ impl Plan {
         self.ending(Op::Kill { process, signal, expected: expected.into() })
     }
 
-    /// Records a step that waits until a process has printed a text, or the match of an [`OutputMatch`]. Each such step
-    /// searches behind the matches of the earlier ones in the same stream, and the first one from the start of the
-    /// process; so output from before the step is found, and no output is found twice. Of a stream that no step searches
-    /// in the meantime, the last 128 KiB are kept.
+    /// Records a step that waits until a process has printed a text, or the match of an [`OutputMatch`]. Each
+    /// such step searches behind the matches of the earlier ones in the same stream, and the first one from
+    /// the start of the process; so output from before the step is found, and no output is found twice. Of a
+    /// stream that no step searches in the meantime, the last 128 KiB are kept.
     ///
     /// # Errors
     ///
@@ -250,9 +257,9 @@ impl Plan {
         Ok(self.record(Op::WaitForOutput { process, wanted }))
     }
 
-    /// Records a step that waits until a process is ready: it accepts connections on its port, it has sent its readiness
-    /// notification, a command succeeds, … A condition that was met since the start of the process counts. A process that
-    /// ends first is a failure.
+    /// Records a step that waits until a process is ready: it accepts connections on its port, it has sent
+    /// its readiness notification, a command succeeds, … A condition that was met since the start of the
+    /// process counts. A process that ends first is a failure.
     ///
     /// # Errors
     ///
@@ -270,9 +277,9 @@ impl Plan {
         Ok(self.record(Op::WaitUntil { process, condition }))
     }
 
-    /// Records a step that calls a function on its own thread, and waits until it returns; an error or a panic fails the
-    /// plan. `what` describes the call in the script. If the function does not return before the timeout of the step, the
-    /// plan goes on without it.
+    /// Records a step that calls a function on its own thread, and waits until it returns; an error or a
+    /// panic fails the plan. `what` describes the call in the script. If the function does not return before
+    /// the timeout of the step, the plan goes on without it.
     pub fn call<R: IntoStepResult>(
         &mut self,
         what: &str,
@@ -281,8 +288,8 @@ impl Plan {
         self.record(Op::Call { what: what.to_owned(), call: Call::blocking(call) })
     }
 
-    /// Records a step that runs a future on the executor of [`run_async`](Self::run_async), beside the plan, until it is
-    /// ready. It is dropped at the timeout of the step.
+    /// Records a step that runs a future on the executor of [`run_async`](Self::run_async), beside the plan,
+    /// until it is ready. It is dropped at the timeout of the step.
     pub fn call_async<R: IntoStepResult, F: Future<Output = R> + Send + 'static>(
         &mut self,
         what: &str,
@@ -291,14 +298,16 @@ impl Plan {
         self.record(Op::Call { what: what.to_owned(), call: Call::future(call) })
     }
 
-    /// Records a step that writes to the standard input of a process. The input is then a pipe, which stays open until a
-    /// step [closes](Self::close_input) it or the plan ends. The step is done when all bytes are in the pipe, or when the
-    /// process has ended; the next step checks that end, so the result does not depend on whether the process has read
-    /// input it did not want. A process that closes its input and keeps running fails the step.
+    /// Records a step that writes to the standard input of a process. The input is then a pipe, which stays
+    /// open until a step [closes](Self::close_input) it or the plan ends. The step is done when all bytes are
+    /// in the pipe, or when the process has ended; the next step checks that end, so the result does not
+    /// depend on whether the process has read input it did not want. A process that closes its input and
+    /// keeps running fails the step.
     ///
     /// # Errors
     ///
-    /// [`PlanError`] if an earlier step closes the input or expects the process to end, or if its spec sets another input.
+    /// [`PlanError`] if an earlier step closes the input or expects the process to end, or if its spec sets
+    /// another input.
     pub fn send_input(
         &mut self,
         process: ProcessRef,
@@ -345,8 +354,8 @@ impl Plan {
         futures_lite::future::block_on(self.run_async())
     }
 
-    /// Returns a future that runs the plan, on any executor. Dropping it kills all processes of the plan, and keeps the
-    /// directory.
+    /// Returns a future that runs the plan, on any executor. Dropping it kills all processes of the plan, and
+    /// keeps the directory.
     pub fn run_async(&self) -> RunFuture {
         RunFuture::new(self.host.clone(), self.script.clone(), None)
     }

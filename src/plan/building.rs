@@ -123,8 +123,8 @@ impl Plan {
         }
     }
 
-    /// Returns the definition of a process. It is `None` for a process of another plan, or one that was added to a clone of
-    /// this plan.
+    /// Returns the definition of a process. It is `None` for a process of another plan, or one that was added
+    /// to a clone of this plan.
     pub(super) fn known(&self, process: ProcessRef) -> Option<&ProcessDef> {
         self.script.processes.get(process.index()).filter(|_| process.plan() == self.id)
     }

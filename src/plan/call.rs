@@ -12,7 +12,8 @@ use super::error::PlanErrorKind;
 use crate::panic_guard::{GuardedFuture, catch};
 use crate::sync::Oneshot;
 
-/// A return value of the function of a [`call`](crate::Plan::call): `()`, or a `Result<(), E>` whose error fails the plan.
+/// A return value of the function of a [`call`](crate::Plan::call): `()`, or a `Result<(), E>` whose error
+/// fails the plan.
 ///
 /// ```
 /// use childminder::Plan;
@@ -72,7 +73,8 @@ impl Call {
         }))
     }
 
-    /// Begins the call. On a host without threads a blocking function is called in place, before this returns.
+    /// Begins the call. On a host without threads a blocking function is called in place, before this
+    /// returns.
     ///
     /// # Errors
     ///

@@ -16,9 +16,9 @@ use crate::ready::{ConditionError, ConditionStatus};
 
 /// The error of a plan that failed, or that is invalid.
 ///
-/// After a failed run none of its processes is left, unless [`survivors`](Self::survivors) names them. Both `{}` and
-/// `{:?}` show the whole report: the script with a mark at the failed step, the duration of each step, the last lines
-/// of output, and the path of the logs.
+/// After a failed run none of its processes is left, unless [`survivors`](Self::survivors) names them. Both
+/// `{}` and `{:?}` show the whole report: the script with a mark at the failed step, the duration of each
+/// step, the last lines of output, and the path of the logs.
 ///
 /// ```
 /// use childminder::plan::PlanErrorKind;
@@ -69,7 +69,8 @@ pub struct OutputTail {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PlanErrorKind {
-    /// The name of the plan or of a process is invalid. Names are used as file names, so a slash is not allowed.
+    /// The name of the plan or of a process is invalid. Names are used as file names, so a slash is not
+    /// allowed.
     InvalidName(NameError),
     /// Another process of the plan has this name.
     NameTaken(Name),
@@ -154,14 +155,15 @@ pub enum PlanErrorKind {
         /// The error of the write.
         error: Arc<io::Error>,
     },
-    /// The step waits for a process that was killed at a [crash point](crate::plan::CrashPoints) and is not started again.
+    /// The step waits for a process that was killed at a [crash point](crate::plan::CrashPoints) and is not
+    /// started again.
     StaysDead {
         /// The name of the process.
         process: Name,
     },
     /// The directory, a log file, a pipe or a thread could not be created.
     System {
-        /// What failed, such as `cannot create the log directory`.
+        /// The failed action, such as `cannot create the log directory`.
         what: String,
         /// The error of the system.
         error: Arc<io::Error>,
@@ -199,8 +201,8 @@ impl PlanError {
         &self.0.plan
     }
 
-    /// Returns the number of the failed step, counted from 1. It is one more than the number of steps if the plan failed
-    /// after its last step, and `None` if the error concerns the plan as a whole.
+    /// Returns the number of the failed step, counted from 1. It is one more than the number of steps if the
+    /// plan failed after its last step, and `None` if the error concerns the plan as a whole.
     pub fn step(&self) -> Option<usize> {
         self.0.step
     }
@@ -215,13 +217,14 @@ impl PlanError {
         &self.0.journal
     }
 
-    /// Returns the processes that the report describes: those that caused the failure or were waited for, and the
-    /// process that was killed at a [crash point](crate::plan::CrashPoints).
+    /// Returns the processes that the report describes: those that caused the failure or were waited for, and
+    /// the process that was killed at a [crash point](crate::plan::CrashPoints).
     pub fn processes(&self) -> &[Name] {
         &self.0.described
     }
 
-    /// Returns the last lines of output of those [processes](Self::processes), one item per stream that had any.
+    /// Returns the last lines of output of those [processes](Self::processes), one item per stream that had
+    /// any.
     pub fn tails(&self) -> &[OutputTail] {
         &self.0.tails
     }
@@ -231,7 +234,8 @@ impl PlanError {
         self.0.survivors.as_ref()
     }
 
-    /// Returns the directory with the logs, the journal and the picture. It is `None` if the plan did not run.
+    /// Returns the directory with the logs, the journal and the picture. It is `None` if the plan did not
+    /// run.
     pub fn directory(&self) -> Option<&Path> {
         self.0.directory.as_deref()
     }

@@ -12,8 +12,9 @@
 //!   logs, journal and timeline.svg: /tmp/childminder-shop-Xy12
 //! ```
 //!
-//! The first line alone says what was wrong, for tools that show only one. The column of the script has durations; all
-//! other times are counted from the beginning of the run. The headings of output are the names of the log files.
+//! The first line alone says what was wrong, for tools that show only one. The column of the script has
+//! durations; all other times are counted from the beginning of the run. The headings of output are the names
+//! of the log files.
 
 use std::fmt;
 use std::time::Duration;
@@ -166,7 +167,8 @@ fn failure_time(journal: &Journal) -> Option<Duration> {
     failure.map(|entry| entry.at)
 }
 
-/// Returns the duration of each step; of the failed step, until the failure. It is `None` for a step that did not begin.
+/// Returns the duration of each step; of the failed step, until the failure. It is `None` for a step that did
+/// not begin.
 fn durations(journal: &Journal, steps: usize) -> Vec<Option<Duration>> {
     let mut began = vec![None; steps];
     let mut took = vec![None; steps];

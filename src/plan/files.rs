@@ -1,7 +1,8 @@
 //! The directory of a run, with the output of its processes.
 //!
-//! A log file is created when there is first something to write to it: most processes leave one of their streams empty,
-//! and the directory of a run that passed is deleted anyway. Missing files are created when the directory is kept.
+//! A log file is created when there is first something to write to it: most processes leave one of their
+//! streams empty, and the directory of a run that passed is deleted anyway. Missing files are created when
+//! the directory is kept.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,7 +18,8 @@ use crate::journal::Journal;
 use crate::machine::{Name, Stream};
 use crate::output::Line;
 
-/// The environment variable with the parent of the directories. Default: the system's directory for temporary files.
+/// The environment variable with the parent of the directories. Default: the system's directory for temporary
+/// files.
 const PARENT: &str = "CHILDMINDER_PLAN_DIR";
 
 /// The environment variable that keeps the directories of runs that passed, unless it is empty or `0`.

@@ -15,11 +15,11 @@ use crate::sys::write_without_sigpipe;
 pub(super) struct Input(Async<OwnedFd>);
 
 impl Input {
-    /// Creates a pipe. Returns its write end, and the read end for the process, which is in blocking mode as programs
-    /// expect.
+    /// Creates a pipe. Returns its write end, and the read end for the process, which is in blocking mode as
+    /// programs expect.
     ///
-    /// The [`Stdin`] must be dropped after the start, with the spec that contains it: while it exists, the pipe has a
-    /// reader, and a process that stops reading is not noticed.
+    /// The [`Stdin`] must be dropped after the start, with the spec that contains it: while it exists, the
+    /// pipe has a reader, and a process that stops reading is not noticed.
     ///
     /// # Errors
     ///
@@ -31,12 +31,12 @@ impl Input {
         Ok((Self(Async::new_nonblocking(writer)?), Stdin::descriptor(reader)))
     }
 
-    /// Writes all of `bytes`, and waits while the pipe is full. Bytes that were written need not have been read: a pipe
-    /// holds some 64 KiB. If the future is dropped early, a part may have been written.
+    /// Writes all of `bytes`, and waits while the pipe is full. Bytes that were written need not have been
+    /// read: a pipe holds some 64 KiB. If the future is dropped early, a part may have been written.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` if the pipe has no reader, whatever the disposition of SIGPIPE in this process.
+    /// `BrokenPipe` if the pipe has no reader, regardless of the disposition of SIGPIPE in this process.
     pub(super) async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let written = self.0.write_with(|writer| write_without_sigpipe(writer, bytes)).await?;

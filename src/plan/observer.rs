@@ -15,7 +15,7 @@ use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
 use crate::search::SequentialSearch;
 use crate::sync::Lock;
 
-/// What a run has recorded so far.
+/// The record of a run so far.
 pub(super) struct RunLog {
     began: Instant,
     pub(super) journal: Journal,
@@ -25,7 +25,7 @@ pub(super) struct RunLog {
     events: Vec<(Event, Instant)>,
 }
 
-/// What one process has printed so far.
+/// The output of one process so far.
 struct ProcessLog {
     name: Name,
     wanted: SequentialSearch,

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::machine::{Exit, Signal};
 
-/// A reference to a process of a [`Plan`](crate::Plan), returned by [`spawn`](crate::Plan::spawn) and taken by later steps.
+/// A reference to a process of a [`Plan`](crate::Plan), returned by [`spawn`](crate::Plan::spawn) and taken
+/// by later steps.
 ///
 /// It is a small number that can be copied. A plan rejects the references of other plans.
 ///
@@ -28,7 +29,8 @@ pub struct ProcessRef {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PlanId(u64);
 
-/// The exit status that a plan expects of a process. It is exact: code 0 and no other code, TERM and no other signal.
+/// The exit status that a plan expects of a process. It is exact: code 0 and no other code, TERM and no other
+/// signal.
 ///
 /// Exit codes, signals and exit statuses convert to it:
 ///
@@ -87,8 +89,8 @@ impl Expected {
 }
 
 impl Exit {
-    /// Returns the expectation that accepts any exit status, for a [`Plan`](crate::Plan) in which only the end of a
-    /// process matters.
+    /// Returns the expectation that accepts any exit status, for a [`Plan`](crate::Plan) in which only the
+    /// end of a process matters.
     pub fn any() -> Expected {
         Expected::Any
     }

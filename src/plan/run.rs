@@ -29,8 +29,8 @@ use crate::sync::Lock;
 /// The number of last lines of each stream that an error shows.
 const LAST_LINES: usize = 20;
 
-/// The time for which the exit of a process may lag behind the end of its input. The kernel closes the descriptors of a
-/// dying process before it reports the exit, and the exit is what should be reported.
+/// The time for which the exit of a process may lag behind the end of its input. The kernel closes the
+/// descriptors of a dying process before it reports the exit, and the exit is what should be reported.
 const EXIT_LAG: Duration = Duration::from_millis(200);
 
 /// The result of a run that passed.
@@ -401,7 +401,8 @@ impl Run {
     }
 
     fn fail(&mut self, failure: &Failure) {
-        // A called function is left alone. The wait for a process would forget its state when the process is killed.
+        // A called function is left alone. The wait for a process would forget its state when the process is
+        // killed.
         if let Some((_, Work::Until(wait))) = self.work.take() {
             self.progress = wait.progress();
         }
@@ -462,7 +463,8 @@ impl Run {
     }
 }
 
-/// Returns the processes that an error describes: those of the failure, and the one that was crashed on purpose.
+/// Returns the processes that an error describes: those of the failure, and the one that was crashed on
+/// purpose.
 fn described(kind: &PlanErrorKind, crashed: Option<&Name>) -> Vec<Name> {
     let mut described = kind.processes();
     if let Some(crashed) = crashed.filter(|name| !described.contains(name)) {

@@ -98,8 +98,8 @@ impl Script {
         self.steps.last_mut().expect("a step was just recorded")
     }
 
-    /// Returns the index of the first step that waits for output or a condition of this process. Meeting it shows that the
-    /// process is up.
+    /// Returns the index of the first step that waits for output or a condition of this process. Meeting it
+    /// shows that the process is up.
     pub(super) fn first_wait(&self, process: ProcessRef) -> Option<usize> {
         self.steps.iter().position(|step| match &step.op {
             Op::WaitUntil { process: awaited, .. } | Op::WaitForOutput { process: awaited, .. } => {
@@ -170,8 +170,9 @@ impl Script {
 }
 
 impl Op {
-    /// Returns whether the step takes no time of its own. A process that ends meanwhile is checked by the next step;
-    /// otherwise the verdict would depend on whether a short-lived process ends during the start of the next one.
+    /// Returns whether the step takes no time of its own. A process that ends meanwhile is checked by the
+    /// next step; otherwise the verdict would depend on whether a short-lived process ends during the start
+    /// of the next one.
     pub(super) fn is_instant(&self) -> bool {
         match self {
             Self::Spawn(_) | Self::Send { .. } | Self::CloseInput { .. } => true,

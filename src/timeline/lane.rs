@@ -83,8 +83,8 @@ struct Sketch<'c> {
     places: Vec<(f64, f64)>,
 }
 
-/// Returns the left and right end of each run. It ends at its exit, at the next start, or at the end of the picture.
-/// A run that would be too short to see is widened, and then its successor is moved to the right.
+/// Returns the left and right end of each run. It ends at its exit, at the next start, or at the end of the
+/// picture. A run that would be too short to see is widened, and then its successor is moved to the right.
 fn places(lane: &Lane<'_>, measure: &Measure, scale: &Scale) -> Vec<(f64, f64)> {
     let next = lane.runs.iter().skip(1).map(|run| run.began).map(Some).chain(iter::once(None));
     let mut free = scale.left;

@@ -154,11 +154,11 @@ fn browser() {
 #[test]
 fn plan_crash_points() {
     let text = run("plan_crash_points");
-    let (found, mended) = text.split_once("\n\n").unwrap();
+    let (found, fixed) = text.split_once("\n\n").unwrap();
     assert!(found.starts_with("plan counting fails when counter is killed at "), "{text}");
     let line = found.split_once("CHILDMINDER_CRASH_POINT=counting/counter@").unwrap().1;
     let command = line.lines().next().unwrap().split_once(' ').unwrap().1;
     assert!(command.ends_with("/examples/plan_crash_points"), "{text}");
     assert!(found.contains("the total is lost\n"), "{text}");
-    assert_eq!(mended, "mended: plan counting passes when counter is killed at each of 4 points\n");
+    assert_eq!(fixed, "fixed: plan counting passes when counter is killed at each of 4 points\n");
 }

@@ -1,13 +1,13 @@
 //! Runs a plan again and again, and kills one of its processes at another point each time.
 //!
-//! 1. The first run has no crash. Its journal gives the points: each step that begins while the process is running, and
-//!    each line that the process prints. If this run fails, its error is the result.
-//! 2. Then there is one run per point, in the order in which the points came. The executor has KILL sent at the point,
-//!    before anything else that the script asks for. So the process has not been affected by the new step, and no step
-//!    that waits for the line has gone on because of it. How far the process itself has come since it printed the line
-//!    is unknown.
-//! 3. The first run that fails ends the search. A process that ends by itself at that moment may be faster than KILL, so
-//!    a point that was not reached is tried again, and reported in the end.
+//! 1. The first run has no crash. Its journal gives the points: each step that begins while the process is
+//!    running, and each line that the process prints. If this run fails, its error is the result.
+//! 2. Then there is one run per point, in the order in which the points came. The executor has KILL sent at
+//!    the point, before anything else that the script asks for. So the process has not been affected by the
+//!    new step, and no step that waits for the line has gone on because of it. How far the process itself has
+//!    come since it printed the line is unknown.
+//! 3. The first run that fails ends the search. A process that ends by itself at that moment may be faster
+//!    than KILL, so a point that was not reached is tried again, and reported in the end.
 //!
 //! Each run is an ordinary run; only this module knows that there are several.
 
@@ -43,44 +43,47 @@ const TARGET: &str = "childminder::plan";
 /// A search through all points at which a process of a [`Plan`] can crash, made by
 /// [`crash_points`](Plan::crash_points).
 ///
-/// First the plan is run as it is. Then it is run once for each *point* of that run, in order, and each time the process
-/// and its descendants are sent KILL there:
+/// First the plan is run as it is. Then it is run once for each *point* of that run, in order, and each time
+/// the process and its descendants are sent KILL there:
 ///
-/// * when a step begins while the process is running, before anything is done for the step. The step that starts the
-///   process is not a point; the step that waits for its end, or kills it, is one;
-/// * when it has printed a line to either stream, including the lines that it prints while it is shutting down.
+/// * when a step begins while the process is running, before anything is done for the step. The step that
+///   starts the process is not a point; the step that waits for its end, or kills it, is one;
+/// * when it has printed a line to either stream, including the lines that it prints while it is shutting
+///   down.
 ///
-/// Afterwards the process is started again at once, as a process monitor would do, or it
-/// [stays dead](Self::stays_dead), and the plan goes on as if nothing had happened. The exit of the killed process is not
-/// checked. All other checks remain: a client that does not retry, or a server that finds half a file when it comes back,
-/// fails the plan. Some advice for a plan that is to pass:
+/// Afterwards the process is started again at once, as a process monitor would do, or it [stays
+/// dead](Self::stays_dead), and the plan goes on as if nothing had happened. The exit of the killed process
+/// is not checked. All other checks remain: a client that does not retry, or a server that finds half a file
+/// when it comes back, fails the plan. Some advice for a plan that is to pass:
 ///
 /// * The first step should remove what an earlier run has left in files and elsewhere.
-/// * If the current step asked something of the killed process and is not done, it asks its successor. Input that earlier
-///   steps have sent is lost; an input that they have closed is closed.
+/// * If the current step asked something of the killed process and is not done, it asks its successor. Input
+///   that earlier steps have sent is lost; an input that they have closed is closed.
 /// * A [`wait_for_output`](Plan::wait_for_output) accepts output from before the crash and from after it.
-/// * A `kill` waits until the successor is up, that is, until it meets the first condition that the plan waited for
-///   ([`wait_until`](Plan::wait_until), [`wait_for_output`](Plan::wait_for_output)). So the stop signal does not reach a
-///   process that is still starting, and the last points show whether it can be started again.
+/// * A `kill` waits until the successor is up, that is, until it meets the first condition that the plan
+///   waited for ([`wait_until`](Plan::wait_until), [`wait_for_output`](Plan::wait_for_output)). So the stop
+///   signal does not reach a process that is still starting, and the last points show whether it can be
+///   started again.
 ///
 /// # What is exact
 ///
-/// KILL arrives a moment after the line that a point names: the line has to be read first, and meanwhile the process runs
-/// on. If it matters what the process does after a line, let it wait there, for example for input of the next step.
+/// KILL arrives a moment after the line that a point names: the line has to be read first, and meanwhile the
+/// process runs on. If it matters what the process does after a line, let it wait there, for example for
+/// input of the next step.
 ///
-/// Input is exact: if a step [sends](Plan::send_input) something to the process, or closes its input, and the process is
-/// to be killed when the following step begins, then the input is withheld from it. Otherwise it would depend on luck
-/// whether the process reads it before it is killed. The error names the steps whose input was lost. If other steps lie
-/// between the input and the crash, and the process has printed no line since, then the process may or may not have read
-/// it; the error says so.
+/// Input is exact: if a step [sends](Plan::send_input) something to the process, or closes its input, and the
+/// process is to be killed when the following step begins, then the input is withheld from it. Otherwise it
+/// would depend on luck whether the process reads it before it is killed. The error names the steps whose
+/// input was lost. If other steps lie between the input and the crash, and the process has printed no line
+/// since, then the process may or may not have read it; the error says so.
 ///
 /// # Reproduction
 ///
-/// The first point at which the plan fails is the [error](CrashError). It contains a shell command that runs just that
-/// point: `CHILDMINDER_CRASH_POINT=<plan>/<process>@<point>`, followed by the command line of this program. In a test binary
-/// the command runs this test alone, by the name of the thread that calls [`run`](Self::run) or
-/// [`run_async`](Self::run_async). While the variable is set, the plan and process that it names are run with this crash
-/// only, and all others without any.
+/// The first point at which the plan fails is the [error](CrashError). It contains a shell command that runs
+/// just that point: `CHILDMINDER_CRASH_POINT=<plan>/<process>@<point>`, followed by the command line of this
+/// program. In a test binary the command runs this test alone, by the name of the thread that calls
+/// [`run`](Self::run) or [`run_async`](Self::run_async). While the variable is set, the plan and process that
+/// it names are run with this crash only, and all others without any.
 ///
 /// There is one run per point and one more; [`only`](Self::only) leaves out points. In a
 /// [`Sim`](crate::testkit::Sim) the points are always the same.
@@ -111,8 +114,8 @@ pub struct CrashPoints {
 type Filter = Box<dyn Fn(CrashPoint) -> bool + Send + Sync>;
 
 impl Plan {
-    /// Returns a search that runs the plan once for each point at which this process can crash: when a step begins, and
-    /// when it has printed a line. See [`CrashPoints`].
+    /// Returns a search that runs the plan once for each point at which this process can crash: when a step
+    /// begins, and when it has printed a line. See [`CrashPoints`].
     pub fn crash_points(&self, process: ProcessRef) -> CrashPoints {
         CrashPoints {
             host: self.host.clone(),
@@ -125,8 +128,8 @@ impl Plan {
 }
 
 impl CrashPoints {
-    /// Leaves the process dead after the crash. It then counts as ended as expected, input for it is dropped, and a step
-    /// that waits for something it has not done fails at once. Default: it is started again.
+    /// Leaves the process dead after the crash. It then counts as ended as expected, input for it is dropped,
+    /// and a step that waits for something it has not done fails at once. Default: it is started again.
     pub fn stays_dead(mut self) -> Self {
         self.after = AfterCrash::StaysDead;
         self

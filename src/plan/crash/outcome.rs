@@ -1,4 +1,5 @@
-//! The outcome of a search through crash points: a report, or the error of the first point that made the plan fail.
+//! The outcome of a search through crash points: a report, or the error of the first point that made the plan
+//! fail.
 
 use std::error::Error;
 use std::fmt;
@@ -20,8 +21,8 @@ pub struct CrashReport {
     /// The points at which it was killed, in their order in the run without a crash. It is empty if
     /// `CHILDMINDER_CRASH_POINT` names another plan or process.
     pub points: Vec<CrashPoint>,
-    /// The points that were not reached in several runs: the process had ended before KILL arrived, or had printed less
-    /// than before. Nothing is known about these points.
+    /// The points that were not reached in several runs: the process had ended before KILL arrived, or had
+    /// printed less than before. Nothing is known about these points.
     pub not_reached: Vec<CrashPoint>,
 }
 
@@ -42,8 +43,8 @@ pub enum CrashError {
         /// The error of that run.
         error: PlanError,
     },
-    /// The process has no crash point, or [`only`](crate::plan::CrashPoints::only) left out all of them: it prints no line, and is
-    /// not running when a step begins.
+    /// The process has no crash point, or [`only`](crate::plan::CrashPoints::only) left out all of them: it
+    /// prints no line, and is not running when a step begins.
     NoPoints {
         /// The name of the plan.
         plan: String,
@@ -54,7 +55,7 @@ pub enum CrashError {
     InvalidVariable {
         /// The value of the variable.
         value: String,
-        /// What is wrong with it.
+        /// The reason, in one line.
         reason: String,
     },
 }
@@ -80,8 +81,8 @@ pub struct CrashFailure {
     pub not_reached: Vec<CrashPoint>,
     /// The steps whose input was lost for certain: the process was killed before it could read it.
     pub lost_inputs: Vec<usize>,
-    /// The steps whose input the process may or may not have read: it printed no line between the input and the crash.
-    /// This makes the crash point ambiguous.
+    /// The steps whose input the process may or may not have read: it printed no line between the input and
+    /// the crash. This makes the crash point ambiguous.
     pub unanswered_inputs: Vec<usize>,
     /// A shell command that runs this point alone.
     pub reproduction: String,
@@ -89,7 +90,7 @@ pub struct CrashFailure {
     pub error: PlanError,
 }
 
-/// What is wrong with the value of `CHILDMINDER_CRASH_POINT`.
+/// A problem with the value of `CHILDMINDER_CRASH_POINT`.
 pub(super) enum VariableProblem {
     Malformed,
     NoSuchProcess(Vec<Name>),
@@ -172,7 +173,7 @@ impl Error for CrashError {
 ///   it had just printed: saving 2
 ///   it was sent KILL and started again at once
 ///   to run this point alone:
-///     CHILDMINDER_CRASH_POINT=shop/server@stdout:3 /home/me/shop/target/debug/deps/shop-0123456789abcdef buys --exact
+///     CHILDMINDER_CRASH_POINT=shop/server@stdout:3 /shop/target/debug/deps/shop-0123456789abcdef buys
 /// plan shop failed at step 3 after 1.2s: server ended with code 3, and this step does not expect it to end
 ///      1  …
 /// ```
@@ -224,8 +225,8 @@ impl fmt::Display for VariableProblem {
     }
 }
 
-/// Returns the steps whose input to `process` was lost, and those whose input it may or may not have read, according to
-/// the journal of a run with a crash.
+/// Returns the steps whose input to `process` was lost, and those whose input it may or may not have read,
+/// according to the journal of a run with a crash.
 pub(super) fn inputs_before_crash(journal: &Journal, process: &Name) -> (Vec<usize>, Vec<usize>) {
     let (mut lost, mut unanswered) = (Vec::new(), Vec::new());
     let mut current_step = 0;

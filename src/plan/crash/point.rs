@@ -48,7 +48,7 @@ pub(in crate::plan) struct Crash {
     pub(in crate::plan) after: AfterCrash,
 }
 
-/// What happens to a process after its crash.
+/// The fate of a process after its crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::plan) enum AfterCrash {
     /// It is started again at once, and its successor takes its place.
@@ -58,8 +58,8 @@ pub(in crate::plan) enum AfterCrash {
 }
 
 impl CrashPoint {
-    /// Returns the points that a run had for this process, in order: the steps that began and the lines that were
-    /// printed while it was running.
+    /// Returns the points that a run had for this process, in order: the steps that began and the lines that
+    /// were printed while it was running.
     pub(in crate::plan) fn all_in(journal: &Journal, process: &Name) -> Vec<Self> {
         let mut points = Vec::new();
         let mut is_up = false;
@@ -97,7 +97,8 @@ impl CrashPoint {
 }
 
 impl Crash {
-    /// Returns whether a process with this exit was killed. If not, it was faster than KILL and ended by itself.
+    /// Returns whether a process with this exit was killed. If not, it was faster than KILL and ended by
+    /// itself.
     pub(in crate::plan) fn is_end(exit: Exit) -> bool {
         match exit {
             Exit::Signal { signal, core: _ } => signal == Signal::KILL,
@@ -106,7 +107,8 @@ impl Crash {
         }
     }
 
-    /// Returns whether a run contains the crash of this process: it was sent KILL at the point, and died of it.
+    /// Returns whether a run contains the crash of this process: it was sent KILL at the point, and died of
+    /// it.
     pub(in crate::plan) fn is_in(journal: &Journal, process: &Name) -> bool {
         let is_crash = |event: &JournalEvent| matches!(event, JournalEvent::Crashed { process: name, .. } if name == process);
         let mut later = journal.entries().iter().map(|entry| &entry.event).skip_while(|it| !is_crash(it));

@@ -1,7 +1,7 @@
 //! The shell command that runs a single crash point, and the environment variable in it.
 //!
 //! ```text
-//! CHILDMINDER_CRASH_POINT=shop/server@stdout:3 /home/me/shop/target/debug/deps/shop-0123456789abcdef buys_an_apple --exact
+//! CHILDMINDER_CRASH_POINT=shop/server@stdout:3 /shop/target/debug/deps/shop-0123456789abcdef buys --exact
 //! ```
 
 use std::env;
@@ -17,7 +17,8 @@ use crate::machine::Name;
 /// The environment variable that selects the only point to run.
 pub(super) const VARIABLE: &str = "CHILDMINDER_CRASH_POINT";
 
-/// A crash point with its plan and process, such as `shop/server@stdout:3`. A name has no slash, and a point no `@`.
+/// A crash point with its plan and process, such as `shop/server@stdout:3`. A name has no slash, and a point
+/// no `@`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NamedPoint {
     pub(super) plan: String,
@@ -56,8 +57,8 @@ impl fmt::Display for NamedPoint {
     }
 }
 
-/// Returns the command that repeats what this thread does: this program with its arguments, or, if this thread runs a test
-/// of a test binary, that test alone.
+/// Returns the command that repeats what this thread does: this program with its arguments, or, if this
+/// thread runs a test of a test binary, that test alone.
 pub(super) fn this_command() -> Spec {
     let mut args = env::args_os();
     let program = args.next().unwrap_or_default();
@@ -77,8 +78,8 @@ fn command(program: OsString, args: impl Iterator<Item = OsString>, thread: Opti
     }
 }
 
-/// Returns whether Cargo has put the program where it puts tests: `deps/<name>-<16 digits>`. Examples and binaries are one
-/// directory higher.
+/// Returns whether Cargo has put the program where it puts tests: `deps/<name>-<16 digits>`. Examples and
+/// binaries are one directory higher.
 fn is_test_binary(program: &Path) -> bool {
     let folder = program.parent().and_then(Path::file_name);
     let name = program.file_stem().and_then(OsStr::to_str).and_then(|name| name.rsplit_once('-'));
@@ -86,8 +87,8 @@ fn is_test_binary(program: &Path) -> bool {
         && name.is_some_and(|(_, hash)| hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Returns whether a thread with this name runs a test: the test harness names it after the path of the test. The names of
-/// other threads usually contain a dash or a slash.
+/// Returns whether a thread with this name runs a test: the test harness names it after the path of the test.
+/// The names of other threads usually contain a dash or a slash.
 fn is_test(thread: &str) -> bool {
     thread != "main" && thread.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ':')
 }

@@ -1,9 +1,9 @@
 //! A crash on purpose, once in a run, after which the script goes on as well as it can.
 //!
-//! The exit of a crashed process is not checked. When it is gone, it either stays dead, and counts as ended as expected;
-//! or it is started again, and its successor takes its place: it is asked again for what the current step had asked, and
-//! its input is closed if the script has closed it. It is not stopped before it has come back, which is when it meets the
-//! first condition that the script waits for.
+//! The exit of a crashed process is not checked. When it is gone, it either stays dead, and counts as ended
+//! as expected; or it is started again, and its successor takes its place: it is asked again for what the
+//! current step had asked, and its input is closed if the script has closed it. It is not stopped before it
+//! has come back, which is when it meets the first condition that the script waits for.
 
 use super::{Executor, Exit, Life, Op, Output, Phase, ProcessRef, ProcessState, Stream};
 use crate::plan::crash::point::{AfterCrash, Crash, CrashPoint};
@@ -38,9 +38,9 @@ impl Executor {
         }
     }
 
-    /// Returns whether this step about the input of a process is left undone, because the process is to be killed when the
-    /// steps that take no time are done. If the input were sent, it would depend on chance whether the process reads it
-    /// before KILL arrives.
+    /// Returns whether this step about the input of a process is left undone, because the process is to be
+    /// killed when the steps that take no time are done. If the input were sent, it would depend on chance
+    /// whether the process reads it before KILL arrives.
     pub(super) fn is_withheld(&self, step: usize, process: ProcessRef) -> bool {
         let Some(Crash { process: victim, point: CrashPoint::Step(number), .. }) = self.crash else {
             return false;
@@ -54,7 +54,8 @@ impl Executor {
             && number <= self.script.steps.len()
     }
 
-    /// Returns whether this exit is that of a crash. If the process was faster than KILL, its exit is checked as usual.
+    /// Returns whether this exit is that of a crash. If the process was faster than KILL, its exit is checked
+    /// as usual.
     pub(super) fn is_end_of_crash(&mut self, process: ProcessRef, exit: Exit) -> bool {
         let is_crashing = self.state(process).life == Life::Crashing;
         if is_crashing && !Crash::is_end(exit) {
@@ -122,8 +123,9 @@ impl Executor {
         }
     }
 
-    /// Stops the process of a kill. A successor is left alone until it is up, as far as the script can tell: before that it
-    /// may not handle the signal, and this is the place where it shows whether it can still be started.
+    /// Stops the process of a kill. A successor is left alone until it is up, as far as the script knows:
+    /// before that it may not handle the signal, and this is the place where it shows whether it can still be
+    /// started.
     pub(super) fn stop(&mut self, process: ProcessRef) {
         match self.comeback.filter(|_| self.is_successor(process)) {
             Some(first) => self.outputs.push_back(Output::Begin(first)),
@@ -131,7 +133,8 @@ impl Executor {
         }
     }
 
-    /// Handles the result of a step that is not the current one: if the successor was asked for it, it is up now.
+    /// Handles the result of a step that is not the current one: if the successor was asked for it, it is up
+    /// now.
     pub(super) fn came_back(&mut self, step: usize) {
         if let Some(Crash { process, .. }) = self.crash
             && self.is_to_be_stopped(process)

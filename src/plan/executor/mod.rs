@@ -1,18 +1,19 @@
 //! The executor of a script: a pure state machine.
 //!
-//! [`begin`](Executor::begin) starts the first step. Then the executor is driven as every [`StateMachine`], until it puts
-//! out [`Output::Over`].
+//! [`begin`](Executor::begin) starts the first step. Then the executor is driven as every [`StateMachine`],
+//! until it puts out [`Output::Over`].
 //!
-//! Its rule: *no process may end unless the current step expects it to*. An exit is checked as soon as it is reported,
-//! with two exceptions that keep the verdict independent of chance:
+//! Its rule: *no process may end unless the current step expects it to*. An exit is checked as soon as it is
+//! reported, with two exceptions that keep the verdict independent of chance:
 //!
-//! * During a step that takes no time nothing is checked; the next step does it. If the process that a step writes to
-//!   ends, it reads no more, and that step is done.
-//! * A process whose output a step waits for is checked when its output has ended, because the awaited text may be among
-//!   its last words, which are read after its exit is seen. If it is, the next step checks the exit.
+//! * During a step that takes no time nothing is checked; the next step does it. If the process that a step
+//!   writes to ends, it reads no more, and that step is done.
+//! * A process whose output a step waits for is checked when its output has ended, because the awaited text
+//!   may be among its last words, which are read after its exit is seen. If it is, the next step checks the
+//!   exit.
 //!
-//! The first unexpected exit, status or failure is the verdict. After it nothing is checked: all processes are killed,
-//! and when they are gone, the verdict is put out.
+//! The first unexpected exit, status or failure is the verdict. After it nothing is checked: all processes
+//! are killed, and when they are gone, the verdict is put out.
 
 mod crash;
 
@@ -62,7 +63,8 @@ pub(super) enum Output {
     Kill(ProcessRef),
     /// Send KILL to this process now: it is to crash.
     Crash(ProcessRef),
-    /// Begin the work of this step: send or close input, call, or wait for a condition. Answer with [`Event::Done`].
+    /// Begin the work of this step: send or close input, call, or wait for a condition. Answer with
+    /// [`Event::Done`].
     Begin(usize),
     /// Leave the work of this step undone, because its process is killed when the next steps have begun.
     Withhold(usize),
@@ -78,7 +80,8 @@ pub(super) enum Output {
     Over(Result<(), (Failure, Option<StopError>)>),
 }
 
-/// A failure, and the index of its step. The index is the number of steps if the run failed after the last one.
+/// A failure, and the index of its step. The index is the number of steps if the run failed after the last
+/// one.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) step: usize,
@@ -306,7 +309,8 @@ impl Executor {
             }
             Op::Kill { process, .. } => match self.state(*process).life {
                 Life::Up => self.stop(*process),
-                // It ended before the kill. No step before this one expected the first of the unchecked exits.
+                // It ended before the kill. No step before this one expected the first of the unchecked
+                // exits.
                 Life::Exited | Life::Gone => {
                     let first = self.unchecked.first().copied();
                     let (process, exit) = first.expect("no earlier step has expected its exit");

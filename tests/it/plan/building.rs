@@ -1,4 +1,4 @@
-//! What a plan records while it is built.
+//! The steps that a plan records.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use childminder::ready::OutputMatch;
 use childminder::testkit::{Script, Sim};
 use childminder::{Condition, Exit, Plan, PlanError, Signal, Spec};
 
-/// An empty plan in a world with these programs.
+/// Returns an empty plan in a world with these programs.
 fn plan(programs: &[&str]) -> Plan {
     let sim = Sim::new();
     for program in programs {
@@ -41,7 +41,7 @@ fn pl_1_2_test_kill() -> Result<(), PlanError> {
 }
 
 #[test]
-fn pl_2_a_plan_is_shown_as_its_script() -> Result<(), PlanError> {
+fn pl_2_a_plan_is_displayed_as_its_script() -> Result<(), PlanError> {
     let mut plan = plan(&["/usr/bin/redis-server", "ask", "sort"]);
     let redis = plan.spawn(["/usr/bin/redis-server", "--port", "0"])?;
     plan.wait_until(redis, Condition::all([Condition::port(6379), Condition::output("ready")]))?
@@ -108,7 +108,7 @@ fn pl_5_names_are_numbered_from_the_second_on() -> Result<(), PlanError> {
 }
 
 #[test]
-fn pl_5_a_name_with_a_number_is_no_longer_than_a_name_may_be() -> Result<(), PlanError> {
+fn pl_5_a_numbered_name_does_not_exceed_the_length_limit() -> Result<(), PlanError> {
     let long = "x".repeat(64);
     let mut plan = plan(&[&long]);
     for _ in 0..11 {

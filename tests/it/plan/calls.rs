@@ -1,4 +1,4 @@
-//! Steps that call something of the test's own.
+//! Steps that call a function of the test.
 
 use std::future::pending;
 use std::io;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use childminder::plan::PlanErrorKind;
 use futures_lite::future::yield_now;
 
-use super::stage::{fails, passes, plan, sh, sleeper};
+use super::harness::{fails, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -19,7 +19,7 @@ every_runtime!(
     pl_19_a_call_returns,
     pl_19_a_call_returns_an_error,
     pl_19_a_call_panics,
-    pl_19_20_a_call_blocks_for_ever,
+    pl_19_20_a_call_never_returns,
     pl_19_a_future_returns,
     pl_19_a_future_returns_an_error,
     pl_19_a_future_panics,
@@ -27,7 +27,7 @@ every_runtime!(
     pl_10_19_an_exit_during_a_call_fails_at_once,
 );
 
-/// Once for each run, on a thread of its own, where it may block.
+/// It is called once per run, on its own thread, where it may block.
 async fn pl_19_a_call_returns() {
     let (threads, called) = (Arc::new(Mutex::new(Vec::new())), Arc::default());
     let mut plan = plan("call");
@@ -65,8 +65,8 @@ async fn pl_19_a_call_panics() {
     assert!(words.contains("a plate is missing"), "{words}");
 }
 
-/// It is left to itself, and nobody waits for it.
-async fn pl_19_20_a_call_blocks_for_ever() {
+/// The plan does not wait for the thread.
+async fn pl_19_20_a_call_never_returns() {
     let (release, blocked) = mpsc::channel::<()>();
     let blocked = Mutex::new(blocked);
     let mut plan = plan("call-block");
@@ -120,7 +120,7 @@ async fn pl_19_a_future_panics() {
     }
 }
 
-/// It is dropped as soon as it has failed, before anything else is cleaned up.
+/// The future is dropped at the failure, before the cleanup.
 async fn pl_19_20_a_future_never_ends() {
     struct Gone(Arc<AtomicBool>);
     impl Drop for Gone {

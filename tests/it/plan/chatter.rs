@@ -1,4 +1,4 @@
-//! A process that has always something to say: no real one is that quick all of the time.
+//! A process that always has output: no real one prints that fast all the time.
 
 use std::io;
 use std::task::{Context, Poll, Waker};
@@ -10,10 +10,10 @@ use childminder::machine::{SignalTarget, Stream};
 use childminder::{Exit, Host, Plan, Signal, SpawnError, Spec, System};
 use futures_lite::future::block_on;
 
-use super::stage::fails;
+use super::harness::fails;
 use crate::support::alone;
 
-/// The real clock, and a process that is none.
+/// The real clock, and a scripted process.
 #[derive(Debug)]
 struct Chatty(System);
 
@@ -27,7 +27,7 @@ impl Host for Chatty {
     }
 
     fn spawn(&self, _: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        Ok(Box::new(Chatter { is_killed: false, minder: None }))
+        Ok(Box::new(Chatter { is_killed: false, driver: None }))
     }
 
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
@@ -38,11 +38,11 @@ impl Host for Chatty {
 #[derive(Debug)]
 struct Chatter {
     is_killed: bool,
-    minder: Option<Waker>,
+    driver: Option<Waker>,
 }
 
 impl Process for Chatter {
-    /// Nobody's.
+    /// No real process has this id.
     fn id(&self) -> u32 {
         u32::MAX
     }
@@ -51,7 +51,7 @@ impl Process for Chatter {
         if self.is_killed {
             return Poll::Ready(Exit::Signal { signal: Signal::KILL, core: false });
         }
-        self.minder = Some(cx.waker().clone());
+        self.driver = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -65,7 +65,7 @@ impl Process for Chatter {
 
     fn signal(&mut self, _: SignalTarget, signal: Signal) -> io::Result<()> {
         self.is_killed = signal == Signal::KILL;
-        self.minder.take().into_iter().for_each(Waker::wake);
+        self.driver.take().into_iter().for_each(Waker::wake);
         Ok(())
     }
 
@@ -74,11 +74,11 @@ impl Process for Chatter {
     }
 }
 
-/// There is news at every moment, and time passes all the same. The logger takes nothing, so that it does not stop the
-/// flood.
+/// There is an event at every moment, and time must pass all the same. The logger discards everything, so
+/// that it does not slow down the output.
 #[test]
-fn pl_14_output_without_an_end_does_not_stop_the_time() {
-    alone("plan::chatter::pl_14_output_without_an_end_does_not_stop_the_time", || {
+fn pl_14_endless_output_does_not_delay_the_timeout() {
+    alone("plan::chatter::pl_14_endless_output_does_not_delay_the_timeout", || {
         log::set_max_level(log::LevelFilter::Error);
         let mut plan = Plan::on(Chatty(System::new()), "chatter").unwrap();
         let chatter = plan.spawn("chatter").unwrap();
@@ -86,7 +86,7 @@ fn pl_14_output_without_an_end_does_not_stop_the_time() {
         let failed = block_on(fails(&plan));
         assert_eq!(failed.reason(), "timed out after 20ms while waiting for chatter");
         let failure = |entry: &&JournalEntry| matches!(entry.event, JournalEvent::Failed { .. });
-        let at = failed.journal().entries().iter().find(failure).expect("it failed").at;
-        assert!(at < Duration::from_secs(5), "nobody looked at the clock for {at:?}");
+        let at = failed.journal().entries().iter().find(failure).expect("a failure").at;
+        assert!(at < Duration::from_secs(5), "the clock was not read for {at:?}");
     });
 }

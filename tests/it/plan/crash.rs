@@ -1,4 +1,4 @@
-//! Crash points in virtual time: each point, in order, and what the plan asks of the one that comes back.
+//! Crash points in virtual time: each point, in order, and what the plan asks of the successor.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +15,8 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A world with one program, the server. What a start of it does depends on the starts before it in this run of the plan.
+/// A world with one program, the server. The behaviour of a start depends on the earlier starts in this run
+/// of the plan.
 #[derive(Clone, Debug)]
 struct Shop {
     sim: Sim,
@@ -28,7 +29,7 @@ impl Shop {
         Self { sim: Sim::new(), starts: Arc::default(), script }
     }
 
-    /// A plan whose first step clears away what the run before has left.
+    /// Returns a plan whose first step removes what the earlier run has left.
     fn plan(&self) -> Plan {
         let mut plan = Plan::on(self.clone(), "shop").unwrap();
         let starts = self.starts.clone();
@@ -36,7 +37,7 @@ impl Shop {
         plan
     }
 
-    /// One that opens the shop, sees it save once, and closes it.
+    /// Returns a plan that starts the server, waits until it has saved once, and stops it.
     fn plan_to_save(&self) -> (Plan, ProcessRef) {
         let mut plan = self.plan();
         let server = plan.spawn(["server"]).unwrap();
@@ -47,7 +48,7 @@ impl Shop {
     }
 }
 
-/// A server that writes another file and renames it.
+/// A server that writes a new file and renames it.
 fn careful(_: &[Duration]) -> Script {
     Script::new()
         .prints(ms(10), Stream::Stdout, "open\n")
@@ -56,8 +57,8 @@ fn careful(_: &[Duration]) -> Script {
         .prints(ms(200), Stream::Stdout, "saved 1\n")
 }
 
-/// One that writes into its file. There is half of it from when it says so until 100 ms later, and who starts then ends
-/// with code 3.
+/// A server that overwrites its file. For 100 ms after its message half of the file is missing, and a start
+/// in this time ends with code 3.
 fn careless(starts: &[Duration]) -> Script {
     match starts {
         [first, second] if (ms(100)..ms(200)).contains(&(*second - *first)) => {
@@ -92,7 +93,7 @@ impl Host for Shop {
     }
 }
 
-/// Runs all points in its world.
+/// Runs all points in virtual time.
 fn run(sim: &Sim, points: CrashPoints) -> Result<CrashReport, CrashError> {
     let result = sim.block_on(points.run_async());
     assert_eq!(sim.live(), 0, "{}", sim.trace());
@@ -113,7 +114,7 @@ fn texts(points: &[CrashPoint]) -> Vec<String> {
     points.iter().map(CrashPoint::to_string).collect()
 }
 
-/// What was done to the processes in the last run, the seconds counted from its first start.
+/// Returns what was done to the processes in the last run, with the seconds since its first start.
 fn last_run(sim: &Sim, starts: usize) -> String {
     let trace = sim.trace();
     let began = trace.match_indices(" spawn ").map(|(i, _)| trace[..i].rfind('\n').map_or(0, |i| i + 1));
@@ -130,7 +131,7 @@ fn last_run(sim: &Sim, starts: usize) -> String {
     lines.collect()
 }
 
-/// The two ways to wait for what a server prints.
+/// The two ways to wait for output.
 const WAITS: [fn(&mut Plan, ProcessRef, &str); 2] = [
     |plan, server, text| {
         plan.wait_until(server, Condition::output(text)).unwrap();
@@ -143,7 +144,7 @@ const WAITS: [fn(&mut Plan, ProcessRef, &str); 2] = [
 const ALL: [&str; 7] = ["step:3", "stdout:1", "step:4", "stdout:2", "stderr:1", "stdout:3", "step:5"];
 
 #[test]
-fn the_points_are_tried_in_the_order_in_which_they_came() {
+fn the_points_are_tried_in_order() {
     let shop = Shop::new(careful);
     let (plan, server) = shop.plan_to_save();
     let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
@@ -151,7 +152,7 @@ fn the_points_are_tried_in_the_order_in_which_they_came() {
     assert_eq!(survived.not_reached, []);
     assert_eq!(survived.to_string(), "plan shop passes when server is killed at each of 7 points");
 
-    // A first run, and one for each point, in which it is started twice.
+    // One run without a crash, and one per point, in which the server is started twice.
     let trace = shop.sim.trace();
     assert_eq!(trace.matches(" spawn ").count(), 1 + 2 * 7);
     let mut started = 0.0;
@@ -170,7 +171,7 @@ fn the_points_are_tried_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn kill_comes_before_anything_else_is_done() {
+fn kill_is_sent_before_the_next_action() {
     for wait in WAITS {
         for point in [CrashPoint::Line { stream: Stream::Stdout, line: 1 }, CrashPoint::Step(4)] {
             let shop = Shop::new(careful);
@@ -190,7 +191,7 @@ fn kill_comes_before_anything_else_is_done() {
 }
 
 #[test]
-fn the_planted_bug_is_found_at_its_very_point() {
+fn the_planted_bug_is_found_at_its_point() {
     let shop = Shop::new(careless);
     let (plan, server) = shop.plan_to_save();
     let story = not_survived(&shop.sim, plan.crash_points(server));
@@ -216,7 +217,7 @@ fn the_planted_bug_is_found_at_its_very_point() {
            it was sent KILL and started again at once\n  \
            to run this point alone:\n    \
              CHILDMINDER_CRASH_POINT=shop/server@stdout:2 PROGRAM \
-             plan::crash::the_planted_bug_is_found_at_its_very_point --exact\n\
+             plan::crash::the_planted_bug_is_found_at_its_point --exact\n\
          plan shop failed at step 4 after 105ms: \
          server ended with code 3, and this step does not expect it to end\n"
             .to_owned()
@@ -229,10 +230,10 @@ fn the_planted_bug_is_found_at_its_very_point() {
 }
 
 #[test]
-fn one_that_stays_dead_can_end_however_it_should_have() {
+fn a_process_that_stays_dead_counts_as_ended_as_expected() {
     let shop = Shop::new(careful);
     let (plan, server) = shop.plan_to_save();
-    // Until it has saved the plan needs it.
+    // The plan needs the server until it has saved.
     for (point, step, moment) in [
         (CrashPoint::Step(3), 3, "wait until server: output \"open\""),
         (CrashPoint::Step(4), 4, "wait for server: output \"saved 1\""),
@@ -248,7 +249,7 @@ fn one_that_stays_dead_can_end_however_it_should_have() {
         );
         assert!(story.to_string().contains("\n  it was sent KILL and not started again\n"), "{story}");
     }
-    // Afterwards it is only to end.
+    // Later steps only expect its end.
     let at_the_end =
         |point| point == CrashPoint::Step(5) || point == CrashPoint::Line { stream: Stream::Stdout, line: 3 };
     let survived = run(&shop.sim, plan.crash_points(server).stays_dead().only(at_the_end)).unwrap();
@@ -256,13 +257,13 @@ fn one_that_stays_dead_can_end_however_it_should_have() {
     assert_eq!(last_run(&shop.sim, 1).matches("spawn").count(), 1);
 }
 
-/// A server that is up after 10 ms, and then handles TERM.
+/// A server that is up after 10 ms, and handles TERM from then on.
 fn handles_term(_: &[Duration]) -> Script {
     Script::new().prints(ms(10), Stream::Stdout, "up\n").exits_on_term(Exit::Code(0))
 }
 
 #[test]
-fn a_kill_waits_until_the_one_that_comes_back_is_up() {
+fn a_kill_waits_until_the_successor_is_up() {
     for wait in WAITS {
         let shop = Shop::new(handles_term);
         let mut plan = shop.plan();
@@ -271,7 +272,7 @@ fn a_kill_waits_until_the_one_that_comes_back_is_up() {
         plan.kill(server, 0).unwrap();
         let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
         assert_eq!(texts(&survived.points), ["step:3", "stdout:1", "step:4"]);
-        // In the last run it has crashed when it was to be killed.
+        // In the last run it was crashed at the kill.
         assert_eq!(
             last_run(&shop.sim, 2),
             "0.000 spawn server\n\
@@ -288,7 +289,7 @@ fn a_kill_waits_until_the_one_that_comes_back_is_up() {
 }
 
 #[test]
-fn one_that_never_comes_up_again_is_not_survived_even_at_the_end() {
+fn a_successor_that_never_comes_up_fails_the_plan_even_at_the_last_point() {
     let ends: fn(&[Duration]) -> Script = |starts| match starts {
         [_] => handles_term(starts),
         _ => Script::new().lives(ms(50)).exits(Exit::Code(3)),
@@ -315,8 +316,8 @@ fn one_that_never_comes_up_again_is_not_survived_even_at_the_end() {
 }
 
 #[test]
-fn one_that_crashes_while_it_is_asked_to_end_is_asked_again() {
-    // Says that it is closing, and takes its time.
+fn a_process_that_crashes_during_its_kill_is_stopped_again() {
+    // A server that prints a message when it is stopped, and ends later.
     let shop = Shop::new(|_| {
         Script::new()
             .prints(ms(10), Stream::Stdout, "up\n")
@@ -349,7 +350,7 @@ fn one_that_crashes_while_it_is_asked_to_end_is_asked_again() {
 }
 
 #[test]
-fn one_that_ends_faster_than_it_crashes_has_not_crashed() {
+fn a_process_that_ends_before_kill_was_not_crashed() {
     let shop = Shop::new(|_| {
         let script = Script::new().prints(ms(10), Stream::Stdout, "one\n");
         script.prints(ms(20), Stream::Stdout, "two\n").lives(ms(20))
@@ -364,17 +365,19 @@ fn one_that_ends_faster_than_it_crashes_has_not_crashed() {
         survived.to_string(),
         "plan shop passes when server is killed at each of 2 points; not reached: stdout:2"
     );
-    // Once as it is, twice at each of two points, and three times in vain.
+    // One run without a crash, two starts for each of two points, and three tries of the third point.
     assert_eq!(shop.sim.trace().matches(" spawn ").count(), 1 + 2 * 2 + 3);
 }
 
 #[test]
-fn a_plan_that_fails_by_itself_survives_nothing() {
+fn a_plan_that_fails_without_a_crash_is_an_error() {
     let shop = Shop::new(|_| Script::new().lives(ms(10)).exits(Exit::Code(1)));
     let mut plan = shop.plan();
     let server = plan.spawn(["server"]).unwrap();
     plan.wait(server, 0).unwrap();
-    let Err(CrashError::Plan(error)) = run(&shop.sim, plan.crash_points(server)) else { panic!("it fails") };
+    let Err(CrashError::Plan(error)) = run(&shop.sim, plan.crash_points(server)) else {
+        panic!("the plan passes")
+    };
     std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
     assert_eq!(error.kind().to_string(), "server ended with code 1 instead of code 0");
     assert_eq!(CrashError::from(error.clone()).to_string(), error.to_string());
@@ -382,7 +385,7 @@ fn a_plan_that_fails_by_itself_survives_nothing() {
 }
 
 #[test]
-fn a_plan_that_fails_by_itself_later_is_no_victim_of_a_crash() {
+fn a_later_failure_without_a_crash_is_reported_as_unsteady() {
     let shop = Shop::new(careful);
     let mut plan = shop.plan();
     let calls = AtomicU32::new(0);
@@ -393,7 +396,7 @@ fn a_plan_that_fails_by_itself_later_is_no_victim_of_a_crash() {
     let server = plan.spawn(["server"]).unwrap();
     plan.kill(server, Signal::TERM).unwrap();
     let Err(CrashError::Unsteady { point, error }) = run(&shop.sim, plan.crash_points(server)) else {
-        panic!("it fails")
+        panic!("the plan passes")
     };
     std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
     assert_eq!((point, error.kind().to_string()), (CrashPoint::Step(4), "not again".to_owned()));
@@ -404,7 +407,7 @@ fn a_plan_that_fails_by_itself_later_is_no_victim_of_a_crash() {
 }
 
 #[test]
-fn who_is_of_another_plan_and_who_has_no_point_cannot_crash() {
+fn a_foreign_process_and_a_process_without_points_are_errors() {
     let shop = Shop::new(careful);
     let (plan, server) = shop.plan_to_save();
     let (_, stranger) = shop.plan_to_save();

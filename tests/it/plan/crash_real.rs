@@ -1,4 +1,4 @@
-//! Crash points of real processes: a planted bug, the line that reproduces it, and what is sent across a crash.
+//! Crash points of real processes: a planted bug, the command that reproduces it, and input around a crash.
 
 use std::env;
 use std::fs;
@@ -13,8 +13,8 @@ use crate::support::alone;
 
 const VARIABLE: &str = "CHILDMINDER_CRASH_POINT";
 
-/// A counter with a slow disk: between what it does to its file there is a gate, which the plan opens. So what is killed at a
-/// line is killed behind that line and before the next write.
+/// A counter with a slow disk: between two writes to its file it waits for a gate, which the plan opens. So a
+/// process that is killed at a line is killed after that line and before the next write.
 const COUNTER: &str = r#"
     gate() { while [ ! -e $1 ]; do sleep 0.01; done; }
     total=$(cat total)
@@ -29,7 +29,7 @@ const COUNTER: &str = r#"
 const IN_TWO: &str = r#"save() { : > total; echo "saving"; gate go; echo 1 > total; }"#;
 const AT_ONCE: &str = r#"save() { echo 1 > new; echo "saving"; gate go; mv new total; }"#;
 
-/// The crash points of the counter, and of nobody else.
+/// Returns the crash points of the counter.
 fn counting(directory: &Path, save: &str) -> CrashPoints {
     let path = |name: &str| directory.join(name);
     let mut plan = Plan::new("till").unwrap();
@@ -58,12 +58,12 @@ fn is_line(point: CrashPoint) -> bool {
     matches!(point, CrashPoint::Line { .. })
 }
 
-/// What a test ends with that is run again by the line. Its directory stays where whoever runs it wants it.
+/// Returns whether the test is run by the reproduction command, which also sets the directory of the plan.
 fn is_again() -> bool {
     env::var_os(VARIABLE).is_some()
 }
 
-/// Pastes a line into a shell: whether it went well, and what it has printed. What it keeps goes with `directory`.
+/// Runs a shell command. Returns whether it succeeded, and its output. Plans keep their files in `directory`.
 fn paste(line: &str, directory: &Path) -> (bool, String) {
     let shell = Command::new("timeout")
         .args(["60", "sh", "-c", line])
@@ -75,7 +75,7 @@ fn paste(line: &str, directory: &Path) -> (bool, String) {
 }
 
 #[test]
-fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
+fn the_reproduction_command_runs_the_planted_bug_again() -> Result<(), CrashError> {
     let directory = tempfile::tempdir().unwrap();
     let outcome = counting(directory.path(), IN_TWO).only(is_line).run();
     if is_again() {
@@ -93,7 +93,7 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
     for part in ["plan till fails when counter is killed at stdout:2\n", &story.reproduction] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
-    // It was run once, and nobody has crashed at any other point.
+    // There was one run, and no crash at another point.
     assert_eq!(text.matches("[counter] open with 0\n").count(), 1, "{text}");
 
     let again = |value: &str| {
@@ -101,7 +101,7 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
         paste(&format!("{VARIABLE}={value} {command}"), directory.path())
     };
     for (value, problem) in [
-        // Which comes first, the step or the line, is not always the same.
+        // The order of the step and the line varies.
         ("till/counter@stdout:4", "the process has no such crash point; it has st"),
         ("till/conter@stdout:2", "the plan has no such process; it has counter\n"),
         ("till/counter", "expected <plan>/<process>@<point>, such as shop/server@stdout:3\n"),
@@ -111,19 +111,19 @@ fn the_line_of_a_planted_bug_runs_it_again() -> Result<(), CrashError> {
         let message = format!("{VARIABLE} is `{value}`: {problem}");
         assert!(text.contains(&message), "{message} is not in\n{text}");
     }
-    // It is somebody else's turn.
+    // The point of another plan: this one runs without a crash.
     let (passed, text) = again("shop/counter@stdout:2");
     assert!(passed && text.contains("1 passed"), "{text}");
     Ok(())
 }
 
 #[test]
-fn the_mended_one_survives_every_point() {
-    alone("plan::crash_real::the_mended_one_survives_every_point", || {
+fn the_fixed_counter_passes_at_every_point() {
+    alone("plan::crash_real::the_fixed_counter_passes_at_every_point", || {
         let directory = tempfile::tempdir().unwrap();
         let points = counting(directory.path(), AT_ONCE).run_async();
         let survived: CrashReport = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
-        // It never ends by itself, so there is no point that it could be too fast for.
+        // It never ends by itself, so KILL is always in time.
         assert_eq!(survived.not_reached, []);
         let mut points: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();
         points.sort();
@@ -134,15 +134,15 @@ fn the_mended_one_survives_every_point() {
 }
 
 #[test]
-fn what_is_sent_reaches_the_one_that_comes_back() {
-    alone("plan::crash_real::what_is_sent_reaches_the_one_that_comes_back", || {
+fn input_of_the_current_step_reaches_the_successor() {
+    alone("plan::crash_real::input_of_the_current_step_reaches_the_successor", || {
         let mut plan = Plan::new("echo").unwrap();
         let cat = plan.spawn(["cat"]).unwrap();
         plan.send_input(cat, "hello\n").unwrap();
         plan.wait_for_output(cat, "hello").unwrap();
         plan.close_input(cat).unwrap();
         plan.wait(cat, Exit::success()).unwrap();
-        // When step 3 begins it has been sent what it has not read.
+        // At step 3 the input of step 2 is lost, so the plan cannot pass.
         let points = plan.crash_points(cat).only(|point| point != CrashPoint::Step(3));
         let survived = points.run().unwrap();
         let reached: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();

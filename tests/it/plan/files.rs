@@ -9,13 +9,13 @@ use childminder::Plan;
 use childminder::plan::PlanErrorKind;
 use futures_lite::future::block_on;
 
-use super::stage::{Failed, fails, name_of_its_own, passes, plan, sh, sleeper};
+use super::harness::{Failed, fails, passes, plan, sh, sleeper, unique_name};
 use crate::real::every_runtime;
 use crate::support::{Scratch, alone_under, skip};
 
 every_runtime!(
     pl_5_6_a_failed_plan_keeps_its_logs,
-    pl_6_a_plan_that_goes_well_leaves_nothing,
+    pl_6_a_plan_that_passes_leaves_nothing,
     pl_7_nothing_is_written_beside_the_program,
 );
 
@@ -52,8 +52,8 @@ async fn pl_5_6_a_failed_plan_keeps_its_logs() {
     assert_eq!(mode & 0o777, 0o700, "what a program prints may be a secret");
 }
 
-async fn pl_6_a_plan_that_goes_well_leaves_nothing() {
-    let name = name_of_its_own("goes-well");
+async fn pl_6_a_plan_that_passes_leaves_nothing() {
+    let name = unique_name("goes-well");
     let mut plan = plan(&name);
     let echo = plan.spawn(["echo", "one"]).unwrap();
     plan.wait(echo, 0).unwrap();
@@ -74,7 +74,7 @@ async fn pl_7_nothing_is_written_beside_the_program() {
     assert_eq!(files_in(scratch.path()), ["tool"]);
 }
 
-/// A plan whose `echo` goes well.
+/// Returns a plan whose `echo` succeeds.
 fn echo(name: &str) -> Plan {
     let mut plan = plan(name);
     let echo = plan.spawn(["echo", "hello"]).unwrap();
@@ -83,11 +83,11 @@ fn echo(name: &str) -> Plan {
 }
 
 #[test]
-fn pl_6_a_directory_can_be_kept_in_any_case() {
-    const NAME: &str = "plan::files::pl_6_a_directory_can_be_kept_in_any_case";
+fn pl_6_a_directory_can_be_kept_after_success() {
+    const NAME: &str = "plan::files::pl_6_a_directory_can_be_kept_after_success";
     alone_under(&["env", "CHILDMINDER_KEEP=1"], NAME, || {
         let report = echo("precious").run().unwrap();
-        let directory = report.directory().expect("it was kept");
+        let directory = report.directory().expect("a kept directory");
         assert_eq!(files_in(directory), ["echo.stderr", "echo.stdout", "journal.jsonl", "timeline.svg"]);
         assert_eq!(fs::read_to_string(directory.join("echo.stdout")).unwrap(), "hello\n");
         fs::remove_dir_all(directory).unwrap();
@@ -95,8 +95,8 @@ fn pl_6_a_directory_can_be_kept_in_any_case() {
 }
 
 #[test]
-fn pl_6_nothing_is_kept_for_an_empty_word_or_0() {
-    const NAME: &str = "plan::files::pl_6_nothing_is_kept_for_an_empty_word_or_0";
+fn pl_6_nothing_is_kept_for_an_empty_value_or_0() {
+    const NAME: &str = "plan::files::pl_6_nothing_is_kept_for_an_empty_value_or_0";
     for keep in ["CHILDMINDER_KEEP=", "CHILDMINDER_KEEP=0"] {
         alone_under(&["env", keep], NAME, || {
             assert!(echo("worthless").run().unwrap().directory().is_none());
@@ -105,8 +105,8 @@ fn pl_6_nothing_is_kept_for_an_empty_word_or_0() {
 }
 
 #[test]
-fn pl_6_directories_are_made_where_one_says() {
-    const NAME: &str = "plan::files::pl_6_directories_are_made_where_one_says";
+fn pl_6_directories_are_created_in_the_given_parent() {
+    const NAME: &str = "plan::files::pl_6_directories_are_created_in_the_given_parent";
     let scratch = Scratch::new();
     let place = scratch.path().to_owned();
     alone_under(&["env", &format!("CHILDMINDER_PLAN_DIR={}", place.display())], NAME, || {
@@ -126,10 +126,10 @@ fn fail(name: &str) -> Failed {
     block_on(fails(&plan))
 }
 
-/// Wherever the process goes afterwards, the error says where the logs are.
+/// The error has an absolute path, even if the process changes its directory later.
 #[test]
-fn pl_6_a_relative_place_is_told_as_it_is_from_everywhere() {
-    const NAME: &str = "plan::files::pl_6_a_relative_place_is_told_as_it_is_from_everywhere";
+fn pl_6_a_relative_parent_is_reported_as_an_absolute_path() {
+    const NAME: &str = "plan::files::pl_6_a_relative_parent_is_reported_as_an_absolute_path";
     alone_under(&["env", "CHILDMINDER_PLAN_DIR=."], NAME, || {
         let temp = std::env::temp_dir();
         std::env::set_current_dir(&temp).unwrap();
@@ -141,8 +141,8 @@ fn pl_6_a_relative_place_is_told_as_it_is_from_everywhere() {
 }
 
 #[test]
-fn pl_6_a_place_that_is_missing_is_named() {
-    const NAME: &str = "plan::files::pl_6_a_place_that_is_missing_is_named";
+fn pl_6_a_missing_parent_is_named() {
+    const NAME: &str = "plan::files::pl_6_a_missing_parent_is_named";
     alone_under(&["env", "CHILDMINDER_PLAN_DIR=/missing/place"], NAME, || {
         let error = echo("homeless").run().unwrap_err();
         let expected = "plan homeless cannot run: cannot create the log directory in `/missing/place`, which \
@@ -152,7 +152,7 @@ fn pl_6_a_place_that_is_missing_is_named() {
     });
 }
 
-/// On a file system of 64 KiB: the log is what fails, and everything goes.
+/// On a file system of 64 KiB the log fails, and everything is cleaned up.
 #[test]
 fn a_log_that_cannot_be_written_fails_the_plan() {
     const NAME: &str = "plan::files::a_log_that_cannot_be_written_fails_the_plan";

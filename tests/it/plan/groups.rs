@@ -1,4 +1,4 @@
-//! Groups: whatever a process leaves behind.
+//! Descendants that a process leaves behind.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use childminder::journal::JournalEvent;
 use childminder::{Exit, Signal};
 use rustix::process::{Pid, kill_process};
 
-use super::stage::{fails, hasty, passes, plan, sh, sleeper};
+use super::harness::{fails, passes, plan, sh, short_kill_time, sleeper};
 use crate::real::every_runtime;
 use crate::support::{Scratch, is_alive};
 
-/// Much less than a sleeper sleeps, and more than anything takes on a busy machine.
+/// Much less than the sleep of a sleeper, and more than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
 every_runtime!(
@@ -20,7 +20,7 @@ every_runtime!(
     pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group,
     pl_17_grandchildren_go_with_a_kill,
     pl_17_grandchildren_go_with_a_failure,
-    pl_17_a_grandchild_that_ignores_term_gets_kill_and_its_parent_is_judged_by_itself,
+    pl_17_a_grandchild_that_ignores_term_is_killed_and_its_parent_checked_separately,
 );
 
 async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
@@ -30,7 +30,7 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
     passes(&plan).await;
 }
 
-/// It is out of reach, so it is told, and waited for no longer than the leak time.
+/// It cannot be reached, so it is reported, and waited for no longer than the leak timeout.
 async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
     let scratch = Scratch::new();
     let file = scratch.path().join("pid");
@@ -43,10 +43,10 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
     plan.wait(parent, 1).unwrap().within(SOON).unwrap();
     let report = passes(&plan).await;
     let runaway = pid_in(&file);
-    assert!(is_alive(runaway), "nobody can know that it belongs to the plan");
+    assert!(is_alive(runaway), "it cannot be known to belong to the plan");
     let at = |wanted: fn(&JournalEvent) -> bool| {
         let mut entries = report.journal().entries().iter();
-        entries.find(|entry| wanted(&entry.event)).expect("it happened").at
+        entries.find(|entry| wanted(&entry.event)).expect("the event").at
     };
     let exited = at(|happened| matches!(happened, JournalEvent::Exited { exit: Exit::Code(1), .. }));
     let gone = at(|happened| matches!(happened, JournalEvent::Gone { .. }));
@@ -72,9 +72,9 @@ async fn pl_17_grandchildren_go_with_a_failure() {
     assert_eq!(fails(&plan).await.reason(), "false ended with code 1 instead of code 0");
 }
 
-async fn pl_17_a_grandchild_that_ignores_term_gets_kill_and_its_parent_is_judged_by_itself() {
+async fn pl_17_a_grandchild_that_ignores_term_is_killed_and_its_parent_checked_separately() {
     let mut plan = plan("deaf-child");
-    let parent = sh("(trap '' TERM; echo up; exec sleep 1000) & exec sleep 1000").policy(hasty());
+    let parent = sh("(trap '' TERM; echo up; exec sleep 1000) & exec sleep 1000").policy(short_kill_time());
     let parent = plan.spawn(parent).unwrap();
     plan.wait_for_output(parent, "up").unwrap();
     let bystander = plan.spawn(sleeper()).unwrap();

@@ -1,4 +1,4 @@
-//! What a plan writes to its processes.
+//! Input that a plan sends to its processes.
 
 use std::fs;
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use childminder::Signal;
 use childminder::plan::PlanErrorKind;
 
-use super::stage::{fails, passes, plan, sh};
+use super::harness::{fails, passes, plan, sh};
 use crate::real::every_runtime;
 
-/// Lines that can be told from each other.
+/// Returns lines that differ from each other.
 fn numbers(bytes: usize) -> Vec<u8> {
     let mut all: Vec<u8> = (0..bytes / 6).flat_map(|i| format!("{i:06}\n").into_bytes()).collect();
     all.truncate(bytes);
@@ -64,7 +64,7 @@ async fn a_reader_that_closes_its_input() {
     );
 }
 
-/// Its exit counts, and not the broken pipe that is seen a moment before.
+/// Its exit is reported, and not the broken pipe that is seen just before.
 async fn a_reader_that_dies_in_the_middle() {
     for _ in 0..5 {
         let mut plan = plan("dies");
@@ -77,7 +77,7 @@ async fn a_reader_that_dies_in_the_middle() {
     }
 }
 
-/// Whether it ends before or after it is written to is a matter of luck; the outcome is not.
+/// It may end before or after the write, with the same result.
 async fn a_reader_that_ends_at_once() {
     for _ in 0..10 {
         let mut plan = plan("at-once");
@@ -104,7 +104,7 @@ async fn an_input_stays_open_until_the_end() {
     plan.send_input(second, "b").unwrap();
     plan.wait_for_output(first, "a").unwrap();
     plan.close_input(first).unwrap();
-    // Had the second one the other's end of the first pipe, it would never end.
+    // If the second process had inherited the first pipe, the first would not read end-of-file.
     plan.wait(first, 0).unwrap();
     plan.wait_for_output(second, "b").unwrap();
     plan.kill(second, Signal::TERM).unwrap();

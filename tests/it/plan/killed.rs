@@ -8,7 +8,7 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use super::stage::{plan, sh};
+use super::harness::{plan, sh};
 use crate::support::{DoomedProcess, Scratch};
 
 /// Leads a group, and has a daemon in a session of its own whose parents have ended.

@@ -1,4 +1,4 @@
-//! Many plans at the same time, and plans that are given up: nothing is mixed up, and nothing is left.
+//! Many plans at the same time, and runs that are dropped: nothing is mixed up, and nothing is left.
 
 use std::fs;
 use std::future::{pending, poll_fn};
@@ -13,11 +13,11 @@ use childminder::plan::RunFuture;
 use childminder::{Plan, Signal};
 use futures_lite::future::{block_on, or};
 
-use super::stage::{ended, fails, name_of_its_own, passes, plan, sh, sleeper};
+use super::harness::{ended, fails, passes, plan, sh, sleeper, unique_name};
 use crate::real::every_runtime;
 use crate::support::{Census, PATIENCE, Scratch, alone, is_alive, other_children};
 
-/// Half of them fail, and each finds its own marker.
+/// Half of the plans fail, and each finds its own marker.
 #[test]
 fn pl_6_a_hundred_plans_with_one_name() {
     const NAME: &str = "plan::many::pl_6_a_hundred_plans_with_one_name";
@@ -45,13 +45,13 @@ fn pl_6_a_hundred_plans_with_one_name() {
             })
             .collect();
         let directories: Vec<PathBuf> =
-            plans.into_iter().filter_map(|plan| plan.join().expect("it is as said")).collect();
+            plans.into_iter().filter_map(|plan| plan.join().expect("the assertions of the thread")).collect();
         assert_eq!(directories.len(), 50);
         assert!(directories.iter().all(|directory| !directory.exists()));
     });
 }
 
-/// Whatever a run opens or starts goes with it.
+/// A run leaves no process, thread, descriptor or file behind.
 #[test]
 fn a_census_before_and_after() {
     const NAME: &str = "plan::many::a_census_before_and_after";
@@ -83,7 +83,7 @@ fn a_census_before_and_after() {
     });
 }
 
-/// Starts a plan that would go on for ever, and returns its run when all are up.
+/// Starts a plan that would never end, and returns its run when all processes are up.
 fn under_way(plan: &mut Plan) -> (RunFuture, PathBuf) {
     let scratch = Scratch::new();
     let up = scratch.path().join("up");
@@ -96,7 +96,7 @@ fn under_way(plan: &mut Plan) -> (RunFuture, PathBuf) {
     let begun = poll_fn(|cx| {
         assert!(Pin::new(&mut run).poll(cx).is_pending());
         let directory = directories(plan.name()).into_iter().find(|directory| !before.contains(directory));
-        let directory = directory.expect("it has a directory");
+        let directory = directory.expect("a directory");
         if up.exists() && log_in(&directory) == "begun\n" {
             return Poll::Ready(directory);
         }
@@ -126,8 +126,9 @@ fn given_up() {
     fs::remove_dir_all(&directory).unwrap();
 }
 
-/// Alone, this process adopts what its children leave behind; and whoever got KILL a moment ago may take another to die.
-fn assert_nobody_is_left() {
+/// This process adopts the descendants of its children, and a process that was just killed may need a moment
+/// to die.
+fn assert_no_process_is_left() {
     let begin = Instant::now();
     while other_children().into_iter().any(is_alive) {
         assert!(begin.elapsed() < PATIENCE, "alive: {:?}", other_children());
@@ -136,39 +137,39 @@ fn assert_nobody_is_left() {
 }
 
 #[test]
-fn a_run_that_is_dropped_leaves_nobody_and_keeps_its_directory() {
-    const NAME: &str = "plan::many::a_run_that_is_dropped_leaves_nobody_and_keeps_its_directory";
+fn a_dropped_run_leaves_no_process_and_keeps_its_directory() {
+    const NAME: &str = "plan::many::a_dropped_run_leaves_no_process_and_keeps_its_directory";
     alone(NAME, || {
         let mut plan = plan("dropped");
         let (run, directory) = under_way(&mut plan);
         drop(run);
-        assert_nobody_is_left();
+        assert_no_process_is_left();
         assert_eq!(log_in(&directory), "begun\n");
         assert!(directory.join("journal.jsonl").exists() && directory.join("timeline.svg").exists());
         fs::remove_dir_all(directory).unwrap();
     });
 }
 
-/// The panic of somebody else on the same executor unwinds through the run.
+/// The panic of another task of the same executor unwinds through the run.
 #[test]
-fn a_run_beside_a_panic_leaves_nobody_and_keeps_its_directory() {
-    const NAME: &str = "plan::many::a_run_beside_a_panic_leaves_nobody_and_keeps_its_directory";
+fn a_run_beside_a_panic_leaves_no_process_and_keeps_its_directory() {
+    const NAME: &str = "plan::many::a_run_beside_a_panic_leaves_no_process_and_keeps_its_directory";
     alone(NAME, || {
         let mut plan = plan("beside");
         let (run, directory) = under_way(&mut plan);
         let panics = async { panic!("a test fails") };
         let panicked = catch_unwind(AssertUnwindSafe(|| block_on(or(ended(run), panics))));
         assert!(panicked.is_err());
-        assert_nobody_is_left();
+        assert_no_process_is_left();
         assert_eq!(log_in(&directory), "begun\n");
         fs::remove_dir_all(directory).unwrap();
     });
 }
 
-every_runtime!(a_run_that_was_never_polled_is_nothing, two_runs_on_one_thread);
+every_runtime!(a_run_that_was_never_polled_does_nothing, two_runs_on_one_thread);
 
-async fn a_run_that_was_never_polled_is_nothing() {
-    let name = name_of_its_own("unpolled");
+async fn a_run_that_was_never_polled_does_nothing() {
+    let name = unique_name("unpolled");
     let mut plan = plan(&name);
     let sleeper = plan.spawn(sleeper()).unwrap();
     plan.wait(sleeper, 0).unwrap();
@@ -185,7 +186,7 @@ async fn two_runs_on_one_thread() {
     let (first, second) = futures_lite::future::zip(ended(plan.run_async()), ended(plan.run_async())).await;
     first.unwrap();
     second.unwrap();
-    // What comes first takes all: the other one is given up.
+    // The first of two runs wins, and the other one is dropped.
     or(async { drop(ended(plan.run_async()).await.unwrap()) }, async {
         futures_lite::future::yield_now().await;
         pending().await

@@ -1,4 +1,4 @@
-//! What is found out while a plan is built, and how it is told: with the number and the text of the step.
+//! Errors found while a plan is built, with the number and the text of the step.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use childminder::{Condition, Exit, Plan, PlanError, Signal, Spec, Stdin};
 
 use crate::support::Scratch;
 
-/// A plan with the processes `a` and `b`.
+/// Returns a plan with the processes `a` and `b`.
 fn plan() -> (Plan, ProcessRef, ProcessRef) {
     let sim = Sim::new();
     sim.script("a", Script::new());
@@ -21,10 +21,10 @@ fn plan() -> (Plan, ProcessRef, ProcessRef) {
     (plan, a, b)
 }
 
-/// The whole story of a step that cannot be recorded.
+/// Asserts the whole report of a step that is rejected.
 #[track_caller]
 fn refused<T: std::fmt::Debug>(step: Result<T, PlanError>, story: &str) {
-    let error = step.expect_err("it cannot work");
+    let error = step.expect_err("the step is rejected");
     assert_eq!(error.to_string(), story);
     assert_eq!(format!("{error:?}"), story);
     assert!(error.directory().is_none() && error.journal().entries().is_empty(), "nothing has run");
@@ -90,7 +90,7 @@ fn pl_18_waiting_twice_for_the_end_of_one_process() {
 }
 
 #[test]
-fn pl_18_waiting_for_one_that_was_never_spawned() {
+fn pl_18_waiting_for_a_process_of_another_plan() {
     let (mut plan, ..) = plan();
     let (_, a, _) = self::plan();
     let story = |text| {
@@ -112,7 +112,7 @@ fn pl_18_waiting_for_one_that_was_never_spawned() {
 }
 
 #[test]
-fn a_wait_for_nobody_or_for_one_twice() {
+fn a_wait_for_no_process_or_for_one_twice() {
     let (mut plan, a, b) = plan();
     refused(
         plan.wait_all([(a, Exit::any()), (b, Exit::any()), (a, Exit::any())]),
@@ -135,7 +135,7 @@ fn a_wait_for_nobody_or_for_one_twice() {
 }
 
 #[test]
-fn pl_4_a_command_that_is_none() {
+fn pl_4_an_invalid_command() {
     let (mut plan, ..) = plan();
     refused(
         plan.spawn(""),
@@ -161,13 +161,13 @@ fn pl_4_a_command_that_is_none() {
      1  spawn all: a: a; b: b
   >  2  spawn all: a; ''",
     );
-    // Nothing of the step is left.
+    // No part of the rejected step is recorded.
     plan.spawn("a").unwrap();
     assert_eq!(plan.ops()[1], "spawn a-1: a");
 }
 
 #[test]
-fn pl_3_a_command_that_is_missing_or_no_program() {
+fn pl_3_a_missing_or_unexecutable_program() {
     let scratch = Scratch::new();
     let path = scratch.path().display().to_string();
     fs::create_dir(scratch.path().join("directory")).unwrap();
@@ -207,7 +207,7 @@ fn pl_3_a_command_that_is_missing_or_no_program() {
     ] {
         let mut plan = Plan::new("test").unwrap();
         plan.call("x", || ());
-        let error = plan.spawn(spec.clone()).expect_err("it cannot work");
+        let error = plan.spawn(spec.clone()).expect_err("the step is rejected");
         let PlanErrorKind::CommandNotFound(_) = error.kind() else { panic!("{error}") };
         assert_eq!(error.kind().to_string(), reason);
         assert_eq!((error.step(), &error.steps()[1]), (Some(2), &format!("spawn {spec}")));
@@ -220,7 +220,7 @@ fn pl_3_a_command_that_is_missing_or_no_program() {
 }
 
 #[test]
-fn pl_3_in_another_world_the_command_is_looked_up_there() {
+fn pl_3_on_another_host_the_program_is_looked_up_there() {
     let (mut plan, ..) = plan();
     let error = plan.spawn(["sh", "-c", "true"]).expect_err("there is no sh in it");
     let PlanErrorKind::CommandNotFound(error) = error.kind() else { panic!("{error}") };
@@ -228,7 +228,7 @@ fn pl_3_in_another_world_the_command_is_looked_up_there() {
 }
 
 #[test]
-fn a_name_that_is_none_or_is_taken() {
+fn an_invalid_or_taken_name() {
     let (mut plan, ..) = plan();
     refused(
         plan.spawn_as("a/b", "a"),
@@ -258,7 +258,7 @@ fn pl_6_a_name_of_a_plan_with_a_slash() {
 }
 
 #[test]
-fn pl_14_a_time_out_of_no_time_or_of_more_than_a_hundred_years() {
+fn pl_14_a_timeout_of_zero_or_of_more_than_a_hundred_years() {
     let (mut plan, a, b) = plan();
     refused(
         plan.wait(a, 0).unwrap().within(Duration::ZERO),
@@ -283,7 +283,7 @@ fn pl_14_a_time_out_of_no_time_or_of_more_than_a_hundred_years() {
 }
 
 #[test]
-fn input_for_one_that_has_another_or_none_any_more() {
+fn input_for_a_process_with_another_or_a_closed_input() {
     let (mut plan, a, _) = plan();
     plan.send_input(a, "x").unwrap();
     plan.close_input(a).unwrap();
@@ -307,7 +307,7 @@ fn input_for_one_that_has_another_or_none_any_more() {
 }
 
 #[test]
-fn what_can_never_be() {
+fn conditions_that_can_never_be_met() {
     let (mut plan, a, _) = plan();
     let story = |problem, text| {
         format!("plan test is invalid at step 2: {problem}\n     1  spawn all: a: a; b: b\n  >  2  {text}")
@@ -332,7 +332,7 @@ fn what_can_never_be() {
         error.kind().to_string().starts_with("the expected output is not a valid regular expression: "),
         "{error}"
     );
-    // What was refused does not count: this is the first thing that is waited for.
+    // The rejected steps do not count: this is the first output that is waited for.
     plan.wait_for_output(a, "x").unwrap();
     assert_eq!(plan.ops()[1], "wait for a: output \"x\"");
 }

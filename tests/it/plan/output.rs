@@ -1,14 +1,15 @@
-//! What processes print reaches whoever looks at a test that fails, or at the log.
+//! The output of processes in the output of a failed test, or in the log.
 
 use std::sync::Mutex;
 
 use childminder::PlanError;
 use futures_lite::future::block_on;
 
-use super::stage::{fails, plan, sh};
+use super::harness::{fails, plan, sh};
 use crate::support::{again, alone, other_children};
 
-/// All of it, to the last line before the end of the test: more than its sink can take as fast as it comes.
+/// All output arrives, to the last line before the end of the test, even if the sink is slower than the
+/// process.
 #[test]
 fn output_is_part_of_the_output_of_the_test() {
     const NAME: &str = "plan::output::output_is_part_of_the_output_of_the_test";
@@ -20,7 +21,7 @@ fn output_is_part_of_the_output_of_the_test() {
             plan.run().map(drop)
         };
         let error = run().unwrap_err();
-        std::fs::remove_dir_all(error.directory().expect("it ran")).unwrap();
+        std::fs::remove_dir_all(error.directory().expect("a run that failed")).unwrap();
         panic!("Error: {error:?}");
     };
     let output = test.output().expect("timeout starts");
@@ -33,9 +34,9 @@ fn output_is_part_of_the_output_of_the_test() {
     assert!(!err.contains("[server]"), "not beside the harness: {err}");
 }
 
-/// With a logger it goes there instead, and so does what happens to the processes.
+/// With a logger installed, output and events go to the log.
 #[test]
-fn pl_17_output_and_what_happens_reach_the_log() {
+fn pl_17_output_and_events_reach_the_log() {
     static RECORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
     struct Recorder;
     impl log::Log for Recorder {
@@ -47,7 +48,7 @@ fn pl_17_output_and_what_happens_reach_the_log() {
         }
         fn flush(&self) {}
     }
-    const NAME: &str = "plan::output::pl_17_output_and_what_happens_reach_the_log";
+    const NAME: &str = "plan::output::pl_17_output_and_events_reach_the_log";
     alone(NAME, || {
         log::set_logger(&Recorder).unwrap();
         log::set_max_level(log::LevelFilter::Debug);
@@ -64,7 +65,7 @@ fn pl_17_output_and_what_happens_reach_the_log() {
         assert!(has(["INFO", "away"]), "{records:#?}");
         assert!(has(["childminder::monitor WARN", "code 3"]), "{records:#?}");
         assert!(has(["childminder::monitor WARN", "output"]), "of the one that holds the pipe: {records:#?}");
-        // It has left everything, and is nobody's but this process's, which dies without it.
+        // The process has left everything, but it is a child of this process, which dies without reaping it.
         kill_runaways();
     });
 }

@@ -1,4 +1,4 @@
-//! Steps that wait for what a process prints, and until it is ready.
+//! Steps that wait for output, or until a process is ready.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use childminder::plan::PlanErrorKind;
 use childminder::ready::{ConditionState, OutputMatch};
 use childminder::{Condition, Port, Signal, Spec};
 
-use super::stage::{fails, passes, plan, sh, sleeper};
+use super::harness::{fails, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
 use crate::support::{Scratch, required};
 
@@ -15,15 +15,15 @@ const SHORT: Duration = Duration::from_millis(300);
 
 every_runtime!(
     one_after_the_other,
-    each_looks_behind_the_one_before,
+    each_search_begins_behind_the_previous_match,
     on_one_stream_and_by_expression,
     output_that_comes_with_the_exit,
     pl_10_output_that_does_not_come_before_the_exit,
     until_a_port_answers,
     until_it_has_notified,
     until_a_command_succeeds,
-    what_was_met_before_the_step_counts,
-    pl_14_how_far_it_had_come,
+    a_condition_met_before_the_step_counts,
+    pl_14_a_timeout_reports_the_state_of_the_condition,
     pl_10_an_exit_before_it_is_ready,
 );
 
@@ -37,7 +37,7 @@ async fn one_after_the_other() {
     passes(&plan).await;
 }
 
-async fn each_looks_behind_the_one_before() {
+async fn each_search_begins_behind_the_previous_match() {
     let mut plan = plan("behind");
     let process = plan.spawn(sh("echo two; echo one; echo up; exec sleep 1000")).unwrap();
     plan.wait_for_output(process, "one").unwrap();
@@ -112,7 +112,7 @@ time.sleep(1000)
     plan.kill(server, Signal::TERM).unwrap();
     plan.kill(other, Signal::TERM).unwrap();
     passes(&plan).await;
-    // Each start has a pipe and a socket of its own.
+    // Each start has its own pipe and socket.
     passes(&plan).await;
 }
 
@@ -126,7 +126,7 @@ async fn until_a_command_succeeds() {
     passes(&plan).await;
 }
 
-async fn what_was_met_before_the_step_counts() {
+async fn a_condition_met_before_the_step_counts() {
     let mut plan = plan("before");
     let server = plan.spawn(sh("echo up; read _; echo down; exec sleep 1000")).unwrap();
     plan.wait_for_output(server, "up").unwrap();
@@ -142,7 +142,7 @@ async fn what_was_met_before_the_step_counts() {
     passes(&plan).await;
 }
 
-async fn pl_14_how_far_it_had_come() {
+async fn pl_14_a_timeout_reports_the_state_of_the_condition() {
     let mut plan = plan("far");
     let server = plan.spawn(sh("echo half; exec sleep 1000")).unwrap();
     let condition = Condition::all([Condition::output("half"), Condition::output("whole")]);

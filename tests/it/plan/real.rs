@@ -1,4 +1,4 @@
-//! How processes end, and what a plan makes of it.
+//! Ends of real processes.
 
 use std::fs;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use childminder::machine::Stream;
 use childminder::plan::{PlanErrorKind, ProcessRef};
 use childminder::{Exit, Plan, Signal, Spec};
 
-use super::stage::{Awaited, fails, hasty, passes, plan, sh, sleeper};
+use super::harness::{Awaited, fails, passes, plan, sh, short_kill_time, sleeper};
 use crate::real::every_runtime;
 use crate::support::Scratch;
 
 every_runtime!(
     pl_10_an_exit_in_the_middle_of_another_wait_fails_at_once,
-    pl_10_18_an_exit_during_a_step_without_time_is_judged_by_the_next,
-    pl_11_whoever_is_killed_must_be_there,
-    pl_11_15_an_exit_between_look_and_kill_harms_nobody,
-    pl_12_any_end_code_and_signal,
+    pl_10_18_an_exit_during_an_instant_step_is_checked_by_the_next,
+    pl_11_a_process_must_be_running_at_its_kill,
+    pl_11_15_an_exit_at_the_moment_of_the_kill_does_no_harm,
+    pl_12_any_status_a_code_and_a_signal,
     pl_12_the_wrong_signal,
     pl_12_a_handler_that_exits_with_0,
-    pl_14_whoever_ignores_term_gets_kill_and_the_error_says_so,
+    pl_14_a_process_that_ignores_term_is_killed_and_the_error_says_so,
     pl_14_kill_may_be_what_is_expected,
     pl_14_a_step_that_is_shorter_than_the_kill_time,
     pl_15_the_first_failure_is_the_verdict_and_the_rest_is_killed,
     pl_3_7_a_relative_command_with_a_slash,
-    pl_8_what_a_process_is_given,
+    pl_8_the_environment_of_a_process,
     pl_13_21_no_exit_is_lost,
     a_plan_runs_again_and_again,
     a_plan_without_steps,
@@ -44,8 +44,8 @@ async fn pl_10_an_exit_in_the_middle_of_another_wait_fails_at_once() {
     assert_eq!(tail.lines, ["no stock"]);
 }
 
-/// Whatever the luck: it may have ended while its neighbour was started.
-async fn pl_10_18_an_exit_during_a_step_without_time_is_judged_by_the_next() {
+/// It may have ended while the other process was started.
+async fn pl_10_18_an_exit_during_an_instant_step_is_checked_by_the_next() {
     let awaited = Awaited::new();
     let mut plan = plan("held-over");
     let early = plan.spawn_as("early", awaited.ends_with(4)).unwrap();
@@ -57,7 +57,7 @@ async fn pl_10_18_an_exit_during_a_step_without_time_is_judged_by_the_next() {
     passes(&plan).await;
 }
 
-async fn pl_11_whoever_is_killed_must_be_there() {
+async fn pl_11_a_process_must_be_running_at_its_kill() {
     let awaited = Awaited::new();
     let mut plan = plan("gone-before");
     let early = plan.spawn_as("early", awaited.ends_with(0)).unwrap();
@@ -69,8 +69,9 @@ async fn pl_11_whoever_is_killed_must_be_there() {
     assert_eq!(failed.step(), Some(4));
 }
 
-/// What a process does at the very moment of its kill is a matter of luck; that somebody is left or waits for ever is not.
-async fn pl_11_15_an_exit_between_look_and_kill_harms_nobody() {
+/// A process may end at the very moment of its kill. The result may vary, but no process is left and no wait
+/// hangs.
+async fn pl_11_15_an_exit_at_the_moment_of_the_kill_does_no_harm() {
     for _ in 0..40 {
         let mut plan = plan("race");
         plan.spawn(sleeper()).unwrap();
@@ -78,7 +79,7 @@ async fn pl_11_15_an_exit_between_look_and_kill_harms_nobody() {
         plan.kill(quick, Signal::TERM).unwrap();
         let failed = fails(&plan).await;
         match failed.kind() {
-            // It was quicker than the kill, before the look or after it.
+            // It was faster than the kill.
             PlanErrorKind::UnexpectedExit { process, exit: Exit::Code(0) } => assert_eq!(&**process, "true"),
             PlanErrorKind::UnexpectedStatus { process, exit: Exit::Code(0), .. } => {
                 assert_eq!(&**process, "true")
@@ -89,7 +90,7 @@ async fn pl_11_15_an_exit_between_look_and_kill_harms_nobody() {
     }
 }
 
-async fn pl_12_any_end_code_and_signal() {
+async fn pl_12_any_status_a_code_and_a_signal() {
     let mut plan = plan("ends");
     for (script, expected) in [
         ("exit 255", 255.into()),
@@ -121,15 +122,15 @@ async fn pl_12_a_handler_that_exits_with_0() {
     passes(&plan).await;
 }
 
-/// It says when it ignores it.
+/// It prints a line when it ignores the signal.
 fn deaf(plan: &mut Plan) -> ProcessRef {
-    let deaf = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(hasty());
+    let deaf = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(short_kill_time());
     let deaf = plan.spawn_as("deaf", deaf).unwrap();
     plan.wait_for_output(deaf, "deaf").unwrap();
     deaf
 }
 
-async fn pl_14_whoever_ignores_term_gets_kill_and_the_error_says_so() {
+async fn pl_14_a_process_that_ignores_term_is_killed_and_the_error_says_so() {
     let mut plan = plan("deaf");
     let deaf = deaf(&mut plan);
     plan.kill(deaf, Signal::TERM).unwrap();
@@ -169,7 +170,7 @@ async fn pl_15_the_first_failure_is_the_verdict_and_the_rest_is_killed() {
     let failed = fails(&plan).await;
     assert_eq!(failed.reason(), "sh ended with code 9 instead of code 0");
     assert_eq!(failed.begun(), [1, 2]);
-    assert_eq!(failed.signals(), [Signal::KILL; 2], "whoever is left is not asked");
+    assert_eq!(failed.signals(), [Signal::KILL; 2], "the cleanup sends no other signal");
     assert!(!file.exists());
     assert!(failed.survivors().is_none());
 }
@@ -189,8 +190,8 @@ async fn pl_3_7_a_relative_command_with_a_slash() {
     );
 }
 
-/// The null device, our environment and directory, and a group of its own.
-async fn pl_8_what_a_process_is_given() {
+/// The null device, the environment and directory of this process, and its own group.
+async fn pl_8_the_environment_of_a_process() {
     const SCRIPT: &str =
         "readlink /proc/self/fd/0; pwd; echo $CARGO_MANIFEST_DIR$PATH; cut -d' ' -f5 /proc/$$/stat";
     let mut plan = plan("given");
@@ -202,12 +203,12 @@ async fn pl_8_what_a_process_is_given() {
         "/dev/null".to_owned(),
         std::env::current_dir().unwrap().display().to_string(),
         variable("CARGO_MANIFEST_DIR") + &variable("PATH"),
-        super::stage::pids(failed.journal())[0].to_string(),
+        super::harness::pids(failed.journal())[0].to_string(),
     ];
     assert_eq!(failed.log("given.stdout").lines().collect::<Vec<_>>(), expected);
 }
 
-/// However many exit status at the same moment.
+/// Many exits at the same moment.
 async fn pl_13_21_no_exit_is_lost() {
     let mut plan = plan("crowd");
     let crowd: Vec<ProcessRef> = (0..50).map(|_| plan.spawn(["true"]).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What an error shows, to somebody who was woken at night.
+//! The whole text of errors.
 
 use std::fs;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use childminder::{Condition, Plan, Signal, Spec};
 use futures_lite::future::block_on;
 use regex::Regex;
 
-use super::stage::{fails, hasty, plan, sh, sleeper};
+use super::harness::{fails, plan, sh, short_kill_time, sleeper};
 use crate::support::Scratch;
 
-/// Asserts the whole text, with `T` for the times, `N` for process ids, and `DIRECTORY` for the directory.
+/// Asserts the whole text, with `T` for times, `N` for process ids, and `DIRECTORY` for the directory.
 #[track_caller]
-fn assert_story(plan: &Plan, expected: &str) {
+fn assert_report(plan: &Plan, expected: &str) {
     let failed = block_on(fails(plan));
     let text = failed.to_string().replace(failed.directory().to_str().unwrap(), "DIRECTORY");
     let text = Regex::new(r"pid \d+").unwrap().replace_all(&text, "pid N").into_owned();
@@ -23,7 +23,7 @@ fn assert_story(plan: &Plan, expected: &str) {
 }
 
 #[test]
-fn pl_10_an_exit_that_was_not_expected() {
+fn pl_10_an_unexpected_exit() {
     let mut plan = plan("shop");
     let server = sh("echo open; read _; echo closing; echo out of stock >&2; exit 3");
     let server = plan.spawn_as("server", server).unwrap();
@@ -32,7 +32,7 @@ fn pl_10_an_exit_that_was_not_expected() {
     plan.send_input(server, "buy\n").unwrap();
     plan.wait(client, 0).unwrap();
     plan.kill(server, Signal::TERM).unwrap();
-    assert_story(
+    assert_report(
         &plan,
         r#"
 plan shop failed at step 5 after T: server ended with code 3, and this step does not expect it to end
@@ -56,11 +56,11 @@ plan shop failed at step 5 after T: server ended with code 3, and this step does
 #[test]
 fn pl_14_an_escalation() {
     let mut plan = plan("shop");
-    let server = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(hasty());
+    let server = sh("trap '' TERM; echo deaf; exec sleep 1000").policy(short_kill_time());
     let server = plan.spawn_as("server", server).unwrap();
     plan.wait_for_output(server, "deaf").unwrap();
     plan.kill(server, Signal::TERM).unwrap();
-    assert_story(
+    assert_report(
         &plan,
         r#"
 plan shop failed at step 3 after T: server ended with signal KILL instead of signal TERM: it was sent KILL T after the stop signal
@@ -76,12 +76,12 @@ plan shop failed at step 3 after T: server ended with signal KILL instead of sig
 }
 
 #[test]
-fn pl_14_a_time_out_with_how_far_it_was() {
+fn pl_14_a_timeout_with_the_state_of_the_condition() {
     let mut plan = plan("shop");
     let server = plan.spawn_as("server", sh("echo half; exec sleep 1000")).unwrap();
     let condition = Condition::all([Condition::output("half"), Condition::output("whole")]);
     plan.wait_until(server, condition).unwrap().within(Duration::from_millis(200)).unwrap();
-    assert_story(
+    assert_report(
         &plan,
         r#"
 plan shop failed at step 2 after T: timed out after T while waiting for server
@@ -102,7 +102,7 @@ fn pl_19_a_panic() {
     let mut plan = plan("shop");
     plan.spawn_as("server", sleeper()).unwrap();
     plan.call("count the plates", || assert_eq!(2 + 2, 5, "a plate is missing"));
-    assert_story(
+    assert_report(
         &plan,
         r#"
 plan shop failed at step 2 after T: the call panicked: assertion `left == right` failed: a plate is missing
@@ -115,12 +115,13 @@ plan shop failed at step 2 after T: the call panicked: assertion `left == right`
     );
 }
 
-/// More than a screen can show: those that are alike are counted.
+/// More processes than fit on a screen: the report describes the first ones, and gives the number of the
+/// others.
 #[test]
-fn pl_16_those_that_still_run() {
+fn pl_16_processes_still_running() {
     let mut plan = plan("shop");
     plan.spawn_all([["/bin/sleep", "1000"]; 10]).unwrap();
-    assert_story(
+    assert_report(
         &plan,
         r#"
 plan shop failed after its last step, at T: the plan ended while sleep, sleep-1, sleep-2, sleep-3, sleep-4, sleep-5, sleep-6, sleep-7, sleep-8 and sleep-9 were still running
@@ -139,9 +140,9 @@ plan shop failed after its last step, at T: the plan ended while sleep, sleep-1,
     );
 }
 
-/// Its program was there when the plan was built.
+/// The program existed when the plan was built.
 #[test]
-fn pl_3_a_program_that_is_gone() {
+fn pl_3_a_deleted_program() {
     let scratch = Scratch::new();
     let program = scratch.path().join("tool");
     fs::copy("/bin/true", &program).unwrap();
@@ -150,7 +151,7 @@ fn pl_3_a_program_that_is_gone() {
     plan.wait(tool, 0).unwrap();
     fs::remove_file(&program).unwrap();
     let program = program.display();
-    assert_story(
+    assert_report(
         &plan,
         &format!(
             "

@@ -1,12 +1,12 @@
-//! The integration tests of the original, restated under their names. Of its fifteen these are thirteen; the two that
-//! look at what is recorded need no process.
+//! The integration tests of the original, restated under their names. These are thirteen of its fifteen; the
+//! other two only inspect recorded steps.
 
 use std::time::Duration;
 
 use childminder::plan::PlanErrorKind;
 use childminder::{Exit, PlanError, Signal, Spec};
 
-use super::stage::{fails, passes, plan, sh, sleeper};
+use super::harness::{fails, passes, plan, sh, sleeper};
 use crate::real::every_runtime;
 
 /// `IntegrationProcessTest`: one process.
@@ -33,7 +33,7 @@ mod process {
         );
     }
 
-    /// At once: a signal that comes between fork and exec is not lost.
+    /// At once: a signal that arrives between fork and exec is not lost.
     async fn pl_9_12_test_kill() {
         let mut plan = plan("process-kill");
         for _ in 0..20 {
@@ -101,7 +101,7 @@ mod plan_execute {
     }
 }
 
-/// `IntegrationTestDecoratorTest`: as a test would be written.
+/// `IntegrationTestDecoratorTest`: written as a user would write a test.
 mod decorated {
     use super::*;
 
@@ -138,7 +138,7 @@ mod decorated {
         plan.run().map(drop)
     }
 
-    /// The second one ends first, and the third before it was waited for.
+    /// The second process ends first, and the third one before it is waited for.
     #[test]
     fn pl_13_test_parallel_wait() -> Result<(), PlanError> {
         let mut plan = plan("decorated-parallel-wait");

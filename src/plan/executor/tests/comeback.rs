@@ -1,12 +1,12 @@
-//! Whether one that was to crash has crashed, and when its successor counts as up.
+//! The end of a crash, and the moment at which a successor counts as up.
 
-use super::stage::{plan, play_crash};
+use super::harness::{plan, play_crash};
 use crate::machine::Signal;
 use crate::plan::builder::Plan;
 use crate::plan::crash::point::{AfterCrash, CrashPoint};
 use crate::ready::Condition;
 
-/// Starts a, sees that it is up, calls something, and kills a.
+/// Starts a, waits until it is up, calls a function, and kills a.
 fn killing() -> Plan {
     plan(|plan| {
         let a = plan.spawn("a")?;
@@ -19,8 +19,8 @@ fn killing() -> Plan {
 }
 
 #[test]
-fn a_successor_is_asked_to_end_when_it_meets_what_was_waited_for_first() {
-    // It comes back when it is to be killed …
+fn a_successor_is_stopped_when_it_meets_the_first_condition() {
+    // It comes back during the kill, …
     play_crash(
         &killing(),
         CrashPoint::Step(5),
@@ -39,7 +39,7 @@ fn a_successor_is_asked_to_end_when_it_meets_what_was_waited_for_first() {
          a exits TERM ->
          a gone       -> ends 5, over",
     );
-    // … or before, and is not up yet …
+    // … or before the kill, but is not up yet, …
     play_crash(
         &killing(),
         CrashPoint::Step(4),
@@ -54,7 +54,7 @@ fn a_successor_is_asked_to_end_when_it_meets_what_was_waited_for_first() {
          done 4       -> ends 4, begins 5, do 2
          a exits 3    -> fails at 5: a ended with code 3 instead of signal TERM, kill all",
     );
-    // … and if it was waited for itself nothing more is asked.
+    // … or an earlier step has waited for it, and nothing more is asked.
     play_crash(
         &killing(),
         CrashPoint::Step(2),
@@ -72,10 +72,10 @@ fn a_successor_is_asked_to_end_when_it_meets_what_was_waited_for_first() {
     );
 }
 
-/// Found by a random walk.
+/// A regression found by a random walk.
 #[test]
-fn a_stale_answer_ends_no_successor() {
-    // It is not its turn …
+fn a_stale_result_does_not_stop_a_successor() {
+    // The current step is not the kill, …
     play_crash(
         &killing(),
         CrashPoint::Step(4),
@@ -91,7 +91,7 @@ fn a_stale_answer_ends_no_successor() {
          done 4       -> ends 4, begins 5, do 2
          done 2       -> kill a",
     );
-    // … or it has ended by itself.
+    // … or the process has ended by itself.
     play_crash(
         &killing(),
         CrashPoint::Step(5),
@@ -111,7 +111,7 @@ fn a_stale_answer_ends_no_successor() {
 }
 
 #[test]
-fn a_successor_that_does_not_come_up_is_a_time_out_of_the_kill() {
+fn a_successor_that_does_not_come_up_is_a_timeout_of_the_kill() {
     play_crash(
         &killing(),
         CrashPoint::Step(5),
@@ -134,7 +134,7 @@ fn a_successor_that_does_not_come_up_is_a_time_out_of_the_kill() {
 }
 
 #[test]
-fn who_ends_faster_than_it_crashes_is_judged_as_ever() {
+fn a_process_that_ends_before_kill_is_checked_as_usual() {
     for (exit, verdict) in [
         ("TERM", "a exits TERM ->\na gone       -> ends 5, over"),
         ("3", "a exits 3    -> fails at 5: a ended with code 3 instead of signal TERM, kill all"),
@@ -159,7 +159,7 @@ fn who_ends_faster_than_it_crashes_is_judged_as_ever() {
 }
 
 #[test]
-fn nobody_crashes_in_a_plan_that_fails_at_that_moment() {
+fn no_process_is_crashed_in_a_plan_that_fails_at_that_moment() {
     let plan = plan(|plan| {
         let [a, _, c] = plan.spawn_all(["a", "b", "c"])?;
         plan.send_input(c, "hello")?;

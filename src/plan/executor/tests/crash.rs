@@ -1,6 +1,6 @@
-//! One process crashes on purpose, at each kind of step, and is started again or stays dead.
+//! A crash on purpose, at each kind of step, after which the process is started again or stays dead.
 
-use super::stage::{plan, play_crash};
+use super::harness::{plan, play_crash};
 use crate::machine::{Signal, Stream};
 use crate::plan::builder::Plan;
 use crate::plan::crash::point::{AfterCrash, CrashPoint};
@@ -13,7 +13,7 @@ fn line(line: u64) -> CrashPoint {
     CrashPoint::Line { stream: Stream::Stdout, line }
 }
 
-/// Starts a and b, and waits for b, and for a.
+/// Starts a and b, and waits for b and then for a.
 fn waiting() -> Plan {
     plan(|plan| {
         let [a, b] = plan.spawn_all(["a", "b"])?;
@@ -24,7 +24,7 @@ fn waiting() -> Plan {
 }
 
 #[test]
-fn one_that_is_started_again_stands_for_its_forerunner() {
+fn a_successor_takes_the_place_of_its_predecessor() {
     play_crash(
         &waiting(),
         CrashPoint::Step(2),
@@ -58,7 +58,7 @@ fn one_that_is_started_again_stands_for_its_forerunner() {
 }
 
 #[test]
-fn one_that_stays_dead_has_ended_as_expected() {
+fn a_process_that_stays_dead_has_ended_as_expected() {
     play_crash(
         &waiting(),
         CrashPoint::Step(2),
@@ -86,8 +86,8 @@ fn one_that_stays_dead_has_ended_as_expected() {
 }
 
 #[test]
-fn it_crashes_once_and_only_while_it_runs() {
-    // At the first step it is not there, and when it has ended by itself there is nobody to crash.
+fn a_process_is_crashed_once_and_only_while_it_is_running() {
+    // At the first step it is not running; and after it has ended by itself it cannot be crashed.
     play_crash(
         &waiting(),
         CrashPoint::Step(1),
@@ -131,7 +131,7 @@ fn it_crashes_once_and_only_while_it_runs() {
 }
 
 #[test]
-fn a_start_of_several_waits_for_the_one_that_crashes_in_it() {
+fn a_start_of_several_waits_for_a_process_that_crashes_meanwhile() {
     play_crash(
         &waiting(),
         line(1),
@@ -161,7 +161,7 @@ fn a_second_start_that_fails_is_a_failure_of_the_step() {
 }
 
 #[test]
-fn after_the_verdict_nobody_is_started_again() {
+fn after_the_verdict_no_process_is_started_again() {
     play_crash(
         &waiting(),
         CrashPoint::Step(2),
@@ -189,7 +189,7 @@ fn after_the_verdict_nobody_is_started_again() {
 }
 
 #[test]
-fn one_that_is_not_up_again_at_the_end_still_runs() {
+fn a_successor_that_is_not_up_after_the_last_step_is_still_running() {
     let plan = plan(|plan| {
         let _ = plan.spawn("a")?;
         let b = plan.spawn("b")?;
@@ -257,7 +257,7 @@ fn a_kill_is_for_the_successor() {
 }
 
 #[test]
-fn a_condition_is_asked_of_the_successor_and_never_met_by_the_dead() {
+fn a_condition_is_met_by_the_successor_and_never_by_a_dead_process() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait_until(a, Condition::port(80))?;
@@ -293,7 +293,7 @@ fn a_condition_is_asked_of_the_successor_and_never_met_by_the_dead() {
             ),
         );
     }
-    // A call has nothing to do with it.
+    // A call is not affected.
     play_crash(
         &plan,
         CrashPoint::Step(3),
@@ -307,7 +307,7 @@ fn a_condition_is_asked_of_the_successor_and_never_met_by_the_dead() {
 }
 
 #[test]
-fn what_the_dead_have_printed_counts_and_more_never_comes() {
+fn output_from_before_the_crash_counts_and_a_dead_process_prints_no_more() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait_for_output(a, "one")?;
@@ -373,7 +373,7 @@ fn input_goes_to_the_successor() {
          done 2 -> ends 2, begins 3, do 3
          done 3 -> ends 3, begins 4",
     );
-    // That the forerunner has not read it is no wonder.
+    // The failed write to the predecessor is ignored.
     play_crash(
         &writing(),
         line(1),
@@ -427,7 +427,7 @@ fn input_just_before_the_crash_is_withheld() {
         plan.close_input(a)?;
         Ok(())
     });
-    // Input for another process is sent, and the input of a is lost for any crash before the next step that takes time.
+    // Input for b is sent. Input for a is lost if a crashes before the next step that takes time.
     for (point, story) in [
         (CrashPoint::Step(2), "crash a"),
         (CrashPoint::Step(3), "withhold 2, ends 2, begins 3, crash a, do 3"),
@@ -467,7 +467,7 @@ fn input_just_before_the_crash_is_withheld() {
 }
 
 #[test]
-fn input_for_the_dead_is_nothing_to_wait_for() {
+fn input_for_a_dead_process_is_done_at_once() {
     play_crash(
         &writing(),
         CrashPoint::Step(2),

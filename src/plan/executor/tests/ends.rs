@@ -1,6 +1,6 @@
-//! Who ends when, and whether the script expects it.
+//! Ends of processes, expected and unexpected.
 
-use super::stage::{plan, play};
+use super::harness::{plan, play};
 use crate::machine::{Exit, Signal};
 
 #[test]
@@ -121,7 +121,7 @@ fn pl_10_an_exit_in_the_middle_of_an_unrelated_wait_fails_at_once() {
 }
 
 #[test]
-fn pl_10_steps_that_take_no_time_judge_nobody_and_the_one_behind_them_does() {
+fn pl_10_steps_that_take_no_time_leave_the_check_to_the_next_step() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         let b = plan.spawn("b")?;
@@ -166,7 +166,7 @@ fn pl_10_steps_that_take_no_time_judge_nobody_and_the_one_behind_them_does() {
 }
 
 #[test]
-fn pl_10_of_several_that_were_put_off_the_first_that_ended_is_the_verdict() {
+fn pl_10_of_several_postponed_exits_the_first_is_the_verdict() {
     let plan = plan(|plan| {
         let [a, _] = plan.spawn_all(["a", "b"])?;
         let _ = plan.spawn("c")?;
@@ -194,7 +194,7 @@ fn pl_10_of_several_that_were_put_off_the_first_that_ended_is_the_verdict() {
 }
 
 #[test]
-fn pl_13_a_wait_for_all_takes_them_in_any_order_and_each_must_end_as_expected() {
+fn pl_13_a_wait_for_all_accepts_any_order_and_each_must_end_as_expected() {
     let plan = plan(|plan| {
         let [a, b, c] = plan.spawn_all(["a", "b", "c"])?;
         plan.wait_all([(a, 0), (b, 1), (c, 2)])?;
@@ -225,7 +225,7 @@ fn pl_13_a_wait_for_all_takes_them_in_any_order_and_each_must_end_as_expected() 
 }
 
 #[test]
-fn pl_16_whoever_is_there_at_the_end_of_the_script_is_named() {
+fn pl_16_processes_that_run_after_the_last_step_are_named() {
     let plan = plan(|plan| {
         let [a, _, _] = plan.spawn_all(["a", "b", "c"])?;
         plan.wait(a, 0)?;
@@ -245,7 +245,7 @@ fn pl_16_whoever_is_there_at_the_end_of_the_script_is_named() {
 }
 
 #[test]
-fn pl_16_an_exit_that_the_last_step_put_off_is_judged_behind_it() {
+fn pl_16_an_exit_that_the_last_step_postponed_is_checked_after_it() {
     let plan = plan(|plan| plan.spawn_all(["a", "b"]).map(drop));
     play(
         &plan,
@@ -295,8 +295,8 @@ fn pl_15_the_first_failure_is_the_verdict_and_nothing_more_is_done() {
 }
 
 #[test]
-fn a_failure_takes_back_what_was_still_to_be_done() {
-    // b has ended before its kill: the kill is not carried out, and neither is a start that follows a failed one.
+fn a_failure_withdraws_pending_requests() {
+    // b ended before its kill, so neither the kill nor the start after a failed one is requested.
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         let _ = plan.spawn("b")?;
@@ -319,7 +319,7 @@ fn a_failure_takes_back_what_was_still_to_be_done() {
 }
 
 #[test]
-fn whatever_cannot_be_written_is_a_failure_at_the_current_step() {
+fn a_failed_write_fails_the_current_step() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait(a, 0)?;

@@ -1,10 +1,10 @@
-//! A kill, and what may come in its way.
+//! Kills, and events that interfere with them.
 
-use super::stage::{plan, play};
+use super::harness::{plan, play};
 use crate::machine::Signal;
 use crate::plan::builder::Plan;
 
-/// Starts a, starts b, kills a, kills b.
+/// Starts a and b, kills a, and kills b.
 fn killing() -> Plan {
     plan(|plan| {
         let a = plan.spawn("a")?;
@@ -37,7 +37,7 @@ fn pl_12_a_kill_is_done_when_it_has_ended_as_expected() {
 }
 
 #[test]
-fn pl_11_a_kill_of_one_that_has_ended_before_is_an_unexpected_exit_even_as_expected() {
+fn pl_11_an_end_before_the_kill_is_unexpected_even_with_the_expected_status() {
     play(
         &killing(),
         "begin        -> begins 1, spawn a
@@ -56,7 +56,7 @@ fn pl_11_a_kill_of_one_that_has_ended_before_is_an_unexpected_exit_even_as_expec
 }
 
 #[test]
-fn pl_11_of_those_that_have_ended_before_the_kill_the_first_is_named() {
+fn pl_11_of_several_ends_before_the_kill_the_first_is_named() {
     let plan = plan(|plan| {
         let [a, b] = plan.spawn_all(["a", "b"])?;
         let _ = plan.spawn("c")?;
@@ -76,7 +76,7 @@ fn pl_11_of_those_that_have_ended_before_the_kill_the_first_is_named() {
 }
 
 #[test]
-fn pl_14_a_kill_that_came_to_kill_says_so() {
+fn pl_14_an_escalation_to_kill_is_reported() {
     play(
         &killing(),
         "begin        -> begins 1, spawn a
@@ -89,7 +89,7 @@ fn pl_14_a_kill_that_came_to_kill_says_so() {
 }
 
 #[test]
-fn pl_14_what_it_has_left_behind_gets_kill_without_a_word_of_that() {
+fn pl_14_kill_to_descendants_is_not_reported_as_an_escalation() {
     play(
         &killing(),
         "begin        -> begins 1, spawn a
@@ -105,7 +105,7 @@ fn pl_14_what_it_has_left_behind_gets_kill_without_a_word_of_that() {
 }
 
 #[test]
-fn pl_10_who_else_ends_during_a_kill_is_unexpected() {
+fn pl_10_another_end_during_a_kill_is_unexpected() {
     play(
         &killing(),
         "begin     -> begins 1, spawn a

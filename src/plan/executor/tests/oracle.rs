@@ -1,5 +1,5 @@
-//! What the verdict on a history must be, said without the machine: of each step, how much history it takes to complete
-//! it, and how much to fail it. The shorter one counts.
+//! The expected verdict on a history, computed independently of the executor: for each step, the shortest
+//! history that completes it and the shortest that fails it. The shorter one decides.
 
 use crate::machine::Exit;
 use crate::plan::error::PlanErrorKind;
@@ -7,36 +7,36 @@ use crate::plan::executor::Failure;
 use crate::plan::process::Expected;
 use crate::plan::script::{Op, Script};
 
-/// Something that has really happened, to a process or of a step, by its index.
+/// A fact about a process or a step, by its index.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fact {
     Started(usize),
     NotStarted(usize),
     Exited(usize, Exit),
-    /// It got KILL before it had ended.
+    /// It was sent KILL before it had ended.
     Killed(usize),
     Gone(usize),
-    /// So much of what is wanted.
+    /// A process and the number of matches found in its output.
     Found(usize, usize),
-    /// The step is done, or has failed.
+    /// A step, and whether it succeeded.
     Answered(usize, bool),
     Broken,
-    /// It was late enough for the current step to be too late.
+    /// The timeout of the current step has passed.
     Ticked,
 }
 
-/// What there is to say of a plan.
+/// The verdict on a history.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     Fine,
-    /// At this step, by its index, and who, if anybody.
+    /// The index of the step, the reason, and the processes in question.
     Failed(usize, Why, Vec<String>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Why {
     UnexpectedExit(Exit),
-    /// Whether KILL was needed.
+    /// The last field: whether KILL was needed.
     UnexpectedStatus(Expected, Exit, bool),
     StillRunning,
     TimedOut,
@@ -63,7 +63,7 @@ impl Verdict {
     }
 }
 
-/// The verdict on a history, `None` if it is open.
+/// Returns the verdict on a history, `None` if it is undecided.
 pub(super) fn verdict(script: &Script, history: &[Fact]) -> Option<Verdict> {
     let mut length = 0;
     for step in 0..=script.steps.len() {
@@ -89,11 +89,11 @@ pub(super) fn verdict(script: &Script, history: &[Fact]) -> Option<Verdict> {
     unreachable!("behind the last step there is a verdict")
 }
 
-/// A step, and all that has happened so far.
+/// A step, and all facts so far.
 struct Past<'a> {
     script: &'a Script,
     step: usize,
-    /// How much had happened when the step began.
+    /// The number of facts when the step began.
     began: usize,
     facts: &'a [Fact],
 }
@@ -182,13 +182,13 @@ impl Past<'_> {
             .filter_map(|fact| if let Fact::Exited(who, exit) = fact { Some((*who, *exit)) } else { None })
     }
 
-    /// Those that have ended and that were not to before this step.
+    /// Returns the exits that no earlier step has expected.
     fn not_expected_before(&self) -> impl Iterator<Item = (usize, Exit)> {
         let ended_by = |who: usize| self.script.processes[who].ended_by;
         self.exits(self.facts).filter(move |(who, _)| ended_by(*who).is_none_or(|step| step >= self.step))
     }
 
-    /// Those that have ended and that were not to in this step either.
+    /// Returns the exits that neither an earlier step nor this one has expected.
     fn unexpected(&self) -> Vec<(usize, Exit)> {
         let ended_by = |who: usize| self.script.processes[who].ended_by;
         self.not_expected_before().filter(|(who, _)| ended_by(*who) != Some(self.step)).collect()
@@ -202,7 +202,7 @@ impl Past<'_> {
         }
     }
 
-    /// Whom the step waits for.
+    /// Returns the processes that the step waits for.
     fn awaited(&self) -> Vec<usize> {
         let (awaited, end): (Vec<usize>, fn(usize) -> Fact) = match self.op() {
             None | Some(Op::Call { .. }) => return Vec::new(),

@@ -1,9 +1,9 @@
-//! Steps that wait for output, and processes that end as soon as they have printed.
+//! Steps that wait for output, and processes that end as soon as they have printed it.
 
-use super::stage::{plan, play};
+use super::harness::{plan, play};
 use crate::plan::builder::Plan;
 
-/// Waits for two things that a prints, and for its end.
+/// Waits for two matches in the output of a, and for its end.
 fn listening() -> Plan {
     plan(|plan| {
         let a = plan.spawn("a")?;
@@ -15,7 +15,7 @@ fn listening() -> Plan {
 }
 
 #[test]
-fn each_step_has_what_it_waits_for_when_so_much_was_found() {
+fn each_step_is_done_when_its_match_was_found() {
     play(
         &listening(),
         "begin     -> begins 1, spawn a
@@ -37,7 +37,7 @@ fn each_step_has_what_it_waits_for_when_so_much_was_found() {
 }
 
 #[test]
-fn the_last_words_of_one_that_has_ended_are_heard() {
+fn the_last_output_of_an_ended_process_is_found() {
     play(
         &listening(),
         "begin     -> begins 1, spawn a
@@ -58,7 +58,7 @@ fn the_last_words_of_one_that_has_ended_are_heard() {
 }
 
 #[test]
-fn pl_10_one_that_has_come_to_its_end_without_the_words_was_not_to_end() {
+fn pl_10_an_end_without_the_output_is_unexpected() {
     play(
         &listening(),
         "begin     -> begins 1, spawn a
@@ -70,7 +70,7 @@ fn pl_10_one_that_has_come_to_its_end_without_the_words_was_not_to_end() {
 }
 
 #[test]
-fn pl_10_last_words_are_judged_by_the_step_behind_them() {
+fn pl_10_the_exit_after_the_last_output_is_checked_by_the_next_step() {
     play(
         &listening(),
         "begin     -> begins 1, spawn a
@@ -80,9 +80,9 @@ fn pl_10_last_words_are_judged_by_the_step_behind_them() {
     );
 }
 
-/// Whether it comes to its end before the step begins or after is a matter of luck, and changes nothing.
+/// The process may end before or after the step begins, with the same result.
 #[test]
-fn pl_10_what_was_found_before_the_step_counts_also_when_all_is_over_by_then() {
+fn pl_10_a_match_from_before_the_step_counts_even_if_the_process_is_gone() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         let b = plan.spawn("b")?;
@@ -113,7 +113,7 @@ fn pl_10_what_was_found_before_the_step_counts_also_when_all_is_over_by_then() {
 }
 
 #[test]
-fn pl_10_only_the_one_that_is_listened_to_has_last_words() {
+fn pl_10_only_the_process_whose_output_is_awaited_has_last_output() {
     let plan = plan(|plan| {
         let [a, b] = plan.spawn_all(["a", "b"])?;
         plan.wait_for_output(a, "one")?;
@@ -131,7 +131,7 @@ fn pl_10_only_the_one_that_is_listened_to_has_last_words() {
 }
 
 #[test]
-fn pl_10_also_a_step_that_has_nothing_to_wait_for_judges() {
+fn pl_10_a_step_that_is_done_at_once_checks_exits() {
     let plan = plan(|plan| {
         let [a, b] = plan.spawn_all(["a", "b"])?;
         let c = plan.spawn("c")?;

@@ -1,14 +1,14 @@
-//! Steps that take too long.
+//! Timeouts of steps.
 
 use std::time::Duration;
 
-use super::stage::{plan, play};
+use super::harness::{plan, play};
 use crate::machine::Signal;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn pl_14_each_step_has_its_own_time_from_when_it_begins() {
+fn pl_14_each_timeout_counts_from_the_beginning_of_its_step() {
     let plan = plan(|plan| {
         plan.timeout(3 * SECOND)?;
         let a = plan.spawn("a")?;
@@ -40,7 +40,7 @@ fn pl_14_each_step_has_its_own_time_from_when_it_begins() {
 }
 
 #[test]
-fn pl_14_a_late_tick_does_what_was_due() {
+fn pl_14_a_late_timeout_call_handles_what_was_due() {
     let plan = plan(|plan| {
         plan.call("x", || ());
         Ok(())
@@ -54,7 +54,7 @@ fn pl_14_a_late_tick_does_what_was_due() {
 }
 
 #[test]
-fn f_68_what_ends_at_the_very_time_out_has_ended() {
+fn f_68_an_end_exactly_at_the_timeout_counts() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait(a, 0)?.within(SECOND)?;
@@ -72,7 +72,7 @@ fn f_68_what_ends_at_the_very_time_out_has_ended() {
 }
 
 #[test]
-fn pl_13_14_a_time_out_names_those_who_have_not_ended_and_nobody_who_has_as_expected() {
+fn pl_13_14_a_timeout_names_only_the_processes_that_have_not_ended() {
     let plan = plan(|plan| {
         let [a, b, c] = plan.spawn_all(["a", "b", "c"])?;
         plan.wait_all([(a, 0), (b, 0), (c, 0)])?;
@@ -93,7 +93,7 @@ fn pl_13_14_a_time_out_names_those_who_have_not_ended_and_nobody_who_has_as_expe
 }
 
 #[test]
-fn pl_14_a_kill_that_is_not_over_in_time_is_a_time_out_also_when_the_group_alone_is_left() {
+fn pl_14_a_kill_that_takes_too_long_is_a_timeout_even_if_only_the_group_is_left() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.kill(a, Signal::TERM)?.within(SECOND)?;
@@ -117,7 +117,7 @@ fn pl_14_a_kill_that_is_not_over_in_time_is_a_time_out_also_when_the_group_alone
 }
 
 #[test]
-fn pl_14_a_start_that_hangs_names_those_who_are_not_up() {
+fn pl_14_a_start_that_hangs_names_the_processes_that_are_not_up() {
     let plan = plan(|plan| plan.spawn_all(["a", "b", "c"]).map(drop));
     play(
         &plan,
@@ -129,7 +129,7 @@ fn pl_14_a_start_that_hangs_names_those_who_are_not_up() {
 }
 
 #[test]
-fn pl_10_an_exit_that_was_put_off_comes_before_the_time_out() {
+fn pl_10_a_postponed_exit_comes_before_the_timeout() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         let b = plan.spawn("b")?;
@@ -157,7 +157,7 @@ fn pl_10_an_exit_that_was_put_off_comes_before_the_time_out() {
 }
 
 #[test]
-fn last_words_that_do_not_come_in_time_are_an_unexpected_exit() {
+fn last_output_that_does_not_come_in_time_is_an_unexpected_exit() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait_for_output(a, "x")?;
@@ -175,7 +175,7 @@ fn last_words_that_do_not_come_in_time_are_an_unexpected_exit() {
 }
 
 #[test]
-fn pl_14_waiting_for_output_a_condition_a_reader_or_a_call_says_for_whom() {
+fn pl_14_a_timeout_names_the_awaited_process_if_there_is_one() {
     let waits = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait_for_output(a, "x")?;

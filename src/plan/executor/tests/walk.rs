@@ -1,5 +1,5 @@
-//! Random walks: random scripts in a world that does as it is told, or not, and dies when it likes. An oracle that knows
-//! nothing of the machine says what the verdict must be.
+//! Random walks: random scripts in a world in which processes behave as expected, or do not, and end at any
+//! time. An oracle that is independent of the executor computes the expected verdict.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::harness::plan;
 use super::oracle::{Fact, Verdict, Why, verdict};
-use super::stage::plan;
 use crate::drive::{StateMachine, laws};
 use crate::machine::{Exit, Signal, SpawnError, SpawnStep, Stream};
 use crate::plan::builder::Plan;
@@ -24,38 +24,39 @@ use crate::ready::Condition;
 proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A failure prints the shortest walk that shows it.
+    /// A failure prints the shortest failing walk.
     #[test]
-    fn pl_10_11_12_14_15_16_the_verdict_is_the_first_thing_that_was_not_as_expected(
+    fn pl_10_11_12_14_15_16_the_verdict_is_the_first_unexpected_event(
         steps in prop::collection::vec(any::<u16>(), 0..12),
         happens in prop::collection::vec(any::<u16>(), 0..60),
-        obedient in any::<bool>(),
+        well_behaved in any::<bool>(),
     ) {
         let plan = script(&steps);
-        let mut walk = Walk::new(&plan, obedient, None);
+        let mut walk = Walk::new(&plan, well_behaved, None);
         for what in happens {
             walk.happen(what);
         }
         let verdict = walk.come_to_rest();
-        if obedient {
+        if well_behaved {
             assert_eq!(verdict == Verdict::Fine, ends_all(&plan), "{verdict:?} on {plan}");
         }
     }
 
-    /// Where all others do as is expected a crash does no harm, unless something is wanted of one that stays dead.
+    /// If all other processes behave as expected, the plan passes after a crash, unless it needs something of
+    /// a process that stays dead.
     #[test]
-    fn a_crash_at_any_point_holds_nobody_up(
+    fn a_plan_passes_after_a_crash_at_any_point(
         steps in prop::collection::vec(any::<u16>(), 0..12),
         happens in prop::collection::vec(any::<u16>(), 0..60),
-        who in 0..6_usize,
+        index in 0..6_usize,
         at in 0..13_usize,
         stays_dead in any::<bool>(),
     ) {
         let plan = script(&steps);
-        let who = who.checked_rem(plan.script.processes.len()).unwrap_or(0);
+        let index = index.checked_rem(plan.script.processes.len()).unwrap_or(0);
         let point = if at == 0 { CrashPoint::Line { stream: Stream::Stdout, line: 1 } } else { CrashPoint::Step(at) };
         let after = if stays_dead { AfterCrash::StaysDead } else { AfterCrash::Restart };
-        let mut walk = Walk::new(&plan, true, Some(Crash { process: ProcessRef::new(plan.id, who), point, after }));
+        let mut walk = Walk::new(&plan, true, Some(Crash { process: ProcessRef::new(plan.id, index), point, after }));
         for what in happens {
             walk.happen(what);
         }
@@ -84,36 +85,36 @@ proptest! {
     }
 }
 
-/// A script that can be built, of up to twelve steps and six processes.
+/// Builds a valid script of up to twelve steps and six processes.
 fn script(steps: &[u16]) -> Plan {
     plan(|plan| {
-        let mut there: Vec<ProcessRef> = Vec::new();
+        let mut alive: Vec<ProcessRef> = Vec::new();
         let mut closed = BTreeSet::new();
         let mut names = ["a", "b", "c", "d", "e", "f"].into_iter();
         for step in steps {
             let choice = usize::from(step >> 4);
-            let at = choice % there.len().max(1);
-            let somebody = there.get(at).copied();
-            match (step % 13, somebody) {
+            let at = choice % alive.len().max(1);
+            let chosen = alive.get(at).copied();
+            match (step % 13, chosen) {
                 (0..=2, _) | (_, None) => {
-                    there.extend(names.next().map(|name| plan.spawn(name)).transpose()?)
+                    alive.extend(names.next().map(|name| plan.spawn(name)).transpose()?)
                 }
                 (3, Some(_)) => {
                     if let (Some(one), Some(other)) = (names.next(), names.next()) {
-                        there.extend(plan.spawn_all([one, other])?);
+                        alive.extend(plan.spawn_all([one, other])?);
                     }
                 }
                 (4 | 5, Some(process)) => {
                     plan.wait(process, expected(choice))?;
-                    there.remove(at);
+                    alive.remove(at);
                 }
                 (6, Some(_)) => {
-                    let ends = there.split_off(at);
+                    let ends = alive.split_off(at);
                     plan.wait_all(ends.into_iter().map(|process| (process, expected(choice))))?;
                 }
                 (7 | 8, Some(process)) => {
                     plan.kill(process, expected(choice))?;
-                    there.remove(at);
+                    alive.remove(at);
                 }
                 (9, Some(process)) => {
                     plan.wait_for_output(process, "x")?;
@@ -136,7 +137,7 @@ fn script(steps: &[u16]) -> Plan {
     })
 }
 
-/// Whether the script expects the ends of all.
+/// Returns whether the script expects all processes to end.
 fn ends_all(plan: &Plan) -> bool {
     plan.script.processes.iter().all(|role| role.ended_by.is_some())
 }
@@ -145,33 +146,33 @@ fn expected(choice: usize) -> Expected {
     [0.into(), Signal::TERM.into(), Exit::any()][choice % 3]
 }
 
-/// A machine, the world around it, and the history of what has really happened.
+/// An executor, the world around it, and the history of facts.
 struct Walk {
     script: Arc<Script>,
     plan: Plan,
     executor: Executor,
     now: Instant,
-    /// Whether everybody ends as is expected, when it is expected, and only then.
-    obedient: bool,
-    bodies: Vec<Body>,
-    /// The step whose work is to be answered.
+    /// Whether processes end only when and how it is expected.
+    well_behaved: bool,
+    processes: Vec<Process>,
+    /// The step whose work is in progress.
     work: Option<usize>,
     killing_all: bool,
-    /// The step that has begun and not ended.
+    /// The current step.
     current: Option<usize>,
     began: Instant,
     history: Vec<Fact>,
-    /// How much of the history the oracle has seen, and what it has said.
+    /// The number of facts that the oracle has seen, and its verdict.
     judged: (usize, Option<Verdict>),
     failed: Option<Verdict>,
     over: Option<Verdict>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Body {
+struct Process {
     state: State,
     asked: bool,
-    /// It is to crash.
+    /// It was sent KILL at the crash point.
     crashing: bool,
     found: usize,
 }
@@ -187,7 +188,7 @@ enum State {
 }
 
 impl Walk {
-    fn new(plan: &Plan, obedient: bool, crash: Option<Crash>) -> Self {
+    fn new(plan: &Plan, well_behaved: bool, crash: Option<Crash>) -> Self {
         let script = Arc::new(plan.script.clone());
         #[expect(clippy::disallowed_methods, reason = "a walk needs an instant to begin at")]
         let now = Instant::now();
@@ -195,8 +196,8 @@ impl Walk {
             executor: Executor::new(script.clone(), crash),
             plan: plan.clone(),
             now,
-            obedient,
-            bodies: vec![Body::default(); script.processes.len()],
+            well_behaved,
+            processes: vec![Process::default(); script.processes.len()],
             work: None,
             killing_all: false,
             current: None,
@@ -214,108 +215,110 @@ impl Walk {
 
     fn happen(&mut self, what: u16) {
         let choice = usize::from(what >> 4);
-        let Some(who) = choice.checked_rem(self.bodies.len()) else { return };
+        let Some(index) = choice.checked_rem(self.processes.len()) else { return };
         match what & 0x0f {
-            0..=2 => self.start(who, choice / 8),
-            3..=5 => self.exit(who, choice / 8),
-            6 | 7 => self.vanish(who, choice / 8),
-            8 => self.print(who),
+            0..=2 => self.start(index, choice / 8),
+            3..=5 => self.exit(index, choice / 8),
+            6 | 7 => self.vanish(index, choice / 8),
+            8 => self.print(index),
             9 | 10 => self.answer(choice),
             11 => self.stale(choice),
             12 if self.executor.poll_timeout().is_none_or(|at| at > self.now) => {
                 self.executor.handle_timeout(self.now)
             } // early
             13 => {
-                if choice.is_multiple_of(3) && !self.obedient {
+                if choice.is_multiple_of(3) && !self.well_behaved {
                     self.tick();
                 }
             }
             14 => self.now += Duration::from_millis(choice as u64 % 2000),
-            _ => self.mishap(who, choice),
+            _ => self.mishap(index, choice),
         }
         self.settle();
     }
 
-    fn start(&mut self, who: usize, choice: usize) {
-        if self.bodies[who].state != State::Ordered {
+    fn start(&mut self, index: usize, choice: usize) {
+        if self.processes[index].state != State::Ordered {
             return;
         }
-        if choice.is_multiple_of(40) && !self.obedient {
+        if choice.is_multiple_of(40) && !self.well_behaved {
             let error = SpawnError::new(SpawnStep::Exec, "x", io::Error::other("odd"));
-            self.bodies[who].state = State::Gone;
-            self.bring(Event::NotStarted(self.planned(who), error), Fact::NotStarted(who));
+            self.processes[index].state = State::Gone;
+            self.bring(Event::NotStarted(self.process(index), error), Fact::NotStarted(index));
         } else {
-            self.bodies[who].state = State::Up;
-            self.bring(Event::Started(self.planned(who)), Fact::Started(who));
+            self.processes[index].state = State::Up;
+            self.bring(Event::Started(self.process(index)), Fact::Started(index));
         }
     }
 
-    fn exit(&mut self, who: usize, choice: usize) {
-        if self.bodies[who].state != State::Up {
+    fn exit(&mut self, index: usize, choice: usize) {
+        if self.processes[index].state != State::Up {
             return;
         }
         let codes =
             [Exit::Code(0), Exit::Signal { signal: Signal::TERM, core: false }, Exit::Code(9), Exit::Lost];
         let mut exit = codes[choice % codes.len()];
-        if self.obedient && !self.killing_all {
-            // As its time has come, and in the way that is expected.
-            exit = match self.expected_now(who) {
-                None if self.bodies[who].crashing => exit,
+        if self.well_behaved && !self.killing_all {
+            // When and how it is expected.
+            exit = match self.expected_now(index) {
+                None if self.processes[index].crashing => exit,
                 None => return,
                 Some(Expected::Any) => exit,
                 Some(Expected::Code(code)) => Exit::Code(code),
                 Some(Expected::Signal(signal)) => Exit::Signal { signal, core: false },
             };
         }
-        if self.bodies[who].crashing {
+        if self.processes[index].crashing {
             exit = Exit::Signal { signal: Signal::KILL, core: false };
         }
-        // A kill that is not heeded.
-        if self.bodies[who].asked && choice.is_multiple_of(5) && !self.obedient {
-            self.bring(Event::Killed(self.planned(who)), Fact::Killed(who));
+        // The stop signal does not end it.
+        if self.processes[index].asked && choice.is_multiple_of(5) && !self.well_behaved {
+            self.bring(Event::Killed(self.process(index)), Fact::Killed(index));
             exit = Exit::Signal { signal: Signal::KILL, core: false };
         }
-        self.bodies[who].state = State::Exited;
-        self.bring(Event::Exited(self.planned(who), exit), Fact::Exited(who, exit));
+        self.processes[index].state = State::Exited;
+        self.bring(Event::Exited(self.process(index), exit), Fact::Exited(index, exit));
     }
 
-    /// How it is to end now; of a kill only when it has been asked to.
-    fn expected_now(&self, who: usize) -> Option<Expected> {
+    /// Returns how it is expected to end now; in a kill only after it was stopped.
+    fn expected_now(&self, index: usize) -> Option<Expected> {
         let op = &self.script.steps[self.current?].op;
-        let is_due = !matches!(op, Op::Kill { .. }) || self.bodies[who].asked;
-        op.expects(self.planned(who)).filter(|_| is_due)
+        let is_due = !matches!(op, Op::Kill { .. }) || self.processes[index].asked;
+        op.expects(self.process(index)).filter(|_| is_due)
     }
 
-    fn vanish(&mut self, who: usize, choice: usize) {
-        if self.bodies[who].state == State::Exited {
+    fn vanish(&mut self, index: usize, choice: usize) {
+        if self.processes[index].state == State::Exited {
             if choice.is_multiple_of(3) {
-                // What it has left behind.
-                self.executor.handle_event(Event::Killed(self.planned(who)), self.now);
+                // KILL to its descendants.
+                self.executor.handle_event(Event::Killed(self.process(index)), self.now);
             }
-            self.bodies[who].state = State::Gone;
-            self.bring(Event::Gone(self.planned(who)), Fact::Gone(who));
+            self.processes[index].state = State::Gone;
+            self.bring(Event::Gone(self.process(index)), Fact::Gone(index));
         }
     }
 
-    fn print(&mut self, who: usize) {
-        let Body { state: State::Up | State::Exited, found, .. } = &mut self.bodies[who] else { return };
-        let process = ProcessRef::new(self.plan.id, who);
-        if *found < self.script.processes[who].wanted.len() {
+    fn print(&mut self, index: usize) {
+        let Process { state: State::Up | State::Exited, found, .. } = &mut self.processes[index] else {
+            return;
+        };
+        let process = ProcessRef::new(self.plan.id, index);
+        if *found < self.script.processes[index].wanted.len() {
             *found += 1;
             let count = *found;
-            self.bring(Event::Found { process, count }, Fact::Found(who, count));
+            self.bring(Event::Found { process, count }, Fact::Found(index, count));
         }
         self.executor.handle_event(Event::Printed { process, stream: Stream::Stdout, lines: 1 }, self.now);
     }
 
     fn answer(&mut self, choice: usize) {
         let Some(step) = self.work.take() else { return };
-        let well = !choice.is_multiple_of(16) || self.obedient;
+        let well = !choice.is_multiple_of(16) || self.well_behaved;
         let result = if well { Ok(()) } else { Err(PlanErrorKind::CallPanicked("oh".to_owned())) };
         self.bring(Event::Done { step, result }, Fact::Answered(step, well));
     }
 
-    /// An answer for a step that is over, or that has not begun.
+    /// Answers for a step that is done, or that has not begun.
     fn stale(&mut self, choice: usize) {
         let step = choice % 12;
         if self.current != Some(step) {
@@ -328,22 +331,22 @@ impl Walk {
         }
     }
 
-    fn mishap(&mut self, who: usize, choice: usize) {
-        if choice.is_multiple_of(64) && !self.obedient {
+    fn mishap(&mut self, index: usize, choice: usize) {
+        if choice.is_multiple_of(64) && !self.well_behaved {
             let error = Arc::new(io::Error::other("disk full"));
             self.bring(Event::Broken(PlanErrorKind::System { what: "x".to_owned(), error }), Fact::Broken);
         } else if self.killing_all {
-            self.exit(who, choice);
+            self.exit(index, choice);
         }
     }
 
-    /// Lets time pass to the next deadline, or a little more.
+    /// Lets time pass to the next deadline.
     fn tick(&mut self) {
         if let Some(at) = self.executor.poll_timeout() {
             self.now = self.now.max(at);
             self.history.push(Fact::Ticked);
             self.executor.handle_timeout(self.now);
-            assert_eq!(self.executor.poll_timeout(), None, "what was due is due again");
+            assert_eq!(self.executor.poll_timeout(), None, "a handled timeout is due again");
         }
     }
 
@@ -352,33 +355,33 @@ impl Walk {
         self.executor.handle_event(event, self.now);
     }
 
-    fn planned(&self, who: usize) -> ProcessRef {
-        ProcessRef::new(self.plan.id, who)
+    fn process(&self, index: usize) -> ProcessRef {
+        ProcessRef::new(self.plan.id, index)
     }
 
-    /// Takes what the machine wants, and looks whether it may.
+    /// Takes the outputs, and checks that they are allowed.
     fn settle(&mut self) {
         while let Some(output) = self.executor.poll_output() {
-            assert!(self.over.is_none(), "after the end it wants {output:?}");
+            assert!(self.over.is_none(), "output after the end: {output:?}");
             let failed = self.failed.is_some();
             match output {
                 Output::Spawn(process) => {
-                    let body = &mut self.bodies[process.index()];
-                    let before = if body.crashing { State::Gone } else { State::Absent };
-                    assert_eq!((failed, body.state), (false, before));
-                    *body = Body { state: State::Ordered, found: body.found, ..Body::default() };
+                    let process = &mut self.processes[process.index()];
+                    let before = if process.crashing { State::Gone } else { State::Absent };
+                    assert_eq!((failed, process.state), (false, before));
+                    *process = Process { state: State::Ordered, found: process.found, ..Process::default() };
                 }
                 Output::Kill(process) => {
-                    let body = &mut self.bodies[process.index()];
-                    assert_eq!((failed, body.asked, body.state), (false, false, State::Up));
-                    body.asked = true;
+                    let process = &mut self.processes[process.index()];
+                    assert_eq!((failed, process.asked, process.state), (false, false, State::Up));
+                    process.asked = true;
                 }
                 Output::Crash(process) => {
-                    let body = &mut self.bodies[process.index()];
-                    assert_eq!((failed, body.crashing, body.state), (false, false, State::Up));
-                    body.crashing = true;
+                    let process = &mut self.processes[process.index()];
+                    assert_eq!((failed, process.crashing, process.state), (false, false, State::Up));
+                    process.crashing = true;
                 }
-                // What was done for one that has crashed is done for its successor.
+                // Work for a crashed process is repeated for its successor.
                 Output::Begin(step)
                     if self.executor.crashed_process().is_some() && self.current != Some(step) =>
                 {
@@ -411,22 +414,22 @@ impl Walk {
                     self.killing_all = true;
                 }
                 Output::Over(Ok(())) => {
-                    assert!(!failed && self.is_empty(), "over, and somebody is there");
+                    assert!(!failed && self.is_empty(), "the run is over while processes are left");
                     self.over = Some(Verdict::Fine);
                 }
                 Output::Over(Err((failure, _))) => {
-                    assert!(self.is_empty(), "over, and somebody is there");
+                    assert!(self.is_empty(), "the run is over while processes are left");
                     self.over = Some(Verdict::of(failure));
                     assert_eq!(self.over, self.failed);
                 }
             }
         }
-        // It knows at once, and knows the same as the oracle.
+        // The verdict comes at once, and is that of the oracle.
         let known = self.over.clone().or_else(|| self.failed.clone());
         if self.judged.0 != self.history.len() {
             self.judged = (self.history.len(), verdict(&self.script, &self.history));
         }
-        // What a crash leads to it does not know.
+        // The oracle does not know the consequences of a crash.
         if !self.executor.crashed_process().is_some() {
             assert_eq!(known, self.judged.1, "{}\n{:?}", self.plan, self.history);
         }
@@ -435,33 +438,33 @@ impl Walk {
     }
 
     fn is_empty(&self) -> bool {
-        self.bodies.iter().all(|body| matches!(body.state, State::Absent | State::Gone))
+        self.processes.iter().all(|process| matches!(process.state, State::Absent | State::Gone))
     }
 
-    /// Left to itself it comes to its end.
+    /// Lets the run come to its end.
     fn come_to_rest(&mut self) -> Verdict {
         for round in 0.. {
             if let Some(verdict) = self.over.take() {
                 return verdict;
             }
             assert!(round < 100, "no end\n{}\n{:?}", self.plan, self.history);
-            for who in 0..self.bodies.len() {
-                self.start(who, 1);
+            for index in 0..self.processes.len() {
+                self.start(index, 1);
                 self.settle();
-                self.print(who);
+                self.print(index);
                 self.settle();
-                if self.obedient || self.killing_all {
-                    self.exit(who, 1);
+                if self.well_behaved || self.killing_all {
+                    self.exit(index, 1);
                     self.settle();
                 }
-                self.vanish(who, 1);
+                self.vanish(index, 1);
                 self.settle();
             }
             self.answer(1);
             self.settle();
             if self.killing_all && self.is_empty() {
                 self.executor.handle_event(Event::Cleared(None), self.now);
-            } else if !self.obedient && round > 20 {
+            } else if !self.well_behaved && round > 20 {
                 self.tick();
             }
             self.settle();

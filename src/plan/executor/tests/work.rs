@@ -1,12 +1,12 @@
-//! Steps that somebody else carries out: conditions, calls, and what is written to a process.
+//! Steps whose work is done outside of the executor: conditions, calls, and input.
 
-use super::stage::{plan, play};
+use super::harness::{plan, play};
 use crate::machine::Signal;
 use crate::plan::builder::Plan;
 use crate::ready::Condition;
 
 #[test]
-fn a_condition_and_a_call_are_done_when_they_are_answered() {
+fn a_condition_and_a_call_are_done_with_their_result() {
     let plan = plan(|plan| {
         let a = plan.spawn("a")?;
         plan.wait_until(a, Condition::port(80))?;
@@ -41,7 +41,7 @@ fn a_condition_and_a_call_are_done_when_they_are_answered() {
 }
 
 #[test]
-fn f_84_an_answer_for_another_step_is_none() {
+fn f_84_a_result_of_another_step_is_ignored() {
     let plan = plan(|plan| {
         plan.call("x", || ());
         plan.call("y", || ());
@@ -73,7 +73,7 @@ fn writing() -> Plan {
 }
 
 #[test]
-fn pl_10_one_that_ends_while_it_is_written_to_is_judged_by_the_next_step() {
+fn pl_10_an_end_during_a_write_is_checked_by_the_next_step() {
     play(
         &writing(),
         "begin     -> begins 1, spawn a, spawn b
@@ -97,7 +97,7 @@ fn pl_10_one_that_ends_while_it_is_written_to_is_judged_by_the_next_step() {
 }
 
 #[test]
-fn pl_10_when_all_is_written_the_next_step_judges_and_others_are_put_off_in_any_case() {
+fn pl_10_after_a_write_the_next_step_checks_all_exits() {
     play(
         &writing(),
         "begin     -> begins 1, spawn a, spawn b
@@ -113,7 +113,7 @@ fn pl_10_when_all_is_written_the_next_step_judges_and_others_are_put_off_in_any_
 }
 
 #[test]
-fn what_it_does_not_read_is_a_failure() {
+fn input_that_is_not_read_is_a_failure() {
     play(
         &writing(),
         "begin    -> begins 1, spawn a, spawn b

@@ -1,4 +1,4 @@
-//! Who ends when, and what becomes of the others.
+//! Ends of processes, and the cleanup of the others.
 
 use childminder::machine::SpawnStep;
 use childminder::plan::PlanErrorKind;
@@ -7,7 +7,7 @@ use childminder::{Exit, Plan, PlanError, Signal, Spec};
 
 use super::{fails, lives, passes, plan, secs};
 
-/// A server, and a client that takes ten seconds.
+/// Records a server, and a client that takes ten seconds.
 fn client_and_server(sim: &Sim) -> Result<Plan, PlanError> {
     let mut plan = plan(sim);
     let server = plan.spawn("server")?;
@@ -18,7 +18,7 @@ fn client_and_server(sim: &Sim) -> Result<Plan, PlanError> {
 }
 
 #[test]
-fn a_plan_that_goes_well_can_be_run_again_and_goes_the_same_way() {
+fn a_plan_that_passes_can_be_run_again_with_the_same_result() {
     let sim = Sim::new();
     sim.script("server", Script::new());
     sim.script("client", lives(10.0, 0));
@@ -77,7 +77,7 @@ fn pl_10_an_exit_in_the_middle_of_an_unrelated_wait_fails_at_that_instant() {
             "plan test failed at step 3 after 3.50s: server ended with code 0, and this step does not expect it to end"
         )
     );
-    // Again, and the same.
+    // A second run gives the same result.
     fails(
         &sim,
         &plan,
@@ -162,13 +162,14 @@ fn pl_13_all_are_waited_for_at_once_under_one_deadline() -> Result<(), PlanError
          11.0 reap d#7",
     );
     let story = error.to_string();
-    let told = |process: &str| story.contains(&format!("\n  {process}, pid "));
-    assert_eq!(["a", "b", "c", "d"].map(told), [true, false, false, true], "{story}");
+    let is_described = |process: &str| story.contains(&format!("\n  {process}, pid "));
+    assert_eq!(["a", "b", "c", "d"].map(is_described), [true, false, false, true], "{story}");
     Ok(())
 }
 
 #[test]
-fn pl_15_a_failure_ends_everything_before_it_is_told_and_nothing_more_is_started() -> Result<(), PlanError> {
+fn pl_15_a_failure_ends_everything_before_it_is_returned_and_nothing_more_is_started() -> Result<(), PlanError>
+{
     let sim = Sim::new();
     sim.script("deaf", Script::new().ignores_term().leaves_behind(2));
     sim.script("slow", Script::new().unkillable(secs(0.5)));
@@ -197,7 +198,7 @@ fn pl_15_a_failure_ends_everything_before_it_is_told_and_nothing_more_is_started
 }
 
 #[test]
-fn pl_15_who_outlives_kill_is_named() -> Result<(), PlanError> {
+fn pl_15_survivors_of_kill_are_named() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("stuck", Script::new().unkillable(secs(3600.0)));
     let mut plan = plan(&sim);
@@ -205,14 +206,14 @@ fn pl_15_who_outlives_kill_is_named() -> Result<(), PlanError> {
     plan.wait(stuck, 0)?.within(secs(1.0))?;
     let error = sim.block_on(plan.run_async()).unwrap_err();
     std::fs::remove_dir_all(error.directory().unwrap()).unwrap();
-    let survivors = error.survivors().expect("it is still there");
+    let survivors = error.survivors().expect("a survivor");
     assert_eq!(survivors.to_string(), "still not gone after KILL: stuck#1 (pid 101)");
     assert!(error.to_string().contains("\n  still not gone after KILL: stuck#1 (pid 101)\n"), "{error}");
     Ok(())
 }
 
 #[test]
-fn pl_16_whoever_is_left_at_the_end_is_named_and_killed() -> Result<(), PlanError> {
+fn pl_16_processes_left_after_the_last_step_are_named_and_killed() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("a", Script::new());
     sim.script("b", lives(1.0, 0));
@@ -248,7 +249,7 @@ fn pl_16_whoever_is_left_at_the_end_is_named_and_killed() -> Result<(), PlanErro
 }
 
 #[test]
-fn pl_17_what_a_process_leaves_behind_goes_with_it_and_delays_nobody() -> Result<(), PlanError> {
+fn pl_17_descendants_are_killed_with_their_process_and_delay_nothing() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("parent", lives(1.0, 0).leaves_behind(2));
     sim.script("daemon", lives(1.0, 0).leaks_output(secs(1000.0)));
@@ -272,7 +273,7 @@ fn pl_17_what_a_process_leaves_behind_goes_with_it_and_delays_nobody() -> Result
 }
 
 #[test]
-fn pl_1_nothing_runs_before_it_is_polled_and_nothing_at_all_is_fine() {
+fn pl_1_nothing_runs_before_the_first_poll_and_an_empty_plan_passes() {
     let sim = Sim::new();
     sim.script("a", Script::new());
     let mut plan = plan(&sim);

@@ -6,7 +6,7 @@ use childminder::{Exit, Plan, PlanError, Policy, Signal, Spec};
 
 use super::{fails, passes, plan, secs};
 
-/// Starts `deaf` like this, and kills it.
+/// Returns a plan that starts `deaf` and kills it.
 fn killing(sim: &Sim, spec: impl Into<Spec>, signal: Signal) -> Result<Plan, PlanError> {
     let mut plan = plan(sim);
     let deaf = plan.spawn(spec)?;
@@ -15,7 +15,7 @@ fn killing(sim: &Sim, spec: impl Into<Spec>, signal: Signal) -> Result<Plan, Pla
 }
 
 #[test]
-fn pl_14_a_kill_escalates_after_five_seconds_and_says_so() {
+fn pl_14_a_kill_escalates_after_five_seconds_and_reports_it() {
     let sim = Sim::new();
     sim.script("deaf", Script::new().ignores_term());
     let plan = killing(&sim, "deaf", Signal::TERM).unwrap();
@@ -56,13 +56,13 @@ fn pl_14_with_a_kill_time_of_its_own_and_another_signal() {
 }
 
 #[test]
-fn pl_12_one_that_heeds_the_signal_late_and_with_a_code() -> Result<(), PlanError> {
+fn pl_12_a_process_that_handles_the_signal_late_and_ends_with_a_code() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("server", Script::new().exits_after_term(secs(5.0)).exits_on_term(Exit::Code(0)));
     let mut plan = plan(&sim);
     let server = plan.spawn("server")?;
     plan.kill(server, 0)?;
-    // At the very kill time it has ended by itself (F-68).
+    // It ends by itself exactly at the kill time.
     passes(
         &sim,
         &plan,
@@ -76,7 +76,7 @@ fn pl_12_one_that_heeds_the_signal_late_and_with_a_code() -> Result<(), PlanErro
 }
 
 #[test]
-fn pl_14_a_kill_that_may_not_take_that_long_is_a_time_out() -> Result<(), PlanError> {
+fn pl_14_a_kill_that_exceeds_the_timeout_of_its_step() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("deaf", Script::new().ignores_term());
     let mut plan = plan(&sim);
@@ -98,7 +98,7 @@ fn pl_14_a_kill_that_may_not_take_that_long_is_a_time_out() -> Result<(), PlanEr
 }
 
 #[test]
-fn pl_12_what_it_leaves_behind_has_its_time_and_the_kill_went_well() {
+fn pl_12_descendants_get_the_kill_time_and_the_kill_succeeds() {
     let sim = Sim::new();
     sim.script("deaf", Script::new().leaves_behind(1));
     let plan = killing(&sim, "deaf", Signal::TERM).unwrap();

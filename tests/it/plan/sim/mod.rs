@@ -16,17 +16,17 @@ fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Lives so long, and ends with this code.
+/// A process that lives for this time, and ends with this code.
 fn lives(seconds: f64, code: i32) -> Script {
     Script::new().lives(secs(seconds)).exits(Exit::Code(code))
 }
 
-/// A plan in this world.
+/// Returns a plan in this world.
 fn plan(sim: &Sim) -> Plan {
     Plan::on(sim.clone(), "test").unwrap()
 }
 
-/// A run that goes well; what the world saw of it.
+/// Runs a plan that passes, and compares the trace of the world.
 #[track_caller]
 fn passes(sim: &Sim, plan: &Plan, story: &str) -> Report {
     let report = sim.block_on(plan.run_async()).unwrap();
@@ -35,10 +35,10 @@ fn passes(sim: &Sim, plan: &Plan, story: &str) -> Report {
     report
 }
 
-/// A run that fails at this step, counted from 1, for this reason; what the world saw of it.
+/// Runs a plan that fails at this step, counted from 1, and compares the trace of the world.
 #[track_caller]
 fn fails(sim: &Sim, plan: &Plan, step: usize, problem: &str, story: &str) -> PlanError {
-    let error = sim.block_on(plan.run_async()).expect_err("it fails");
+    let error = sim.block_on(plan.run_async()).expect_err("the plan fails");
     if let Some(directory) = error.directory() {
         fs::remove_dir_all(directory).unwrap();
     }
@@ -47,7 +47,7 @@ fn fails(sim: &Sim, plan: &Plan, step: usize, problem: &str, story: &str) -> Pla
     error
 }
 
-/// Compares everything the world has seen since the last call. Nobody is there any more.
+/// Compares the trace since the last call, and checks that no process is left.
 #[track_caller]
 fn expect(sim: &Sim, story: &str) {
     let trace = sim.trace();

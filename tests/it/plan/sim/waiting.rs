@@ -1,4 +1,4 @@
-//! Waiting for output, and until something is so.
+//! Waiting for output and for readiness.
 
 use childminder::host::ProbeTarget;
 use childminder::machine::Stream;
@@ -9,7 +9,7 @@ use childminder::{Condition, Exit, Plan, PlanError, Signal};
 use super::{fails, lives, passes, plan, secs};
 
 #[test]
-fn each_wait_for_output_looks_behind_the_one_before() -> Result<(), PlanError> {
+fn each_wait_for_output_searches_behind_the_previous_match() -> Result<(), PlanError> {
     let sim = Sim::new();
     let script = Script::new()
         .prints(secs(1.0), Stream::Stdout, "tick ti")
@@ -37,7 +37,7 @@ fn each_wait_for_output_looks_behind_the_one_before() -> Result<(), PlanError> {
     Ok(())
 }
 
-/// When the steps ended.
+/// Returns the times at which the steps ended.
 fn ends(report: &childminder::plan::Report) -> Vec<f64> {
     let ended = |entry: &childminder::journal::JournalEntry| {
         matches!(entry.event, childminder::journal::JournalEvent::StepEnded { .. })
@@ -47,7 +47,7 @@ fn ends(report: &childminder::plan::Report) -> Vec<f64> {
 }
 
 #[test]
-fn what_was_printed_before_the_step_counts_and_is_found_once() -> Result<(), PlanError> {
+fn output_from_before_the_step_counts_and_is_found_once() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("echo", Script::new().prints(secs(0.0), Stream::Stdout, "hello\nhello\n"));
     sim.script("pause", lives(5.0, 0));
@@ -75,7 +75,7 @@ fn what_was_printed_before_the_step_counts_and_is_found_once() -> Result<(), Pla
     Ok(())
 }
 
-/// Spawns a program, waits for its last words, and for its end; with or without somebody who is started in between.
+/// Starts a program, and waits for its last output and its end, with or without another start in between.
 fn last_words(sim: &Sim, in_between: bool) -> Result<Plan, PlanError> {
     let mut plan = plan(sim);
     let echo = plan.spawn("echo")?;
@@ -89,7 +89,7 @@ fn last_words(sim: &Sim, in_between: bool) -> Result<Plan, PlanError> {
 }
 
 #[test]
-fn pl_10_the_words_of_one_that_prints_and_ends_at_once_are_heard() -> Result<(), PlanError> {
+fn pl_10_the_output_of_a_process_that_ends_at_once_is_found() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("echo", Script::new().prints(secs(0.0), Stream::Stdout, "hello\n").exits(Exit::Code(0)));
     sim.script("other", Script::new());
@@ -116,7 +116,7 @@ fn pl_10_the_words_of_one_that_prints_and_ends_at_once_are_heard() -> Result<(),
 }
 
 #[test]
-fn pl_10_one_that_ends_without_the_words_was_not_to_end() -> Result<(), PlanError> {
+fn pl_10_an_end_without_the_awaited_output_is_unexpected() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("echo", lives(1.0, 0).prints(secs(0.5), Stream::Stdout, "goodbye\n"));
     let error = fails(
@@ -133,7 +133,7 @@ fn pl_10_one_that_ends_without_the_words_was_not_to_end() -> Result<(), PlanErro
 }
 
 #[test]
-fn until_a_port_is_served_by_the_process_itself() -> Result<(), PlanError> {
+fn a_port_condition_requires_the_process_itself() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("web", Script::new().serves(secs(0.3), ProbeTarget::Port(80)));
     let mut plan = plan(&sim);
@@ -157,7 +157,7 @@ fn until_a_port_is_served_by_the_process_itself() -> Result<(), PlanError> {
 }
 
 #[test]
-fn pl_14_a_condition_that_does_not_come_says_how_far_it_came() -> Result<(), PlanError> {
+fn pl_14_the_timeout_of_a_condition_reports_its_state() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("web", Script::new().prints(secs(1.0), Stream::Stdout, "listening\n"));
     let mut plan = plan(&sim);
@@ -184,7 +184,7 @@ fn pl_14_a_condition_that_does_not_come_says_how_far_it_came() -> Result<(), Pla
 }
 
 #[test]
-fn pl_10_one_that_ends_before_it_is_ready_was_not_to_end() -> Result<(), PlanError> {
+fn pl_10_an_end_before_readiness_is_unexpected() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("web", lives(1.0, 3));
     let mut plan = plan(&sim);

@@ -1,4 +1,4 @@
-//! Calls and time-outs.
+//! Calls and timeouts.
 
 use std::io;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ fn pl_10_an_exit_during_a_call_fails_at_that_instant() -> Result<(), PlanError> 
 }
 
 #[test]
-fn pl_14_each_step_has_a_time_of_its_own() -> Result<(), PlanError> {
+fn pl_14_each_step_has_its_own_timeout() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("a", lives(100.0, 0));
     sim.script("b", lives(30.0, 0));
@@ -139,7 +139,7 @@ fn pl_14_each_step_has_a_time_of_its_own() -> Result<(), PlanError> {
     let [a, b] = plan.spawn_all(["a", "b"])?;
     plan.wait(b, 0)?.within(secs(30.0))?;
     plan.wait(a, 0)?;
-    // The first is in time, at the very end of it; the second has 20 s, and those begin with it.
+    // The first one ends exactly at its timeout. The 20 s of the second one begin when it begins.
     fails(
         &sim,
         &plan,
@@ -157,7 +157,7 @@ fn pl_14_each_step_has_a_time_of_its_own() -> Result<(), PlanError> {
 }
 
 #[test]
-fn who_is_alive_takes_what_is_sent_though_it_never_reads() -> Result<(), PlanError> {
+fn a_running_process_accepts_input_though_it_never_reads() -> Result<(), PlanError> {
     let sim = Sim::new();
     sim.script("a", lives(1.0, 0));
     let mut plan = plan(&sim);

@@ -1,5 +1,5 @@
-//! A stage for the bare machine. A story is a text: on each line something that happens, an arrow, and all that the
-//! machine wants of it. What happens is played; and the text with what the machine has really wanted is compared.
+//! A harness for the executor alone. A trace is a text: each line has an event, an arrow, and all outputs
+//! that follow. The events are played, and the text with the actual outputs is compared.
 //!
 //! ```text
 //! begin     -> begins 1, spawn a
@@ -23,43 +23,43 @@ use crate::plan::process::ProcessRef;
 use crate::plan::script::Script;
 use crate::testkit;
 
-/// A plan about the processes `a` to `f`.
+/// Returns a plan with the processes `a` to `f`.
 pub(super) fn plan(build: impl FnOnce(&mut Plan) -> Result<(), PlanError>) -> Plan {
     let world = testkit::Sim::new();
     for program in ["a", "b", "c", "d", "e", "f"] {
         world.script(program, testkit::Script::new());
     }
-    let mut plan = Plan::on(world, "story").expect("it is a name");
-    build(&mut plan).expect("it can work");
+    let mut plan = Plan::on(world, "story").expect("a name");
+    build(&mut plan).expect("a valid plan");
     plan
 }
 
-/// Plays the story, and compares it with what comes of it.
+/// Plays the events of a trace, and compares the outputs.
 #[track_caller]
-pub(super) fn play(plan: &Plan, story: &str) {
-    compare(Stage::new(plan, None), story);
+pub(super) fn play(plan: &Plan, trace: &str) {
+    compare(Harness::new(plan, None), trace);
 }
 
-/// The same with a crash of the process that is started first.
+/// Plays a trace in which the process that is started first crashes.
 #[track_caller]
-pub(super) fn play_crash(plan: &Plan, point: CrashPoint, after: AfterCrash, story: &str) {
+pub(super) fn play_crash(plan: &Plan, point: CrashPoint, after: AfterCrash, trace: &str) {
     let process = ProcessRef::new(plan.id, 0);
-    compare(Stage::new(plan, Some(Crash { process, point, after })), story);
+    compare(Harness::new(plan, Some(Crash { process, point, after })), trace);
 }
 
 #[track_caller]
-fn compare(mut stage: Stage, story: &str) {
-    let (mut told, mut played) = (String::new(), String::new());
-    for line in story.lines().filter(|line| !line.trim().is_empty()) {
+fn compare(mut harness: Harness, trace: &str) {
+    let (mut expected, mut played) = (String::new(), String::new());
+    for line in trace.lines().filter(|line| !line.trim().is_empty()) {
         let (event, wanted) = line.split_once("->").expect("a line has an arrow");
         let event = event.trim();
-        told += &format!("{event} -> {}\n", wanted.trim());
-        played += &format!("{event} -> {}\n", stage.play(event));
+        expected += &format!("{event} -> {}\n", wanted.trim());
+        played += &format!("{event} -> {}\n", harness.play(event));
     }
-    assert!(told == played, "told:\n{told}\nplayed:\n{played}");
+    assert!(expected == played, "expected:\n{expected}\nplayed:\n{played}");
 }
 
-struct Stage {
+struct Harness {
     script: Arc<Script>,
     executor: Executor,
     start: Instant,
@@ -67,20 +67,20 @@ struct Stage {
     plan: Plan,
 }
 
-impl Stage {
+impl Harness {
     fn new(plan: &Plan, crash: Option<Crash>) -> Self {
         let script = Arc::new(plan.script.clone());
-        #[expect(clippy::disallowed_methods, reason = "a story needs an instant to begin at")]
+        #[expect(clippy::disallowed_methods, reason = "a trace needs an instant to begin at")]
         let now = Instant::now();
         Self { executor: Executor::new(script.clone(), crash), script, start: now, now, plan: plan.clone() }
     }
 
-    /// Lets something happen; what the machine wants then.
+    /// Plays an event, and returns the outputs that follow.
     fn play(&mut self, event: &str) -> String {
         let words: Vec<&str> = event.split(' ').collect();
         match words[..] {
             ["begin"] => self.executor.begin(self.now),
-            // Time passes, and nobody calls.
+            // Time passes without a call.
             ["at", seconds] => {
                 self.now = self.start + Duration::from_secs_f64(seconds.parse().expect("seconds"))
             }
@@ -119,28 +119,28 @@ impl Stage {
                 let survivor = Survivor { name, run: RunId::unmanaged(1), pids: vec![7] };
                 Event::Cleared(Some(StopError::from(vec![survivor])))
             }
-            [name, "up"] => Event::Started(self.planned(name)),
+            [name, "up"] => Event::Started(self.process(name)),
             [name, "fails"] => {
                 let error = SpawnError::new(SpawnStep::Exec, name, io::Error::other("odd"));
-                Event::NotStarted(self.planned(name), error)
+                Event::NotStarted(self.process(name), error)
             }
-            [name, "exits", how] => Event::Exited(self.planned(name), exit(how)),
-            [name, "gone"] => Event::Gone(self.planned(name)),
-            [name, "gets", "KILL"] => Event::Killed(self.planned(name)),
+            [name, "exits", how] => Event::Exited(self.process(name), exit(how)),
+            [name, "gone"] => Event::Gone(self.process(name)),
+            [name, "gets", "KILL"] => Event::Killed(self.process(name)),
             [name, "found", count] => {
-                Event::Found { process: self.planned(name), count: count.parse().expect("a count") }
+                Event::Found { process: self.process(name), count: count.parse().expect("a count") }
             }
             [name, "prints", lines] => {
-                let (process, lines) = (self.planned(name), lines.parse().expect("a count"));
+                let (process, lines) = (self.process(name), lines.parse().expect("a count"));
                 Event::Printed { process, stream: Stream::Stdout, lines }
             }
-            _ => panic!("nobody knows what this is: {words:?}"),
+            _ => panic!("not an event: {words:?}"),
         }
     }
 
-    fn planned(&self, name: &str) -> ProcessRef {
+    fn process(&self, name: &str) -> ProcessRef {
         let index = self.script.processes.iter().position(|role| *role.name == *name);
-        ProcessRef::new(self.plan.id, index.expect("it is in the cast"))
+        ProcessRef::new(self.plan.id, index.expect("a process of the script"))
     }
 
     fn text(&self, output: Output) -> String {
@@ -164,7 +164,7 @@ impl Stage {
     }
 }
 
-/// A code, a signal, or `lost`.
+/// Parses a code, a signal, or `lost`.
 fn exit(how: &str) -> Exit {
     match (how.parse(), how.parse::<Signal>()) {
         _ if how == "lost" => Exit::Lost,

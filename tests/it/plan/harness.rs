@@ -1,4 +1,4 @@
-//! What the tests of plans with real processes share: every run has a deadline, and leaves nobody behind.
+//! The harness of plans with real processes: every run has a deadline, and no process may be left after it.
 
 use std::fs;
 use std::ops::Deref;
@@ -17,8 +17,8 @@ pub(super) fn plan(name: &str) -> Plan {
     Plan::new(name).unwrap()
 }
 
-/// A name that no other plan has, so that whatever is called by it is this one's.
-pub(super) fn name_of_its_own(name: &str) -> String {
+/// Returns a name that no other plan has.
+pub(super) fn unique_name(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
@@ -27,17 +27,17 @@ pub(super) fn sh(script: &str) -> Spec {
     Spec::new("sh").args(["-c", script])
 }
 
-/// What runs until it is killed.
+/// Returns a process that runs until it is killed.
 pub(super) fn sleeper() -> Spec {
     Spec::new("sleep").arg("1000")
 }
 
-/// KILL comes soon.
-pub(super) fn hasty() -> Policy {
+/// Returns a policy with a short kill time.
+pub(super) fn short_kill_time() -> Policy {
     Policy { kill_time: Duration::from_millis(200), ..Policy::default() }
 }
 
-/// The end of a run, which must come in time.
+/// Waits for the end of a run, with a deadline.
 pub(super) async fn ended(run: RunFuture) -> Result<Report, PlanError> {
     let late = async {
         async_io::Timer::after(PATIENCE).await;
@@ -46,10 +46,10 @@ pub(super) async fn ended(run: RunFuture) -> Result<Report, PlanError> {
     or(run, late).await
 }
 
-/// Runs a plan that goes well.
+/// Runs a plan that passes.
 pub(super) async fn passes(plan: &Plan) -> Report {
     let report = ended(plan.run_async()).await.unwrap();
-    assert_nobody_is_left(report.journal());
+    assert_no_process_is_left(report.journal());
     report
 }
 
@@ -58,31 +58,31 @@ pub(super) async fn fails(plan: &Plan) -> Failed {
     Failed::new(ended(plan.run_async()).await.expect_err("the plan fails"))
 }
 
-/// A plan that has failed. Its directory goes with this.
+/// A failed plan. Its directory is removed when this is dropped.
 pub(super) struct Failed(PlanError);
 
 impl Failed {
     pub(super) fn new(error: PlanError) -> Self {
-        assert_nobody_is_left(error.journal());
+        assert_no_process_is_left(error.journal());
         Self(error)
     }
 
-    /// Why, in one line.
+    /// Returns the reason in one line.
     pub(super) fn reason(&self) -> String {
         self.kind().to_string()
     }
 
     pub(super) fn directory(&self) -> &Path {
-        self.0.directory().expect("it ran")
+        self.0.directory().expect("a run that failed")
     }
 
-    /// What is in the log with this name.
+    /// Returns the content of a log file.
     pub(super) fn log(&self, name: &str) -> String {
         let path = self.directory().join(name);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}\n{}", path.display(), self.0))
     }
 
-    /// The signals that were sent, without CONT, which comes with every stop.
+    /// Returns the signals that were sent, without CONT, which accompanies every stop.
     pub(super) fn signals(&self) -> Vec<Signal> {
         let signals = self.journal().entries().iter().filter_map(|entry| match entry.event {
             JournalEvent::Signalled { signal, .. } => Some(signal),
@@ -91,7 +91,7 @@ impl Failed {
         signals.filter(|signal| *signal != Signal::CONT).collect()
     }
 
-    /// The numbers of the steps that were begun.
+    /// Returns the numbers of the steps that began.
     pub(super) fn begun(&self) -> Vec<usize> {
         let steps = self.journal().entries().iter().filter_map(|entry| match entry.event {
             JournalEvent::StepBegan { step } => Some(step),
@@ -115,7 +115,7 @@ impl Drop for Failed {
     }
 }
 
-/// The processes that were started.
+/// Returns the ids of the processes that were started.
 pub(super) fn pids(journal: &Journal) -> Vec<u32> {
     let pids = journal.entries().iter().filter_map(|entry| match entry.event {
         JournalEvent::Started { pid, .. } => Some(pid),
@@ -124,8 +124,8 @@ pub(super) fn pids(journal: &Journal) -> Vec<u32> {
     pids.collect()
 }
 
-/// Nobody is alive of all groups that were started.
-pub(super) fn assert_nobody_is_left(journal: &Journal) {
+/// Asserts that no process of the groups that were started is alive.
+pub(super) fn assert_no_process_is_left(journal: &Journal) {
     let leaders = pids(journal);
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -134,7 +134,7 @@ pub(super) fn assert_nobody_is_left(journal: &Journal) {
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let Some((_, fields)) = stat.rsplit_once(')') else { continue };
         let fields: Vec<&str> = fields.split_whitespace().collect();
-        // Somebody who is just being reaped is of no group.
+        // A process that is being reaped has no group.
         let (state, group) = (fields[0], fields[2].parse().unwrap_or(0));
         assert!(
             state == "Z" || state == "X" || !leaders.contains(&group),
@@ -144,7 +144,8 @@ pub(super) fn assert_nobody_is_left(journal: &Journal) {
     }
 }
 
-/// A process that others wait for, until it has ended and was reaped: so that a plan comes to know of it first.
+/// A process, and another one that waits until it has ended and was reaped, so that the plan sees its exit
+/// first.
 pub(super) struct Awaited(Scratch);
 
 impl Awaited {
@@ -152,13 +153,13 @@ impl Awaited {
         Self(Scratch::new())
     }
 
-    /// Leaves its process id, and ends like this.
+    /// Returns a process that writes its id to a file, and ends with this code.
     pub(super) fn ends_with(&self, code: i32) -> Spec {
         let path = self.0.path().display();
         sh(&format!("echo $$ > {path}/new && mv {path}/new {path}/pid; exit {code}"))
     }
 
-    /// Waits for that, and then runs `script`.
+    /// Returns a process that waits for that end, and then runs `script`.
     pub(super) fn then(&self, script: &str) -> Spec {
         let pid = format!("{}/pid", self.0.path().display());
         sh(&format!(
