@@ -45,6 +45,8 @@ pub(crate) mod system;
 pub(crate) use self::broken_pipe::write as write_without_sigpipe;
 #[cfg(test)]
 pub(crate) use self::exit::alone;
+#[cfg(test)]
+pub(crate) use self::exit::rerun::restore_signals;
 pub(crate) use self::exit::{Interrupts, at_exit};
 pub(crate) use self::probe::{is_itself, stream_socket};
 pub(crate) use self::system::System;

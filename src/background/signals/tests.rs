@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Background;
 use crate::shutdown;
-use crate::sys::alone::restore_default_signals;
+use crate::sys::restore_signals;
 
 const MARK: &str = "CHILDMINDER_TEST_SIGNAL_VICTIM";
 
@@ -36,7 +36,7 @@ impl SignalVictim {
     /// Starts the victim for `test`. Returns `None` in the victim itself.
     fn start(test: &str) -> Option<Self> {
         if std::env::var_os(MARK).is_some() {
-            restore_default_signals();
+            restore_signals();
             return None;
         }
         let mut command = Command::new(std::env::current_exe().unwrap());

@@ -10,6 +10,9 @@
 pub(crate) mod alone;
 mod interrupts;
 #[cfg(test)]
+#[path = "../../../tests/it/support/rerun.rs"]
+pub(crate) mod rerun;
+#[cfg(test)]
 mod tests;
 
 use std::io;

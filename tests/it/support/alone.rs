@@ -5,22 +5,15 @@
 //! The inner process is a subreaper: it adopts orphans, and fails if a descendant is alive when the test is done. Its
 //! temporary directory must be empty then.
 
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, set_child_subreaper, wait};
+use rustix::process::{Pid, WaitOptions, set_child_subreaper, wait};
 
 use super::census::other_children;
+use super::rerun::{is_inner, rerun, restore_signals};
 use super::skip::{forward_skips, skip};
 use super::{Census, Scratch};
-
-const MARK: &str = "CHILDMINDER_TEST_ALONE";
-
-/// The time limit of the inner process and of the processes that it starts.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Runs `body` in a process of its own. `name` is the path of the calling test below the crate, such as
 /// `sys::f_9_no_leak`.
@@ -46,42 +39,15 @@ fn can_trace() -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
-fn is_inner() -> bool {
-    std::env::var_os(MARK).is_some()
-}
-
 /// Runs `body` in a process of its own that is started through `wrapper`, such as `env VARIABLE=value`.
 pub(crate) fn alone_under(wrapper: &[&str], name: &str, body: impl FnOnce()) {
     if is_inner() {
         return inner(body);
     }
-    let binary = std::env::current_exe().expect("the test binary");
-    let mut command = match wrapper {
-        [] => Command::new(&binary),
-        [program, args @ ..] => {
-            let mut command = Command::new(program);
-            command.args(args).arg(&binary);
-            command
-        }
-    };
     let scratch = Scratch::new();
-    command
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
-        .env("TMPDIR", scratch.path())
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let child = command.spawn().expect("the test binary starts");
-    let pid = Pid::from_child(&child);
-    let (done, ended) = mpsc::channel();
-    thread::spawn(move || done.send(child.wait_with_output()));
-    let output = ended.recv_timeout(DEADLINE).unwrap_or_else(|_| {
-        let _ = kill_process_group(pid, Signal::KILL);
-        panic!("{name} did not finish within {DEADLINE:?} in a process of its own")
+    let output = rerun(wrapper, name, |command| {
+        command.env("TMPDIR", scratch.path());
     });
-    let output = output.expect("wait");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success() && out.contains("1 passed"),
@@ -112,16 +78,6 @@ fn inner(body: impl FnOnce()) {
         panic!("children survive the test: {:#?}", Census::take())
     };
     futures_lite::future::block_on(futures_lite::future::or(all_gone, late));
-}
-
-/// Restores the default disposition of INT and TERM in the process of a test. A shell that runs a test suite in the
-/// background has INT ignored in all of it.
-#[expect(unsafe_code, reason = "no safe function changes a signal disposition")]
-pub(crate) fn restore_signals() {
-    for signal in [libc::SIGINT, libc::SIGTERM] {
-        // SAFETY: the default disposition calls no handler.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
 }
 
 /// Changes to the unprivileged user 65534 for good, in all threads of a process that runs one test.

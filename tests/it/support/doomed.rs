@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_io::{Timer, block_on};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::alone::restore_signals;
+use super::rerun::restore_signals;
 use super::{PATIENCE, Scratch, guardian_of, is_alive};
 
 /// Distinguishes the lines of the body from those of the test harness, which shares its stdout.

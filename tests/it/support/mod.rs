@@ -8,6 +8,7 @@ mod child;
 mod doomed;
 mod logger;
 mod program;
+mod rerun;
 mod scratch;
 mod skip;
 
