@@ -1,6 +1,7 @@
 //! Catches panics of foreign code: sinks, loggers, connectors, handlers and callbacks of the user.
 //!
-//! The callers never call code again that has panicked, so the state that the panic left it in does not matter.
+//! The callers never call code again that has panicked, so the state that the panic left it in does not
+//! matter.
 
 use std::any::Any;
 use std::mem;

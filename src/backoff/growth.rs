@@ -1,15 +1,16 @@
-//! How delays grow.
+//! The growth of delays.
 //!
-//! The product is computed in nanoseconds instead of seconds: whole numbers up to 2^53 (a hundred days) and powers of two are
-//! exact as floating-point numbers, so a delay that doubles is exact to the nanosecond.
+//! The product is computed in nanoseconds instead of seconds: whole numbers up to 2^53 (a hundred days) and
+//! powers of two are exact as floating-point numbers, so a delay that doubles is exact to the nanosecond.
 
 use std::time::Duration;
 
-/// The highest exponent. It keeps the power of a large factor finite, and a delay that doubles has reached the longest
-/// duration long before.
+/// The highest exponent. It keeps the power of a large factor finite, and a delay that doubles has reached
+/// the longest duration long before.
 const HIGHEST_POWER: u32 = 100;
 
-/// Returns `initial × factor^min(100, n)`, rounded to the nanosecond, at most `max`; `max` if it is not a number.
+/// Returns `initial × factor^min(100, n)`, rounded to the nanosecond, at most `max`; `max` if it is not a
+/// number.
 pub(super) fn grown(initial: Duration, factor: f64, n: u32, max: Duration) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     let power = factor.powi(i32::try_from(n.min(HIGHEST_POWER)).expect("a hundred at most"));
@@ -27,7 +28,7 @@ pub(super) fn grown(initial: Duration, factor: f64, n: u32, max: Duration) -> Du
 pub(crate) struct Backoff {
     min: Duration,
     max: Duration,
-    /// How often it has grown since it was at its minimum.
+    /// The number of times that it has grown since it was at its minimum.
     growths: u32,
 }
 

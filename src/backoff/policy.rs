@@ -15,12 +15,13 @@ use super::growth::grown;
 /// delay(n) = min(initial_delay × factor^min(100, n), max_delay) + jitter(n)
 /// ```
 ///
-/// This is the formula of Twisted, with two details that are easily missed. The first delay is *not* `initial_delay` but
-/// `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after the maximum is applied: by default a
-/// delay may be longer than 60 s, but not as long as 61 s. If the power overflows, the delay is `max_delay`.
+/// This is the formula of Twisted, with two details that are easily missed. The first delay is *not*
+/// `initial_delay` but `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after
+/// the maximum is applied: by default a delay may be longer than 60 s, but not as long as 61 s. If the power
+/// overflows, the delay is `max_delay`.
 ///
-/// The same policy and the same `n` always give the same delay, and the delays of a service are exactly those of
-/// [`schedule`](Self::schedule).
+/// The same policy and the same `n` always give the same delay, and the delays of a service are exactly those
+/// of [`schedule`](Self::schedule).
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,11 +40,11 @@ pub struct BackoffPolicy {
     pub max_delay: Duration,
     /// The growth from one failure to the next. It may not be below 1. Default: 1.5.
     pub factor: f64,
-    /// The upper bound of the jitter, which is uniformly distributed from zero to just below this. If it is zero, there is
-    /// no jitter. Default: 1 s.
+    /// The upper bound of the jitter, which is uniformly distributed from zero to just below this. If it is
+    /// zero, there is no jitter. Default: 1 s.
     pub jitter: Duration,
-    /// The seed of the jitter. Default: a random one for each `default()`, so that a thousand clients of one server do not
-    /// reconnect at the same times.
+    /// The seed of the jitter. Default: a random one for each `default()`, so that a thousand clients of one
+    /// server do not reconnect at the same times.
     pub seed: u64,
 }
 
@@ -63,11 +64,13 @@ impl BackoffPolicy {
     /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
     pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-    /// Creates a policy from numbers of seconds, in the order of Twisted's `backoffPolicy`, with a random seed.
+    /// Creates a policy from numbers of seconds, in the order of Twisted's `backoffPolicy`, with a random
+    /// seed.
     ///
     /// # Errors
     ///
-    /// [`BackoffError`] with the field that is not a number, negative or too large, or that [`check`](Self::check) rejects.
+    /// [`BackoffError`] with the field that is not a number, negative or too large, or that
+    /// [`check`](Self::check) rejects.
     ///
     /// ```
     /// use childminder::backoff::BackoffPolicy;
@@ -128,20 +131,22 @@ impl BackoffPolicy {
         grown(self.initial_delay, self.factor, n, self.max_delay).saturating_add(self.jitter(n))
     }
 
-    /// Returns the delays if every attempt fails, from the first. The delays of a service are exactly these, as long as its
-    /// failure count is not reset. A stop of the service does not reset it.
+    /// Returns the delays if every attempt fails, from the first. The delays of a service are exactly these,
+    /// as long as its failure count is not reset. A stop of the service does not reset it.
     pub fn schedule(&self) -> impl Iterator<Item = Duration> + use<> {
         let policy = *self;
         (1..=u32::MAX).map(move |n| policy.delay(n))
     }
 
-    /// Uses a random generator of its own for each `n`, so that the result depends on nothing but the seed and `n`.
+    /// Uses a random generator of its own for each `n`, so that the result depends on nothing but the seed
+    /// and `n`.
     fn jitter(&self, n: u32) -> Duration {
         let end = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
         if end == 0 {
             return Duration::ZERO;
         }
-        // The seed passes through the generator before `n` is added, so that neighbouring seeds give unrelated jitter.
+        // The seed passes through the generator before `n` is added, so that neighbouring seeds give
+        // unrelated jitter.
         let seed = Rng::with_seed(self.seed).u64(..).wrapping_add(u64::from(n));
         Duration::from_nanos(Rng::with_seed(seed).u64(..end))
     }

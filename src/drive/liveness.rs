@@ -1,7 +1,7 @@
 //! Whether a driver is run at all.
 //!
-//! A service does nothing before its driver is polled. Someone who waits for the service while nothing polls the driver
-//! would wait forever, so every wait has a [`Watch`], which turns that mistake into an error.
+//! A service does nothing before its driver is polled. Someone who waits for the service while nothing polls
+//! the driver would wait forever, so every wait has a [`Watch`], which turns that mistake into an error.
 
 use std::fmt;
 use std::mem;
@@ -14,14 +14,14 @@ use super::ticket::NotDriven;
 use crate::host::{Host, SleepFuture};
 use crate::sync::{Lock, WakerCell};
 
-/// How long a driver may be idle after it was woken before it is woken once more.
+/// The time that a driver may be idle after it was woken before it is woken once more.
 const FIRST_CHECK: Duration = Duration::from_secs(4);
 
-/// How long it may then be idle before it counts as not driven. The second wake-up shows that it was not only the whole
-/// process that stood still, for example because it had been stopped by a signal.
+/// The time that it may then be idle before it counts as not driven. The second wake-up shows that it was not
+/// only the whole process that stood still, for example because it had been stopped by a signal.
 const SECOND_CHECK: Duration = Duration::from_secs(1);
 
-/// How often a driver has been polled, and by which thread right now.
+/// The number of polls of a driver, and the thread that is polling it.
 #[derive(Debug, Default)]
 pub(crate) struct Liveness(Lock<State>);
 

@@ -1,17 +1,20 @@
-//! How a pure state machine is driven: one contract, and one loop that carries it out.
+//! The way in which pure state machines are driven: one contract, and one loop that carries it out.
 //!
-//! Every decision of the crate is made by one of four state machines (processes, readiness, plans, client connections).
-//! They have no clock, lock, channel, thread or future. A *driver* is a future that owns the real objects: it executes
-//! what its machine puts out, feeds it the events of its sources, and tells it when a deadline has passed.
+//! Every decision of the crate is made by one of four state machines (processes, readiness, plans, client
+//! connections). They have no clock, lock, channel, thread or future. A *driver* is a future that owns the
+//! real objects: it executes what its machine puts out, feeds it the events of its sources, and calls it when
+//! a deadline has passed.
 //!
-//! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine between the
-//! handles and the driver, behind the lock in [`Shared`].
+//! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine
+//! between the handles and the driver, behind the lock in [`Shared`].
 
 #[cfg(test)]
 pub(crate) mod laws;
 mod liveness;
 mod shared;
 mod stop_error;
+#[cfg(test)]
+mod tests;
 mod ticket;
 
 use std::fmt;
@@ -27,21 +30,23 @@ pub use stop_error::{StopError, StopErrorKind, Survivor};
 pub(crate) use ticket::Promise;
 pub use ticket::{NotDriven, Ticket};
 
-/// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its executor.
+/// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its
+/// executor.
 const ROUNDS: usize = 64;
 
 /// A pure state machine: all decisions, no I/O.
 ///
 /// 1. A command (a method of the machine) or an event goes in, with the current time.
-/// 2. [`poll_output`](Self::poll_output) is called until it returns `None`, and each output is executed in order.
-/// 3. [`poll_timeout`](Self::poll_timeout) says when to call [`handle_timeout`](Self::handle_timeout). Early, late
-///    and repeated calls change nothing that is not due, and afterwards no deadline lies in the past.
-/// 4. Every event carries the id of its run or attempt, and an event with an old id changes nothing. An event that
-///    arrives before the one it follows from is kept.
+/// 2. [`poll_output`](Self::poll_output) is called until it returns `None`, and each output is executed in
+///    order.
+/// 3. [`poll_timeout`](Self::poll_timeout) says when to call [`handle_timeout`](Self::handle_timeout). Early,
+///    late and repeated calls change nothing that is not due, and afterwards no deadline lies in the past.
+/// 4. Every event carries the id of its run or attempt, and an event with an old id changes nothing. An event
+///    that arrives before the one it follows from is kept.
 pub(crate) trait StateMachine {
-    /// What can happen.
+    /// The events that the machine handles.
     type Event;
-    /// What is to be done.
+    /// The outputs for the driver to execute.
     type Output;
 
     /// Takes in an event that happened at `now`.
@@ -83,7 +88,7 @@ impl<S: Clone> StateMachine for Machine<S> {
 pub(crate) trait Driver {
     /// The machine that decides.
     type Machine: StateMachine;
-    /// What the driver returns at its end.
+    /// The result of the driver.
     type End;
 
     /// Gives access to the machine, locking it if it is shared.
@@ -105,7 +110,7 @@ pub(crate) trait Driver {
     }
 }
 
-/// What follows an output.
+/// The continuation after an output.
 #[derive(Debug)]
 pub(crate) enum Step<T> {
     /// The next output.
@@ -119,19 +124,20 @@ pub(crate) enum Step<T> {
 /// When the clock is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClockCheck {
-    /// In every round. For machines with many independent objects: the deadline of one must not wait until all the
-    /// others have nothing to do.
+    /// In every round. For machines with many independent objects: the deadline of one must not wait until
+    /// all the others have nothing to do.
     EveryRound,
-    /// In a round without outputs and events, or once in [`ROUNDS`] rounds. For machines with one verdict: an event
-    /// at the very deadline counts, and so does everything that follows from it at the same instant, which may take
-    /// several rounds.
+    /// In a round without outputs and events, or once in [`ROUNDS`] rounds. For machines with one verdict: an
+    /// event at the very deadline counts, and so does everything that follows from it at the same instant,
+    /// which may take several rounds.
     WhenQuiet,
 }
 
 /// Drives a machine: outputs, then sources, then the clock, until there is nothing more to do.
 ///
-/// Events come before time: what happens at the very deadline has happened in time. The number of rounds is bounded, and
-/// the clock is read at least once per call, so that an endless stream of events delays neither a deadline nor other tasks.
+/// Events come before time: what happens at the very deadline has happened in time. The number of rounds is
+/// bounded, and the clock is read at least once per call, so that an endless stream of events delays neither
+/// a deadline nor other tasks.
 pub(crate) fn poll_driver<D: Driver>(
     driver: &mut D,
     check: ClockCheck,
@@ -159,7 +165,8 @@ pub(crate) fn poll_driver<D: Driver>(
     Poll::Pending
 }
 
-/// Handles a deadline that has passed, or sleeps until the next one. Returns whether there may be something to do.
+/// Handles a deadline that has passed, or sleeps until the next one. Returns whether there may be something
+/// to do.
 fn poll_clock<D: Driver>(driver: &mut D, cx: &mut Context<'_>) -> bool {
     let deadline = driver.machine(|machine| machine.poll_timeout());
     let (alarm, host) = driver.clock();

@@ -1,4 +1,4 @@
-//! What the handles of a service and its driver share.
+//! The state that the handles of a service share with its driver.
 
 use std::fmt;
 use std::io;
@@ -32,7 +32,7 @@ pub(crate) struct Shared<C> {
     liveness: Arc<Liveness>,
 }
 
-/// What is behind the lock of [`Shared`].
+/// The state behind the lock of [`Shared`].
 #[derive(Debug)]
 pub(crate) struct Core<C> {
     pub(crate) state: C,
@@ -57,14 +57,14 @@ impl<C> Shared<C> {
         result
     }
 
-    /// Called by the driver at the beginning of each poll: registers its task to be woken by the next command. The guard
-    /// is held until the end of the poll.
+    /// Called by the driver at the beginning of each poll: registers its task to be woken by the next
+    /// command. The guard is held until the end of the poll.
     pub(crate) fn begin_poll(&self, driver: &Waker) -> PollGuard {
         self.liveness.begin_poll(driver)
     }
 
-    /// Creates a ticket, and the promise to resolve it. Called before the command whose end the ticket awaits, so that a
-    /// driver that is never polled after the command is noticed.
+    /// Creates a ticket, and the promise to resolve it. Called before the command whose end the ticket
+    /// awaits, so that a driver that is never polled after the command is noticed.
     pub(crate) fn ticket<E: From<NotDriven>>(&self) -> (Arc<Promise<E>>, Ticket<E>) {
         Ticket::new(self.liveness.watch(&self.host))
     }
@@ -87,8 +87,8 @@ pub(crate) trait Close {
     fn close(&self);
 }
 
-/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a thread of
-/// its own, waits for the end of that thread.
+/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a
+/// thread of its own, waits for the end of that thread.
 #[derive(Debug)]
 pub(crate) struct Guard<S: Close> {
     pub(crate) service: Arc<S>,

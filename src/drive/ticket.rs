@@ -12,15 +12,16 @@ use crate::sync::Oneshot;
 
 /// A future that resolves when what a command asked for is done.
 ///
-/// Stops of a [`ProcessMonitor`](crate::ProcessMonitor) return one. It resolves when every run that was to be stopped is
-/// over: each process and everything it has started is dead and reaped, and its output has been read to the end. (A slow
-/// sink may still have to process it.) That takes at most the kill time, [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE)
-/// and the leak timeout of the processes.
+/// Stops of a [`ProcessMonitor`](crate::ProcessMonitor) return one. It resolves when every run that was to be
+/// stopped is over: each process and everything it has started is dead and reaped, and its output has been
+/// read to the end. (A slow sink may still have to process it.) That takes at most the kill time,
+/// [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE) and the leak timeout of the processes.
 ///
-/// Asynchronous code awaits a ticket, synchronous code calls [`wait`](Self::wait). Dropping a ticket does not cancel the
-/// command. Any number of tickets may wait for the same run.
+/// Asynchronous code awaits a ticket, synchronous code calls [`wait`](Self::wait). Dropping a ticket does not
+/// cancel the command. Any number of tickets may wait for the same run.
 ///
-/// If the driver is not polled while the ticket waits, the ticket fails after 5 s, with [`NotDriven`] as the reason.
+/// If the driver is not polled while the ticket waits, the ticket fails after 5 s, with [`NotDriven`] as the
+/// reason.
 ///
 /// ```
 /// use childminder::{ProcessMonitor, Spec, System};
@@ -51,8 +52,8 @@ impl<E: From<NotDriven>> Ticket<E> {
     ///
     /// # Errors
     ///
-    /// The reason why the command could not be completed. [`NotDriven`] is the reason when nothing polls the driver: at
-    /// once if this thread is polling it right now, otherwise after 5 s.
+    /// The reason why the command could not be completed. [`NotDriven`] is the reason when nothing polls the
+    /// driver: at once if this thread is polling it right now, otherwise after 5 s.
     pub fn wait(self) -> Result<(), E> {
         let Self { promise, mut watch } = self;
         watch.block_on(|cx| promise.poll(cx))

@@ -21,11 +21,11 @@ pub(super) struct Child<S> {
     backoff: Backoff,
     /// The number of runs since it was added.
     starts: u64,
-    /// How the last of them ended.
+    /// The result of the last run.
     last: Option<LastRun>,
 }
 
-/// What is wanted when no run is under way.
+/// The wanted state of a process that is not in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Goal {
     /// To run while the service runs.
@@ -36,13 +36,14 @@ enum Goal {
     Gone,
 }
 
-/// What the process is doing.
+/// The state of a process.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 enum State {
     /// No run, and none is due.
     Down,
-    /// The start was requested and has not been answered. `exit` is an exit that was reported before the start.
+    /// The start was requested and has not been answered. `exit` is an exit that was reported before the
+    /// start.
     Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
     /// Running.
     Up(Run),
@@ -54,7 +55,7 @@ enum State {
     Waiting { until: Instant },
 }
 
-/// How to end a run.
+/// The ways to end a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StopMode {
     /// With the stop signal, and KILL at the kill time.
@@ -63,7 +64,7 @@ enum StopMode {
     Forced,
 }
 
-/// What can happen to a process.
+/// Something that happens to a process.
 #[derive(Debug)]
 pub(super) enum Input {
     /// Start it as soon as possible.
@@ -88,7 +89,8 @@ impl<S: Clone> Child<S> {
         Self { name, order, definition, goal: Goal::Keep, state: State::Down, backoff, starts: 0, last: None }
     }
 
-    /// Replaces a removed definition whose run is not over. The new process is started when the old run is over.
+    /// Replaces a removed definition whose run is not over. The new process is started when the old run is
+    /// over.
     pub(super) fn succeed(&mut self, definition: Definition<S>, order: u64) {
         let state = mem::replace(&mut self.state, State::Down);
         *self = Self::new(self.name.clone(), definition, order);
@@ -130,7 +132,8 @@ impl<S: Clone> Child<S> {
         self.state.run().map(|run| run.id)
     }
 
-    /// The output that sends it a signal, if it runs. It changes no state: its effect is an event like any other.
+    /// The output that sends it a signal, if it runs. It changes no state: its effect is an event like any
+    /// other.
     pub(super) fn signal(&self, signal: Signal) -> Option<Output<S>> {
         match &self.state {
             State::Up(run) | State::Stopping { run, .. } => {
@@ -162,8 +165,8 @@ impl<S: Clone> Child<S> {
                 State::Down
             }
 
-            // Between two runs. A start does not wait for the delay. A stop has nothing to stop and leaves the restart
-            // alone.
+            // Between two runs. A start does not wait for the delay. A stop has nothing to stop and leaves
+            // the restart alone.
             (State::Waiting { .. }, Input::Start) => self.spawn(cx),
             (State::Waiting { until }, Input::Timeout) if until <= cx.now => self.spawn(cx),
             (State::Waiting { until }, Input::Wake | Input::Stop | Input::Timeout) => {
@@ -205,8 +208,8 @@ impl<S: Clone> Child<S> {
             (State::Starting { run, .. }, Input::Event(Event::SpawnFailed { error, .. })) => {
                 self.spawn_failed(run, error, cx)
             }
-            // A driver may see the end of a short-lived process before it reports the start. Nothing of it may be lost,
-            // or the run would never be over.
+            // A driver may see the end of a short-lived process before it reports the start. Nothing of it
+            // may be lost, or the run would never be over.
             (State::Starting { mut run, unwanted, exit }, Input::Event(Event::Closed { .. })) => {
                 run.closed = true;
                 State::Starting { run, unwanted, exit }
@@ -229,7 +232,8 @@ impl<S: Clone> Child<S> {
                 if remaining.is_empty() {
                     self.family_died(run, death, cx)
                 } else {
-                    // The family is killed at once, while the unreaped leader keeps its group id from being reused.
+                    // The family is killed at once, while the unreaped leader keeps its group id from being
+                    // reused.
                     cx.kill(run.id);
                     self.publish(&run, NoticeKind::LeftBehind { pids: remaining.clone() }, cx);
                     let orphans = Some((death, FamilyPoll::new(remaining, cx.now)));
@@ -436,8 +440,8 @@ impl<S: Clone> Child<S> {
         self.run_over(&run, true, cx.now, cx)
     }
 
-    /// Decides what follows a run that ended at `at`. The delay grows or is reset whether or not there is a next run, but
-    /// not by the run of an earlier definition.
+    /// Decides what follows a run that ended at `at`. The delay grows or is reset whether or not there is a
+    /// next run, but not by the run of an earlier definition.
     fn run_over(&mut self, run: &Run, instant: bool, at: Instant, cx: &mut Context<'_, S>) -> State {
         let delay = if run.disowned {
             Duration::ZERO

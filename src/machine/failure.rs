@@ -33,8 +33,9 @@ impl SpawnError {
         self.source.raw_os_error()
     }
 
-    /// Returns whether the system was out of a resource (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file was being
-    /// written (ETXTBSY). The program itself may be fine: the start is retried and may succeed later.
+    /// Returns whether the system was out of a resource (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file
+    /// was being written (ETXTBSY). The program itself may be fine: the start is retried and may succeed
+    /// later.
     pub fn is_resource(&self) -> bool {
         const RESOURCE: [i32; 5] = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ETXTBSY];
         self.raw_os_error().is_some_and(|code| RESOURCE.contains(&code))
@@ -44,7 +45,8 @@ impl SpawnError {
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { step, subject, source } = self;
-        // A path may come from a file, such as the first line of a script, and the message may go to a terminal.
+        // A path may come from a file, such as the first line of a script, and the message may go to a
+        // terminal.
         let subject = Escaped(subject);
         match step {
             SpawnStep::Find => write!(f, "cannot find the program {subject}"),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How reliably the processes that a program starts are found, and with it how far a stop reaches.
+/// The reliability with which the processes that a program starts are found, and with it the reach of a stop.
 ///
 /// A later variant includes fewer processes than an earlier one, but compares as smaller:
 /// `Group < Family < Subreaper < Cgroup`.
@@ -11,10 +11,11 @@ use std::fmt;
 pub enum Containment {
     /// The members of the process group. A descendant that changes its group or session is not found.
     Group,
-    /// The descendants that `/proc` shows: by their parent, by a session or group that a known member leads, or by the
-    /// mark that every run leaves in the environment and in a resource limit of its processes.
+    /// The descendants that `/proc` shows: by their parent, by a session or group that a known member leads,
+    /// or by the mark that every run leaves in the environment and in a resource limit of its processes.
     Family,
-    /// As `Family`, and orphans become children of this process instead of init, so that none is reaped unseen.
+    /// Like `Family`, and orphans become children of this process instead of init, so that none is reaped
+    /// unseen.
     Subreaper,
     /// Every descendant, exactly: the run has a control group of its own.
     Cgroup,
@@ -49,8 +50,8 @@ pub enum SignalTarget {
 pub struct SurvivingProcess {
     /// The process id.
     pub pid: u32,
-    /// The command line, with control characters escaped; the name in brackets if there is no command line. Empty if
-    /// neither can be read.
+    /// The command line, with control characters escaped; the name in brackets if there is no command line.
+    /// Empty if neither can be read.
     pub command: String,
     /// The reason.
     pub reason: SurvivalReason,

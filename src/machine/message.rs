@@ -21,8 +21,8 @@ impl RunId {
         Self { number, slot }
     }
 
-    /// Creates an id that no monitor knows: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your own, or to
-    /// test a [`Sink`](crate::Sink).
+    /// Creates an id that no monitor knows: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your
+    /// own, or to test a [`Sink`](crate::Sink).
     pub fn unmanaged(number: u64) -> Self {
         Self { number, slot: u32::MAX }
     }
@@ -31,8 +31,8 @@ impl RunId {
         self.slot as usize
     }
 
-    /// Returns the number that is displayed after the `#`. The runs of one monitor are numbered from 1, across all its
-    /// processes.
+    /// Returns the number that is displayed after the `#`. The runs of one monitor are numbered from 1,
+    /// across all its processes.
     pub fn number(self) -> u64 {
         self.number
     }
@@ -59,7 +59,7 @@ pub enum Event {
         run: RunId,
         /// The process id.
         pid: u32,
-        /// How reliably its descendants are found.
+        /// The reliability with which its descendants are found.
         containment: Containment,
     },
     /// The program could not be started, and no process of it exists: an answer to [`Output::Spawn`].
@@ -73,7 +73,7 @@ pub enum Event {
     Exited {
         /// The run.
         run: RunId,
-        /// How it ended.
+        /// The exit of the leader.
         exit: Exit,
         /// The live processes of the run, without the leader.
         remaining: Vec<u32>,
@@ -131,7 +131,8 @@ pub enum Output<S> {
         /// The run.
         run: RunId,
     },
-    /// The run is over: pass on what its pipes still hold, flush partial lines, close the pipes, reap the leader.
+    /// The run is over: pass on what its pipes still hold, flush partial lines, close the pipes, reap the
+    /// leader.
     Reap {
         /// The run.
         run: RunId,
@@ -140,7 +141,7 @@ pub enum Output<S> {
     Notice(Notice),
 }
 
-/// How a process ended.
+/// The end of a process: an exit code, or a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exit {
     /// It exited with this code.
@@ -152,7 +153,8 @@ pub enum Exit {
         /// Whether it left a core dump.
         core: bool,
     },
-    /// It ended, but its status was collected by other code: a `waitpid` in this program, or an ignored SIGCHLD.
+    /// It ended, but its status was collected by other code: a `waitpid` in this program, or an ignored
+    /// SIGCHLD.
     Lost,
 }
 

@@ -1,9 +1,10 @@
-//! The pure machine of process supervision: every decision about processes, and no clock, channel, lock, thread or future.
+//! The pure machine of process supervision: every decision about processes, and no clock, channel, lock,
+//! thread or future.
 //!
-//! [`Machine`] documents how it is driven. Inside, each process has a *goal* (what is wanted of it) and a *state* (what it is
-//! doing), and `child.rs` has one `match` over all states and inputs. The data of a state, such as the time of the next KILL,
-//! is part of that state and cannot outlive it. Each start gets a [`RunId`] that is never used again, and an event of a
-//! run that is over changes nothing.
+//! [`Machine`] documents how it is driven. Inside, each process has a *goal* (what is wanted of it) and a
+//! *state* (what it is doing), and `child.rs` has one `match` over all states and inputs. The data of a
+//! state, such as the time of the next KILL, is part of that state and cannot outlive it. Each start gets a
+//! [`RunId`] that is never used again, and an event of a run that is over changes nothing.
 
 mod child;
 pub(crate) mod failure;

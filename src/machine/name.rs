@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 /// The name of a process in a monitor.
 ///
-/// A name has 1 to 64 of the characters `A-Z a-z 0-9 . _ @ : -`, and does not begin with a dot or a dash. So it can be
-/// used in a log line, a file name or a command line without being mistaken for something else. It is cheap to clone.
+/// A name has 1 to 64 of the characters `A-Z a-z 0-9 . _ @ : -`, and does not begin with a dot or a dash. So
+/// it can be used in a log line, a file name or a command line without being mistaken for something else. It
+/// is cheap to clone.
 ///
 /// ```
 /// use childminder::Name;
@@ -47,7 +48,8 @@ impl Name {
         }
     }
 
-    /// Creates a valid name from the path of a program: its last part, with `_` for each character that is not allowed.
+    /// Creates a valid name from the path of a program: its last part, with `_` for each character that is
+    /// not allowed.
     ///
     /// ```
     /// use childminder::Name;

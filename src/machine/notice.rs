@@ -18,11 +18,11 @@ pub struct Notice {
     pub name: Name,
     /// The run of the process.
     pub run: RunId,
-    /// What happened.
+    /// The kind of event.
     pub kind: NoticeKind,
 }
 
-/// What happened to a run.
+/// The kinds of events in the life of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NoticeKind {
@@ -57,18 +57,20 @@ pub enum NoticeKind {
         /// Their process ids.
         pids: Vec<u32>,
     },
-    /// The process and its family are dead, but a process that is not found as a member holds the output open. The end of
-    /// the output was awaited for the [`leak_timeout`](super::Policy::leak_timeout); now the pipes are closed.
+    /// The process and its family are dead, but a process that is not found as a member holds the output
+    /// open. The end of the output was awaited for the [`leak_timeout`](super::Policy::leak_timeout); now the
+    /// pipes are closed.
     Leaked {
-        /// Whether the process exited with code 0 before its threshold, as a daemon does that puts itself into the
-        /// background, where it cannot be supervised. Most daemons have an option to stay in the foreground.
+        /// Whether the process exited with code 0 before its threshold, as a daemon does that puts itself
+        /// into the background, where it cannot be supervised. Most daemons have an option to stay in the
+        /// foreground.
         daemonized: bool,
     },
     /// The run is over, and all its output has been passed on.
     Exited {
-        /// How the process ended.
+        /// The exit of the process.
         exit: Exit,
-        /// How long it lived.
+        /// The time from its start to its exit.
         lived: Duration,
         /// Whether a stop or kill was requested.
         asked: bool,

@@ -7,8 +7,8 @@ use crate::backoff::{Backoff, BackoffPolicy};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
-/// The defaults are those of Twisted's `ProcessMonitor`. A monitor has one policy for all its processes; a process may have
-/// its own ([`Spec::policy`](crate::Spec::policy)).
+/// The defaults are those of Twisted's `ProcessMonitor`. A monitor has one policy for all its processes; a
+/// process may have its own ([`Spec::policy`](crate::Spec::policy)).
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,21 +19,24 @@ use crate::backoff::{Backoff, BackoffPolicy};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// A run that is shorter than this is an instant death: the next start waits for the current delay, and the delay
-    /// doubles. After a run of this length or more the process is restarted at once, and the delay is reset.
+    /// A run that is shorter than this is an instant death: the next start waits for the current delay, and
+    /// the delay doubles. After a run of this length or more the process is restarted at once, and the delay
+    /// is reset.
     ///
-    /// If this is zero, no run is an instant death. A start that *fails* always waits, whatever the threshold.
-    /// Default: 1 s.
+    /// If this is zero, no run is an instant death. A start that *fails* always waits, whatever the
+    /// threshold. Default: 1 s.
     pub threshold: Duration,
-    /// The time from the stop signal to KILL, for the process and its whole family. If this is zero, KILL follows at once.
-    /// Default: 5 s.
+    /// The time from the stop signal to KILL, for the process and its whole family. If this is zero, KILL
+    /// follows at once. Default: 5 s.
     pub kill_time: Duration,
-    /// The delay after the first instant death. It may not be zero, because a crash loop would never be slowed. Default: 1 s.
+    /// The delay after the first instant death. It may not be zero, because a crash loop would never be
+    /// slowed. Default: 1 s.
     pub min_restart_delay: Duration,
-    /// The maximum delay, at which the doubling ends. It may not be below `min_restart_delay`. Default: 3600 s.
+    /// The maximum delay, at which the doubling ends. It may not be below `min_restart_delay`. Default: 3600
+    /// s.
     pub max_restart_delay: Duration,
-    /// How long the end of a run waits for the end of its output if another process holds the pipes open, most often a
-    /// descendant that is not found as a member of the family. Default: 200 ms.
+    /// The time that the end of a run waits for the end of its output if another process holds the pipes open,
+    /// most often a descendant that is not found as a member of the family. Default: 200 ms.
     pub leak_timeout: Duration,
 }
 
@@ -53,15 +56,15 @@ impl Policy {
     /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
     pub const LONGEST: Duration = BackoffPolicy::LONGEST;
 
-    /// How long a process may outlive KILL before the stop is reported as failed: 2 s.
+    /// The time that a process may outlive KILL before the stop is reported as failed: 2 s.
     pub const KILL_GRACE: Duration = Duration::from_secs(2);
 
     /// Creates a policy from numbers of seconds, as Twisted has them, with the default `leak_timeout`.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] with the field that is not a number, negative, too large, zero where it may not be, or a minimum
-    /// above its maximum.
+    /// [`PolicyError`] with the field that is not a number, negative, too large, zero where it may not be, or
+    /// a minimum above its maximum.
     ///
     /// ```
     /// use childminder::Policy;
@@ -132,8 +135,8 @@ impl Policy {
         Ok(())
     }
 
-    /// Returns the delays of a process that dies instantly every time, from the first: they double from the minimum to the
-    /// maximum and stay there. The delays of a monitor are exactly these.
+    /// Returns the delays of a process that dies instantly every time, from the first: they double from the
+    /// minimum to the maximum and stay there. The delays of a monitor are exactly these.
     ///
     /// ```
     /// use childminder::Policy;

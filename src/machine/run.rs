@@ -41,7 +41,7 @@ pub(super) struct FamilyPoll {
     pub(super) remaining: Vec<u32>,
 }
 
-/// What the end of a run still waits for.
+/// The state of a run that is dead or killed, and not over.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Ending {
@@ -56,7 +56,7 @@ pub(super) struct Ending {
     pub(super) give_up_at: Option<Instant>,
 }
 
-/// What a process sees of its machine while it handles an input.
+/// The parts of the machine that a process uses while it handles an input.
 #[derive(Debug)]
 pub(super) struct Context<'a, S> {
     pub(super) now: Instant,
@@ -153,8 +153,8 @@ impl Ending {
         self.has_survivors() && self.give_up_at.is_none()
     }
 
-    /// Returns the death of the leader if the run is over: the family is dead, and the output has ended or was awaited for
-    /// long enough.
+    /// Returns the death of the leader if the run is over: the family is dead, and the output has ended or
+    /// was awaited for long enough.
     pub(super) fn is_over(&self) -> Option<Death> {
         self.death.filter(|_| self.family.is_none() && (self.run.closed || self.close_at.is_none()))
     }

@@ -9,10 +9,11 @@ use super::child::{Child, Input};
 use super::run::Context;
 use super::{Event, Name, Output, Policy, RunId, Signal, Status};
 
-/// How to run one process. `S` is what the driver needs to start it: the machine only returns it with [`Output::Spawn`].
+/// The definition of one process. `S` is what the driver needs to start it: the machine only returns it with
+/// [`Output::Spawn`].
 #[derive(Clone, Debug)]
 pub struct Definition<S> {
-    /// What to start.
+    /// The program to start, for the driver.
     pub spec: S,
     /// When to restart it, and how long it may take to stop. The machine does not [check](Policy::check) it.
     pub policy: Policy,
@@ -31,12 +32,13 @@ impl<S> Definition<S> {
 ///
 /// [`ProcessMonitor`](crate::ProcessMonitor) drives one of these, and so can an event loop of your own:
 ///
-/// 1. Give it a command ([`add_process`](Self::add_process), [`stop_service`](Self::stop_service), …) or an event
-///    ([`handle_event`](Self::handle_event)), with the current time.
+/// 1. Give it a command ([`add_process`](Self::add_process), [`stop_service`](Self::stop_service), …) or an
+///    event ([`handle_event`](Self::handle_event)), with the current time.
 /// 2. Call [`poll_output`](Self::poll_output) until it returns `None`, and execute each output in order. A
-///    [`Spawn`](Output::Spawn) and a [`ListFamily`](Output::ListFamily) are answered with an [`Event`], which is step 1.
-/// 3. Call [`poll_timeout`](Self::poll_timeout). At that time call [`handle_timeout`](Self::handle_timeout) and go on with
-///    step 2. Early, late and repeated calls change nothing that is not due.
+///    [`Spawn`](Output::Spawn) and a [`ListFamily`](Output::ListFamily) are answered with an [`Event`], which
+///    is step 1.
+/// 3. Call [`poll_timeout`](Self::poll_timeout). At that time call [`handle_timeout`](Self::handle_timeout)
+///    and go on with step 2. Early, late and repeated calls change nothing that is not due.
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -92,8 +94,8 @@ impl<S: Clone> Machine<S> {
         Self::default()
     }
 
-    /// Adds a process. While the service runs it is started at once. If a process of the same name was removed and its last
-    /// run is not over, the new one is started when it is.
+    /// Adds a process. While the service runs it is started at once. If a process of the same name was
+    /// removed and its last run is not over, the new one is started when it is.
     ///
     /// # Errors
     ///
@@ -141,8 +143,9 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Starts a process: at once if it waits for a restart, after its end if it is being stopped, not at all if it runs. A
-    /// process that is started while the service does not run, or while it is held, is not restarted when it ends.
+    /// Starts a process: at once if it waits for a restart, after its end if it is being stopped, not at all
+    /// if it runs. A process that is started while the service does not run, or while it is held, is not
+    /// restarted when it ends.
     ///
     /// # Errors
     ///
@@ -153,8 +156,8 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Stops the current run of a process: the stop signal now, KILL at the kill time. While the service runs the process is
-    /// then started again. If it waits for a restart, this does nothing.
+    /// Stops the current run of a process: the stop signal now, KILL at the kill time. While the service runs
+    /// the process is then started again. If it waits for a restart, this does nothing.
     ///
     /// # Errors
     ///
@@ -189,8 +192,8 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Sends a signal to the process group of a process, and changes nothing else: if it ends the process, that is an exit
-    /// like any other. Returns whether the process was running.
+    /// Sends a signal to the process group of a process, and changes nothing else: if it ends the process,
+    /// that is an exit like any other. Returns whether the process was running.
     ///
     /// # Errors
     ///
@@ -207,8 +210,8 @@ impl<S: Clone> Machine<S> {
         self.drive_all(|| Input::Stop, now);
     }
 
-    /// Starts the service: every process that is not held is kept running. They are started in the order in which they were
-    /// added. Does nothing if the service runs.
+    /// Starts the service: every process that is not held is kept running. They are started in the order in
+    /// which they were added. Does nothing if the service runs.
     pub fn start_service(&mut self, now: Instant) {
         self.running = true;
         self.drive_all(|| Input::Wake, now);

@@ -11,7 +11,7 @@ use super::{Containment, Exit, Name, RunId, SpawnError};
 pub struct Status {
     /// The name of the process.
     pub name: Name,
-    /// What it is doing.
+    /// The phase that it is in.
     pub phase: Phase,
     /// Whether it is held, or will be when its run is over.
     pub held: bool,
@@ -19,13 +19,13 @@ pub struct Status {
     pub run: Option<RunId>,
     /// The process id of the current run.
     pub pid: Option<u32>,
-    /// How reliably the descendants of the current run are found.
+    /// The reliability with which the descendants of the current run are found.
     pub containment: Option<Containment>,
     /// The start of the current run.
     pub since: Option<Instant>,
     /// The number of restarts since it was added.
     pub restarts: u64,
-    /// How its last run ended.
+    /// The result of its last run.
     pub last: Option<LastRun>,
     /// The delay after the next instant death.
     pub delay: Duration,
@@ -70,7 +70,7 @@ impl fmt::Display for Phase {
     }
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LastRun {

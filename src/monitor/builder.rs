@@ -68,8 +68,9 @@ impl MonitorBuilder {
 
     /// Calls the sinks and the logger on the driver's thread instead of a thread of their own. Default: no.
     ///
-    /// This saves the hand-over to another thread, some 50 µs for a single line. In return a sink or logger that blocks
-    /// also blocks restarts and kills, so use it only with sinks that never block: a [`TailSink`], a regular file.
+    /// This saves the hand-over to another thread, some 50 µs for a single line. In return a sink or logger
+    /// that blocks also blocks restarts and kills, so use it only with sinks that never block: a
+    /// [`TailSink`], a regular file.
     pub fn inline(mut self) -> Self {
         self.inline = true;
         self
@@ -90,13 +91,14 @@ impl MonitorBuilder {
         Ok(self.build_unchecked(Arc::new(host)))
     }
 
-    /// Creates the monitor, with its driver on a thread of its own, named `childminder`. Dropping the last handle stops all
-    /// processes and waits for that.
+    /// Creates the monitor, with its driver on a thread of its own, named `childminder`. Dropping the last
+    /// handle stops all processes and waits for that.
     ///
     /// # Errors
     ///
     /// The error of the system if it cannot create a thread; or an error of kind
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with a [`PolicyError`] inside, if the policy is not valid.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with a [`PolicyError`] inside, if the policy is not
+    /// valid.
     pub fn background(self, host: impl Host) -> io::Result<ProcessMonitor> {
         self.policy.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (shared, driver) = self.parts(Arc::new(host));

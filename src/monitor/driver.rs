@@ -14,17 +14,18 @@ use crate::host::{Host, Spec};
 use crate::machine::{Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
 use crate::output::Relay;
 
-/// The most processes that are started in one round. A start is the slowest output, and a kill must not wait for a
-/// thousand of them.
+/// The most processes that are started in one round. A start is the slowest output, and a kill must not wait
+/// for a thousand of them.
 const MAX_STARTS: usize = 16;
 
-/// How long the end of a driver waits for the sinks to take the last output.
+/// The time that the end of a driver waits for the sinks to take the last output.
 const FLUSH_GRACE: Duration = Duration::from_secs(1);
 
-/// The driver of a [`ProcessMonitor`](crate::ProcessMonitor): a future to be run on any executor, or with `block_on`.
+/// The driver of a [`ProcessMonitor`](crate::ProcessMonitor): a future to be run on any executor, or with
+/// `block_on`.
 ///
-/// It ends when the last handle is gone, or the monitor is [closed](crate::ProcessMonitor::close), and every process is
-/// stopped. Dropping it earlier kills all processes.
+/// It ends when the last handle is gone, or the monitor is [closed](crate::ProcessMonitor::close), and every
+/// process is stopped. Dropping it earlier kills all processes.
 ///
 /// ```
 /// use childminder::{ProcessMonitor, System};
@@ -145,7 +146,8 @@ impl Driver for MonitorDriver {
         busy | self.poll_relay(cx)
     }
 
-    /// Ends when the last handle is gone, no run is left, and the sinks have taken the last output or had their time.
+    /// Ends when the last handle is gone, no run is left, and the sinks have taken the last output or had
+    /// their time.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let core = self.shared.drive.lock();
         if core.life == Life::Open || core.state.machine.runs().next().is_some() {
@@ -180,7 +182,8 @@ impl MonitorDriver {
         }
     }
 
-    /// A signal that the system refuses changes no decision: KILL follows in any case, and then the survivors are named.
+    /// A signal that the system refuses changes no decision: KILL follows in any case, and then the survivors
+    /// are named.
     fn signal(&mut self, run: RunId, target: SignalTarget, signal: Signal) {
         if let Some(running) = self.processes.get_mut(&run)
             && let Err(error) = running.process.signal(target, signal)

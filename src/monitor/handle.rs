@@ -13,14 +13,16 @@ use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
 
 /// A handle to a monitor, which keeps named processes running.
 ///
-/// Handles are cheap to clone and usable from any thread. The work is done by the [`MonitorDriver`] that is created with
-/// the first handle: run it on an executor of your choice, or let [`background`](Self::background) give it a thread.
+/// Handles are cheap to clone and usable from any thread. The work is done by the [`MonitorDriver`] that is
+/// created with the first handle: run it on an executor of your choice, or let
+/// [`background`](Self::background) give it a thread.
 ///
-/// A process that ends is restarted according to its [`Policy`](crate::Policy) while the service runs. Stopping a process
-/// ends it and everything it has started, first with its stop signal, then with KILL.
+/// A process that ends is restarted according to its [`Policy`](crate::Policy) while the service runs.
+/// Stopping a process ends it and everything it has started, first with its stop signal, then with KILL.
 ///
-/// Dropping the last handle stops all processes, as [`stop_service`](Self::stop_service) does, and then ends the driver;
-/// with `background` the drop waits for that. Dropping the *driver* before its end kills and reaps all processes at once.
+/// Dropping the last handle stops all processes, as [`stop_service`](Self::stop_service) does, and then ends
+/// the driver; with `background` the drop waits for that. Dropping the *driver* before its end kills and
+/// reaps all processes at once.
 ///
 /// ```no_run
 /// use childminder::{ProcessMonitor, Spec, System};
@@ -42,8 +44,8 @@ impl ProcessMonitor {
         MonitorBuilder::default().build_unchecked(Arc::new(host))
     }
 
-    /// Creates a monitor with default settings whose driver runs on a thread of its own, for programs and tests without an
-    /// executor.
+    /// Creates a monitor with default settings whose driver runs on a thread of its own, for programs and
+    /// tests without an executor.
     ///
     /// # Errors
     ///
@@ -58,12 +60,13 @@ impl ProcessMonitor {
     }
 }
 
-/// Commands. Each is applied before the call returns, and the driver executes what follows from it when it is polled next.
+/// Commands. Each is applied before the call returns, and the driver executes what follows from it when it is
+/// polled next.
 impl ProcessMonitor {
     /// Adds a process. `spec` is a [`Spec`], or a command such as `["sleep", "1000"]`.
     ///
-    /// While the service runs the process is started at once. If a process of the same name was removed and is still being
-    /// stopped, the new one is started when the old one is gone.
+    /// While the service runs the process is started at once. If a process of the same name was removed and
+    /// is still being stopped, the new one is started when the old one is gone.
     ///
     /// ```
     /// use childminder::{ProcessMonitor, Spec, System};
@@ -76,8 +79,9 @@ impl ProcessMonitor {
     ///
     /// # Errors
     ///
-    /// [`AddError`] if the name is not valid or is taken, if the spec is not valid, or if the monitor is closed. A program
-    /// that does not exist is no error here: its start fails, which is published as a notice and retried.
+    /// [`AddError`] if the name is not valid or is taken, if the spec is not valid, or if the monitor is
+    /// closed. A program that does not exist is no error here: its start fails, which is published as a
+    /// notice and retried.
     pub fn add_process(&self, name: &str, spec: impl Into<Spec>) -> Result<(), AddError> {
         let name = Name::new(name)?;
         let spec = spec.into();
@@ -108,8 +112,9 @@ impl ProcessMonitor {
         Ok(ticket)
     }
 
-    /// Starts a process now, also if it waits for a restart or the service does not run. In the latter case it is not
-    /// restarted when it ends. A running process is left alone; one that is being stopped is started when it is gone.
+    /// Starts a process now, also if it waits for a restart or the service does not run. In the latter case
+    /// it is not restarted when it ends. A running process is left alone; one that is being stopped is
+    /// started when it is gone.
     ///
     /// # Errors
     ///
@@ -118,9 +123,9 @@ impl ProcessMonitor {
         self.apply(|core, now| core.state.machine.start_process(name, now))
     }
 
-    /// Stops the current run of a process: with its stop signal, and with KILL at the kill time. While the service runs the
-    /// process is started again, so this is a restart; [`hold_process`](Self::hold_process) keeps it down. The ticket
-    /// resolves when the run is over.
+    /// Stops the current run of a process: with its stop signal, and with KILL at the kill time. While the
+    /// service runs the process is started again, so this is a restart; [`hold_process`](Self::hold_process)
+    /// keeps it down. The ticket resolves when the run is over.
     ///
     /// # Errors
     ///
@@ -129,8 +134,8 @@ impl ProcessMonitor {
         self.stop_run(name, |core, now| core.state.machine.stop_process(name, now))
     }
 
-    /// Stops a process and keeps it down until it is [released](Self::release_process). The ticket resolves when the run
-    /// is over.
+    /// Stops a process and keeps it down until it is [released](Self::release_process). The ticket resolves
+    /// when the run is over.
     ///
     /// # Errors
     ///
@@ -148,8 +153,8 @@ impl ProcessMonitor {
         self.apply(|core, now| core.state.machine.release_process(name, now))
     }
 
-    /// Sends a signal to the process group of a process, for example HUP to reload its configuration. Returns whether
-    /// the process was running. If the signal ends the process, that counts as an ordinary exit.
+    /// Sends a signal to the process group of a process, for example HUP to reload its configuration. Returns
+    /// whether the process was running. If the signal ends the process, that counts as an ordinary exit.
     ///
     /// # Errors
     ///
@@ -172,8 +177,9 @@ impl ProcessMonitor {
         });
     }
 
-    /// Stops all processes, and keeps them down until [`start_service`](Self::start_service) is called. The ticket resolves
-    /// when all are gone, including those that were removed before and are still being stopped.
+    /// Stops all processes, and keeps them down until [`start_service`](Self::start_service) is called. The
+    /// ticket resolves when all are gone, including those that were removed before and are still being
+    /// stopped.
     pub fn stop_service(&self) -> Ticket {
         self.stop_runs(|core, now| core.state.machine.stop_service(now))
     }
@@ -184,11 +190,11 @@ impl ProcessMonitor {
         self.stop_runs(|core, now| core.state.machine.kill_service(now))
     }
 
-    /// Stops all processes and ends the driver, also if there are other handles. From now on commands fail with
-    /// [`AddError::Closed`] or [`CommandError::Closed`].
+    /// Stops all processes and ends the driver, also if there are other handles. From now on commands fail
+    /// with [`AddError::Closed`] or [`CommandError::Closed`].
     ///
-    /// The ticket resolves when the driver has ended. If a process outlives KILL, the ticket fails and the driver ends
-    /// without waiting for that process.
+    /// The ticket resolves when the driver has ended. If a process outlives KILL, the ticket fails and the
+    /// driver ends without waiting for that process.
     pub fn close(&self) -> Ticket {
         let shared = self.shared();
         let (promise, ticket) = shared.drive.ticket();
@@ -222,15 +228,15 @@ impl ProcessMonitor {
         self.shared().drive.lock().state.machine.statuses()
     }
 
-    /// Returns the names and specs of all processes, in the order in which they were added: enough to set up another
-    /// monitor like this one.
+    /// Returns the names and specs of all processes, in the order in which they were added: enough to set up
+    /// another monitor like this one.
     pub fn processes(&self) -> Vec<(Name, Spec)> {
         let core = self.shared().drive.lock();
         core.state.machine.definitions().into_iter().map(|(name, spec)| (name, Spec::clone(&spec))).collect()
     }
 
-    /// Returns the last `lines` lines of a process, the oldest first. There are none unless the monitor was built to
-    /// [keep](MonitorBuilder::tail) them.
+    /// Returns the last `lines` lines of a process, the oldest first. There are none unless the monitor was
+    /// built to [keep](MonitorBuilder::tail) them.
     pub fn tail(&self, name: &str, lines: usize) -> Vec<String> {
         self.shared().tail.as_ref().map(|tail| tail.last(name, lines)).unwrap_or_default()
     }
@@ -247,8 +253,8 @@ impl ProcessMonitor {
 
     /// Returns a handle that does not keep the monitor open.
     ///
-    /// A sink or a callback that the monitor owns should hold a weak handle: with a strong one there would always be a
-    /// handle left, and the monitor would never be closed by a drop.
+    /// A sink or a callback that the monitor owns should hold a weak handle: with a strong one there would
+    /// always be a handle left, and the monitor would never be closed by a drop.
     pub fn downgrade(&self) -> WeakMonitor {
         WeakMonitor(Arc::downgrade(&self.0))
     }

@@ -8,11 +8,13 @@ use futures_lite::Stream;
 use crate::machine::Notice;
 use crate::sync::{Lagged, Subscription};
 
-/// A subscription to the [notices](Notice) of a monitor, from [`ProcessMonitor::notices`](crate::ProcessMonitor::notices).
+/// A subscription to the [notices](Notice) of a monitor, from
+/// [`ProcessMonitor::notices`](crate::ProcessMonitor::notices).
 ///
-/// It contains the notices published after the subscription, in order, and ends when the driver of the monitor has
-/// ended. It holds up to [`Notices::CAPACITY`] unread notices. The monitor never waits for a subscriber: if more are
-/// published, the oldest are dropped, and the next item is [`Lagged`] with their number.
+/// It contains the notices published after the subscription, in order, and ends when the driver of the
+/// monitor has ended. It holds up to [`Notices::CAPACITY`] unread notices. The monitor never waits for a
+/// subscriber: if more are published, the oldest are dropped, and the next item is [`Lagged`] with their
+/// number.
 ///
 /// This is a [`Stream`] for asynchronous code. On a thread use [`wait`](Self::wait) or [`iter`](Self::iter).
 ///

@@ -8,8 +8,8 @@ use crate::host::Process;
 use crate::machine::{Event, Name, RunId, Stream};
 use crate::output::Relay;
 
-/// The most bytes that are read at the end of a run from a pipe that another process still writes to: what the largest
-/// pipe holds.
+/// The most bytes that are read at the end of a run from a pipe that another process still writes to: what
+/// the largest pipe holds.
 const FINAL_READ: usize = 1024 * 1024;
 
 /// The process of one run, and the wakers of its three sources.

@@ -1,7 +1,8 @@
 //! The queue of sources that are ready, which their wakers write to.
 //!
-//! The driver is one future over thousands of exits and streams. Polling all of them at each wake-up would cost more the
-//! more processes there are. So each source has a waker of its own, which appends the source to this queue.
+//! The driver is one future over thousands of exits and streams. Polling all of them at each wake-up would
+//! cost more the more processes there are. So each source has a waker of its own, which appends the source to
+//! this queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,8 @@ pub(super) struct SourceWaker {
 }
 
 impl ReadyQueue {
-    /// Creates a waker for `source` of `run`, and queues it: a source calls its waker only after it was polled.
+    /// Creates a waker for `source` of `run`, and queues it: a source calls its waker only after it was
+    /// polled.
     pub(super) fn add_source(self: &Arc<Self>, run: RunId, source: Source) -> Arc<SourceWaker> {
         let waker =
             Arc::new(SourceWaker { run, source, queued: AtomicBool::new(false), queue: self.clone() });

@@ -20,7 +20,7 @@ pub(super) struct Shared {
     pub(super) tail: Option<TailSink>,
 }
 
-/// What is behind the lock.
+/// The state behind the lock.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) machine: Machine<Arc<Spec>>,
@@ -35,7 +35,8 @@ impl Shared {
         Self { drive, policy, notices: Broadcast::new(Notices::CAPACITY), tail }
     }
 
-    /// Forgets the last lines of a process that has been removed. Called with each notice, after the output of its run.
+    /// Forgets the last lines of a process that has been removed. Called with each notice, after the output
+    /// of its run.
     pub(super) fn forget_tail(&self, notice: &Notice) {
         if let (NoticeKind::Exited { .. }, Some(tail)) = (&notice.kind, &self.tail)
             && self.drive.lock().state.machine.status(&notice.name).is_none()

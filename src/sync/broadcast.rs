@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 
 use super::{Lock, WakerCell};
 
-/// An item that reports a gap in a subscription: its subscriber read too slowly, and the oldest items were dropped.
+/// An item that reports a gap in a subscription: its subscriber read too slowly, and the oldest items were
+/// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lagged(u64);
 
@@ -35,8 +36,8 @@ impl std::error::Error for Lagged {}
 
 /// Publishes items to any number of subscriptions, each with a bounded queue.
 ///
-/// The publisher never waits. When the queue of a subscription is full its oldest item is dropped, and the next item
-/// that the subscriber reads is [`Lagged`] with the number of items that are missing in this place.
+/// The publisher never waits. When the queue of a subscription is full its oldest item is dropped, and the
+/// next item that the subscriber reads is [`Lagged`] with the number of items that are missing in this place.
 #[derive(Debug)]
 pub(crate) struct Broadcast<T> {
     capacity: usize,

@@ -1,7 +1,7 @@
 //! Synchronization primitives that every other module builds on.
 //!
-//! All of them wake their waiters after their own lock has been released: a [`Waker`] is foreign code, and may call
-//! back into the object that wakes it.
+//! All of them wake their waiters after their own lock has been released: a [`Waker`] is foreign code, and
+//! may call back into the object that wakes it.
 
 mod broadcast;
 
@@ -17,8 +17,8 @@ pub(crate) use broadcast::{Broadcast, Subscription};
 
 /// A mutex that ignores poisoning.
 ///
-/// A panic in foreign code is caught before it can unwind through a locked section (see `panic_guard`), so the data
-/// behind a lock is consistent even if a thread that held it panicked.
+/// A panic in foreign code is caught before it can unwind through a locked section (see `panic_guard`), so
+/// the data behind a lock is consistent even if a thread that held it panicked.
 #[derive(Default)]
 pub(crate) struct Lock<T: ?Sized>(Mutex<T>);
 
@@ -64,7 +64,8 @@ pub(crate) fn wait<'a, T>(condvar: &Condvar, guard: MutexGuard<'a, T>) -> MutexG
     condvar.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The waker of one task. It has no lock of its own; keep it behind the [`Lock`] of the data that the task waits for.
+/// The waker of one task. It has no lock of its own; keep it behind the [`Lock`] of the data that the task
+/// waits for.
 #[derive(Debug, Default)]
 pub(crate) struct WakerCell(Option<Waker>);
 
@@ -105,8 +106,8 @@ impl<T> Oneshot<T> {
         Self(Lock::new(Slot::Empty(WakerCell::default())))
     }
 
-    /// Provides the value and wakes the task that waits for it. Later values are discarded; returns whether this one
-    /// was the first.
+    /// Provides the value and wakes the task that waits for it. Later values are discarded; returns whether
+    /// this one was the first.
     pub(crate) fn fill(&self, value: T) -> bool {
         let mut slot = self.0.lock();
         let Slot::Empty(waker) = &mut *slot else {

@@ -1,10 +1,10 @@
-//! The bare machine: whole stories in virtual time.
+//! The machine without a driver, in virtual time.
 
 mod add;
 mod ending;
+mod harness;
 mod races;
 mod restart;
-mod stage;
 mod start;
 mod stop;
 mod walk;

@@ -1,21 +1,21 @@
-//! News that comes late, and calls that come at once.
+//! Events that come late, twice or in an unusual order, and calls in quick succession.
 
 use childminder::machine::{Containment, Event};
 use childminder::{Exit, Phase};
 
-use super::stage::Stage;
+use super::harness::Harness;
 
 #[test]
-fn i_3_late_news_of_an_old_run_never_touches_its_successor() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    let old = stage.run("foo");
-    stage.advance(2.0);
-    stage.code("foo", 0);
-    stage.advance(0.0);
-    let new = stage.run("foo");
+fn i_3_late_events_of_an_old_run_never_touch_its_successor() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    let old = harness.run("foo");
+    harness.advance(2.0);
+    harness.code("foo", 0);
+    harness.advance(0.0);
+    let new = harness.run("foo");
     assert_ne!(old, new);
-    stage.expect(
+    harness.expect(
         "0.0 spawn foo#1
          2.0 exit foo#1 code 0
          2.0 reap foo#1
@@ -27,41 +27,41 @@ fn i_3_late_news_of_an_old_run_never_touches_its_successor() {
         Event::Family { run: old, remaining: vec![1] },
         Event::Closed { run: old },
     ] {
-        stage.event(late);
+        harness.event(late);
     }
-    stage.expect("");
-    let status = stage.status("foo");
+    harness.expect("");
+    let status = harness.status("foo");
     assert_eq!((status.phase, status.pid), (Phase::Up, Some(102)));
-    stage.stop("foo");
-    stage.code("foo", 0);
-    assert_eq!(stage.machine.run("foo"), None);
+    harness.stop("foo");
+    harness.code("foo", 0);
+    assert_eq!(harness.machine.run("foo"), None);
 }
 
 #[test]
-fn news_told_twice_changes_nothing() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    let run = stage.run("foo");
-    stage.event(Event::Started { run, pid: 999, containment: Containment::Group });
-    assert_eq!(stage.status("foo").pid, Some(101));
-    stage.stop("foo");
-    stage.exit_leaving("foo", Exit::Code(0), &[7]);
-    stage.event(Event::Exited { run, exit: Exit::Code(1), remaining: vec![] });
-    assert_eq!(stage.phase("foo"), Phase::Stopping, "the group is not empty because the leader died twice");
+fn a_repeated_event_changes_nothing() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    let run = harness.run("foo");
+    harness.event(Event::Started { run, pid: 999, containment: Containment::Group });
+    assert_eq!(harness.status("foo").pid, Some(101));
+    harness.stop("foo");
+    harness.exit_leaving("foo", Exit::Code(0), &[7]);
+    harness.event(Event::Exited { run, exit: Exit::Code(1), remaining: vec![] });
+    assert_eq!(harness.phase("foo"), Phase::Stopping, "the group is not empty because the leader died twice");
 }
 
 #[test]
 fn f_40_many_restarts_at_once_are_one() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.advance(2.0);
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.advance(2.0);
     for _ in 0..20 {
-        stage.stop("foo");
-        stage.restart_all();
+        harness.stop("foo");
+        harness.restart_all();
     }
-    stage.code("foo", 0);
-    stage.advance(100.0);
-    stage.expect(
+    harness.code("foo", 0);
+    harness.advance(100.0);
+    harness.expect(
         "0.0 spawn foo#1
          2.0 signal foo#1 TERM
          2.0 signal foo#1 CONT
@@ -72,23 +72,23 @@ fn f_40_many_restarts_at_once_are_one() {
 }
 
 #[test]
-fn timeouts_that_come_early_late_or_often_do_no_harm() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.code("foo", 1);
-    let due = stage.status("foo").next_start.unwrap();
+fn timeouts_that_come_early_late_or_often_change_nothing_else() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.code("foo", 1);
+    let due = harness.status("foo").next_start.unwrap();
     let early = due - std::time::Duration::from_nanos(1);
     for _ in 0..3 {
-        stage.machine.handle_timeout(early);
+        harness.machine.handle_timeout(early);
     }
-    assert_eq!(stage.phase("foo"), Phase::Waiting);
+    assert_eq!(harness.phase("foo"), Phase::Waiting);
     let late = due + std::time::Duration::from_secs(1000);
     for _ in 0..3 {
-        stage.machine.handle_timeout(late);
+        harness.machine.handle_timeout(late);
     }
-    assert_eq!(stage.phase("foo"), Phase::Starting);
-    assert!(stage.machine.poll_output().is_some());
-    assert!(stage.machine.poll_output().is_none(), "one spawn, however late and often");
+    assert_eq!(harness.phase("foo"), Phase::Starting);
+    assert!(harness.machine.poll_output().is_some());
+    assert!(harness.machine.poll_output().is_none(), "one spawn, however late and often");
 }
 
 /// All orders of `events`.
@@ -109,46 +109,46 @@ fn orders(events: &[Event]) -> Vec<Vec<Event>> {
 }
 
 #[test]
-fn f_88_a_run_is_over_whatever_the_order_of_its_events() {
+fn f_88_a_run_is_over_after_any_order_of_its_events() {
     let started = |run| Event::Started { run, pid: 101, containment: Containment::Group };
     let exited = |run, remaining| Event::Exited { run, exit: Exit::Code(3), remaining };
     let family = |run| Event::Family { run, remaining: Vec::new() };
-    type Command = fn(&mut Stage);
+    type Command = fn(&mut Harness);
     let commands: [Command; 4] =
-        [|_| {}, |stage| stage.stop("foo"), Stage::kill_service, Stage::stop_service];
+        [|_| {}, |harness| harness.stop("foo"), Harness::kill_service, Harness::stop_service];
     for command in commands {
         for remaining in [vec![], vec![7]] {
             for at in 0..=4 {
-                let mut stage = Stage::running();
-                stage.defer_starts();
-                stage.add("foo");
-                let run = stage.run("foo");
+                let mut harness = Harness::running();
+                harness.defer_starts();
+                harness.add("foo");
+                let run = harness.run("foo");
                 let events =
                     [started(run), exited(run, remaining.clone()), family(run), Event::Closed { run }];
                 for order in orders(&events) {
-                    let mut stage = Stage::running();
-                    stage.defer_starts();
-                    stage.add("foo");
+                    let mut harness = Harness::running();
+                    harness.defer_starts();
+                    harness.add("foo");
                     for (i, event) in order.iter().enumerate() {
                         if i == at {
-                            command(&mut stage);
+                            command(&mut harness);
                         }
-                        stage.event(event.clone());
+                        harness.event(event.clone());
                     }
-                    if at == 4 && stage.machine.run("foo") == Some(run) {
-                        command(&mut stage);
+                    if at == 4 && harness.machine.run("foo") == Some(run) {
+                        command(&mut harness);
                     }
                     // Members that were killed are found dead at the next check.
-                    stage.advance(0.5);
-                    assert_ne!(stage.machine.run("foo"), Some(run), "not over after {order:?}");
-                    let told = stage.told();
-                    assert_eq!(told[0], "foo#1 started, pid 101", "after {order:?}: {told:?}");
-                    let ends = told.iter().filter(|notice| {
+                    harness.advance(0.5);
+                    assert_ne!(harness.machine.run("foo"), Some(run), "not over after {order:?}");
+                    let notices = harness.sentences();
+                    assert_eq!(notices[0], "foo#1 started, pid 101", "after {order:?}: {notices:?}");
+                    let ends = notices.iter().filter(|notice| {
                         notice.starts_with("foo#1 exited with code 3")
                             || notice.starts_with("foo#1 stopped with code 3")
                     });
-                    assert_eq!(ends.count(), 1, "after {order:?}: {told:?}");
-                    assert_eq!(stage.status("foo").last.unwrap().to_string(), "exited with code 3");
+                    assert_eq!(ends.count(), 1, "after {order:?}: {notices:?}");
+                    assert_eq!(harness.status("foo").last.unwrap().to_string(), "exited with code 3");
                 }
             }
         }
@@ -157,15 +157,15 @@ fn f_88_a_run_is_over_whatever_the_order_of_its_events() {
 
 #[test]
 fn f_88_a_start_that_fails_after_its_exit_was_reported_is_a_failed_start() {
-    let mut stage = Stage::running();
-    stage.defer_starts();
-    stage.add("foo");
-    let run = stage.run("foo");
-    stage.event(Event::Exited { run, exit: Exit::Code(127), remaining: vec![] });
-    assert_eq!(stage.phase("foo"), Phase::Starting);
+    let mut harness = Harness::running();
+    harness.defer_starts();
+    harness.add("foo");
+    let run = harness.run("foo");
+    harness.event(Event::Exited { run, exit: Exit::Code(127), remaining: vec![] });
+    assert_eq!(harness.phase("foo"), Phase::Starting);
     let cause = std::io::ErrorKind::Other.into();
     let error = childminder::SpawnError::new(childminder::machine::SpawnStep::Exec, "foo", cause);
-    stage.event(Event::SpawnFailed { run, error });
-    assert_eq!(stage.phase("foo"), Phase::Waiting);
-    assert_eq!(stage.told().len(), 2);
+    harness.event(Event::SpawnFailed { run, error });
+    assert_eq!(harness.phase("foo"), Phase::Waiting);
+    assert_eq!(harness.sentences().len(), 2);
 }

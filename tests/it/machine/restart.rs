@@ -1,21 +1,21 @@
-//! Lives, deaths and delays.
+//! Exits, restarts and delays.
 
 use std::time::Duration;
 
 use childminder::machine::LastRun;
 use childminder::{Exit, Phase, Policy, Signal};
 
-use super::stage::Stage;
+use super::harness::Harness;
 
 #[test]
 fn connection_lost_long_lived_process_pm_24_25_f_68_exactly_the_threshold_is_a_long_life() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.code("foo", 0);
-    stage.advance(2.0);
-    stage.code("foo", 0); // lived from 1.0 to 2.0
-    assert_eq!(stage.next_start("foo"), Some(2.0), "on the next turn, never within this one");
-    stage.expect(
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.code("foo", 0);
+    harness.advance(2.0);
+    harness.code("foo", 0); // lived from 1.0 to 2.0
+    assert_eq!(harness.next_start("foo"), Some(2.0), "on the next turn, never within this one");
+    harness.expect(
         "0.0 spawn foo#1
          0.0 exit foo#1 code 0
          0.0 reap foo#1
@@ -23,43 +23,43 @@ fn connection_lost_long_lived_process_pm_24_25_f_68_exactly_the_threshold_is_a_l
          2.0 exit foo#2 code 0
          2.0 reap foo#2",
     );
-    assert_eq!(stage.status("foo").delay.as_secs(), 1, "back at the minimum");
-    stage.advance(0.0);
-    stage.expect("2.0 spawn foo#3");
+    assert_eq!(harness.status("foo").delay.as_secs(), 1, "back at the minimum");
+    harness.advance(0.0);
+    harness.expect("2.0 spawn foo#3");
 }
 
 #[test]
 fn pm_24_a_life_just_below_the_threshold_is_an_instant_death() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.advance(0.999_999_999);
-    stage.code("foo", 0);
-    assert_eq!(stage.next_start("foo"), Some(1.999_999_999));
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.advance(0.999_999_999);
+    harness.code("foo", 0);
+    assert_eq!(harness.next_start("foo"), Some(1.999_999_999));
 }
 
 #[test]
 fn connection_lost_backoff_delay_doubles_pm_26_i_6_along_the_schedule() {
-    let mut stage = Stage::running();
-    stage.add("foo");
+    let mut harness = Harness::running();
+    harness.add("foo");
     let mut now = 0.0;
     for wait in Policy::default().schedule().take(15) {
-        stage.code("foo", 1);
+        harness.code("foo", 1);
         now += wait.as_secs_f64();
-        assert_eq!(stage.next_start("foo"), Some(now));
-        stage.advance(wait.as_secs_f64());
-        assert_eq!(stage.phase("foo"), Phase::Up);
+        assert_eq!(harness.next_start("foo"), Some(now));
+        harness.advance(wait.as_secs_f64());
+        assert_eq!(harness.phase("foo"), Phase::Up);
     }
     assert_eq!(now, 4095.0 + 3.0 * 3600.0);
 }
 
 #[test]
 fn connection_lost_min_max_restart_delay_pm_26() {
-    let mut stage = Stage::running();
-    stage.add_with("foo", Policy::from_secs(1.0, 5.0, 2.0, 5.0).unwrap());
+    let mut harness = Harness::running();
+    harness.add_with("foo", Policy::from_secs(1.0, 5.0, 2.0, 5.0).unwrap());
     for next_start in [2.0, 6.0, 11.0, 16.0] {
-        stage.code("foo", 1);
-        assert_eq!(stage.next_start("foo"), Some(next_start));
-        stage.advance_to(next_start);
+        harness.code("foo", 1);
+        assert_eq!(harness.next_start("foo"), Some(next_start));
+        harness.advance_to(next_start);
     }
 }
 
@@ -68,48 +68,48 @@ fn pm_28_the_exit_status_plays_no_part() {
     for exit in
         [Exit::Code(0), Exit::Code(255), Exit::Signal { signal: Signal::KILL, core: false }, Exit::Lost]
     {
-        let mut stage = Stage::running();
-        stage.add("foo");
-        stage.exit("foo", exit);
-        assert_eq!(stage.next_start("foo"), Some(1.0), "{exit}");
-        assert!(matches!(stage.status("foo").last, Some(LastRun::Exited(last)) if last == exit));
+        let mut harness = Harness::running();
+        harness.add("foo");
+        harness.exit("foo", exit);
+        assert_eq!(harness.next_start("foo"), Some(1.0), "{exit}");
+        assert!(matches!(harness.status("foo").last, Some(LastRun::Exited(last)) if last == exit));
     }
 }
 
 #[test]
 fn pm_29_restarts_happen_only_in_a_running_service_for_a_known_name() {
-    let mut stage = Stage::new();
-    stage.add("foo");
-    stage.start("foo");
-    stage.advance(5.0);
-    stage.code("foo", 0);
-    assert_eq!(stage.deadline(), None);
+    let mut harness = Harness::new();
+    harness.add("foo");
+    harness.start("foo");
+    harness.advance(5.0);
+    harness.code("foo", 0);
+    assert_eq!(harness.deadline(), None);
 }
 
 #[test]
 fn pm_30_the_delay_belongs_to_the_definition() {
-    let mut stage = Stage::running();
-    stage.add_with("slow", Policy { min_restart_delay: Duration::from_secs(10), ..Policy::default() });
-    stage.add("fast");
-    stage.code("slow", 1);
-    stage.code("fast", 1);
-    assert_eq!([stage.next_start("slow"), stage.next_start("fast")], [Some(10.0), Some(1.0)]);
+    let mut harness = Harness::running();
+    harness.add_with("slow", Policy { min_restart_delay: Duration::from_secs(10), ..Policy::default() });
+    harness.add("fast");
+    harness.code("slow", 1);
+    harness.code("fast", 1);
+    assert_eq!([harness.next_start("slow"), harness.next_start("fast")], [Some(10.0), Some(1.0)]);
 }
 
 #[test]
-fn pm_31_f_23_every_start_exit_delay_and_kill_is_told() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.code("foo", 3);
-    stage.advance(1.0);
-    stage.advance(2.5);
-    stage.exit("foo", Exit::Signal { signal: Signal::ABRT, core: true });
-    stage.advance(0.0);
-    stage.hold("foo");
-    stage.advance(5.0);
-    stage.killed("foo", Signal::KILL);
+fn pm_31_f_23_every_start_exit_delay_and_kill_is_published() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.code("foo", 3);
+    harness.advance(1.0);
+    harness.advance(2.5);
+    harness.exit("foo", Exit::Signal { signal: Signal::ABRT, core: true });
+    harness.advance(0.0);
+    harness.hold("foo");
+    harness.advance(5.0);
+    harness.killed("foo", Signal::KILL);
     assert_eq!(
-        stage.told(),
+        harness.sentences(),
         [
             "foo#1 started, pid 101",
             "foo#1 exited with code 3 after 0 ms",
@@ -127,24 +127,24 @@ fn pm_31_f_23_every_start_exit_delay_and_kill_is_told() {
 
 #[test]
 fn pm_43_stopping_and_starting_the_service_keeps_the_delay() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.code("foo", 1);
-    stage.stop_service();
-    stage.start_service();
-    assert_eq!(stage.status("foo").delay.as_secs(), 2);
-    stage.code("foo", 1);
-    assert_eq!(stage.next_start("foo"), Some(2.0));
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.code("foo", 1);
+    harness.stop_service();
+    harness.start_service();
+    assert_eq!(harness.status("foo").delay.as_secs(), 2);
+    harness.code("foo", 1);
+    assert_eq!(harness.next_start("foo"), Some(2.0));
 }
 
 #[test]
 fn pm_46_f_65_only_the_time_handed_in_counts_and_it_may_go_backwards() {
-    // There is no clock in the machine to step. A time before the last one is as good as no time at all.
-    let mut stage = Stage::running();
-    stage.advance(100.0);
-    stage.add("foo");
-    let run = stage.run("foo");
-    let machine = &mut stage.machine;
+    // The machine has no clock that could be stepped. A time before the last one changes nothing.
+    let mut harness = Harness::running();
+    harness.advance(100.0);
+    harness.add("foo");
+    let run = harness.run("foo");
+    let machine = &mut harness.machine;
     let earlier = machine.status("foo").unwrap().since.unwrap() - Duration::from_secs(50);
     machine.handle_event(childminder::machine::Event::Closed { run }, earlier);
     machine.handle_event(
@@ -157,15 +157,15 @@ fn pm_46_f_65_only_the_time_handed_in_counts_and_it_may_go_backwards() {
 
 #[test]
 fn f_68_a_threshold_of_zero_restarts_at_once_and_lets_others_have_their_turn() {
-    let mut stage = Stage::running();
-    stage.add_with("loop", Policy { threshold: Duration::ZERO, ..Policy::default() });
-    stage.add("calm");
+    let mut harness = Harness::running();
+    harness.add_with("loop", Policy { threshold: Duration::ZERO, ..Policy::default() });
+    harness.add("calm");
     for _ in 0..3 {
-        stage.code("loop", 1);
-        stage.advance(0.0);
+        harness.code("loop", 1);
+        harness.advance(0.0);
     }
-    stage.stop("calm");
-    stage.expect(
+    harness.stop("calm");
+    harness.expect(
         "0.0 spawn loop#1
          0.0 spawn calm#2
          0.0 exit loop#1 code 1
@@ -183,17 +183,17 @@ fn f_68_a_threshold_of_zero_restarts_at_once_and_lets_others_have_their_turn() {
 }
 
 #[test]
-fn status_tells_what_a_process_is_doing_and_when_it_will_start() {
-    let mut stage = Stage::running();
-    stage.add("foo");
-    stage.code("foo", 7);
-    let status = stage.status("foo");
+fn the_status_shows_the_phase_and_the_next_start() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.code("foo", 7);
+    let status = harness.status("foo");
     assert_eq!(status.phase, Phase::Waiting);
     assert_eq!((status.run, status.pid, status.since), (None, None, None));
     assert_eq!(status.delay.as_secs(), 2);
     assert_eq!(status.last.unwrap().to_string(), "exited with code 7");
-    stage.advance(1.0);
-    let status = stage.status("foo");
+    harness.advance(1.0);
+    let status = harness.status("foo");
     assert_eq!((status.phase, status.pid, status.restarts), (Phase::Up, Some(102), 1));
     assert_eq!(status.next_start, None);
 }

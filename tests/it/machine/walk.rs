@@ -1,4 +1,4 @@
-//! Random walks: commands, news, stale news and time in any order, with what must hold after every step.
+//! Random walks: commands, events, stale events and time in any order, with checks after every step.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A hundred thousand walks of 64 steps on average; a failure prints the shortest walk that shows it.
+    /// A failure prints the shortest walk that shows it.
     #[test]
     fn i_1_to_15_hold_on_every_walk(steps in prop::collection::vec(any::<u16>(), 32..=96)) {
         let mut walk = Walk::new();
@@ -23,40 +23,40 @@ proptest! {
     }
 }
 
-/// A machine, the world around it, and what is known of both without asking the machine.
+/// A machine, its environment, and the expected state of both.
 struct Walk {
     machine: Machine<()>,
     now: Instant,
     policy: Policy,
     running: bool,
-    books: HashMap<&'static str, Book>,
-    world: HashMap<RunId, Body>,
+    definitions: HashMap<&'static str, ExpectedProcess>,
+    world: HashMap<RunId, ExpectedRun>,
     over: Vec<RunId>,
 }
 
-/// What is known of a definition.
-struct Book {
+/// The expected state of a definition.
+struct ExpectedProcess {
     held: bool,
-    /// A start was asked for and has not happened.
+    /// Whether a start was requested and has not happened.
     asked: bool,
-    /// Instant deaths since the last long life.
+    /// The number of instant deaths since the last long run.
     deaths: u32,
-    /// The run that counts for it, if it is not one it inherited.
+    /// The run that counts for it, which is not one of an earlier definition.
     own: Option<RunId>,
 }
 
-/// What is known of a run.
-struct Body {
+/// The expected state of a run.
+struct ExpectedRun {
     name: &'static str,
     up: bool,
     since: Instant,
     leader: bool,
     members: u8,
     open: bool,
-    /// When the stop signal came.
+    /// The time of the stop signal.
     asked: Option<Instant>,
     killed: bool,
-    /// Whether KILL may come early: somebody was in a hurry, or the leader had died by itself.
+    /// Whether KILL may come early: a kill was requested, or the leader has died by itself.
     hurry: bool,
     died: Option<Instant>,
 }
@@ -68,7 +68,7 @@ impl Walk {
             now: Instant::now(),
             policy: Policy::default(),
             running: false,
-            books: HashMap::new(),
+            definitions: HashMap::new(),
             world: HashMap::new(),
             over: Vec::new(),
         }
@@ -81,17 +81,23 @@ impl Walk {
         match step & 0x1f {
             0 | 1 => self.add(name),
             2 => {
-                let known = self.books.remove(name).is_some();
+                let known = self.definitions.remove(name).is_some();
                 assert_eq!(self.machine.remove_process(name, now).is_ok(), known);
             }
             3 | 4 => {
                 let up = self.machine.status(name).is_some_and(|status| status.phase == Phase::Up);
-                let note = if up { |_: &mut Book| {} } else { |book: &mut Book| book.asked = true };
+                let note = if up {
+                    |_: &mut ExpectedProcess| {}
+                } else {
+                    |expected: &mut ExpectedProcess| expected.asked = true
+                };
                 self.command(name, Machine::start_process, note);
             }
-            5 | 6 => self.command(name, Machine::stop_process, |book| book.asked = false),
-            7 => self.command(name, Machine::hold_process, |book| (book.held, book.asked) = (true, false)),
-            8 => self.command(name, Machine::release_process, |book| book.held = false),
+            5 | 6 => self.command(name, Machine::stop_process, |expected| expected.asked = false),
+            7 => self.command(name, Machine::hold_process, |expected| {
+                (expected.held, expected.asked) = (true, false)
+            }),
+            8 => self.command(name, Machine::release_process, |expected| expected.held = false),
             9 | 10 => {
                 self.running = true;
                 self.machine.start_service(now);
@@ -102,7 +108,7 @@ impl Walk {
                 self.stop_service(Machine::kill_service);
             }
             13 => {
-                self.books.values_mut().for_each(|book| book.asked = false);
+                self.definitions.values_mut().for_each(|expected| expected.asked = false);
                 self.machine.restart_all(now);
             }
             14..=16 => self.answer(choice),
@@ -121,28 +127,33 @@ impl Walk {
     fn add(&mut self, name: &'static str) {
         let definition = Definition { policy: self.policy, ..Definition::new(()) };
         let added = self.machine.add_process(name.parse().unwrap(), definition, self.now).is_ok();
-        assert_eq!(added, !self.books.contains_key(name));
-        self.books.entry(name).or_insert(Book { held: false, asked: false, deaths: 0, own: None });
+        assert_eq!(added, !self.definitions.contains_key(name));
+        self.definitions.entry(name).or_insert(ExpectedProcess {
+            held: false,
+            asked: false,
+            deaths: 0,
+            own: None,
+        });
     }
 
     fn command<E>(
         &mut self,
         name: &str,
         command: fn(&mut Machine<()>, &str, Instant) -> Result<(), E>,
-        note: fn(&mut Book),
+        note: fn(&mut ExpectedProcess),
     ) {
-        let book = self.books.get_mut(name);
-        assert_eq!(command(&mut self.machine, name, self.now).is_ok(), book.is_some());
-        book.map(note);
+        let expected = self.definitions.get_mut(name);
+        assert_eq!(command(&mut self.machine, name, self.now).is_ok(), expected.is_some());
+        expected.map(note);
     }
 
     fn stop_service(&mut self, stop: fn(&mut Machine<()>, Instant)) {
         self.running = false;
-        self.books.values_mut().for_each(|book| book.asked = false);
+        self.definitions.values_mut().for_each(|expected| expected.asked = false);
         stop(&mut self.machine, self.now);
     }
 
-    fn pick(&self, choice: u16, which: impl Fn(&Body) -> bool) -> Option<RunId> {
+    fn pick(&self, choice: u16, which: impl Fn(&ExpectedRun) -> bool) -> Option<RunId> {
         let mut runs: Vec<RunId> =
             self.world.iter().filter(|(_, body)| which(body)).map(|(run, _)| *run).collect();
         runs.sort_unstable();
@@ -189,7 +200,7 @@ impl Walk {
         }
     }
 
-    /// I-3: news of a run that is over changes nothing at all.
+    /// An event of a run that is over changes nothing.
     fn stale(&mut self, choice: u16) {
         let Some(&run) = self.over.get(usize::from(choice) % self.over.len().max(1)) else { return };
         let before = format!("{:?}", self.machine);
@@ -211,11 +222,14 @@ impl Walk {
         }
     }
 
-    /// Keeps the reference books: how many instant deaths in a row (I-6).
-    fn count_death(&mut self, body: &Body, run: RunId, failed: bool) {
-        let Some(book) = self.books.get_mut(body.name).filter(|book| book.own == Some(run)) else { return };
+    /// Counts the instant deaths in a row.
+    fn count_death(&mut self, body: &ExpectedRun, run: RunId, failed: bool) {
+        let Some(expected) = self.definitions.get_mut(body.name).filter(|expected| expected.own == Some(run))
+        else {
+            return;
+        };
         let lived = body.died.map_or(Duration::ZERO, |at| at - body.since);
-        book.deaths = if failed || lived < self.policy.threshold { book.deaths + 1 } else { 0 };
+        expected.deaths = if failed || lived < self.policy.threshold { expected.deaths + 1 } else { 0 };
     }
 
     fn settle(&mut self) {
@@ -246,11 +260,11 @@ impl Walk {
     fn spawned(&mut self, run: RunId, name: &str) {
         let name = NAMES.into_iter().find(|known| *known == name).unwrap();
         assert!(self.world.values().all(|body| body.name != name), "I-1: a second run of {name}");
-        let book = self.books.get_mut(name).expect("I-2: nobody has defined this");
-        assert!((self.running && !book.held) || book.asked, "I-2: nobody wants {name}");
-        book.asked = false;
-        book.own = Some(run);
-        let body = Body {
+        let expected = self.definitions.get_mut(name).expect("I-2: the name is not defined");
+        assert!((self.running && !expected.held) || expected.asked, "I-2: {name} is not wanted");
+        expected.asked = false;
+        expected.own = Some(run);
+        let body = ExpectedRun {
             name,
             up: false,
             since: self.now,
@@ -286,12 +300,12 @@ impl Walk {
     }
 
     fn restarting(&self, name: &str, delay: Duration, at: Instant) {
-        let book = &self.books[name];
-        let expected = match book.deaths.checked_sub(1) {
-            Some(earlier) if book.own.is_some() => self.policy.schedule().nth(earlier as usize).unwrap(),
+        let expected = &self.definitions[name];
+        let delay_expected = match expected.deaths.checked_sub(1) {
+            Some(earlier) if expected.own.is_some() => self.policy.schedule().nth(earlier as usize).unwrap(),
             _ => Duration::ZERO,
         };
-        assert!(delay == expected || delay.is_zero(), "I-6: {delay:?} instead of {expected:?}");
+        assert!(delay == delay_expected || delay.is_zero(), "I-6: {delay:?} instead of {delay_expected:?}");
         assert!(delay.is_zero() || at <= self.now + delay);
     }
 
@@ -327,11 +341,11 @@ impl Walk {
             }
             assert_eq!(status.phase == Phase::Waiting, status.next_start.is_some());
         }
-        assert_eq!(known.len(), self.books.len());
-        assert!(self.books.keys().all(|name| known.contains(*name)), "I-13");
+        assert_eq!(known.len(), self.definitions.len());
+        assert!(self.definitions.keys().all(|name| known.contains(*name)), "I-13");
     }
 
-    /// I-15 and I-13: after a stop, fair exits and time alone bring everything down, and nothing is left of it.
+    /// After a stop, exits and time alone end every run, and nothing of it remains.
     fn come_to_rest(&mut self) {
         self.stop_service(Machine::stop_service);
         self.settle();
@@ -360,7 +374,7 @@ impl Walk {
         for name in NAMES {
             let _ = self.machine.remove_process(name, self.now);
         }
-        self.books.clear();
+        self.definitions.clear();
         self.now += Policy::KILL_GRACE;
         self.tick();
         self.settle();

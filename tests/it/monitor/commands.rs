@@ -1,4 +1,4 @@
-//! The handle: what each call does at once, what it refuses, and what its tickets wait for.
+//! The commands of a handle: their immediate effects, their errors and their tickets.
 
 use childminder::monitor::{AddError, CommandError};
 use childminder::testkit::{Script, Sim};
@@ -8,7 +8,7 @@ use futures_lite::future::poll_once;
 use super::{expect, monitor, monitor_of, secs};
 
 #[test]
-fn bad_input_is_refused_at_once_and_by_name() {
+fn invalid_input_is_an_immediate_error_that_names_it() {
     let (sim, monitor) = monitor();
     let error = |name: &str, spec: Spec| monitor.add_process(name, spec).unwrap_err().to_string();
     assert_eq!(error("", Spec::new("x")), "the name is empty");
@@ -67,8 +67,8 @@ fn simple_repr_looks_good_pm_44() {
 
 #[test]
 fn get_state_includes_processes_and_excludes_the_world_pm_45() {
-    // Upstream: test_getStateIncludesProcesses, test_getStateExcludesReactor, and the deprecated to_tuple, processes and
-    // getstate. Theirs pickles; ours hands out the definitions, and nothing of the runs.
+    // Upstream: test_getStateIncludesProcesses, test_getStateExcludesReactor, and the deprecated to_tuple,
+    // processes and getstate. Twisted pickles; a monitor returns its definitions, without the runs.
     let (sim, monitor) = monitor();
     sim.script("arg1", Script::new());
     let spec = Spec::new("arg1").arg("arg2").uid(1).gid(2).cwd("/").env("A", "1");
@@ -118,14 +118,14 @@ fn tickets_wait_for_the_runs_they_were_issued_for() {
     assert_eq!(sim.elapsed(), secs(3.0));
     sim.block_on(monitor.hold_process("quick").unwrap()).unwrap();
     assert_eq!(monitor.status("quick").unwrap().phase, Phase::Held);
-    // Nothing runs: nothing to wait for.
+    // Nothing runs, so the tickets are resolved.
     sim.block_on(monitor.stop_process("quick").unwrap()).unwrap();
     sim.block_on(monitor.stop_service()).unwrap();
     assert_eq!(sim.elapsed(), secs(3.0));
 }
 
 #[test]
-fn f_38_52_a_second_stop_in_a_hurry_kills_at_once() {
+fn f_38_52_a_kill_during_a_stop_is_immediate() {
     let (sim, monitor) = monitor();
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf")).unwrap();
@@ -139,7 +139,7 @@ fn f_38_52_a_second_stop_in_a_hurry_kills_at_once() {
 }
 
 #[test]
-fn restart_all_restarts_and_tells_when_the_old_runs_are_gone() {
+fn the_ticket_of_restart_all_resolves_when_the_old_runs_are_gone() {
     let (sim, monitor) = monitor();
     sim.script("web", Script::new().exits_after_term(secs(0.5)));
     monitor.add_process("web", Spec::new("web")).unwrap();
@@ -193,7 +193,7 @@ fn f_49_50_a_driver_that_is_dropped_takes_every_process_with_it() {
     let ticket = monitor.stop_service();
     sim.drop_futures();
     assert_eq!(sim.live(), 0);
-    assert_eq!(ticket.wait(), Ok(()), "nobody waits for ever");
+    assert_eq!(ticket.wait(), Ok(()), "a dropped driver resolves its tickets");
     assert_eq!(monitor.add_process("b", Spec::new("b")), Err(AddError::Closed));
     assert!(matches!(monitor.start_process("deaf"), Err(CommandError::Closed)));
     assert_eq!(monitor.stop_service().wait(), Ok(()));

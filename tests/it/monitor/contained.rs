@@ -16,7 +16,7 @@ use futures_lite::future::poll_once;
 use super::{monitor_of, secs};
 use crate::support::alone;
 
-/// What sinks and subscribers have seen, in one order.
+/// The lines and notices that sinks and subscribers have received, in one order.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<String>>>);
 
@@ -53,7 +53,7 @@ fn f_16_56_57_every_line_comes_once_in_order_and_before_the_next_run() {
     monitor.add_process("talk", Spec::new("talk")).unwrap();
     monitor.start_service();
     // An incomplete line is shown as it is after 100 ms.
-    sim.advance(secs(4.09));
+    sim.advance(secs(4.04));
     assert_eq!(
         seen.take(),
         [
@@ -163,7 +163,7 @@ fn f_48_a_panicking_logger_takes_neither_subscribers_nor_supervision_with_it() {
     });
 }
 
-/// The simulated world, in which nobody may send a signal but KILL from a distance.
+/// The simulated world, in which no signal can be sent.
 #[derive(Debug)]
 struct Forbidding(Sim);
 
@@ -215,7 +215,7 @@ impl Process for Untouchable {
 }
 
 #[test]
-fn f_31_signals_that_are_refused_are_told_and_the_survivor_is_named() {
+fn f_31_signals_that_are_refused_are_sentences_and_the_survivor_is_named() {
     let sim = Sim::new();
     sim.script("other", Script::new());
     let (monitor, driver) = ProcessMonitor::new(Forbidding(sim.clone()));
@@ -226,11 +226,14 @@ fn f_31_signals_that_are_refused_are_told_and_the_survivor_is_named() {
     sim.advance(secs(1.0));
     let error = sim.block_on(monitor.stop_service()).unwrap_err();
     assert_eq!(error.to_string(), "still not gone after KILL: other#1 (pid 101)");
-    let mut told = Vec::new();
+    let mut sentences = Vec::new();
     while let Some(Some(Ok(notice))) = sim.block_on(poll_once(notices.next())) {
-        told.push(notice.to_string());
+        sentences.push(notice.to_string());
     }
     let refused = |signal| format!("other#1 cannot be sent {signal}: Operation not permitted (os error 1)");
-    assert_eq!(told.iter().filter(|text| text.contains("cannot be sent")).count(), 3, "{told:?}");
-    assert!(["TERM", "CONT", "KILL"].map(refused).iter().all(|text| told.contains(text)), "{told:?}");
+    assert_eq!(sentences.iter().filter(|text| text.contains("cannot be sent")).count(), 3, "{sentences:?}");
+    assert!(
+        ["TERM", "CONT", "KILL"].map(refused).iter().all(|text| sentences.contains(text)),
+        "{sentences:?}"
+    );
 }

@@ -133,7 +133,7 @@ fn a_weak_handle_does_not_keep_the_monitor_open() {
 }
 
 #[test]
-fn close_ends_the_driver_whoever_has_handles() {
+fn close_ends_the_driver_although_there_are_handles() {
     let sim = Sim::new();
     let (monitor, driver) = ProcessMonitor::new(sim.clone());
     let ended = {

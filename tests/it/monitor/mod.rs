@@ -1,4 +1,4 @@
-//! The monitor, handle and driver, in the simulated world: whole stories in virtual time.
+//! A monitor with its driver, in the simulated world.
 
 mod commands;
 mod contained;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use childminder::testkit::Sim;
 use childminder::{MonitorBuilder, ProcessMonitor};
 
-/// A monitor in a world of its own, with its driver running in it.
+/// Creates a monitor whose driver runs in a new simulated world.
 fn monitor() -> (Sim, ProcessMonitor) {
     monitor_of(ProcessMonitor::builder())
 }
@@ -27,11 +27,11 @@ fn secs(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// Compares everything the world has seen since the last call.
+/// Compares the trace of the world since the last call.
 #[track_caller]
 fn expect(sim: &Sim, story: &str) {
     let trace = sim.trace();
     sim.clear_trace();
     let expected: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    assert_eq!(trace.lines().collect::<Vec<_>>(), expected, "what happened is on the left");
+    assert_eq!(trace.lines().collect::<Vec<_>>(), expected, "the actual trace is on the left");
 }

@@ -6,20 +6,20 @@ use futures_lite::StreamExt;
 
 use super::{monitor, secs};
 
-/// Everything that waits for a subscriber.
+/// Reads all unread notices.
 fn drain(sim: &Sim, notices: &mut Notices) -> Vec<String> {
-    let mut heard = Vec::new();
-    while let Some(Some(news)) = sim.block_on(futures_lite::future::poll_once(notices.next())) {
-        heard.push(match news {
+    let mut texts = Vec::new();
+    while let Some(Some(notice)) = sim.block_on(futures_lite::future::poll_once(notices.next())) {
+        texts.push(match notice {
             Ok(notice) => notice.to_string(),
             Err(lagged) => format!("missed {}", lagged.missed()),
         });
     }
-    heard
+    texts
 }
 
 #[test]
-fn pm_31_a_subscriber_hears_everything_that_happens() {
+fn pm_31_a_subscriber_reads_every_notice() {
     let (sim, monitor) = monitor();
     let mut notices = monitor.notices();
     sim.script("web", Script::new().lives(secs(1.5)).exits(Exit::Code(3)));
@@ -43,7 +43,7 @@ fn pm_31_a_subscriber_hears_everything_that_happens() {
 }
 
 #[test]
-fn a_slow_subscriber_is_told_how_many_it_missed_and_slows_nobody() {
+fn a_slow_subscriber_learns_how_many_notices_it_missed() {
     let (sim, monitor) = monitor();
     let mut slow = monitor.notices();
     let gone = monitor.notices();
@@ -56,10 +56,10 @@ fn a_slow_subscriber_is_told_how_many_it_missed_and_slows_nobody() {
         sim.run_until_idle();
         sim.block_on(monitor.stop_process("web").unwrap()).unwrap();
     }
-    let heard = drain(&sim, &mut slow);
-    assert_eq!(heard.len(), 1 + Notices::CAPACITY);
-    assert_eq!(heard[0], format!("missed {}", 1500 - Notices::CAPACITY));
-    assert!(heard[1].starts_with("web#159 stopped"), "the oldest are missing: {}", heard[1]);
+    let texts = drain(&sim, &mut slow);
+    assert_eq!(texts.len(), 1 + Notices::CAPACITY);
+    assert_eq!(texts[0], format!("missed {}", 1500 - Notices::CAPACITY));
+    assert!(texts[1].starts_with("web#159 stopped"), "the oldest are missing: {}", texts[1]);
     monitor.start_process("web").unwrap();
     sim.run_until_idle();
     assert_eq!(drain(&sim, &mut slow), ["web#501 started, pid 601"]);

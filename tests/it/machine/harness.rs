@@ -1,5 +1,5 @@
-//! A stage for the bare machine: it answers every spawn, moves time from one deadline to the next, and writes the story
-//! down.
+//! A harness for the machine without a driver: it answers every spawn, advances virtual time from one
+//! deadline to the next, and records what happens.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -8,27 +8,27 @@ use std::time::{Duration, Instant};
 use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
 use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status};
 
-pub(crate) struct Stage {
+pub(crate) struct Harness {
     pub(crate) machine: Machine<()>,
     epoch: Instant,
     now: Instant,
     story: String,
-    /// Runs that were spawned and not reaped, with the names they have in the story.
+    /// The runs that are not reaped, with their names in the record.
     live: HashMap<RunId, String>,
-    /// Names whose next spawns fail, with the error number.
+    /// The names whose starts fail, with the error number.
     refused: HashMap<String, i32>,
     /// Whether starts are answered at once.
     prompt: bool,
-    /// Who is left in which group.
+    /// The members that outlive the leader, by run.
     left: HashMap<RunId, Vec<u32>>,
-    /// Whose output stays open after the exit.
+    /// The names whose output stays open after the exit.
     leaky: HashSet<String>,
     pub(crate) notices: Vec<Notice>,
-    /// How often the machine has looked at a group.
-    pub(crate) looks: u32,
+    /// The number of times that the machine has listed a family.
+    pub(crate) family_checks: u32,
 }
 
-impl Stage {
+impl Harness {
     pub(crate) fn new() -> Self {
         let epoch = Instant::now();
         Self {
@@ -42,15 +42,15 @@ impl Stage {
             left: HashMap::new(),
             leaky: HashSet::new(),
             notices: Vec::new(),
-            looks: 0,
+            family_checks: 0,
         }
     }
 
-    /// A stage whose service runs.
+    /// Creates a harness whose service runs.
     pub(crate) fn running() -> Self {
-        let mut stage = Self::new();
-        stage.start_service();
-        stage
+        let mut harness = Self::new();
+        harness.start_service();
+        harness
     }
 
     pub(crate) fn add(&mut self, name: &str) {
@@ -114,7 +114,7 @@ impl Stage {
         self.settle();
     }
 
-    /// From now on starts of `name` fail with this error number, or succeed again.
+    /// Lets starts of `name` fail with this error number, or succeed again.
     pub(crate) fn refuse(&mut self, name: &str, code: Option<i32>) {
         match code {
             Some(code) => self.refused.insert(name.to_owned(), code),
@@ -131,12 +131,12 @@ impl Stage {
         self.event(Event::Started { run, pid: pid(run), containment: Containment::Group });
     }
 
-    /// From now on the output of `name` outlives it.
+    /// Keeps the output of `name` open after its exits.
     pub(crate) fn leaks(&mut self, name: &str) {
         self.leaky.insert(name.to_owned());
     }
 
-    /// The process itself ends, and its output with it.
+    /// Ends the leader and its output.
     pub(crate) fn exit(&mut self, name: &str, exit: Exit) {
         self.exit_leaving(name, exit, &[]);
     }
@@ -149,7 +149,7 @@ impl Stage {
         self.exit(name, Exit::Signal { signal, core: false });
     }
 
-    /// The process itself ends, and these of its group do not.
+    /// Ends the leader, but not these members of its family.
     pub(crate) fn exit_leaving(&mut self, name: &str, exit: Exit, left: &[u32]) {
         let run = self.run(name);
         let at = self.at();
@@ -161,13 +161,13 @@ impl Stage {
         self.event(Event::Exited { run, exit, remaining: left.to_vec() });
     }
 
-    /// The rest of the group is gone, and the output with it; the machine finds out when it looks.
+    /// Ends the rest of the family and the output. The machine notices at its next check.
     pub(crate) fn group_ends(&mut self, name: &str) {
         self.group_dies(name);
         self.event(Event::Closed { run: self.run(name) });
     }
 
-    /// The rest of the group is gone, and somebody else holds the output.
+    /// Ends the rest of the family, while a stranger keeps the output open.
     pub(crate) fn group_dies(&mut self, name: &str) {
         self.left.insert(self.run(name), Vec::new());
     }
@@ -189,7 +189,7 @@ impl Stage {
         self.settle();
     }
 
-    /// Moves time, stopping at every deadline on the way.
+    /// Advances time from one deadline to the next.
     pub(crate) fn advance(&mut self, seconds: f64) {
         let end = self.now + Duration::from_secs_f64(seconds);
         while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
@@ -200,32 +200,32 @@ impl Stage {
         self.now = end;
     }
 
-    /// Moves time to this many seconds from the beginning.
+    /// Advances time to this number of seconds from the beginning.
     pub(crate) fn advance_to(&mut self, seconds: f64) {
         let now = (self.now - self.epoch).as_secs_f64();
         self.advance(seconds - now);
     }
 
-    /// When `name` will be started next, in seconds from the beginning.
+    /// Returns the time of the next start of `name`, in seconds from the beginning.
     pub(crate) fn next_start(&self, name: &str) -> Option<f64> {
         self.status(name).next_start.map(|at| (at - self.epoch).as_secs_f64())
     }
 
-    /// The deadline of the whole machine, in seconds from the beginning.
+    /// Returns the next deadline of the machine, in seconds from the beginning.
     pub(crate) fn deadline(&self) -> Option<f64> {
         self.machine.poll_timeout().map(|at| (at - self.epoch).as_secs_f64())
     }
 
-    /// Compares everything that happened since the last call.
+    /// Compares the record since the last call.
     #[track_caller]
     pub(crate) fn expect(&mut self, story: &str) {
         let expected: Vec<&str> = story.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         let actual = std::mem::take(&mut self.story);
-        assert_eq!(actual.lines().collect::<Vec<_>>(), expected, "what happened is on the left");
+        assert_eq!(actual.lines().collect::<Vec<_>>(), expected, "the actual record is on the left");
     }
 
-    /// The sentences of all notices since the last call.
-    pub(crate) fn told(&mut self) -> Vec<String> {
+    /// Returns the notices since the last call as sentences.
+    pub(crate) fn sentences(&mut self) -> Vec<String> {
         self.notices.drain(..).map(|notice| notice.to_string()).collect()
     }
 
@@ -261,7 +261,7 @@ impl Stage {
                     writeln!(self.story, "{at} signal {live} {signal}").unwrap();
                 }
                 Output::ListFamily { run } => {
-                    self.looks += 1;
+                    self.family_checks += 1;
                     let left = self.left.get(&run).cloned().unwrap_or_default();
                     self.machine.handle_event(Event::Family { run, remaining: left }, self.now);
                 }
