@@ -1,13 +1,11 @@
 //! The state machine of a service: decides when to connect, to wait and to close.
 //!
-//! One `match` covers every state and every input, so each command and event has a defined effect at any
-//! time.
+//! One `match` covers every state and every input, so each command and event has a defined effect.
 //!
 //! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and
 //!   events with another id are ignored, in one place. So the late end of a rejected connection is never
 //!   taken for the end of the current one.
-//! * **At most one connection is open.** Before an attempt starts, [`Output::Abort`] has dropped what was
-//!   there.
+//! * **At most one connection is open.** [`Output::Abort`] drops the previous one before an attempt starts.
 //! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and
 //!   asks for the next one must not receive the same one again. So the connection is
 //!   [checked](Output::CheckAlive) before waiters are resolved; if it is lost, they keep waiting.
