@@ -181,6 +181,9 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/command-line.md")]
     pub mod command_line {}
 
+    #[doc = include_str!("../docs/guide/connections.md")]
+    pub mod connections {}
+
     #[doc = include_str!("../docs/guide/recipes.md")]
     pub mod recipes {}
 

@@ -1,8 +1,9 @@
 //! A thread with an executor, so that synchronous code can call asynchronous code.
 //!
-//! A [`Background`] sends futures to its thread and waits for their values. Every wait is bounded: a future
-//! that exceeds its timeout is dropped on its thread before the call returns, so it has no later effects; a
-//! blocked thread is distinguished from a slow future; a thread that has died can be replaced.
+//! A [`Background`](crate::Background) sends futures to its thread and waits for their values. Every wait is
+//! bounded: a future that exceeds its timeout is dropped on its thread before the call returns, so it has no
+//! later effects; a blocked thread is distinguished from a slow future; a thread that has died can be
+//! replaced.
 //!
 //! # Structure
 //!

@@ -1,6 +1,6 @@
 //! A service that keeps one outgoing connection.
 //!
-//! Decisions are made by a pure [state machine](fsm), which handles and driver share behind one lock. A
+//! Decisions are made by a pure state machine (`fsm`), which handles and driver share behind one lock. A
 //! command on a handle takes effect at once, and the [driver](ClientDriver) executes what follows from it.
 //! The user's code (connectors, callbacks, policies, wakers, and the streams themselves) never runs under
 //! that lock, and its panics are caught, so it may call the service and it may panic.

@@ -1,8 +1,8 @@
 //! A socket server for tests that releases everything when it is closed.
 //!
 //! A server that a test starts must end with that test: a leftover socket, task, thread or file would affect
-//! the tests that follow. Closing a [`TidyServer`] is bounded, also when a client disconnects at the same
-//! moment, never reads, or when a handler ignores the request to end. The steps are:
+//! the tests that follow. Closing a [`TidyServer`](crate::TidyServer) is bounded, also when a client
+//! disconnects at the same moment, never reads, or when a handler ignores the request to end. The steps are:
 //!
 //! 1. The listener is closed, and the directory of a Unix socket is removed.
 //! 2. Every connection is asked to end: handlers read end-of-file, and clients can no longer write.

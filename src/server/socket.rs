@@ -245,6 +245,6 @@ mod tests {
         assert_eq!(accept(), Endpoint::Unix(path(2)));
         let files: Vec<_> =
             fs::read_dir(directory.path()).unwrap().map(|file| file.unwrap().path()).collect();
-        assert_eq!(files, [server.clone()]);
+        assert_eq!(files, std::slice::from_ref(&server));
     }
 }

@@ -160,7 +160,7 @@ fn f_131_blocking_the_thread_that_polls_the_driver_fails_at_once() {
 fn an_invalid_policy_is_an_error_when_the_service_is_created() {
     let invalid = backoff::BackoffPolicy { factor: 0.5, ..backoff::BackoffPolicy::default() };
     let sim = Sim::new();
-    let error = builder(&sim).policy(invalid.clone()).build(sim.clone()).unwrap_err();
+    let error = builder(&sim).policy(invalid).build(sim.clone()).unwrap_err();
     assert_eq!(error, invalid.check().unwrap_err());
     let error = builder(&sim).policy(invalid).background(sim.clone()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
