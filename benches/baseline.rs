@@ -1,8 +1,8 @@
-//! The programs in C: the bare loops, and the children of both sides. They are compiled when the benchmark runs, with
-//! `cc` or the compiler that `CC` names.
+//! The programs in C: the bare loops, and the children of both sides. They are compiled when the benchmark
+//! runs, with `cc` or the compiler that `CC` names.
 //!
-//! A bare loop is the smallest program that does the work. It is a limit and not a competitor: it has no policy, no log
-//! and no error handling.
+//! A bare loop is the smallest program that does the work. It is a limit and not a competitor: it has no
+//! policy, no log and no error handling.
 
 use std::env;
 use std::fs;
@@ -36,7 +36,8 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Compiles the programs, statically if the system can, so that the dynamic loader is not part of a figure.
+    /// Compiles the programs, statically if the system can, so that the dynamic loader is not part of a
+    /// figure.
     pub(crate) fn build() -> Outcome<Self> {
         let exe = env::current_exe()?;
         let target = exe.ancestors().nth(2).ok_or("this program is not in a target folder")?.to_owned();

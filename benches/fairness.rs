@@ -1,5 +1,5 @@
-//! Fairness: fifty children write as fast as they can. The figure is the number of lines of the slowest child, relative
-//! to the fastest.
+//! Fairness: fifty children write as fast as they can. The figure is the number of lines of the slowest
+//! child, relative to the fastest.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

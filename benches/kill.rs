@@ -1,5 +1,5 @@
-//! Kill: how late a child that ignores TERM dies. The time runs from before the call of the stop until another thread
-//! sees the death, so it includes everything in between.
+//! Kill: how late a child that ignores TERM dies. The time runs from before the call of the stop until
+//! another thread sees the death, so it includes everything in between.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,5 +1,5 @@
-//! Latency: the time of one line on an idle system, from before the `write` of the child until the reader of the log has
-//! it. The line contains the time at which it was written.
+//! Latency: the time of one line on an idle system, from before the `write` of the child until the reader of
+//! the log has it. The line contains the time at which it was written.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

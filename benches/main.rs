@@ -6,12 +6,12 @@
 //! cargo bench -- --quick            a small sample of everything, to check that it works
 //! ```
 //!
-//! Absolute times depend on the machine, so no target fails the run. Both sides take turns, the result is the median of
-//! their ratios, and a missed target is printed as missed. `README.md` beside this file describes each figure and has
-//! the table of the last run.
+//! Absolute times depend on the machine, so no target fails the run. Both sides take turns, the result is the
+//! median of their ratios, and a missed target is printed as missed. `README.md` beside this file describes
+//! each figure and has the table of the last run.
 //!
-//! Most contenders run in processes of their own, which separates their resources from those of the benchmark. This
-//! program calls itself for that, with `--contender` and a name.
+//! Most contenders run in processes of their own, which separates their resources from those of the
+//! benchmark. This program calls itself for that, with `--contender` and a name.
 
 mod baseline;
 mod census;

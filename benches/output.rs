@@ -1,5 +1,5 @@
-//! Output: the cost of a line on its way from a child to a file, and the throughput. A child writes lines of 100 bytes as
-//! fast as it can. The cost is the CPU time of the contender, without that of the child.
+//! Output: the cost of a line on its way from a child to a file, and the throughput. A child writes lines of
+//! 100 bytes as fast as it can. The cost is the CPU time of the contender, without that of the child.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

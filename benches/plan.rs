@@ -1,7 +1,7 @@
 //! Plans: the time to start a hundred `true` and to wait for them, all together or one after the other.
 //!
-//! The figure of childminder includes everything from the call of `run` to its return: directory, journal, guardian,
-//! process groups and pipes. The bare loop has none of these.
+//! The figure of childminder includes everything from the call of `run` to its return: directory, journal,
+//! guardian, process groups and pipes. The bare loop has none of these.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Restart: the time from the last instruction of a child to the first one of its successor, without a delay of the
-//! policy. The child itself records both.
+//! Restart: the time from the last instruction of a child to the first one of its successor, without a delay
+//! of the policy. The child itself records both.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Scale: a thousand idle children. The figures are the time to start and to stop them, and their cost while they are
-//! idle.
+//! Scale: a thousand idle children. The figures are the time to start and to stop them, and their cost while
+//! they are idle.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};

@@ -1,6 +1,7 @@
 //! Tidy servers: the cost of tracking every connection, and the time to close a thousand.
 //!
-//! Both sides run one handler on one thread with an executor. The bare listener tracks nothing and cannot be closed.
+//! Both sides run one handler on one thread with an executor. The bare listener tracks nothing and cannot be
+//! closed.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

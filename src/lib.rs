@@ -1,8 +1,9 @@
 //! Supervises child processes: an embeddable process monitor, and test fixtures built on it.
 //!
-//! A [`ProcessMonitor`] keeps named processes alive. It restarts a process at once after a long run, and after doubling
-//! delays when runs are short. A stop ends every process that the program has started: it sends TERM, later KILL, and
-//! completes when they are gone. Each line of output goes to a sink, and each event to the log and to subscribers.
+//! A [`ProcessMonitor`] keeps named processes alive. It restarts a process at once after a long run, and
+//! after doubling delays when runs are short. A stop ends every process that the program has started: it
+//! sends TERM, later KILL, and completes when they are gone. Each line of output goes to a sink, and each
+//! event to the log and to subscribers.
 //!
 //! ```
 //! use childminder::{ProcessMonitor, Spec, System};
@@ -32,20 +33,20 @@
 //! | call asynchronous code from a synchronous test | `Background` |
 //! | drive a browser in a test | `webdriver` |
 //!
-//! The main types are at the root of the crate. Every other type is in the module of its subject, under one path. The
-//! guides are in [`_documentation`].
+//! The main types are at the root of the crate. Every other type is in the module of its subject, under one
+//! path. The guides are in [`_documentation`].
 //!
 //! # Threads
 //!
 //! A monitor consists of a handle and a [`MonitorDriver`], which is one future and runs on any executor;
-//! [`ProcessMonitor::background`] runs it on a thread of its own. At most three helper threads serve all monitors of a
-//! process, for any number of children: the event loop of `async-io`, the timer of `futures-timer`, and for each monitor
-//! with a sink that may block, a thread that writes to it.
+//! [`ProcessMonitor::background`] runs it on a thread of its own. At most three helper threads serve all
+//! monitors of a process, for any number of children: the event loop of `async-io`, the timer of
+//! `futures-timer`, and for each monitor with a sink that may block, a thread that writes to it.
 //!
-//! A `Service` has a monitor on a thread of its own. For all services of a process there is one small guardian process,
-//! which kills them if this process ends without stopping them. A `Plan` runs on the thread or the executor that runs
-//! it; a call in a plan has its own thread. A `ClientService` has a driver as a monitor has. A `TidyServer` has one
-//! thread.
+//! A `Service` has a monitor on a thread of its own. For all services of a process there is one small
+//! guardian process, which kills them if this process ends without stopping them. A `Plan` runs on the thread
+//! or the executor that runs it; a call in a plan has its own thread. A `ClientService` has a driver as a
+//! monitor has. A `TidyServer` has one thread.
 //!
 //! # Features
 //!
@@ -59,13 +60,13 @@
 //! | `service` | `Service`, `SharedService`, `Port` | yes |
 //! | `webdriver` | `webdriver::WebDriver` | no |
 //!
-//! A feature adds modules and changes nothing else. Without features the crate has the monitor, its sinks and the test
-//! kit.
+//! A feature adds modules and changes nothing else. Without features the crate has the monitor, its sinks and
+//! the test kit.
 //!
 //! # Panics
 //!
-//! A panic inside this crate is a bug. Invalid input is an error, and a panic of a sink, a subscriber or a logger is
-//! caught.
+//! A panic inside this crate is a bug. Invalid input is an error, and a panic of a sink, a subscriber or a
+//! logger is caught.
 
 #![cfg_attr(
     not(all(

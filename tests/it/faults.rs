@@ -1,4 +1,5 @@
-//! Faults that belong to no single room: shortages, races around `exec`, storms, and a monitor that is suspended.
+//! Faults that belong to no single room: shortages, races around `exec`, storms, and a monitor that is
+//! suspended.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +33,8 @@ fn f_6_a_program_that_is_open_for_writing_is_a_shortage_that_passes() {
     assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Exec, Some(libc::ETXTBSY)));
     assert!(error.is_resource(), "{error}");
     drop(writer);
-    // A child that another test starts at this moment holds a copy of the descriptor until it executes its program.
+    // A child that another test starts at this moment holds a copy of the descriptor until it executes its
+    // program.
     let begin = Instant::now();
     let mut child = loop {
         match Child::start(&Spec::new(&program)) {
@@ -60,7 +62,8 @@ fn f_10_without_a_free_descriptor_output_exits_and_stops_go_on() {
         setrlimit(Resource::Nofile, Rlimit { current: Some(200), ..limit }).unwrap();
         let hogs: Vec<_> = iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
 
-        // A restart needs descriptors: its exit is seen, its output is whole, and the start is tried again later.
+        // A restart needs descriptors: its exit is seen, its output is whole, and the start is tried again
+        // later.
         let ticket = monitor.stop_process("one").unwrap();
         ticket.wait().unwrap();
         assert_eq!(monitor.tail("one", 1), ["end"]);

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 const MARK: &str = "CHILDMINDER_TEST_OUTPUT";
 
-/// Returns a command that runs the test with this path below the crate, with its output captured as usual. Returns
-/// `None` in the process that the command has started.
+/// Returns a command that runs the test with this path below the crate, with its output captured as usual.
+/// Returns `None` in the process that the command has started.
 pub(crate) fn again(name: &str) -> Option<Command> {
     if env::var_os(MARK).is_some() {
         return None;

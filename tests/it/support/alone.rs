@@ -1,9 +1,9 @@
 //! Runs a test in a process of its own.
 //!
-//! A test that counts descriptors, threads or children, changes signal dispositions or sets limits cannot share a
-//! process with other tests. It starts the test binary again with only itself to run, and checks the exit status.
-//! The inner process is a subreaper: it adopts orphans, and fails if a descendant is alive when the test is done. Its
-//! temporary directory must be empty then.
+//! A test that counts descriptors, threads or children, changes signal dispositions or sets limits cannot
+//! share a process with other tests. It starts the test binary again with only itself to run, and checks the
+//! exit status. The inner process is a subreaper: it adopts orphans, and fails if a descendant is alive when
+//! the test is done. Its temporary directory must be empty then.
 
 use std::process::Command;
 use std::time::Duration;
@@ -21,8 +21,8 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     alone_under(&[], name, body);
 }
 
-/// Runs `body` in a process of its own in which `strace` makes system calls fail. `inject` is the argument of its option
-/// `-e inject=`. Without strace, or without the right to trace, the test is skipped.
+/// Runs `body` in a process of its own in which `strace` makes system calls fail. `inject` is the argument of
+/// its option `-e inject=`. Without strace, or without the right to trace, the test is skipped.
 pub(crate) fn alone_with_fault(inject: &str, name: &str, body: impl FnOnce()) {
     let inject = format!("inject={inject}");
     let wrapper = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];

@@ -10,8 +10,9 @@ use rustix::process::{WaitOptions, wait};
 
 use super::PATIENCE;
 
-/// The descriptors, threads and children of this process, zombies included. Guardians are left out, which are children only
-/// of a process that adopts orphans: they live from the first start that needs them until the process exits.
+/// The descriptors, threads and children of this process, zombies included. Guardians are left out, which are
+/// children only of a process that adopts orphans: they live from the first start that needs them until the
+/// process exits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Census {
     descriptors: BTreeSet<String>,
@@ -19,8 +20,8 @@ pub(crate) struct Census {
     children: BTreeSet<u32>,
 }
 
-/// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, and one for the end of
-/// the guardians.
+/// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, and one for
+/// the end of the guardians.
 const LASTING: [&str; 2] = ["childminder-sig", "childminder-gua"];
 
 impl Census {
@@ -41,8 +42,8 @@ impl Census {
         self.descriptors.len()
     }
 
-    /// Takes a census as soon as every child and every thread of a monitor is gone, and reaps adopted orphans meanwhile.
-    /// For a test in its own process, after its last monitor was dropped.
+    /// Takes a census as soon as every child and every thread of a monitor is gone, and reaps adopted orphans
+    /// meanwhile. For a test in its own process, after its last monitor was dropped.
     pub(crate) fn settled() -> Self {
         let begin = Instant::now();
         loop {
@@ -78,7 +79,8 @@ impl Census {
     }
 }
 
-/// Returns the name of a thread. An exiting thread has none: it stays in the list for a moment after it was joined.
+/// Returns the name of a thread. An exiting thread has none: it stays in the list for a moment after it was
+/// joined.
 fn name_of(task: &Path) -> Option<String> {
     const PF_EXITING: u64 = 0x4;
     let stat = fs::read_to_string(task.join("stat")).ok()?;
@@ -93,7 +95,8 @@ pub(crate) fn other_children() -> BTreeSet<u32> {
     children().filter(|pid| !is_guardian(*pid)).collect()
 }
 
-/// Returns the living guardians of this process, and those that stand by. A correct program has at most one of each.
+/// Returns the living guardians of this process, and those that stand by. A correct program has at most one
+/// of each.
 pub(crate) fn guardians() -> [Vec<u32>; 2] {
     let owner = format!("{}-", std::process::id());
     let pids = fs::read_dir("/proc").expect("/proc").filter_map(|entry| {

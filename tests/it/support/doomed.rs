@@ -17,8 +17,8 @@ use super::{PATIENCE, Scratch, guardian_of, is_alive};
 /// Distinguishes the lines of the body from those of the test harness, which shares its stdout.
 const PREFIX: &str = "doomed: ";
 
-/// How long a descendant may outlive the process. On a loaded machine the limit is the time of this many scans of
-/// `/proc`, since the guardian has to scan it too.
+/// How long a descendant may outlive the process. On a loaded machine the limit is the time of this many
+/// scans of `/proc`, since the guardian has to scan it too.
 const GRACE: Duration = Duration::from_secs(1);
 const SCANS: u32 = 10;
 
@@ -40,8 +40,8 @@ impl DoomedProcess {
     pub(crate) const MARK: &str = "CHILDMINDER_TEST_DOOMED";
 
     /// Starts a process that runs `body` and then waits to be killed. The argument of `body` sends a line to
-    /// [`line`](Self::line). `name` is the path of the calling test below the crate; the new process calls the same test,
-    /// and this function does not return there.
+    /// [`line`](Self::line). `name` is the path of the calling test below the crate; the new process calls
+    /// the same test, and this function does not return there.
     pub(crate) fn start(name: &str, body: impl FnOnce(&dyn Fn(&str))) -> Self {
         Self::prepared(name, |_| {}, body)
     }
@@ -104,7 +104,8 @@ impl DoomedProcess {
         kill_process(Pid::from_child(&self.process), signal).expect("it is there");
     }
 
-    /// Sends `signal`, and waits for the end of its descendants as [`wait_for_the_end`](Self::wait_for_the_end) does.
+    /// Sends `signal`, and waits for the end of its descendants as
+    /// [`wait_for_the_end`](Self::wait_for_the_end) does.
     pub(crate) fn kill_and_wait(mut self, signal: Signal) -> Duration {
         self.kill(signal);
         // End-of-file could be faster than the signal.
@@ -114,13 +115,13 @@ impl DoomedProcess {
         after
     }
 
-    /// Waits for its exit and for the exit of all its descendants, the guardian included. Returns its exit status, and
-    /// the time from its exit to the last exit of a descendant.
+    /// Waits for its exit and for the exit of all its descendants, the guardian included. Returns its exit
+    /// status, and the time from its exit to the last exit of a descendant.
     ///
     /// # Panics
     ///
-    /// If a descendant is alive one second after the exit (later on a loaded machine), or a temporary file is left. The
-    /// guardian may take longer, since it scans once more when its work is done.
+    /// If a descendant is alive one second after the exit (later on a loaded machine), or a temporary file is
+    /// left. The guardian may take longer, since it scans once more when its work is done.
     pub(crate) fn wait_for_the_end(mut self) -> (ExitStatus, Duration) {
         // If its input is still open, this closes it first.
         let status = self.process.wait().expect("wait");
@@ -143,8 +144,8 @@ impl DoomedProcess {
         }
     }
 
-    /// Waits until `count` descendants are alive besides the guardians, and returns them. A process has no environment
-    /// during `exec` and is not seen then.
+    /// Waits until `count` descendants are alive besides the guardians, and returns them. A process has no
+    /// environment during `exec` and is not seen then.
     pub(crate) fn family(&self, count: usize) -> Vec<String> {
         let begin = Instant::now();
         loop {

@@ -1,5 +1,5 @@
-//! Helpers for integration tests: a test alone in its process or run as `cargo test` runs it, a process to be killed, a
-//! real child driven by hand, a census of `/proc`, programs that a test requires, and a logger.
+//! Helpers for integration tests: a test alone in its process or run as `cargo test` runs it, a process to be
+//! killed, a real child driven by hand, a census of `/proc`, programs that a test requires, and a logger.
 
 mod again;
 mod alone;

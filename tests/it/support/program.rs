@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::skip;
 
-/// Folders to search besides `PATH`, which often lacks `sbin`. Debian keeps PostgreSQL's programs in a folder per
-/// version.
+/// Folders to search besides `PATH`, which often lacks `sbin`. Debian keeps PostgreSQL's programs in a folder
+/// per version.
 const ELSEWHERE: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 const POSTGRESQL: &str = "/usr/lib/postgresql";
 

@@ -1,4 +1,5 @@
-//! Starts the running test binary again, for one test in a process of its own. The unit tests of `sys` use this file too.
+//! Starts the running test binary again, for one test in a process of its own. The unit tests of `sys` use
+//! this file too.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -19,8 +20,8 @@ pub(crate) fn is_inner() -> bool {
     env::var_os(MARK).is_some()
 }
 
-/// Runs the test with this path below the crate in a new process, and returns how that ended. The process is started
-/// through `wrapper`, such as `env VARIABLE=value`; `prepare` may change its command.
+/// Runs the test with this path below the crate in a new process, and returns how that ended. The process is
+/// started through `wrapper`, such as `env VARIABLE=value`; `prepare` may change its command.
 pub(crate) fn rerun(wrapper: &[&str], name: &str, prepare: impl FnOnce(&mut Command)) -> Output {
     let binary = env::current_exe().expect("the test binary");
     let mut command = match wrapper {
@@ -50,8 +51,8 @@ pub(crate) fn rerun(wrapper: &[&str], name: &str, prepare: impl FnOnce(&mut Comm
     output.expect("wait")
 }
 
-/// Restores the default disposition of INT and TERM in the process of a test. A shell that runs a test suite in the
-/// background has INT ignored in all of it.
+/// Restores the default disposition of INT and TERM in the process of a test. A shell that runs a test suite
+/// in the background has INT ignored in all of it.
 #[expect(unsafe_code, reason = "no safe function changes a signal disposition")]
 pub(crate) fn restore_signals() {
     for signal in [libc::SIGINT, libc::SIGTERM] {

@@ -1,5 +1,5 @@
-//! Reports tests that do not apply on this machine. The test harness has no such notion and captures what tests print, so
-//! the report goes to standard error directly when the test binary exits.
+//! Reports tests that do not apply on this machine. The test harness has no such notion and captures what
+//! tests print, so the report goes to standard error directly when the test binary exits.
 
 use std::io::Write as _;
 use std::sync::{Mutex, Once, PoisonError};

@@ -62,7 +62,8 @@ fn every_id_in_the_name_of_a_test_is_listed() {
     }
 }
 
-/// Returns the names of all tests, with the file of each. A test of `every_runtime!` is a function in its list.
+/// Returns the names of all tests, with the file of each. A test of `every_runtime!` is a function in its
+/// list.
 fn tests() -> BTreeMap<String, String> {
     let mut tests = BTreeMap::new();
     for path in rust_files() {

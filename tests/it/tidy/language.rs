@@ -20,7 +20,8 @@ const THIS: &str = "tests/it/tidy/language.rs";
 /// A doc comment begins with a verb phrase or a noun phrase, not with one of these.
 const RIDDLES: [&str; 9] = ["What", "Who", "How", "Where", "As", "So", "The same", "Of", "Is"];
 
-/// The systems whose behaviours have ids. Ids belong into the names of tests, `docs/behaviours.md` and the changelog.
+/// The systems whose behaviours have ids. Ids belong into the names of tests, `docs/behaviours.md` and the
+/// changelog.
 const ID_PREFIXES: [&str; 11] = ["pm", "lp", "pmt", "sv", "rx", "pj", "pl", "td", "cs", "f", "r2"];
 
 const COMMENT_WIDTH: usize = 110;

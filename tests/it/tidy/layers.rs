@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::imports::Imports;
 
-/// Each room with the rooms that it may import. A room that is not in the table may not exist, and a room may only
-/// import rooms that stand above it in the table.
+/// Each room with the rooms that it may import. A room that is not in the table may not exist, and a room may
+/// only import rooms that stand above it in the table.
 pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("backoff", &[]),
     ("panic_guard", &[]),

@@ -76,7 +76,7 @@ fn relative(path: &Path) -> String {
 /// Whether the file holds tests only: such a file may import anything.
 pub(super) fn is_test_file(path: &str) -> bool {
     !path.starts_with("src/") && !path.starts_with("cli/src/")
-        || path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "walk.rs"))
+        || path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "walk.rs" | "laws.rs"))
 }
 
 /// Splits a Rust file.
