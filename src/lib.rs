@@ -185,6 +185,9 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/connections.md")]
     pub mod connections {}
 
+    #[doc = include_str!("../docs/guide/plans.md")]
+    pub mod plans {}
+
     #[doc = include_str!("../docs/guide/recipes.md")]
     pub mod recipes {}
 
