@@ -100,11 +100,11 @@ fn run(sim: &Sim, points: CrashPoints) -> Result<CrashReport, CrashError> {
     result
 }
 
-fn not_survived(sim: &Sim, points: CrashPoints) -> CrashFailure {
+fn first_failure(sim: &Sim, points: CrashPoints) -> CrashFailure {
     match run(sim, points) {
-        Err(CrashError::Failed(story)) => {
-            std::fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
-            *story
+        Err(CrashError::Failed(failure)) => {
+            std::fs::remove_dir_all(failure.error.directory().unwrap()).unwrap();
+            *failure
         }
         other => panic!("{other:?}\n{}", sim.trace()),
     }
@@ -147,10 +147,10 @@ const ALL: [&str; 7] = ["step:3", "stdout:1", "step:4", "stdout:2", "stderr:1", 
 fn the_points_are_tried_in_order() {
     let shop = Shop::new(careful);
     let (plan, server) = shop.plan_to_save();
-    let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
-    assert_eq!(texts(&survived.points), ALL);
-    assert_eq!(survived.not_reached, []);
-    assert_eq!(survived.to_string(), "plan shop passes when server is killed at each of 7 points");
+    let report = run(&shop.sim, plan.crash_points(server)).unwrap();
+    assert_eq!(texts(&report.points), ALL);
+    assert_eq!(report.not_reached, []);
+    assert_eq!(report.to_string(), "plan shop passes when server is killed at each of 7 points");
 
     // One run without a crash, and one per point, in which the server is started twice.
     let trace = shop.sim.trace();
@@ -194,9 +194,9 @@ fn kill_is_sent_before_the_next_action() {
 fn the_planted_bug_is_found_at_its_point() {
     let shop = Shop::new(careless);
     let (plan, server) = shop.plan_to_save();
-    let story = not_survived(&shop.sim, plan.crash_points(server));
-    assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 });
-    assert_eq!((story.position, &*story.moment, story.restarted), (Some((4, 7)), "saving 1", true));
+    let failure = first_failure(&shop.sim, plan.crash_points(server));
+    assert_eq!(failure.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 });
+    assert_eq!((failure.position, &*failure.moment, failure.restarted), (Some((4, 7)), "saving 1", true));
     assert_eq!(
         last_run(&shop.sim, 2),
         "0.000 spawn server\n\
@@ -207,9 +207,9 @@ fn the_planted_bug_is_found_at_its_point() {
          0.105 exit server code 3\n\
          0.105 reap server\n"
     );
-    let directory = story.error.directory().unwrap().display().to_string();
+    let directory = failure.error.directory().unwrap().display().to_string();
     let program = std::env::current_exe().unwrap().display().to_string();
-    let text = story.to_string().replace(&directory, "DIRECTORY").replace(&program, "PROGRAM");
+    let text = failure.to_string().replace(&directory, "DIRECTORY").replace(&program, "PROGRAM");
     assert_eq!(
         text,
         "plan shop fails when server is killed at stdout:2 (point 4 of 7)\n  \
@@ -223,8 +223,8 @@ fn the_planted_bug_is_found_at_its_point() {
             .to_owned()
             + text.split_once("expect it to end\n").unwrap().1
     );
-    assert!(text.ends_with(&story.error.to_string().replace(&directory, "DIRECTORY")), "{text}");
-    let error = CrashError::Failed(Box::new(story));
+    assert!(text.ends_with(&failure.error.to_string().replace(&directory, "DIRECTORY")), "{text}");
+    let error = CrashError::Failed(Box::new(failure));
     let source = Error::source(&error).expect("the plan's own error").to_string();
     assert!(error.to_string().ends_with(&source) && format!("{error:?}") == error.to_string());
 }
@@ -239,21 +239,21 @@ fn a_process_that_stays_dead_counts_as_ended_as_expected() {
         (CrashPoint::Step(4), 4, "wait for server: output \"saved 1\""),
         (CrashPoint::Line { stream: Stream::Stderr, line: 1 }, 4, "slow disk"),
     ] {
-        let story =
-            not_survived(&shop.sim, plan.crash_points(server).stays_dead().only(move |it| it == point));
-        assert_eq!((story.point, &*story.moment, story.restarted), (point, moment, false));
-        assert_eq!(story.error.step(), Some(step));
+        let failure =
+            first_failure(&shop.sim, plan.crash_points(server).stays_dead().only(move |it| it == point));
+        assert_eq!((failure.point, &*failure.moment, failure.restarted), (point, moment, false));
+        assert_eq!(failure.error.step(), Some(step));
         assert_eq!(
-            story.error.kind().to_string(),
+            failure.error.kind().to_string(),
             "server was killed on purpose and is not started again, so this can never happen"
         );
-        assert!(story.to_string().contains("\n  it was sent KILL and not started again\n"), "{story}");
+        assert!(failure.to_string().contains("\n  it was sent KILL and not started again\n"), "{failure}");
     }
     // Later steps only expect its end.
     let at_the_end =
         |point| point == CrashPoint::Step(5) || point == CrashPoint::Line { stream: Stream::Stdout, line: 3 };
-    let survived = run(&shop.sim, plan.crash_points(server).stays_dead().only(at_the_end)).unwrap();
-    assert_eq!(texts(&survived.points), ["stdout:3", "step:5"]);
+    let report = run(&shop.sim, plan.crash_points(server).stays_dead().only(at_the_end)).unwrap();
+    assert_eq!(texts(&report.points), ["stdout:3", "step:5"]);
     assert_eq!(last_run(&shop.sim, 1).matches("spawn").count(), 1);
 }
 
@@ -270,8 +270,8 @@ fn a_kill_waits_until_the_successor_is_up() {
         let server = plan.spawn(["server"]).unwrap();
         wait(&mut plan, server, "up");
         plan.kill(server, 0).unwrap();
-        let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
-        assert_eq!(texts(&survived.points), ["step:3", "stdout:1", "step:4"]);
+        let report = run(&shop.sim, plan.crash_points(server)).unwrap();
+        assert_eq!(texts(&report.points), ["step:3", "stdout:1", "step:4"]);
         // In the last run it was crashed at the kill.
         assert_eq!(
             last_run(&shop.sim, 2),
@@ -308,10 +308,10 @@ fn a_successor_that_never_comes_up_fails_the_plan_even_at_the_last_point() {
         plan.wait_until(server, Condition::output("up")).unwrap();
         plan.kill(server, 0).unwrap().within(ms(1000)).unwrap();
         let at_the_end = |point| point == CrashPoint::Step(4);
-        let story = not_survived(&shop.sim, plan.crash_points(server).only(at_the_end));
-        assert_eq!(story.error.kind().to_string(), problem);
-        assert_eq!(story.error.step(), Some(4));
-        assert_eq!(story.moment, "kill server with TERM: code 0, within 1s");
+        let failure = first_failure(&shop.sim, plan.crash_points(server).only(at_the_end));
+        assert_eq!(failure.error.kind().to_string(), problem);
+        assert_eq!(failure.error.step(), Some(4));
+        assert_eq!(failure.moment, "kill server with TERM: code 0, within 1s");
     }
 }
 
@@ -330,9 +330,8 @@ fn a_process_that_crashes_during_its_kill_is_stopped_again() {
     plan.wait_until(server, Condition::output("up")).unwrap();
     plan.kill(server, 0).unwrap();
     let while_closing = CrashPoint::Line { stream: Stream::Stderr, line: 1 };
-    let survived =
-        run(&shop.sim, plan.crash_points(server).only(move |point| point == while_closing)).unwrap();
-    assert_eq!(survived.points, [while_closing]);
+    let report = run(&shop.sim, plan.crash_points(server).only(move |point| point == while_closing)).unwrap();
+    assert_eq!(report.points, [while_closing]);
     assert_eq!(
         last_run(&shop.sim, 2),
         "0.000 spawn server\n\
@@ -358,11 +357,11 @@ fn a_process_that_ends_before_kill_was_not_crashed() {
     let mut plan = shop.plan();
     let server = plan.spawn(["server"]).unwrap();
     plan.wait(server, 0).unwrap();
-    let survived = run(&shop.sim, plan.crash_points(server)).unwrap();
-    assert_eq!(texts(&survived.points), ["step:3", "stdout:1"]);
-    assert_eq!(texts(&survived.not_reached), ["stdout:2"]);
+    let report = run(&shop.sim, plan.crash_points(server)).unwrap();
+    assert_eq!(texts(&report.points), ["step:3", "stdout:1"]);
+    assert_eq!(texts(&report.not_reached), ["stdout:2"]);
     assert_eq!(
-        survived.to_string(),
+        report.to_string(),
         "plan shop passes when server is killed at each of 2 points; not reached: stdout:2"
     );
     // One run without a crash, two starts for each of two points, and three tries of the third point.
@@ -419,4 +418,73 @@ fn a_foreign_process_and_a_process_without_points_are_errors() {
     let error = run(&shop.sim, plan.crash_points(server).only(|_| false)).unwrap_err();
     let CrashError::NoPoints { plan, process } = &error else { panic!("{error}") };
     assert_eq!((&**plan, &**process), ("shop", "server"));
+}
+
+/// A client of the server notices that the session is gone: the plan fails in a call, which is about no
+/// process.
+#[test]
+fn f_136_the_crashed_process_is_described_even_if_a_call_fails() {
+    let shop = Shop::new(careful);
+    let mut plan = shop.plan();
+    let server = plan.spawn(["server"]).unwrap();
+    plan.wait_until(server, Condition::output("open")).unwrap();
+    let world = shop.clone();
+    plan.call_async("use the session", move || {
+        let world = world.clone();
+        async move {
+            world.sleep_until(world.now() + ms(50)).await;
+            if world.starts.lock().unwrap().len() == 1 { Ok(()) } else { Err("the session is gone") }
+        }
+    });
+    plan.kill(server, Signal::TERM).unwrap();
+    let point = CrashPoint::Line { stream: Stream::Stdout, line: 1 };
+    let failure = first_failure(&shop.sim, plan.crash_points(server).only(move |it| it == point));
+    assert_eq!(failure.error.kind().to_string(), "the session is gone");
+    assert_eq!(failure.error.processes(), [failure.process.clone()]);
+    assert_eq!(failure.error.tails()[0].lines, ["open", "open"]);
+    let text = failure.to_string();
+    assert!(
+        text.contains(
+            "started at 0ns, killed on purpose at stdout:1, at 10ms, KILL at 10ms, ended with signal KILL"
+        ),
+        "{text}"
+    );
+    assert!(
+        failure
+            .error
+            .journal()
+            .timeline_svg()
+            .contains(">server was killed on purpose at stdout:1, after 10 ms<")
+    );
+}
+
+#[test]
+fn f_137_input_that_may_have_been_read_makes_a_crash_point_ambiguous() {
+    let shop = Shop::new(|starts| match starts {
+        [_] => careful(starts),
+        _ => Script::new(),
+    });
+    let mut plan = shop.plan();
+    let server = plan.spawn(["server"]).unwrap();
+    plan.wait_until(server, Condition::output("open")).unwrap();
+    plan.send_input(server, "an apple").unwrap();
+    plan.call("wait a little", || ());
+    plan.wait_for_output(server, "saved 1").unwrap().within(ms(500)).unwrap();
+    plan.kill(server, Signal::TERM).unwrap();
+    let at = |step: usize| {
+        let points = plan.crash_points(server).only(move |point| point == CrashPoint::Step(step));
+        let failure = first_failure(&shop.sim, points);
+        (failure.lost_inputs.clone(), failure.unanswered_inputs.clone(), failure.to_string())
+    };
+    let (lost, unanswered, text) = at(5);
+    assert_eq!((lost, unanswered), (vec![4], vec![]));
+    assert!(
+        text.contains("\n  the input of step 4 was lost: server was killed before it could read it\n"),
+        "{text}"
+    );
+    assert!(text.contains(", did not get the input of step 4, killed on purpose at step:5,"), "{text}");
+    let (lost, unanswered, text) = at(6);
+    assert_eq!((lost, unanswered), (vec![], vec![4]));
+    let ambiguous = "\n  this point is ambiguous: server may or may not have read the input of step 4, ";
+    assert!(text.contains(ambiguous), "{text}");
 }

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use childminder::machine::Stream;
 use childminder::plan::{CrashError, CrashPoint, CrashPoints, CrashReport};
@@ -81,23 +82,23 @@ fn the_reproduction_command_runs_the_planted_bug_again() -> Result<(), CrashErro
     if is_again() {
         return outcome.map(drop);
     }
-    let Err(CrashError::Failed(story)) = outcome else { panic!("{outcome:?}") };
-    fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
-    assert_eq!(story.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 }, "{story}");
-    assert_eq!((&*story.moment, story.position), ("saving", Some((2, 3))));
-    let problem = "counter ended with code 3, and this step does not expect it to end";
-    assert_eq!(story.error.kind().to_string(), problem);
+    let Err(CrashError::Failed(failure)) = outcome else { panic!("{outcome:?}") };
+    fs::remove_dir_all(failure.error.directory().unwrap()).unwrap();
+    assert_eq!(failure.point, CrashPoint::Line { stream: Stream::Stdout, line: 2 }, "{failure}");
+    assert_eq!((&*failure.moment, failure.position), ("saving", Some((2, 3))));
+    let reason = "counter ended with code 3, and this step does not expect it to end";
+    assert_eq!(failure.error.kind().to_string(), reason);
 
-    let (passed, text) = paste(&story.reproduction, directory.path());
+    let (passed, text) = paste(&failure.reproduction, directory.path());
     assert!(!passed && text.contains("0 passed; 1 failed"), "{text}");
-    for part in ["plan till fails when counter is killed at stdout:2\n", &story.reproduction] {
+    for part in ["plan till fails when counter is killed at stdout:2\n", &failure.reproduction] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     // There was one run, and no crash at another point.
     assert_eq!(text.matches("[counter] open with 0\n").count(), 1, "{text}");
 
     let again = |value: &str| {
-        let command = story.reproduction.split_once(' ').unwrap().1;
+        let command = failure.reproduction.split_once(' ').unwrap().1;
         paste(&format!("{VARIABLE}={value} {command}"), directory.path())
     };
     for (value, problem) in [
@@ -122,10 +123,10 @@ fn the_fixed_counter_passes_at_every_point() {
     alone("plan::crash_real::the_fixed_counter_passes_at_every_point", || {
         let directory = tempfile::tempdir().unwrap();
         let points = counting(directory.path(), AT_ONCE).run_async();
-        let survived: CrashReport = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
+        let report: CrashReport = async_std::task::block_on(async_std::task::spawn(points)).unwrap();
         // It never ends by itself, so KILL is always in time.
-        assert_eq!(survived.not_reached, []);
-        let mut points: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();
+        assert_eq!(report.not_reached, []);
+        let mut points: Vec<String> = report.points.iter().map(CrashPoint::to_string).collect();
         points.sort();
         let lines = (1..=3).map(|line| format!("stdout:{line}"));
         let steps = (3..=8).map(|step| format!("step:{step}"));
@@ -144,13 +145,36 @@ fn input_of_the_current_step_reaches_the_successor() {
         plan.wait(cat, Exit::success()).unwrap();
         // At step 3 the input of step 2 is lost, so the plan cannot pass.
         let points = plan.crash_points(cat).only(|point| point != CrashPoint::Step(3));
-        let survived = points.run().unwrap();
-        let reached: Vec<String> = survived.points.iter().map(CrashPoint::to_string).collect();
+        let report = points.run().unwrap();
+        let reached: Vec<String> = report.points.iter().map(CrashPoint::to_string).collect();
         assert_eq!(&reached[..3], ["step:2", "stdout:1", "step:4"]);
 
         let error = plan.crash_points(cat).stays_dead().run().unwrap_err();
-        let CrashError::Failed(story) = &error else { panic!("{error}") };
-        assert_eq!((story.point, story.error.step()), (CrashPoint::Step(2), Some(3)));
-        fs::remove_dir_all(story.error.directory().unwrap()).unwrap();
+        let CrashError::Failed(failure) = &error else { panic!("{error}") };
+        assert_eq!((failure.point, failure.error.step()), (CrashPoint::Step(2), Some(3)));
+        fs::remove_dir_all(failure.error.directory().unwrap()).unwrap();
+    });
+}
+
+/// The process would need a moment to read its input, so without special care it would depend on chance
+/// whether it has echoed it before KILL arrives.
+#[test]
+fn f_135_a_crash_after_input_has_always_the_same_result() {
+    alone("plan::crash_real::f_135_a_crash_after_input_has_always_the_same_result", || {
+        let mut plan = Plan::new("echo").unwrap();
+        let cat = plan.spawn(["cat"]).unwrap();
+        plan.send_input(cat, "hello\n").unwrap();
+        plan.wait_for_output(cat, "hello").unwrap().within(Duration::from_secs(2)).unwrap();
+        plan.kill(cat, Signal::TERM).unwrap();
+        let after_input = |point| point == CrashPoint::Step(3);
+        let dead = (0..20).map(|_| plan.crash_points(cat).stays_dead().only(after_input));
+        for points in dead.chain((0..2).map(|_| plan.crash_points(cat).only(after_input))) {
+            let error = points.run().unwrap_err();
+            let CrashError::Failed(failure) = &error else { panic!("{error}") };
+            fs::remove_dir_all(failure.error.directory().unwrap()).unwrap();
+            assert_eq!((failure.error.step(), &failure.lost_inputs[..]), (Some(3), &[2][..]), "{error}");
+            assert_eq!(failure.error.tails(), [], "{error}");
+            assert!(error.to_string().contains("\n  the input of step 2 was lost: "), "{error}");
+        }
     });
 }
