@@ -1,11 +1,11 @@
 //! Fixtures that must be stopped before this process ends.
 //!
-//! A fixture that lives as long as the process is never dropped: statics are not, and a signal drops nothing at all. So
-//! it [registers](register) a function that stops it. [`run`] calls these functions. It is called when the process gets
-//! INT or TERM and, after [`at_exit`], when the process exits by itself.
+//! A fixture that lives as long as the process is never dropped: statics are not, and a signal drops nothing
+//! at all. So it [registers](register) a function that stops it. [`run`] calls these functions. It is called
+//! when the process gets INT or TERM and, after [`at_exit`], when the process exits by itself.
 //!
-//! All functions run at the same time, each on a thread of its own: ten servers that ignore TERM take one kill time
-//! instead of ten, and one that cannot be stopped does not keep the others alive.
+//! All functions run at the same time, each on a thread of its own: ten servers that ignore TERM take one
+//! kill time instead of ten, and one that cannot be stopped does not keep the others alive.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -68,10 +68,12 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// Calls all registered functions, and waits until they and those that another thread has called have returned.
+/// Calls all registered functions, and waits until they and those that another thread has called have
+/// returned.
 ///
-/// No function is called twice. A panic is caught and logged. A function may call this, also by exiting the process: then it
-/// returns at once. A thread that a function needs must not call it, since both would wait forever.
+/// No function is called twice. A panic is caught and logged. A function may call this, also by exiting the
+/// process: then it returns at once. A thread that a function needs must not call it, since both would wait
+/// forever.
 pub(crate) fn run() {
     if STOPPING.get() {
         return;
@@ -98,7 +100,8 @@ pub(crate) fn run() {
     }
 }
 
-/// Arranges that [`run`] is called when this process exits by `exit` or by returning from `main`. Later calls do nothing.
+/// Arranges that [`run`] is called when this process exits by `exit` or by returning from `main`. Later calls
+/// do nothing.
 pub(crate) fn at_exit() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

@@ -1,9 +1,10 @@
 //! The environment mark: an environment variable that says which run of which monitor a process belongs to.
 //!
-//! It is inherited by every descendant, so it finds daemons that have left their group, their session and their
-//! parents. Its value is `<token>.<number>`: the token stands for this process and is never used twice, the number for
-//! one run of one child. An empty value exempts a process, as `CHILDMINDER_RUN= tmux new-session -d` does in a script:
-//! once it has left the group of the run, it does not count as a member of the family.
+//! It is inherited by every descendant, so it finds daemons that have left their group, their session and
+//! their parents. Its value is `<token>.<number>`: the token stands for this process and is never used twice,
+//! the number for one run of one child. An empty value exempts a process, as `CHILDMINDER_RUN= tmux
+//! new-session -d` does in a script: once it has left the group of the run, it does not count as a member of
+//! the family.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -60,6 +61,15 @@ impl Token {
             Some(token) if token.owner == owner => token,
             _ => *token.insert(Self { owner, random: RandomState::new().build_hasher().finish() }),
         }
+    }
+
+    /// Returns what the resource limits that mark the runs of this process have in common, and how many bits
+    /// they differ in.
+    pub(super) fn limit_prefix(self) -> (u64, u32) {
+        /// The bit that tells a mark from a limit that was meant as one.
+        const TAG: u64 = 1 << 62;
+        const NUMBER_BITS: u32 = 24;
+        (TAG | ((self.random << NUMBER_BITS) & (TAG - 1)), NUMBER_BITS)
     }
 
     /// Returns the random part.

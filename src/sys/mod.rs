@@ -37,6 +37,7 @@ mod outputs;
 mod platform;
 mod portable;
 mod pre_exec;
+mod preflight;
 mod probe;
 mod report;
 mod stdio;

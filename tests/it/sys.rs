@@ -20,7 +20,9 @@ mod exit;
 mod guardian;
 mod inherit;
 mod probe;
+mod resources;
 mod stop;
+mod storm;
 
 /// The error of a start that must fail. The same start must leave nothing behind.
 fn error(spec: &Spec) -> SpawnError {

@@ -1,4 +1,5 @@
-//! The guardian on macOS and the BSDs: it knows the registered processes and their groups, and finds no others.
+//! The guardian on macOS and the BSDs: it knows the registered processes and their groups, and finds no
+//! others.
 
 #![expect(unsafe_code, reason = "fork, and what follows it")]
 
@@ -53,7 +54,8 @@ pub(super) fn own_stack() -> (usize, usize) {
 
 /// Parts with what was inherited.
 pub(super) fn settle(_birth: &Birth, _role: Role, keep: [RawFd; 2]) {
-    // SAFETY: takes no pointers but to constants that are C strings, and to `limit`; what is closed has no owner here.
+    // SAFETY: takes no pointers but to constants that are C strings, and to `limit`; what is closed has no
+    // owner here.
     unsafe {
         libc::setsid();
         libc::chdir(c"/".as_ptr());

@@ -1,7 +1,7 @@
 //! Ends registered processes by their numbers, where there is no `/proc` that could tell more.
 //!
-//! The table holds no process whose group is gone, and numbers are given out in turn; so within the second that this
-//! takes, they do not mean anything else.
+//! The table holds no process whose group is gone, and numbers are given out in turn; so within the second
+//! that this takes, they do not mean anything else.
 
 #![expect(unsafe_code, reason = "signals by number")]
 
@@ -47,6 +47,7 @@ fn any_is_there(table: &Table) -> bool {
 
 fn send(entry: Registered, signal: i32) -> bool {
     let target: pid_t = if entry.kind == Kind::Leader { entry.pid.saturating_neg() } else { entry.pid };
-    // SAFETY: takes no pointers. The id is greater than 1, so this is neither every process nor our own group.
+    // SAFETY: takes no pointers. The id is greater than 1, so this is neither every process nor our own
+    // group.
     unsafe { libc::kill(target, signal) == 0 }
 }

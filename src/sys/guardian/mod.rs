@@ -1,35 +1,38 @@
 //! The guardian: a process that outlives the monitor by a moment, and ends what the monitor has started.
 //!
-//! No process can clean up after its own SIGKILL, so it takes a second one. It is made when the first spec asks to
-//! [`die_with_parent`](crate::Spec::die_with_parent), and waits for the end of a socket whose other end only the monitor
-//! has. However the monitor ends, by SIGKILL, abort, a panic, `exit` or the end of `main`, the kernel closes that end, and
-//! the guardian ends the families of all processes that are registered at that moment: first by the stop signal, and after
-//! [`GRACE`] by KILL. `linux/family.rs` says who belongs to a family.
+//! No process can clean up after its own SIGKILL, so it takes a second one. It is made when the first spec
+//! asks to [`die_with_parent`](crate::Spec::die_with_parent), and waits for the end of a socket whose other
+//! end only the monitor has. However the monitor ends, by SIGKILL, abort, a panic, `exit` or the end of
+//! `main`, the kernel closes that end, and the guardian ends the families of all processes that are
+//! registered at that moment: first by the stop signal, and after [`GRACE`] by KILL. `linux/family.rs` says
+//! who belongs to a family.
 //!
-//! **It is a fork of the monitor, without an `exec`.** A program of its own, such as a shell, would have to be found and
-//! would depend on the `PATH`, on commands, and on what the caller has installed; re-executing `/proc/self/exe` would run
-//! code before `main` of every program that links this library. The fork runs the code of this folder with system calls
-//! only, and parts with all that it inherits: descriptors, session, working directory, environment, and memory, so that it
-//! keeps no page that the monitor changes later. What is copied is the page tables of the monitor, once: some
-//! milliseconds for a gigabyte.
+//! **It is a fork of the monitor, without an `exec`.** A program of its own, such as a shell, would have to
+//! be found and would depend on the `PATH`, on commands, and on what the caller has installed; re-executing
+//! `/proc/self/exe` would run code before `main` of every program that links this library. The fork runs the
+//! code of this folder with system calls only, and parts with all that it inherits: descriptors, session,
+//! working directory, environment, and memory, so that it keeps no page that the monitor changes later. What
+//! is copied is the page tables of the monitor, once: some milliseconds for a gigabyte.
 //!
-//! **There are two**, the guardian and a standby, each of which makes a new partner when the other dies. So one that is
-//! killed, even at the same moment as the monitor, is replaced; when the guardian is stopped, the standby acts. If both are
-//! killed, a thread of the monitor, which does nothing but wait for that, makes new ones at once.
+//! **There are two**, the guardian and a standby, each of which makes a new partner when the other dies. So
+//! one that is killed, even at the same moment as the monitor, is replaced; when the guardian is stopped, the
+//! standby acts. If both are killed, a thread of the monitor, which does nothing but wait for that, makes new
+//! ones at once.
 //!
-//! **A registration waits for nothing.** The table of registered processes is memory that all of them share. The child
-//! writes its id there itself, between fork and exec, when it still holds the monitor's end of the socket: no guardian acts
-//! before it has done so. A process is taken off the table when its family is gone. The families of runs that were ended in
-//! order are not touched: the mark in the environment of a process names its run, and only registered runs count.
+//! **A registration waits for nothing.** The table of registered processes is memory that all of them share.
+//! The child writes its id there itself, between fork and exec, when it still holds the monitor's end of the
+//! socket: no guardian acts before it has done so. A process is taken off the table when its family is gone.
+//! The families of runs that were ended in order are not touched: the mark in the environment of a process
+//! names its run, and only registered runs count.
 //!
 //! A monitor that is PID 1 has no guardian: at its end the kernel kills every process of the namespace.
 //!
-//! The kernel's own means, the parent-death signal, is not used. It follows the thread that forked, not the process: on
-//! an executor with many threads it kills children of a parent that is well. It does not reach grandchildren, and is lost
-//! when the program changes its user.
+//! The kernel's own means, the parent-death signal, is not used. It follows the thread that forked, not the
+//! process: on an executor with many threads it kills children of a parent that is well. It does not reach
+//! grandchildren, and is lost when the program changes its user.
 //!
-//! A program that forks itself shares the monitor's end of the socket with its copy: the families are ended when both have
-//! ended. To replace the monitor by another program with `exec` counts as its end.
+//! A program that forks itself shares the monitor's end of the socket with its copy: the families are ended
+//! when both have ended. To replace the monitor by another program with `exec` counts as its end.
 
 mod groups;
 mod pair;
@@ -55,11 +58,12 @@ use self::table::{Kind, Table};
 use self::watch::Watch;
 use super::mark::RunMark;
 
-/// How long processes may take to end after the monitor has died and they were asked to, before they are killed.
+/// How long processes may take to end after the monitor has died and they were asked to, before they are
+/// killed.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
-/// Reserves a place for a process that is about to be created, and makes sure that there is a guardian. `None` if the spec
-/// does not ask for one, or if this process is PID 1.
+/// Reserves a place for a process that is about to be created, and makes sure that there is a guardian.
+/// `None` if the spec does not ask for one, or if this process is PID 1.
 ///
 /// # Errors
 ///
@@ -101,8 +105,8 @@ pub(super) struct Reservation {
 }
 
 impl Reservation {
-    /// In the child, as the first thing that it does: registers it. After this it may close the descriptors that it has
-    /// inherited.
+    /// In the child, as the first thing that it does: registers it. After this it may close the descriptors
+    /// that it has inherited.
     pub(super) fn register(&self) {
         self.place.table.entry(self.place.index).set_pid(pair::own_pid());
     }
@@ -116,7 +120,8 @@ impl Reservation {
     }
 }
 
-/// A process that is registered, with the known members of its family, until this is dropped: when they are gone.
+/// A process that is registered, with the known members of its family, until this is dropped: when they are
+/// gone.
 #[derive(Debug)]
 pub(super) struct Registration {
     _place: Place,
@@ -133,9 +138,9 @@ pub(super) struct Member {
 }
 
 impl Registration {
-    /// Replaces the list of descendants that were seen outside of the process group, so that they are found whatever
-    /// becomes of their parents and of their environment. Costs nothing if the list has not changed. Members that the
-    /// table has no room for are left out.
+    /// Replaces the list of descendants that were seen outside of the process group, so that they are found
+    /// whatever becomes of their parents and of their environment. Costs nothing if the list has not changed.
+    /// Members that the table has no room for are left out.
     pub(super) fn set_members(&mut self, members: &[Member]) {
         self.members.retain(|(known, _)| members.contains(known));
         for member in members {

@@ -1,7 +1,8 @@
-//! The two guardian processes: how they are made, how they replace each other, and what they do when the monitor ends.
+//! The two guardian processes: how they are made, how they replace each other, and what they do when the
+//! monitor ends.
 //!
-//! Everything after the fork runs in a copy of one thread of a process that may have many. Locks that other threads held
-//! stay locked there, so the code allocates nothing, takes no lock, and does not panic.
+//! Everything after the fork runs in a copy of one thread of a process that may have many. Locks that other
+//! threads held stay locked there, so the code allocates nothing, takes no lock, and does not panic.
 
 #![expect(unsafe_code, reason = "fork, and what follows it")]
 
@@ -19,8 +20,8 @@ use super::super::platform::calls::with_signals_blocked;
 use super::platform;
 use super::table::Table;
 
-/// How long the guardian that ends the families may show no progress, as one that is stopped, before the other one takes
-/// over.
+/// How long the guardian that ends the families may show no progress, as one that is stopped, before the
+/// other one takes over.
 const STALLED: Duration = Duration::from_millis(500);
 
 /// How often the other one looks.
@@ -34,6 +35,8 @@ const LONGEST_PAUSE: c_int = 1000;
 pub(super) struct Birth {
     pub(super) table: &'static Table,
     pub(super) label: Label,
+    /// What the resource limits that mark its runs have in common, and how many bits they differ in.
+    pub(super) limit_prefix: (u64, u32),
     /// The memory that a guardian needs of what it inherits: the stack it runs on.
     pub(super) stack: (usize, usize),
     /// Whether it gives the rest back.
@@ -105,9 +108,9 @@ impl Report {
     }
 }
 
-/// Makes both guardians, as children of init rather than of this process: no wait of the program finds them, and a
-/// guardian of a process further up does not take them for members of a family. Returns the monitor's end of their
-/// socket. At its end, both are dead.
+/// Makes both guardians, as children of init rather than of this process: no wait of the program finds them,
+/// and a guardian of a process further up does not take them for members of a family. Returns the monitor's
+/// end of their socket. At its end, both are dead.
 pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
     let (ours, theirs) = UnixStream::pair()?;
     let socket = theirs.as_raw_fd();
@@ -125,8 +128,8 @@ pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
     }
 }
 
-/// The process between the monitor and the guardian: it ends at once, and so the guardian is an orphan. The status says
-/// why there is none, if so.
+/// The process between the monitor and the guardian: it ends at once, and so the guardian is an orphan. The
+/// status says why there is none, if so.
 ///
 /// # Safety
 ///
@@ -270,19 +273,20 @@ impl Guardian {
 
     fn report(&self, report: Report) {
         let bytes = report.to_bytes();
-        // SAFETY: the pointer and the length are those of one array. If it does not arrive, a zombie stays for a while.
+        // SAFETY: the pointer and the length are those of one array. If it does not arrive, a zombie stays
+        // for a while.
         unsafe { libc::send(self.socket, bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
     }
 }
 
-/// Waits until one of these sockets is at its end, or for so many milliseconds. Nothing is ever sent to a guardian, so what
-/// can be read is the end.
+/// Waits until one of these sockets is at its end, or for so many milliseconds. Nothing is ever sent to a
+/// guardian, so what can be read is the end.
 fn ended(sockets: [Option<RawFd>; 2], timeout: c_int) -> [bool; 2] {
     // A negative number is left out by the kernel.
     let mut fds =
         sockets.map(|socket| libc::pollfd { fd: socket.unwrap_or(-1), events: libc::POLLIN, revents: 0 });
-    // SAFETY: the pointer and the length are those of one array. All signals are blocked, so nothing interrupts it but a
-    // tracer, and then it is called again.
+    // SAFETY: the pointer and the length are those of one array. All signals are blocked, so nothing
+    // interrupts it but a tracer, and then it is called again.
     let _ = unsafe { libc::poll(fds.as_mut_ptr(), 2, timeout) };
     fds.map(|fd| fd.revents != 0)
 }

@@ -1,19 +1,19 @@
 //! The table of guarded processes, in memory that the monitor shares with its guardians.
 //!
-//! A child registers itself with one atomic store, between fork and exec, and the guardians read the table only when
-//! every process that writes to it has ended. So a registration takes no system call, cannot wait for a guardian that is
-//! stopped, and is known to every guardian at once, also to one that is started later.
+//! A child registers itself with one atomic store, between fork and exec, and the guardians read the table
+//! only when every process that writes to it has ended. So a registration takes no system call, cannot wait
+//! for a guardian that is stopped, and is known to every guardian at once, also to one that is started later.
 
 #![expect(unsafe_code, reason = "memory that is shared between processes")]
 
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use libc::pid_t;
 
-/// The most entries: guarded processes together with the members of their families that have left the group. Memory is
-/// used only up to the highest entry that was ever in use.
+/// The most entries: guarded processes together with the members of their families that have left the group.
+/// Memory is used only up to the highest entry that was ever in use.
 pub(super) const CAPACITY: usize = 1 << 16;
 
 /// What an entry is about.
@@ -51,13 +51,19 @@ pub(super) struct Entry {
     /// 0: reserved for a process that is not there yet.
     pid: AtomicI32,
     run: AtomicU64,
-    /// The process began no earlier than this, in clock ticks since the machine was started, as `/proc` counts them.
+    /// The process began no earlier than this, in clock ticks since the machine was started, as `/proc`
+    /// counts them.
     earliest: AtomicU64,
     /// And no later than this; 0 if that is not known.
     latest: AtomicU64,
     /// The signal that asks it to end.
     signal: AtomicI32,
+    /// The names of programs that are exempt, each followed by a zero.
+    spared: [AtomicU8; SPARED],
 }
+
+/// The room for the names of exempt programs. Names that do not fit are not exempt.
+const SPARED: usize = 120;
 
 /// A copy of an entry that is in use.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +77,8 @@ pub(super) struct Registered {
 }
 
 impl Table {
-    /// Makes an empty table that stays for as long as this process, and is inherited by every process it forks.
+    /// Makes an empty table that stays for as long as this process, and is inherited by every process it
+    /// forks.
     pub(super) fn create() -> io::Result<&'static Self> {
         let (protection, flags) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANON | libc::MAP_NORESERVE);
@@ -80,8 +87,8 @@ impl Table {
         if address == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the memory is aligned to a page, large enough, and full of zeros, which is an empty table; it is never
-        // unmapped, and all that is in it is atomic.
+        // SAFETY: the memory is aligned to a page, large enough, and full of zeros, which is an empty table;
+        // it is never unmapped, and all that is in it is atomic.
         Ok(unsafe { &*address.cast::<Self>() })
     }
 
@@ -106,11 +113,22 @@ impl Table {
         self.entries[..used].iter().filter_map(Entry::get).for_each(|entry| each(entry));
     }
 
-    /// Whether a run has not been ended in order.
-    pub(super) fn has_run(&self, run: u64) -> bool {
-        let mut found = false;
-        self.for_each(|entry| found |= entry.run == run);
+    /// Returns the registered run that `is_it` accepts, if any.
+    pub(super) fn find_run(&self, is_it: impl Fn(u64) -> bool) -> Option<u64> {
+        let mut found = None;
+        self.for_each(|entry| {
+            if is_it(entry.run) {
+                found = Some(entry.run);
+            }
+        });
         found
+    }
+
+    /// Whether a run spares programs with this name.
+    pub(super) fn spares(&self, run: u64, name: &[u8]) -> bool {
+        let used = (self.used.load(Ordering::Acquire) as usize).min(CAPACITY);
+        let of_the_run = |entry: &&Entry| entry.get().is_some_and(|entry| entry.run == run);
+        self.entries[..used].iter().filter(of_the_run).any(|entry| entry.spares(name))
     }
 }
 
@@ -127,7 +145,31 @@ impl Entry {
             Kind::Single => 2,
             Kind::Member => 3,
         };
+        self.spared[0].store(0, Ordering::Relaxed);
         self.kind.store(kind, Ordering::Release);
+    }
+
+    /// Sets the names of the programs that are exempt.
+    pub(super) fn spare<'a>(&self, names: impl Iterator<Item = &'a [u8]>) {
+        let mut from = 0;
+        for name in names.filter(|name| !name.is_empty()) {
+            // A zero after the name, and one after the last.
+            if from + name.len() + 2 > SPARED {
+                break;
+            }
+            let places = &self.spared[from..];
+            places
+                .iter()
+                .zip(name.iter().chain(&[0, 0]))
+                .for_each(|(to, byte)| to.store(*byte, Ordering::Relaxed));
+            from += name.len() + 1;
+        }
+    }
+
+    fn spares(&self, name: &[u8]) -> bool {
+        let bytes = self.spared.each_ref().map(|byte| byte.load(Ordering::Relaxed));
+        let mut names = bytes.split(|byte| *byte == 0);
+        names.by_ref().take_while(|name| !name.is_empty()).any(|spared| spared == name)
     }
 
     /// Says which process it is. To be called by that process itself, or for it.
@@ -228,12 +270,33 @@ mod tests {
         }
         assert_eq!(pids(), [0; 0]);
         table.entry(second).set_pid(42);
-        assert_eq!((pids(), table.has_run(7), table.has_run(8)), (vec![42], false, true));
+        let has = |run| table.find_run(|other| other == run).is_some();
+        assert_eq!((pids(), has(7), has(8)), (vec![42], false, true));
         free.put_back(second);
-        assert_eq!((pids(), table.has_run(8), free.is_whole()), (vec![], false, false));
+        assert_eq!((pids(), has(8), free.is_whole()), (vec![], false, false));
         free.put_back(first);
         assert!(free.is_whole());
         assert_eq!(free.take(), Some(first), "used again");
+    }
+
+    #[test]
+    fn names_of_exempt_programs_are_found_as_far_as_there_is_room() {
+        let table = Table::create().expect("memory");
+        let entry = table.entry(FreeList::new(table).take().expect("there is room"));
+        entry.reserve(Kind::Leader, 7, 0, libc::SIGTERM);
+        entry.set_pid(42);
+        assert!(!table.spares(7, b"") && !table.spares(7, b"tmux"));
+        entry.spare([&b"tmux"[..], b"", b"ssh-agent"].into_iter());
+        let spared = |name: &[u8]| table.spares(7, name);
+        assert!(
+            spared(b"tmux") && spared(b"ssh-agent") && !spared(b"tmu") && !spared(b"agent") && !spared(b"")
+        );
+        assert!(!table.spares(8, b"tmux"));
+        entry.spare([&[b'x'; SPARED - 3][..], b"y"].into_iter());
+        assert!(spared(&[b'x'; SPARED - 3]) && !spared(b"y") && !spared(b"tmux"));
+        entry.reserve(Kind::Leader, 7, 0, libc::SIGTERM);
+        entry.set_pid(42);
+        assert!(!spared(&[b'x'; SPARED - 3]), "cleared");
     }
 
     #[test]

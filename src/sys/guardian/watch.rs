@@ -95,9 +95,9 @@ impl Watch {
     /// Starts the thread that makes guardians and waits for their end.
     fn begin() -> io::Result<Self> {
         let table = Table::create()?;
-        let label = Label::new(Token::of_this_process());
+        let token = Token::of_this_process();
         let thread = thread::Builder::new().name("childminder-guard".into()).stack_size(STACK);
-        thread.spawn(move || keep_guardians(table, label))?;
+        thread.spawn(move || keep_guardians(table, token))?;
         Ok(Self { owner: getpid(), table, free: FreeList::new(table), health: Health::Starting })
     }
 
@@ -110,8 +110,14 @@ impl Watch {
 }
 
 /// Makes guardians, and makes them again whenever both have died. Sleeps in a system call otherwise.
-fn keep_guardians(table: &'static Table, label: Label) {
-    let mut birth = Birth { table, label, stack: platform::own_stack(), lean: true };
+fn keep_guardians(table: &'static Table, token: Token) {
+    let mut birth = Birth {
+        table,
+        label: Label::new(token),
+        limit_prefix: token.limit_prefix(),
+        stack: platform::own_stack(),
+        lean: true,
+    };
     let mut pause = Duration::ZERO;
     loop {
         thread::sleep(pause);

@@ -14,7 +14,8 @@ use crate::support::{DoomedProcess, Scratch};
 /// Leads a group, and has a daemon in a session of its own whose parents have ended.
 const FAMILY: &str = "echo begun; sleep 1000 & setsid sh -c 'setsid sleep 1000 & exit'; echo ready; wait";
 
-/// Returns a process in the middle of a plan, which calls `end` when it reads a line, and the directory of its logs.
+/// Returns a process in the middle of a plan, which calls `end` when it reads a line, and the directory of
+/// its logs.
 fn in_the_middle(name: &str, end: fn()) -> (DoomedProcess, Scratch) {
     let mut logs = None;
     let prepare = |command: &mut Command| {

@@ -1,5 +1,5 @@
-//! A test process with a service ends, in every way that it can: no process outlives it by more than a second, and no
-//! temporary file stays.
+//! A test process with a service ends, in every way that it can: no process outlives it by more than a
+//! second, and no temporary file stays.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -11,8 +11,8 @@ use rustix::process::Signal;
 
 use crate::support::DoomedProcess;
 
-/// A leader, a member of its group, and a daemon in a session of its own whose parents have ended. The daemon reports
-/// that all of them are running.
+/// A leader, a member of its group, and a daemon in a session of its own whose parents have ended. The daemon
+/// reports that all of them are running.
 const FAMILY: &str = r#"
     sleep 1000 &
     setsid sh -c 'setsid sh -c "echo >&3; exec sleep 1000" & exit'

@@ -19,7 +19,7 @@ const PREFIX: &str = "doomed: ";
 
 /// How long a descendant may outlive the process. On a loaded machine the limit is the time of this many
 /// scans of `/proc`, since the guardian has to scan it too.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(2);
 const SCANS: u32 = 10;
 
 /// The pause between two scans of `/proc`, which must not take the processor from the guardian.
@@ -88,6 +88,20 @@ impl DoomedProcess {
         }
     }
 
+    /// Returns a word that finds descendants without this environment, if they have it in their command line.
+    pub(crate) fn word(&self) -> String {
+        Self::word_of(&self.mark)
+    }
+
+    /// Returns that word, in the process itself.
+    pub(crate) fn own_word() -> String {
+        Self::word_of(&env::var(Self::MARK).expect("a doomed process"))
+    }
+
+    fn word_of(mark: &str) -> String {
+        format!("doomed-{mark}-word")
+    }
+
     /// Writes an empty line to its stdin, for which the body may wait.
     pub(crate) fn go_on(&self) {
         self.write_line("");
@@ -120,8 +134,8 @@ impl DoomedProcess {
     ///
     /// # Panics
     ///
-    /// If a descendant is alive one second after the exit (later on a loaded machine), or a temporary file is
-    /// left. The guardian may take longer, since it scans once more when its work is done.
+    /// If a descendant is alive two seconds after the exit (later on a loaded machine), or a temporary file
+    /// is left. The guardian may take longer, since it scans once more when its work is done.
     pub(crate) fn wait_for_the_end(mut self) -> (ExitStatus, Duration) {
         // If its input is still open, this closes it first.
         let status = self.process.wait().expect("wait");
@@ -169,6 +183,7 @@ impl DoomedProcess {
     /// Returns id and command line of each living descendant, and whether it is a guardian.
     fn descendants(&self) -> Vec<(String, bool)> {
         let variable = format!("{}={}", Self::MARK, self.mark).into_bytes();
+        let word = self.word().into_bytes();
         let marker = format!("{}-", self.process.id());
         let mut alive = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc") {
@@ -180,7 +195,8 @@ impl DoomedProcess {
             let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             let (command, environment) = (read("cmdline"), read("environ"));
             let is_guardian = guardian_of(pid).is_some_and(|(_, token)| token.starts_with(&marker));
-            if is_guardian || environment.split(|b| *b == 0).any(|word| word == variable) {
+            let is_named = command.windows(word.len()).any(|part| part == word);
+            if is_guardian || is_named || environment.split(|b| *b == 0).any(|word| word == variable) {
                 let command = String::from_utf8_lossy(&command).replace('\0', " ");
                 alive.push((format!("{pid} {command}"), is_guardian));
             }

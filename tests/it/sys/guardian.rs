@@ -116,7 +116,8 @@ fn f_45_a_process_is_asked_to_end_by_its_stop_signal_before_it_is_killed() {
         command.env("NOTES", scratch.insert(Scratch::new()).path());
     };
     let mut doomed = DoomedProcess::prepared(NAME, prepare, |say| {
-        // The pipe of stderr has no reader then, and a shell that reports a signal there would die of SIGPIPE.
+        // The pipe of stderr has no reader then, and a shell that reports a signal there would die of
+        // SIGPIPE.
         let script = |signal: &str| {
             let note = format!("trap 'echo > $NOTES/{signal}; exit' {signal}");
             guarded(&format!("exec 2>/dev/null; {note}; echo; sleep 1000; :"))
@@ -185,8 +186,8 @@ fn f_45_processes_that_are_not_guarded_live_on() {
     }
 }
 
-/// A script that leaves a daemon behind which has left its group and its parents, prepared by `prefix`; the daemon prints its
-/// process id.
+/// A script that leaves a daemon behind which has left its group and its parents, prepared by `prefix`; the
+/// daemon prints its process id.
 fn daemon(prefix: &str) -> String {
     format!("({prefix} setsid sh -c 'echo $$; exec sleep 1000 >&- 2>&-' &); exec sleep 1000")
 }

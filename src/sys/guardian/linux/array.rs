@@ -7,7 +7,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::{self, NonNull};
 use std::slice;
 
-/// An array of limited size in pages of its own. Memory is used up to the longest that it ever was, and stays.
+/// An array of limited size in pages of its own. Memory is used up to the longest that it ever was, and
+/// stays.
 #[derive(Debug)]
 pub(super) struct Array<T> {
     start: NonNull<T>,

@@ -1,12 +1,15 @@
 //! Ends the families of all registered processes.
 //!
-//! A process belongs to a family if it is registered, if its parent belongs to it, if a member leads or led its group or
-//! session, or if the mark in its environment names a run that is registered. A process with an empty mark is exempt,
-//! together with what it starts, unless it is registered itself. Once found, members are known by their process id and the
-//! time at which they began, so what becomes of their parents and environments does not matter any more.
+//! A process belongs to a family if it is registered, if its parent belongs to it, if a member leads or led
+//! its group or session, or if its environment or its resource limits have the mark of a run that is
+//! registered. Once found, members are known by their process id and the time at which they began, so what
+//! becomes of their parents and marks does not matter any more. A process outside of the run's own group is
+//! exempt, together with what it starts, if the mark in its environment is empty or the run spares its
+//! program.
 //!
-//! First every member is asked to end: by the stop signal of its run within the run's own group, and by TERM outside. What
-//! is there after the grace period is killed. Searching and killing is repeated until a search finds nothing new.
+//! First all members are stopped, until a search finds no new one. Then every member is asked to end, and
+//! continued: by the stop signal of the run within the run's own group, and by TERM outside. What is there
+//! after the grace period is killed. Searching and killing is repeated until a search finds nothing new.
 
 #![expect(unsafe_code, reason = "signals by pidfd")]
 
@@ -32,6 +35,10 @@ const STEP: Duration = Duration::from_millis(5);
 /// How long killed processes may take to be gone. Only one that the kernel itself holds takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The most searches before members are asked to end. Only a family that forks faster than it is stopped
+/// needs so many.
+const SEARCHES: u32 = 32;
+
 /// The rounds of killing after which members are stopped before they are killed, so that they fork no more.
 const RESTLESS: u32 = 2;
 
@@ -43,13 +50,16 @@ pub(super) fn end(birth: &Birth, own_kind: &[pid_t; 2], go_on: &dyn Fn() -> bool
     };
     let mut search = Search { birth, own_kind, processes, members };
     search.know_the_registered();
-    search.look();
-    if !go_on() {
-        return false;
+    // Stopped processes fork no more and do not end. So the last search finds all of them.
+    for _ in 0..SEARCHES {
+        let found = search.look();
+        if !go_on() {
+            return false;
+        }
+        if !search.freeze() && !found {
+            break;
+        }
     }
-    search.ask_to_end();
-    // What was forked while it was looking.
-    search.look();
     search.ask_to_end();
     let begin = now();
     while search.any_is_alive() && now().saturating_duration_since(begin) < GRACE {
@@ -66,8 +76,12 @@ struct Member {
     pid: pid_t,
     /// When it began: no earlier than the first, no later than the second; 0 if that is not known.
     began: (u64, u64),
+    /// The run that it belongs to.
+    run: u64,
     /// The signal that asks it to end.
     signal: c_int,
+    /// Whether it has been stopped, so that it forks no more.
+    frozen: bool,
     /// Whether it has been asked.
     asked: bool,
     /// Whether others in its group get its signal, too.
@@ -88,9 +102,17 @@ impl Member {
 #[derive(Clone, Copy, Debug)]
 struct Process {
     stat: Stat,
-    belongs: bool,
-    /// Not to be looked at again in this search.
-    settled: bool,
+    kin: Kin,
+}
+
+/// How a process is related to the families.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kin {
+    Unknown,
+    /// It belongs to this run.
+    Member(u64),
+    /// It belongs to a run, but is exempt, as is everything that it starts.
+    Exempt,
 }
 
 struct Search<'a> {
@@ -109,7 +131,9 @@ impl Search<'_> {
             let member = Member {
                 pid: entry.pid,
                 began: (entry.earliest, entry.latest),
+                run: entry.run,
                 signal: entry.signal,
+                frozen: false,
                 asked: false,
                 leads: entry.kind == Kind::Leader,
             };
@@ -117,26 +141,41 @@ impl Search<'_> {
         });
     }
 
-    /// Finds all members that are there now.
-    fn look(&mut self) {
+    /// Finds all members that are there now, and returns whether there are new ones.
+    fn look(&mut self) -> bool {
+        let before = self.members.len();
         self.list_processes();
         for index in 0..self.processes.len() {
-            self.settle_if(index, |search, process| {
-                search.members_with(process.pid).iter().any(|member| member.is(process))
-            });
-        }
-        self.spread();
-        for index in 0..self.processes.len() {
-            let Some(process) = self.processes.get(index).copied().filter(|process| !process.settled) else {
-                continue;
-            };
-            if let Mark::Run(run) = procfs::mark(process.stat.pid, self.birth.label.as_bytes())
-                && self.birth.table.has_run(run)
-            {
-                self.add(index, libc::SIGTERM);
+            let Some(process) = self.processes.get(index).copied() else { break };
+            let mut known = self.members_with(process.stat.pid).iter();
+            if let Some(run) = known.find(|member| member.is(&process.stat)).map(|member| member.run) {
+                self.set_kin(index, Kin::Member(run));
             }
         }
         self.spread();
+        for index in 0..self.processes.len() {
+            let Some(process) = self.unknown(index) else { continue };
+            if let Some(run) = self.marked_run(process.stat.pid) {
+                self.consider(index, run, libc::SIGTERM, false);
+            }
+        }
+        self.spread();
+        self.members.len() > before
+    }
+
+    /// Returns the registered run that the process has a mark of.
+    fn marked_run(&self, pid: pid_t) -> Option<u64> {
+        let table = self.birth.table;
+        match procfs::mark(pid, self.birth.label.as_bytes()) {
+            Mark::Exempt => None,
+            Mark::Run(run) => table.find_run(|other| other == run),
+            Mark::None => {
+                let (prefix, bits) = self.birth.limit_prefix;
+                let number = procfs::limit_mark(pid, (prefix, bits))?;
+                let varying = 1_u64.checked_shl(bits)?.wrapping_sub(1);
+                table.find_run(|run| run & varying == number)
+            }
+        }
     }
 
     fn list_processes(&mut self) {
@@ -149,18 +188,10 @@ impl Search<'_> {
                 && !own_kind.contains(&pid)
                 && let Some(stat) = procfs::stat(pid)
             {
-                processes.push(Process { stat, belongs: false, settled: false });
+                processes.push(Process { stat, kin: Kin::Unknown });
             }
         });
         processes.sort_unstable_by_key(|process| process.stat.pid);
-    }
-
-    fn settle_if(&mut self, index: usize, belongs: impl Fn(&Self, &Stat) -> bool) {
-        let Some(process) = self.processes.get(index).copied() else { return };
-        let belongs = belongs(self, &process.stat);
-        if belongs && let Some(process) = self.processes.get_mut(index) {
-            (process.belongs, process.settled) = (true, true);
-        }
     }
 
     /// Adds those who belong to a member, until there are no more.
@@ -168,32 +199,59 @@ impl Search<'_> {
         loop {
             let mut found = false;
             for index in 0..self.processes.len() {
-                let Some(process) = self.processes.get(index).copied().filter(|process| !process.settled)
-                else {
+                let Some(Process { stat, .. }) = self.unknown(index) else { continue };
+                let parent = self.process(stat.parent).filter(|parent| parent.stat.start <= stat.start);
+                let by_parent = parent.and_then(|parent| match parent.kin {
+                    Kin::Member(run) => Some(run),
+                    Kin::Unknown | Kin::Exempt => None,
+                });
+                let leader = self.leader_of(stat.group, &stat);
+                let by_session = || self.leader_of(stat.session, &stat).map(|leader| leader.run);
+                let Some(run) = leader.map(|leader| leader.run).or(by_parent).or_else(by_session) else {
                     continue;
                 };
-                let stat = process.stat;
-                let by_parent = self
-                    .process(stat.parent)
-                    .is_some_and(|parent| parent.belongs && parent.stat.start <= stat.start);
-                let leader = self.leader_of(stat.group, &stat);
-                if !by_parent && leader.is_none() && self.leader_of(stat.session, &stat).is_none() {
-                    continue;
-                }
-                if procfs::mark(stat.pid, self.birth.label.as_bytes()) == Mark::Exempt {
-                    if let Some(process) = self.processes.get_mut(index) {
-                        process.settled = true;
-                    }
-                    continue;
-                }
-                let signal =
-                    leader.filter(|leader| leader.leads).map_or(libc::SIGTERM, |leader| leader.signal);
-                self.add(index, signal);
+                let in_group = leader.filter(|leader| leader.leads);
+                let signal = in_group.map_or(libc::SIGTERM, |leader| leader.signal);
+                self.consider(index, run, signal, in_group.is_some());
                 found = true;
             }
             if !found {
                 return;
             }
+        }
+    }
+
+    /// Makes a process a member, unless it is exempt. Members of a run's own group are not.
+    fn consider(&mut self, index: usize, run: u64, signal: c_int, in_group: bool) {
+        let Some(Process { stat, .. }) = self.unknown(index) else { return };
+        if !in_group && self.is_exempt(&stat, run) {
+            return self.set_kin(index, Kin::Exempt);
+        }
+        self.set_kin(index, Kin::Member(run));
+        let began = (stat.start, stat.start);
+        let member = Member { pid: stat.pid, began, run, signal, frozen: false, asked: false, leads: false };
+        insert(&mut self.members, member);
+    }
+
+    fn is_exempt(&self, stat: &Stat, run: u64) -> bool {
+        let relatives = [stat.parent, stat.group, stat.session].map(|pid| self.process(pid));
+        if relatives.into_iter().flatten().any(|process| process.kin == Kin::Exempt)
+            || procfs::mark(stat.pid, self.birth.label.as_bytes()) == Mark::Exempt
+        {
+            return true;
+        }
+        let mut spared = false;
+        procfs::for_each_name(stat.pid, |name| spared |= self.birth.table.spares(run, name));
+        spared
+    }
+
+    fn unknown(&self, index: usize) -> Option<Process> {
+        self.processes.get(index).copied().filter(|process| process.kin == Kin::Unknown)
+    }
+
+    fn set_kin(&mut self, index: usize, kin: Kin) {
+        if let Some(process) = self.processes.get_mut(index) {
+            process.kin = kin;
         }
     }
 
@@ -210,13 +268,6 @@ impl Search<'_> {
         is_free.then_some(leader)
     }
 
-    fn add(&mut self, index: usize, signal: c_int) {
-        let Some(process) = self.processes.get_mut(index) else { return };
-        (process.belongs, process.settled) = (true, true);
-        let Stat { pid, start, .. } = process.stat;
-        insert(&mut self.members, Member { pid, began: (start, start), signal, asked: false, leads: false });
-    }
-
     fn process(&self, pid: pid_t) -> Option<Process> {
         let index = self.processes.binary_search_by_key(&pid, |process| process.stat.pid).ok()?;
         self.processes.get(index).copied()
@@ -226,6 +277,19 @@ impl Search<'_> {
         let from = self.members.partition_point(|member| member.pid < pid);
         let to = self.members.partition_point(|member| member.pid <= pid);
         self.members.get(from..to).unwrap_or_default()
+    }
+
+    /// Stops every member that was not stopped yet, and returns whether there were any.
+    fn freeze(&mut self) -> bool {
+        let mut any = false;
+        for index in 0..self.members.len() {
+            if let Some(member) = self.members.get_mut(index).filter(|member| !member.frozen) {
+                member.frozen = true;
+                let member = *member;
+                any |= send(&member, libc::SIGSTOP);
+            }
+        }
+        any
     }
 
     /// Sends every member that was not asked yet the signal that asks it to end.
@@ -255,8 +319,7 @@ impl Search<'_> {
                 return false;
             }
             self.look();
-            let alive = |process: &&Process| process.belongs && process.stat.alive;
-            if self.processes.iter().any(|process| alive(&process)) {
+            if self.living().next().is_some() {
                 quiet = 0;
                 if round >= RESTLESS {
                     self.send_to_all(libc::SIGSTOP);
@@ -272,10 +335,18 @@ impl Search<'_> {
     }
 
     fn send_to_all(&self, signal: c_int) {
-        for process in self.processes.iter().filter(|process| process.belongs && process.stat.alive) {
-            let began = (process.stat.start, process.stat.start);
-            send(&Member { pid: process.stat.pid, began, signal, asked: true, leads: false }, signal);
+        for (stat, run) in self.living() {
+            let (pid, began) = (stat.pid, (stat.start, stat.start));
+            send(&Member { pid, began, run, signal, frozen: true, asked: true, leads: false }, signal);
         }
+    }
+
+    /// Returns the members that were alive at the last search.
+    fn living(&self) -> impl Iterator<Item = (Stat, u64)> {
+        self.processes.iter().filter(|process| process.stat.alive).filter_map(|process| match process.kin {
+            Kin::Member(run) => Some((process.stat, run)),
+            Kin::Unknown | Kin::Exempt => None,
+        })
     }
 
     /// Waits a moment. Returns what `go_on` does.
@@ -296,23 +367,22 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Sends a signal to a process if it is still the member: what a pidfd means does not change after the comparison.
-fn send(member: &Member, signal: c_int) {
+/// Sends a signal to a process if it is still the member: what a pidfd means does not change after the
+/// comparison. Returns whether it was sent.
+fn send(member: &Member, signal: c_int) -> bool {
     // SAFETY: takes no pointers; a descriptor that is returned has no other owner.
     let pidfd = unsafe {
         let pidfd = libc::syscall(libc::SYS_pidfd_open, member.pid, 0);
         c_int::try_from(pidfd).ok().filter(|fd| *fd >= 0).map(|fd| OwnedFd::from_raw_fd(fd))
     };
     if !procfs::stat(member.pid).is_some_and(|process| process.alive && member.is(&process)) {
-        return;
+        return false;
     }
     let sent = pidfd.is_some_and(|pidfd| {
         let none = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: without signal information the pointer is null.
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) == 0 }
     });
-    if !sent {
-        // SAFETY: takes no pointers. The id was compared a moment ago; a kernel without pidfds allows no more.
-        unsafe { libc::kill(member.pid, signal) };
-    }
+    // SAFETY: takes no pointers. The id was compared a moment ago; a kernel without pidfds allows no more.
+    sent || unsafe { libc::kill(member.pid, signal) == 0 }
 }

@@ -1,10 +1,11 @@
 //! Gives back the memory that a guardian has inherited.
 //!
-//! A fork copies no memory, but keeps every page that the monitor has at that moment: whatever the monitor changes or frees
-//! later would exist twice. So all is unmapped but what the guardian runs on: code with its data, the stack, the table.
+//! A fork copies no memory, but keeps every page that the monitor has at that moment: whatever the monitor
+//! changes or frees later would exist twice. So all is unmapped but what the guardian runs on: code with its
+//! data, the stack, the table.
 //!
-//! What is code, and what belongs to it, is found in `/proc/self/maps`: every file of which a part can be executed, and the
-//! zero-initialised data that follows directly after such a file.
+//! What is code, and what belongs to it, is found in `/proc/self/maps`: every file of which a part can be
+//! executed, and the zero-initialised data that follows directly after such a file.
 
 #![expect(unsafe_code, reason = "unmapping what no Rust value of this process refers to")]
 
@@ -13,7 +14,8 @@ use rustix::fs::{Mode, OFlags};
 /// A range of addresses, the end excluded.
 type Range = (usize, usize);
 
-/// The most files that code is loaded from. With more, nothing of later files is recognised, and so nothing is unmapped.
+/// The most files that code is loaded from. With more, nothing of later files is recognised, and so nothing
+/// is unmapped.
 const FILES: usize = 512;
 
 /// The file that is mapped: its device and inode.
@@ -72,7 +74,8 @@ fn unmap_around((start, end): Range, keep: &[Range]) {
         let (from, to) = next.unwrap_or((end, end));
         if from > start {
             let until = from.min(end);
-            // SAFETY: no code of this process refers to it: it is the heap, the stacks of other threads, and such.
+            // SAFETY: no code of this process refers to it: it is the heap, the stacks of other threads, and
+            // such.
             unsafe { libc::munmap(std::ptr::with_exposed_provenance_mut(start), until - start) };
         }
         start = to.max(start);
@@ -89,7 +92,8 @@ fn page(address: usize) -> usize {
     address & !(PAGE - 1)
 }
 
-/// Calls `each` for every mapping of this process, in the order of their addresses. Mappings may go while it does.
+/// Calls `each` for every mapping of this process, in the order of their addresses. Mappings may go while it
+/// does.
 fn for_each_mapping(mut each: impl FnMut(Mapping)) {
     let Ok(maps) = rustix::fs::open(c"/proc/self/maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
     else {

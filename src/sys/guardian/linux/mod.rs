@@ -32,11 +32,12 @@ pub(super) fn clock_ticks() -> u64 {
     seconds.saturating_mul(hertz).saturating_add(nanos.saturating_mul(hertz) / 1_000_000_000)
 }
 
-/// Makes a copy of this process with only this thread. Returns as `fork` does. The C library's own function runs handlers of
-/// the program, and takes locks; neither is wanted here.
+/// Makes a copy of this process with only this thread. Returns as `fork` does. The C library's own function
+/// runs handlers of the program, and takes locks; neither is wanted here.
 pub(super) fn copy_process(exit_signal: c_int) -> pid_t {
     let (flags, none) = (c_long::from(exit_signal), 0_usize);
-    // SAFETY: without a stack of its own, the child goes on with a copy of ours. It does only what is safe after a fork.
+    // SAFETY: without a stack of its own, the child goes on with a copy of ours. It does only what is safe
+    // after a fork.
     let pid = unsafe {
         if cfg!(target_arch = "s390x") {
             libc::syscall(libc::SYS_clone, none, flags, none, none, none)
@@ -47,8 +48,8 @@ pub(super) fn copy_process(exit_signal: c_int) -> pid_t {
     pid_t::try_from(pid).unwrap_or(-1)
 }
 
-/// Waits for the end of a process that exits at once, and returns its exit status. No other wait of this program finds it,
-/// since it sends no signal at its end.
+/// Waits for the end of a process that exits at once, and returns its exit status. No other wait of this
+/// program finds it, since it sends no signal at its end.
 pub(super) fn reap(pid: pid_t) -> io::Result<c_int> {
     let mut status = 0;
     loop {
@@ -63,8 +64,8 @@ pub(super) fn reap(pid: pid_t) -> io::Result<c_int> {
     }
 }
 
-/// Reaps a guardian if it has died, in a process that adopts orphans; in any other, init does it. Returns false if it has
-/// to be tried again.
+/// Reaps a guardian if it has died, in a process that adopts orphans; in any other, init does it. Returns
+/// false if it has to be tried again.
 pub(super) fn reap_orphan(pid: pid_t) -> bool {
     let mut adopts: c_int = 0;
     // SAFETY: the pointer is to an integer.
@@ -80,8 +81,8 @@ pub(super) fn own_stack() -> (usize, usize) {
     const BESIDE: usize = 64 * 1024;
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let (mut lowest, mut size) = (ptr::null_mut(), 0);
-    // SAFETY: the attributes are read only if the first call filled them, and destroyed after that; all pointers are to
-    // room for what is written.
+    // SAFETY: the attributes are read only if the first call filled them, and destroyed after that; all
+    // pointers are to room for what is written.
     unsafe {
         if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) == 0 {
             libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut size);
@@ -98,7 +99,8 @@ pub(super) fn own_stack() -> (usize, usize) {
 
 /// Parts with what was inherited: the session, the working directory, descriptors, names and memory.
 pub(super) fn settle(birth: &Birth, role: Role, keep: [RawFd; 2]) {
-    // SAFETY: the only pointer is to a C string. A change of disposition for a signal that is blocked runs nothing.
+    // SAFETY: the only pointer is to a C string. A change of disposition for a signal that is blocked runs
+    // nothing.
     unsafe {
         libc::setsid();
         libc::chdir(c"/".as_ptr());
@@ -152,8 +154,8 @@ fn close_range(first: RawFd, last: RawFd) {
     });
 }
 
-/// Shows what this process is in lists of processes, and hides the environment that it inherited: a mark in that would make
-/// it a member of somebody else's family.
+/// Shows what this process is in lists of processes, and hides the environment that it inherited: a mark in
+/// that would make it a member of somebody else's family.
 pub(super) fn set_name(birth: &Birth, role: Role) {
     let name = role.name();
     // The kernel keeps 15 bytes.
@@ -162,8 +164,8 @@ pub(super) fn set_name(birth: &Birth, role: Role) {
     // SAFETY: the pointer is to a C string.
     unsafe { libc::prctl(libc::PR_SET_NAME, short.as_ptr()) };
     let Some((start, end)) = procfs::argument_area() else { return };
-    // SAFETY: the kernel says that the arguments and the environment of this process are there. It is a copy of the
-    // monitor's, and no code of this process reads it.
+    // SAFETY: the kernel says that the arguments and the environment of this process are there. It is a copy
+    // of the monitor's, and no code of this process reads it.
     let area =
         unsafe { std::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut(start), end - start) };
     area.fill(0);

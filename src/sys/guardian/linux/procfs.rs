@@ -122,6 +122,30 @@ pub(super) fn mark(pid: pid_t, token: &[u8]) -> Mark {
     scan.next(0).map_or(Mark::None, |value| understand(value, token))
 }
 
+/// Reads the mark of a process from its resource limits. `prefix` is what all marks have in common, and how
+/// many bits they differ in; these are returned.
+pub(super) fn limit_mark(pid: pid_t, (prefix, bits): (u64, u32)) -> Option<u64> {
+    let mut buffer = [0; 4096];
+    let text = read_start(&open_of(pid, "limits")?, &mut buffer)?;
+    let line =
+        text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Max realtime timeout"))?;
+    let limit = line.split(|byte| *byte == b' ').find(|word| !word.is_empty()).and_then(number)?;
+    let varying = 1_u64.checked_shl(bits)?.wrapping_sub(1);
+    (limit & !varying == prefix).then_some(limit & varying)
+}
+
+/// Calls `each` with the names that a process has: that of its program, and the one that it shows.
+pub(super) fn for_each_name(pid: pid_t, mut each: impl FnMut(&[u8])) {
+    let mut buffer = [0; 1024];
+    if let Some(name) = open_of(pid, "comm").and_then(|file| read_start(&file, &mut buffer)) {
+        each(name.trim_ascii_end());
+    }
+    if let Some(command) = open_of(pid, "cmdline").and_then(|file| read_start(&file, &mut buffer)) {
+        let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
+        each(program.rsplit(|byte| *byte == b'/').next().unwrap_or_default());
+    }
+}
+
 fn understand(value: &[u8], token: &[u8]) -> Mark {
     if value.is_empty() {
         return Mark::Exempt;
@@ -221,6 +245,15 @@ mod tests {
         let own = found.expect("this process is in the table");
         assert_eq!(own.parent, std::os::unix::process::parent_id().cast_signed());
         assert!(own.alive && own.start > 0 && own.start <= super::super::clock_ticks() + 1);
+    }
+
+    #[test]
+    fn a_process_has_the_name_of_its_program() {
+        let mut names = Vec::new();
+        for_each_name(own_pid(), |name| names.push(String::from_utf8_lossy(name).into_owned()));
+        let program = std::env::current_exe().expect("a program");
+        let program = program.file_name().expect("a name").to_string_lossy().into_owned();
+        assert_eq!((names.len(), &names[1]), (2, &program));
     }
 
     #[test]
