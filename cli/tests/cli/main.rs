@@ -2,6 +2,9 @@
 
 mod options;
 mod signals;
+#[path = "../../../tests/it/support/skip.rs"]
+#[expect(dead_code, reason = "no test of the command line runs again in an inner process")]
+mod skip;
 mod streams;
 mod supervisor;
 mod terminal;

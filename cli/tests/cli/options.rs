@@ -6,6 +6,7 @@ use std::process::Command;
 use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
+use super::skip::skip;
 use super::supervisor::{PROGRAM, Supervisor};
 
 #[test]
@@ -92,7 +93,7 @@ fn pmt_7_environment_and_directory_are_inherited_or_set() {
 fn pmt_7_a_user_has_its_groups() {
     let account = User::from_name("nobody").unwrap().filter(|_| Uid::effective().is_root());
     let Some(account) = account else {
-        return eprintln!("SKIPPED: only root can switch the user");
+        return skip("options::pmt_7_a_user_has_its_groups", "only root can switch the user");
     };
     let started = |words: &[&str]| {
         let ids = "echo $(id -u):$(id -g) $(grep ^Groups: /proc/self/status); exec sleep 1000";

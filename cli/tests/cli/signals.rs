@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::skip::skip;
 use super::supervisor::{Ended, PROGRAM, Supervisor};
 
 /// Ignores TERM, and so do its children.
@@ -126,7 +127,7 @@ fn f_52_all_handlers_are_installed_before_the_first_start() {
 fn traced(options: &[&str]) -> Option<Command> {
     if !Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|it| it.success())
     {
-        eprintln!("SKIPPED: strace does not work here");
+        skip("signals", "strace is missing, or may not trace");
         return None;
     }
     let mut command = Command::new("strace");
@@ -169,7 +170,7 @@ fn pmt_9_f_31_a_survivor_is_named_and_the_exit_status_is_1() {
     let strace = ["-D", "-qq", "-o", "/dev/null", "-e", "inject=kill,pidfd_send_signal:error=EPERM"];
     if !Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|it| it.success())
     {
-        return eprintln!("SKIPPED: strace does not work here");
+        return skip("signals", "strace is missing, or may not trace");
     }
     let mut command = Command::new("strace");
     let mut supervisor = Supervisor::start(command.args(strace).args([PROGRAM, "run", "-k", "0"]).args([

@@ -6,12 +6,13 @@ use std::process::Command;
 
 use nix::pty::openpty;
 
+use super::skip::skip;
 use super::supervisor::{Lines, PROGRAM, Supervisor};
 
 #[test]
 fn f_74_ctrl_c_reaches_only_the_monitor() {
     let Ok(terminal) = openpty(None, None) else {
-        return eprintln!("SKIPPED: cannot open a pseudo-terminal");
+        return skip("terminal::f_74_ctrl_c_reaches_only_the_monitor", "cannot open a pseudo-terminal");
     };
     let script = "trap 'echo INT' INT; trap 'echo TERM; exit' TERM; echo ready; while :; do sleep 0.1; done";
     // A new session with this controlling terminal.
