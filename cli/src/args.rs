@@ -129,6 +129,12 @@ pub(crate) struct Run {
     #[arg(long, value_name = "INPUT", default_value = "null", help_heading = PROGRAM)]
     pub(crate) stdin: OsString,
 
+    /// Gives the program one pipe for both output streams, so that their lines stay in order; '=false': two
+    /// pipes
+    #[arg(long, value_name = "BOOL", default_value = "true", default_missing_value = "true", num_args = 0..=1)]
+    #[arg(require_equals = true, action = clap::ArgAction::Set, help_heading = PROGRAM)]
+    pub(crate) merge_output: bool,
+
     /// Says less: warnings and errors only; twice: errors only
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose")]
     pub(crate) quiet: u8,

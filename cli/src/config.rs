@@ -47,6 +47,7 @@ impl RunConfig {
         let [program, words @ ..] = args.command.as_slice() else { return Err(ConfigError::NoCommand) };
         let name = args.name.clone().unwrap_or_else(|| Name::from_program(&program.to_string_lossy()));
         let mut spec = Spec::new(program).args(words).policy(policy).stop_signal(args.stop_signal);
+        spec = spec.merge_output(args.merge_output);
         if args.env_clear {
             spec = spec.env_clear();
         }

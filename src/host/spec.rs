@@ -39,6 +39,7 @@ pub struct Spec {
     gid: Option<u32>,
     groups: Option<Vec<u32>>,
     umask: Option<u32>,
+    merge_output: bool,
     stdin: Stdin,
     stop_signal: Signal,
     own_group: bool,
@@ -78,6 +79,7 @@ impl Spec {
             gid: None,
             groups: None,
             umask: None,
+            merge_output: false,
             stdin: Stdin::Null,
             stop_signal: Signal::TERM,
             own_group: true,
@@ -163,6 +165,17 @@ impl Spec {
     #[must_use]
     pub fn umask(mut self, umask: u32) -> Self {
         self.umask = Some(umask);
+        self
+    }
+
+    /// Gives the child one pipe for its standard output and its standard error. Default: one pipe for each.
+    ///
+    /// With one pipe, the lines of both streams arrive exactly in the order in which they were written, and
+    /// [`Batch::stream`](crate::output::Batch::stream) is always `Stdout`. With two pipes, lines are ordered only if
+    /// about a millisecond lies between them, but each line is known to be of one stream.
+    #[must_use]
+    pub fn merge_output(mut self, merge: bool) -> Self {
+        self.merge_output = merge;
         self
     }
 
@@ -299,6 +312,11 @@ impl Spec {
             Some(groups) => Some(groups),
             None => (self.uid.is_some() || self.gid.is_some()).then_some(&[]),
         }
+    }
+
+    /// Whether both output streams share one pipe.
+    pub fn merges_output(&self) -> bool {
+        self.merge_output
     }
 
     /// The file mode creation mask to set.

@@ -10,7 +10,7 @@ use super::shared::Shared;
 use crate::drive::Guard;
 use crate::host::Host;
 use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
-use crate::output::{LineFormat, LogSink, MAX_LINE, Relay, Sink, TailSink, TestOutputSink};
+use crate::output::{InvalidUtf8, LineFormat, LogSink, Relay, Sink, TailSink, TestOutputSink};
 use crate::panic_guard::catch_and_log;
 
 /// The settings of a new [`ProcessMonitor`], from [`ProcessMonitor::builder`].
@@ -31,13 +31,19 @@ pub struct MonitorBuilder {
     policy: Policy,
     sinks: Vec<Box<dyn Sink>>,
     tail: Option<TailSink>,
-    max_line: usize,
+    format: LineFormat,
     inline: bool,
 }
 
 impl Default for MonitorBuilder {
     fn default() -> Self {
-        Self { policy: Policy::default(), sinks: Vec::new(), tail: None, max_line: MAX_LINE, inline: false }
+        Self {
+            policy: Policy::default(),
+            sinks: Vec::new(),
+            tail: None,
+            format: LineFormat::default(),
+            inline: false,
+        }
     }
 }
 
@@ -62,7 +68,13 @@ impl MonitorBuilder {
 
     /// Sets the maximum length of a line, in bytes; a longer line is split. Default: 16 KiB.
     pub fn max_line(mut self, bytes: usize) -> Self {
-        self.max_line = bytes.max(1);
+        self.format.max_line = bytes.max(1);
+        self
+    }
+
+    /// Sets how sinks show lines that are not valid UTF-8. Default: [`InvalidUtf8::Repr`].
+    pub fn invalid_utf8(mut self, invalid_utf8: InvalidUtf8) -> Self {
+        self.format.invalid_utf8 = invalid_utf8;
         self
     }
 
@@ -130,12 +142,7 @@ impl MonitorBuilder {
                 logger_works = logger_works && catch_and_log("the logger", || log_notice(&notice));
             }
         };
-        let relay = Relay::new(
-            self.sinks,
-            Box::new(publish),
-            LineFormat { max_line: self.max_line, ..LineFormat::default() },
-            threads,
-        );
+        let relay = Relay::new(self.sinks, Box::new(publish), self.format, threads);
         let driver = MonitorDriver::new(shared.clone(), relay);
         (shared, driver)
     }
@@ -147,7 +154,7 @@ impl fmt::Debug for MonitorBuilder {
             .field("policy", &self.policy)
             .field("sinks", &self.sinks.len())
             .field("tail", &self.tail)
-            .field("max_line", &self.max_line)
+            .field("format", &self.format)
             .field("inline", &self.inline)
             .finish()
     }

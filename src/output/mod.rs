@@ -38,7 +38,6 @@ mod text;
 mod writer;
 
 pub use lines::Line;
-pub(crate) use lines::MAX_LINE;
 pub(crate) use outlet::LineFormat;
 pub use protocol::{Batch, LoggingProtocol};
 pub(crate) use relay::Relay;

@@ -145,7 +145,8 @@ impl Sink for TestOutputSink {
     }
 }
 
-/// Reports an unexpected event of a fixture: to the logger, or without one to the captured output of the test.
+/// Reports an unexpected event of a fixture: to the logger, or without one to the captured output of the
+/// test.
 ///
 /// It is called in destructors, so it must not panic.
 pub(crate) fn report_in_test(message: &str) {

@@ -63,7 +63,7 @@ impl Launch {
     pub(super) fn prepare(spec: &Spec, marks: Marks) -> Result<(Self, Outputs), SpawnError> {
         Self::gather(spec, marks, |low| {
             let stdin = open_stdin(spec.get_stdin(), low)?;
-            let (ours, [stdout, stderr]) = Outputs::open()?;
+            let (ours, [stdout, stderr]) = Outputs::open(spec.merges_output())?;
             give_to_user(spec, [&stdout, &stderr]);
             Ok((ours, [stdin, stdout, stderr]))
         })

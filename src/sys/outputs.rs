@@ -26,10 +26,17 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Creates both pipes, and returns our ends and those of the child: its descriptors 1 and 2.
-    pub(super) fn open() -> Result<(Self, [OwnedFd; 2]), SpawnError> {
+    /// Creates both pipes, or one for both streams if they are merged. Returns our ends and those of the child: its
+    /// descriptors 1 and 2.
+    pub(super) fn open(merge: bool) -> Result<(Self, [OwnedFd; 2]), SpawnError> {
         let (stdout, one) = Output::open()?;
-        let (stderr, two) = Output::open()?;
+        let (stderr, two) = if merge {
+            let two =
+                one.try_clone().map_err(|error| SpawnError::new(SpawnStep::Pipe, "its output", error))?;
+            (Output::closed(), two)
+        } else {
+            Output::open()?
+        };
         Ok((Self { stdout, stderr }, [one, two]))
     }
 
@@ -68,6 +75,11 @@ struct Output {
 }
 
 impl Output {
+    /// Returns the end of a stream that was closed before it began.
+    fn closed() -> Self {
+        Self { pipe: None, hot: false, registered: false, grown: false }
+    }
+
     fn open() -> Result<(Self, OwnedFd), SpawnError> {
         let failed = |step| move |error| SpawnError::new(step, "its output", error);
         let (ours, theirs) = io::pipe().map_err(failed(SpawnStep::Pipe))?;

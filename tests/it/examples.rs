@@ -54,7 +54,7 @@ fn embed_sync() {
         text.contains("there is a process \"helper\" already\nthere is no process \"helpre\"\n"),
         "{text}"
     );
-    assert!(text.contains("Down, last words: "), "{text}");
+    assert!(text.contains("Down, last line: "), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line as a user sees it: real processes, real signals, real terminals.
 
 mod options;
+mod requests;
 mod signals;
 #[path = "../../../tests/it/support/skip.rs"]
 #[expect(dead_code, reason = "no test of the command line runs again in an inner process")]

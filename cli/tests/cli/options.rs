@@ -63,7 +63,7 @@ fn make_service_pmt_5_the_options_of_the_command_are_its_own() {
 #[test]
 fn lp_4_7_f_63_lines_of_both_streams_are_prefixed_with_the_name() {
     let script = r"printf 'e\033[2Jrr' >&2; echo out; exec sleep 1000";
-    let mut supervisor = Supervisor::run(&["sh", "-c", script]);
+    let mut supervisor = Supervisor::run(&["--merge-output=false", "sh", "-c", script]);
     assert_eq!(supervisor.out.next(), "[sh] out");
     // This line is not finished, so it is shown after a pause and marked.
     assert_eq!(supervisor.out.next(), "[sh~] e\\x1b[2Jrr");

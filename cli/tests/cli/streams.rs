@@ -89,3 +89,31 @@ fn full_pipe(non_blocking: bool) -> (PipeReader, PipeWriter) {
     }
     (reader, writer)
 }
+
+#[test]
+fn f_141_both_streams_are_in_order_by_default() {
+    let script = "for i in 1 2 3 4 5 6 7 8 9; do echo out $i; echo err $i >&2; done; exec sleep 1000";
+    let mut supervisor = Supervisor::run(&["sh", "-c", script]);
+    for number in 1..=9 {
+        assert_eq!(supervisor.out.next(), format!("[sh] out {number}"));
+        assert_eq!(supervisor.out.next(), format!("[sh] err {number}"));
+    }
+    assert_eq!(supervisor.stop().status, 0);
+}
+
+#[test]
+fn r2_12_events_are_reported_while_stdout_is_blocked() {
+    let (_blocked, out) = full_pipe(false);
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "-m", "1ms", "-M", "1ms", "sh", "-c", "echo hi"]);
+    let mut supervisor = Supervisor::spawn(command.stdout(out).stderr(Stdio::piped()));
+    drop(command);
+    supervisor.err.wait_for("WARN the output is blocked with");
+    for _ in 0..5 {
+        supervisor.err.wait_for("exited with code 0");
+        supervisor.err.wait_for("started, pid");
+    }
+    let ended = supervisor.stop();
+    assert_eq!(ended.status, 0);
+    assert!(ended.err.contains("stopped waiting for the sinks;"), "{}", ended.err);
+}

@@ -125,3 +125,54 @@ fn f_62_help_and_completions_may_be_written_to_a_closed_output() {
         assert!(!ended.err.contains("panicked"), "{words}: {}", ended.err);
     }
 }
+
+#[test]
+fn r2_10_control_characters_in_messages_are_escaped() {
+    let dir = TempDir::new().unwrap();
+    let script = dir.path().join("script");
+    fs::write(&script, "#!/no/such\x1b]0;pwned\x07\x1b[2J\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = script.to_str().unwrap();
+    for words in [
+        &["run", path][..],
+        &["run", "--cwd", "\x1b[2Jfolder\nerror: imitated", "true"],
+        &["run", "\x1b[2Jprogram\nerror: imitated"],
+        &["run", "--odd\x1b[2J"],
+        &["run", "--name", "\x1b[2J", "true"],
+    ] {
+        let Ended { status, err, .. } = childminder(words);
+        assert_eq!(status, 2, "{words:?}: {err}");
+        assert!(!err.contains(|c: char| c.is_control() && c != '\n'), "{words:?}: {err:?}");
+        assert!(!err.lines().any(|line| line.starts_with("error: imitated")), "{words:?}: {err:?}");
+    }
+}
+
+#[test]
+fn hints_name_the_command_that_was_probably_meant() {
+    let Ended { status, err, .. } = childminder(&["run", "echo hello; sleep 5"]);
+    assert_eq!(status, 2);
+    assert!(err.contains("childminder run sh -c"), "{err}");
+    let Ended { status, err, .. } = childminder(&["python3", "-m", "http.server"]);
+    assert_eq!(status, 2);
+    assert!(err.contains("write: childminder run python3"), "{err}");
+}
+
+#[test]
+fn r2_14_a_malformed_variable_is_not_shown() {
+    for secret in ["hunter2", "=hunter2"] {
+        let Ended { status, err, .. } = childminder(&["run", "--env", secret, "true"]);
+        assert_eq!(status, 2);
+        assert!(err.contains("--env") && !err.contains("hunter2"), "{err}");
+    }
+}
+
+#[test]
+fn r2_13_too_few_descriptors_are_an_error_and_not_a_panic() {
+    for limit in [4, 5, 6, 8, 10] {
+        let script = format!("ulimit -n {limit}; exec \"$0\" run -k 0 sleep 1000");
+        let supervisor = Supervisor::start(Command::new("sh").args(["-c", &script, PROGRAM]));
+        let Ended { status, err, .. } = supervisor.end();
+        assert_eq!(status, 1, "{limit}: {err}");
+        assert!(!err.contains("panicked") && err.contains("cannot"), "{limit}: {err}");
+    }
+}
