@@ -2,7 +2,7 @@
 //!
 //! Decisions are made by the pure [machine](crate::machine), which the handles and the driver share behind
 //! one lock. A call on a handle applies its command at once and returns its error at once; what takes time
-//! returns a [`Ticket`](crate::Ticket). The driver executes the outputs of the machine, polls those sources
+//! returns a [`Ticket`]. The driver executes the outputs of the machine, polls those sources
 //! that have been woken, and sleeps until the next deadline of the machine.
 //!
 //! Output lines and notices go through one relay in one order, so that the exit of a run is published after

@@ -1,6 +1,6 @@
 //! Readiness: the conditions under which a process counts as ready, and the wait for them.
 //!
-//! A [`Condition`](crate::Condition) describes what is required. A [`Service`](crate::Service) and a plan
+//! A [`Condition`] describes what is required. A [`Service`](crate::Service) and a plan
 //! wait for it.
 //!
 //! * `condition` is the tree of conditions that a user builds.

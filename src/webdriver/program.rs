@@ -39,7 +39,7 @@ use crate::service::{Port, Service};
 ///     .base_path("/wd/hub");
 /// ```
 ///
-/// The driver is a [`Service`](crate::Service): its output is logged, it is killed when this process dies,
+/// The driver is a [`Service`]: its output is logged, it is killed when this process dies,
 /// and errors show its last output. `TMPDIR` and the `XDG_…_HOME` variables make it and the browser write
 /// into a private directory only.
 #[derive(Clone, Debug)]
