@@ -43,8 +43,9 @@
 //! monitors of a process, for any number of children: the event loop of `async-io`, the timer of
 //! `futures-timer`, and for each monitor with a sink that may block, a thread that writes to it.
 //!
-//! A `Service` has a monitor on a thread of its own. For all services of a process there is one small
-//! guardian process, which kills them if this process ends without stopping them. A `Plan` runs on the thread
+//! A `Service` has a monitor on a thread of its own. For all services of a process there are two small
+//! guardian processes, which end them if this process ends without stopping them, and a thread that waits for
+//! the guardians. A `Plan` runs on the thread
 //! or the executor that runs it; a call in a plan has its own thread. A `ClientService` has a driver as a
 //! monitor has. A `TidyServer` has one thread.
 //!

@@ -92,6 +92,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SIG", default_value = "TERM", help_heading = STOPPING)]
     pub(crate) stop_signal: Signal,
 
+    /// Lets the program live on if childminder is killed; otherwise it is stopped then, with all that it
+    /// started
+    #[arg(long, help_heading = STOPPING)]
+    pub(crate) outlive: bool,
+
     /// Passes these signals on to the program instead of stopping it, such as HUP,USR1
     #[arg(long, value_name = "SIG", value_delimiter = ',', help_heading = STOPPING)]
     pub(crate) forward: Vec<Signal>,
@@ -245,6 +250,7 @@ mod tests {
     #[test]
     fn parameter_defaults_pmt_3() {
         let run = run(&["foo"]).unwrap();
+        assert!(!run.outlive);
         let delays = (run.threshold, run.kill_time, run.min_restart_delay, run.max_restart_delay);
         assert_eq!(delays, (seconds(1.0), seconds(5.0), seconds(1.0), seconds(3600.0)));
         assert_eq!(run.verbosity(), LevelFilter::Info);

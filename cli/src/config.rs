@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
 use childminder::host::SpecError;
@@ -47,7 +48,7 @@ impl RunConfig {
         let [program, words @ ..] = args.command.as_slice() else { return Err(ConfigError::NoCommand) };
         let name = args.name.clone().unwrap_or_else(|| Name::from_program(&program.to_string_lossy()));
         let mut spec = Spec::new(program).args(words).policy(policy).stop_signal(args.stop_signal);
-        spec = spec.merge_output(args.merge_output);
+        spec = spec.merge_output(args.merge_output).die_with_parent(!args.outlive);
         if args.env_clear {
             spec = spec.env_clear();
         }
@@ -81,7 +82,7 @@ impl RunConfig {
         let inherits_stdin = matches!(stdin, Stdin::Inherit);
         spec = spec.stdin(stdin);
         spec.check()?;
-        let system = System::new();
+        let system = System::try_new().map_err(ConfigError::System)?;
         system.locate(&spec).map_err(|error| ConfigError::start(error, args.program()))?;
         Ok(Self { name, spec, system, forward, inherits_stdin })
     }
@@ -149,6 +150,8 @@ pub(crate) enum ConfigError {
     Spec(SpecError),
     /// The program or its directory does not exist, or cannot be used.
     Start(SpawnError),
+    /// The system lacks what childminder itself needs.
+    System(io::Error),
     /// The program does not exist, but looks like a line for a shell.
     CommandLine(SpawnError),
 }
@@ -161,7 +164,7 @@ impl ConfigError {
 
     /// Returns the exit status for this error.
     pub(crate) fn status(&self) -> u8 {
-        crate::USAGE
+        if matches!(self, Self::System(_)) { crate::FAILED } else { crate::USAGE }
     }
 }
 
@@ -189,6 +192,7 @@ impl fmt::Display for ConfigError {
             ),
             Self::Spec(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
+            Self::System(error) => write!(f, "cannot start the event loop: {error}"),
             Self::CommandLine(error) => {
                 write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
             }
@@ -205,6 +209,7 @@ impl std::error::Error for ConfigError {
             Self::Account(error) => Some(error),
             Self::Spec(error) => Some(error),
             Self::Start(error) | Self::CommandLine(error) => Some(error),
+            Self::System(error) => Some(error),
         }
     }
 }

@@ -15,8 +15,9 @@ const FIRST_LISTENER: i32 = 3;
 
 /// A program, its arguments, and the surroundings it is started in.
 ///
-/// A child gets a process group of its own, `/dev/null` as standard input, an empty signal mask, default signal
-/// dispositions, and no descriptor but 0, 1 and 2. Everything else it inherits unless the spec says otherwise.
+/// A child gets a process group of its own, `/dev/null` as standard input, an empty signal mask, default
+/// signal dispositions, and no descriptor but 0, 1 and 2. Everything else it inherits unless the spec says
+/// otherwise.
 ///
 /// ```
 /// use childminder::{Signal, Spec};
@@ -60,14 +61,14 @@ pub enum Stdin {
     Inherit,
     /// This file.
     File(PathBuf),
-    /// This open descriptor, such as the end of a pipe that somebody else writes to. The spec keeps it open for later
-    /// starts, which go on reading where the one before has stopped.
+    /// This open descriptor, such as the end of a pipe that somebody else writes to. The spec keeps it open
+    /// for later starts, which go on reading where the one before has stopped.
     Descriptor(Descriptor),
 }
 
 impl Spec {
-    /// `program`, without arguments. A name without a slash is looked up in the PATH that the child will have; no
-    /// shell is involved (PM-4).
+    /// `program`, without arguments. A name without a slash is looked up in the PATH that the child will
+    /// have; no shell is involved (PM-4).
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -125,7 +126,8 @@ impl Spec {
         self
     }
 
-    /// Starts from an empty environment, as Twisted did: only what [`env`](Self::env) sets, before or after this.
+    /// Starts from an empty environment, as Twisted did: only what [`env`](Self::env) sets, before or after
+    /// this.
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
@@ -153,8 +155,8 @@ impl Spec {
         self
     }
 
-    /// Sets the supplementary groups. Default: none when [`uid`](Self::uid) or [`gid`](Self::gid) is set, for the
-    /// monitor's groups are no business of another user's; else the monitor's.
+    /// Sets the supplementary groups. Default: none when [`uid`](Self::uid) or [`gid`](Self::gid) is set, for
+    /// the monitor's groups are no business of another user's; else the monitor's.
     #[must_use]
     pub fn groups(mut self, groups: impl IntoIterator<Item = u32>) -> Self {
         self.groups = Some(groups.into_iter().collect());
@@ -171,8 +173,8 @@ impl Spec {
     /// Gives the child one pipe for its standard output and its standard error. Default: one pipe for each.
     ///
     /// With one pipe, the lines of both streams arrive exactly in the order in which they were written, and
-    /// [`Batch::stream`](crate::output::Batch::stream) is always `Stdout`. With two pipes, lines are ordered only if
-    /// about a millisecond lies between them, but each line is known to be of one stream.
+    /// [`Batch::stream`](crate::output::Batch::stream) is always `Stdout`. With two pipes, lines are ordered
+    /// only if about a millisecond lies between them, but each line is known to be of one stream.
     #[must_use]
     pub fn merge_output(mut self, merge: bool) -> Self {
         self.merge_output = merge;
@@ -186,17 +188,17 @@ impl Spec {
         self
     }
 
-    /// Sets the signal that asks the program to end; CONT follows it, so that a stopped process hears it too (F-26).
-    /// Default: TERM.
+    /// Sets the signal that asks the program to end; CONT follows it, so that a stopped process hears it too
+    /// (F-26). Default: TERM.
     #[must_use]
     pub fn stop_signal(mut self, signal: Signal) -> Self {
         self.stop_signal = signal;
         self
     }
 
-    /// Whether the child leads a process group of its own. Default: yes, so that stopping it stops all it started
-    /// and a Ctrl-C at the terminal reaches the monitor alone. With no, it stays in the monitor's group, and signals
-    /// go to the child only (PM-38, PM-47).
+    /// Whether the child leads a process group of its own. Default: yes, so that stopping it stops all it
+    /// started and a Ctrl-C at the terminal reaches the monitor alone. With no, it stays in the monitor's
+    /// group, and signals go to the child only (PM-38, PM-47).
     #[must_use]
     pub fn own_group(mut self, own: bool) -> Self {
         self.own_group = own;
@@ -210,27 +212,37 @@ impl Spec {
         self
     }
 
-    /// Gives the child this descriptor, as its descriptor `number`: 3 to 255. The monitor keeps it open for later
-    /// starts. Default: the child gets none but 0, 1 and 2.
+    /// Gives the child this descriptor, as its descriptor `number`: 3 to 255. The monitor keeps it open for
+    /// later starts. Default: the child gets none but 0, 1 and 2.
     #[must_use]
     pub fn descriptor(mut self, number: i32, fd: impl Into<OwnedFd>) -> Self {
         self.descriptors.insert(number, Descriptor::new(fd.into()));
         self
     }
 
-    /// Gives the child a socket that listens already, as systemd's socket activation does: the first one is its
-    /// descriptor 3, the next one 4, and so on; `LISTEN_FDS` says how many there are and `LISTEN_PID` for which process.
-    /// So no connection is ever refused, and no port is picked twice.
+    /// Gives the child a socket that listens already, as systemd's socket activation does: the first one is
+    /// its descriptor 3, the next one 4, and so on; `LISTEN_FDS` says how many there are and `LISTEN_PID` for
+    /// which process. So no connection is ever refused, and no port is picked twice.
     #[must_use]
     pub fn listener(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.listeners.push(Descriptor::new(socket.into()));
         self
     }
 
-    /// Whether the child, its group, and whatever it started are killed when this process ends without stopping it, be
-    /// it by SIGKILL (F-45). A small guardian process sees to that, one for all, which is a `/bin/sh`; the child is
-    /// registered with it before it runs. Where there is a `/proc`, also daemons are found that have left the group, by
-    /// the variable `CHILDMINDER_GUARDIAN` that the child is given. Default: no, except for a `Service`.
+    /// Sets whether the child and everything it has started end when this process ends without stopping it,
+    /// even by SIGKILL. Default: no, except for a `Service` and a `Plan`.
+    ///
+    /// Two guardian processes see to that, which are made by the first start that asks for them and serve all
+    /// later ones. They send the [stop signal](Self::stop_signal) to the group of the child and TERM to its
+    /// other descendants, and KILL half a second later. Daemons that have left the group are found by their
+    /// parents, by sessions and groups, and by the mark that every child inherits in the variable
+    /// `CHILDMINDER_RUN`. A daemon with an empty variable is exempt, as in `CHILDMINDER_RUN= tmux new-session
+    /// -d`, and so is everything that is left of a child that was stopped. On macOS and the BSDs only the
+    /// process group is ended.
+    ///
+    /// The guardians are forks of this process. The first start that makes them takes about 0.1 s for each
+    /// GiB of memory that this process uses; they give back all of it but one MiB or two. In a process with
+    /// the id 1 there are none, since the kernel ends the whole PID namespace with it.
     #[must_use]
     pub fn die_with_parent(mut self, die: bool) -> Self {
         self.die_with_parent = die;
@@ -374,8 +386,8 @@ impl Stdin {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
-    /// As long as a spec has the reading end of a pipe the pipe has a reader: whoever writes to it is not told that the
-    /// child has gone.
+    /// As long as a spec has the reading end of a pipe the pipe has a reader: whoever writes to it is not
+    /// told that the child has gone.
     pub fn descriptor(fd: impl Into<OwnedFd>) -> Self {
         Self::Descriptor(Descriptor::new(fd.into()))
     }
@@ -408,8 +420,8 @@ impl fmt::Display for Spec {
     }
 }
 
-/// The command line and what differs from the defaults; of the environment only the names, for a value may be a
-/// secret (F-77).
+/// The command line and what differs from the defaults; of the environment only the names, for a value may be
+/// a secret (F-77).
 impl fmt::Debug for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spec")

@@ -114,8 +114,7 @@ impl Service {
     }
 
     /// Lets the program run on if this process dies without stopping it. Default: it is killed then, also if
-    /// this process gets SIGKILL ([`Spec::die_with_parent`]). That needs `/bin/sh`; on a system without it
-    /// only a service with this setting can start.
+    /// this process gets SIGKILL ([`Spec::die_with_parent`]).
     pub fn outlive_parent(self) -> Self {
         self.with(|spec| spec.die_with_parent(false))
     }

@@ -1,5 +1,6 @@
 //! The command line as a user sees it: real processes, real signals, real terminals.
 
+mod killed;
 mod options;
 mod requests;
 mod signals;

@@ -13,7 +13,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
@@ -90,6 +90,23 @@ impl Supervisor {
     pub(crate) fn stop(self) -> Ended {
         self.signal(Signal::SIGTERM);
         self.end()
+    }
+
+    /// Returns its living descendants.
+    pub(crate) fn family(&self) -> Vec<Pid> {
+        marked(&self.mark)
+    }
+
+    /// Kills childminder, and waits until no marked process is left.
+    pub(crate) fn kill_and_wait(self) {
+        self.signal(Signal::SIGKILL);
+        let begin = Instant::now();
+        while self.family() != [] {
+            assert!(begin.elapsed() < PATIENCE, "left behind: {:?}", self.family());
+            thread::sleep(Duration::from_millis(10));
+        }
+        let ended = self.end();
+        assert_eq!(ended.status, 128 + Signal::SIGKILL as i32);
     }
 
     /// Waits for the exit. No marked process may be left.

@@ -69,7 +69,10 @@ pub(super) fn settle(_birth: &Birth, _role: Role, keep: [RawFd; 2]) {
     }
 }
 
-/// There is no portable way to change it.
+/// Does nothing: there is no portable way to find out what is not needed.
+pub(super) fn release_memory(_birth: &Birth) {}
+
+/// Does nothing: there is no portable way to change it.
 pub(super) fn set_name(_birth: &Birth, _role: Role) {}
 
 /// Ends every registered process and its group. Returns whether all was done.

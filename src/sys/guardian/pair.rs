@@ -135,6 +135,8 @@ pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
 ///
 /// The caller is the only thread of a new process, with all signals blocked.
 unsafe fn bring_up(birth: &Birth, socket: RawFd) -> ! {
+    // Before the next copy, which would otherwise cost as much as the first.
+    platform::release_memory(birth);
     let status = match platform::copy_process(libc::SIGCHLD) {
         // SAFETY: as above.
         0 => unsafe { Guardian::live(*birth, Role::Guardian, socket, None, 0) },

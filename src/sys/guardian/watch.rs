@@ -128,6 +128,7 @@ fn keep_guardians(table: &'static Table, token: Token) {
                 birth.lean &= wait_for_their_end(socket);
                 Watch::set_health(Health::Starting);
             }
+            Err(error) if birth.lean && error.raw_os_error().is_none() => birth.lean = false,
             Err(error) => wait_for_a_wish(error.raw_os_error().unwrap_or(libc::EAGAIN)),
         }
         let was_short = now().saturating_duration_since(begin) < SHORT_LIFE;

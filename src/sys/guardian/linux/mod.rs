@@ -55,7 +55,10 @@ pub(super) fn reap(pid: pid_t) -> io::Result<c_int> {
     loop {
         // SAFETY: the pointer is to an integer.
         if unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) } == pid {
-            return Ok(if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { libc::EAGAIN });
+            return match libc::WIFEXITED(status) {
+                true => Ok(libc::WEXITSTATUS(status)),
+                false => Err(io::Error::other("the process that makes guardians was killed")),
+            };
         }
         let error = io::Error::last_os_error();
         if error.kind() != io::ErrorKind::Interrupted {
@@ -97,7 +100,7 @@ pub(super) fn own_stack() -> (usize, usize) {
     (lowest.min(errno.saturating_sub(BESIDE)), highest.max(errno.saturating_add(BESIDE)))
 }
 
-/// Parts with what was inherited: the session, the working directory, descriptors, names and memory.
+/// Parts with what was inherited: the session, the working directory, descriptors and names.
 pub(super) fn settle(birth: &Birth, role: Role, keep: [RawFd; 2]) {
     // SAFETY: the only pointer is to a C string. A change of disposition for a signal that is blocked runs
     // nothing.
@@ -110,6 +113,10 @@ pub(super) fn settle(birth: &Birth, role: Role, keep: [RawFd; 2]) {
     }
     close_all_but(keep);
     set_name(birth, role);
+}
+
+/// Gives back the memory that no guardian needs.
+pub(super) fn release_memory(birth: &Birth) {
     if birth.lean {
         memory::release(&[birth.stack, birth.table.range()]);
     }
