@@ -34,8 +34,8 @@ use crate::sync::Lock;
 /// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted). It never turns into the next connection: ask the
 /// service for that one.
 ///
-/// The service notices the end of a connection also while no task reads it. While data that has arrived is not
-/// read, it does not, because it reads only one chunk ahead.
+/// The service notices the end of a connection also while no task reads it. While data that has arrived is
+/// not read, it does not, because it reads only one chunk ahead.
 ///
 /// ```no_run
 /// use childminder::client::TcpConnector;

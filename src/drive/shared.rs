@@ -69,7 +69,8 @@ impl<C> Shared<C> {
         Ticket::new(self.liveness.watch(&self.host))
     }
 
-    /// Creates a watch for a wait of another kind. Called before the command, as for [`ticket`](Self::ticket).
+    /// Creates a watch for a wait of another kind. Called before the command, as for
+    /// [`ticket`](Self::ticket).
     pub(crate) fn watch(&self) -> Watch {
         self.liveness.watch(&self.host)
     }
