@@ -5,6 +5,19 @@ use std::io;
 use std::time::Duration;
 
 /// The error returned by [`Background::call`](crate::Background::call): the reason why there is no value.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use childminder::Background;
+/// use childminder::background::CallError;
+///
+/// let background = Background::start()?;
+/// let timeout = Duration::from_millis(10);
+/// let error = background.call(timeout, std::future::pending::<()>()).unwrap_err();
+/// assert_eq!(error, CallError::TimedOut { after: timeout });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {

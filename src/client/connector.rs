@@ -144,6 +144,19 @@ impl std::error::Error for UnixPathError {}
 /// The connectors of this module return it. A connector of your own can wrap its socket in one as well;
 /// otherwise the peer may not notice that the connection is to end, and a stop lasts for the whole [grace
 /// period](super::ClientBuilder::close_grace).
+///
+/// ```
+/// use std::net::{TcpListener, TcpStream};
+///
+/// use childminder::client::Socket;
+///
+/// # let listener = TcpListener::bind("127.0.0.1:0")?;
+/// # let address = listener.local_addr()?;
+/// let stream = TcpStream::connect(address)?;
+/// let socket = Socket::new(stream)?;
+/// assert_eq!(socket.get_ref().peer_addr()?, address);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Socket<T>(Async<T>);
 
 impl<T: AsFd> Socket<T> {

@@ -152,6 +152,20 @@ impl fmt::Display for Panicked {
 impl Error for Panicked {}
 
 /// The error returned by [`ClientService::when_connected`](crate::ClientService::when_connected).
+///
+/// ```
+/// use childminder::client::{ConnectWaitError, TcpConnector};
+/// use childminder::{ClientService, System};
+///
+/// # let port = childminder::Port::reserve()?;
+/// let service = ClientService::background(System::new(), TcpConnector::new("127.0.0.1", port.number()))?;
+/// service.start_service();
+/// match service.when_connected(Some(1)).wait() {
+///     Err(ConnectWaitError::Failed { failures: 1, reason }) => println!("{reason}"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectWaitError {

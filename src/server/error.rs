@@ -107,6 +107,25 @@ impl From<TidyError> for io::Error {
 ///
 /// The sockets are closed nevertheless. Only a handler that [blocks](LeakCause::Blocked) its thread stays
 /// behind.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use childminder::TidyServer;
+/// use childminder::server::{LeakCause, TidyStream};
+///
+/// let never_ends = async |stream: TidyStream| {
+///     let _stream = stream;
+///     std::future::pending().await
+/// };
+/// let server = TidyServer::tcp().grace(Duration::from_millis(10)).listen(never_ends)?;
+/// let client = server.connect().wait()?;
+/// # while server.connections() == 0 { std::thread::yield_now() }
+/// let leak = server.close().wait().unwrap_err();
+/// assert_eq!(leak.connections()[0].peer, *client.local());
+/// assert_eq!(leak.connections()[0].cause, LeakCause::Unfinished);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeakError {
     pub(super) server: Endpoint,

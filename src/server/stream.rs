@@ -136,6 +136,15 @@ impl fmt::Debug for TidyStream {
 /// An unterminated last line is sent back when the client ends the stream. The length of a line is not
 /// limited.
 ///
+/// ```
+/// use childminder::TidyServer;
+/// use childminder::server::line_echo;
+///
+/// let server = TidyServer::unix().listen(line_echo)?;
+/// server.close().wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// Returns the error of the system if the connection breaks.

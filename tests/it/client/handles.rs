@@ -127,6 +127,7 @@ fn f_131_a_wait_fails_if_the_driver_is_not_polled() {
         late.start_service();
     });
     assert!(sim.block_on(waiter).is_ok());
+    assert!(matches!(service.state(), ClientState::Connected { .. }));
     sim.drop_futures();
 }
 
