@@ -393,7 +393,7 @@ impl Run {
     }
 
     /// Notes that the input of a step is not sent, because the process is about to be killed.
-    fn withhold(&mut self, step: usize) {
+    fn withhold(&self, step: usize) {
         if let Op::Send { process, input } = &self.script.steps[step].op {
             let process = self.script.name(*process).clone();
             self.note(JournalEvent::InputLost { process, bytes: input.len() }, self.host.now());

@@ -440,7 +440,7 @@ fn f_136_the_crashed_process_is_described_even_if_a_call_fails() {
     let point = CrashPoint::Line { stream: Stream::Stdout, line: 1 };
     let failure = first_failure(&shop.sim, plan.crash_points(server).only(move |it| it == point));
     assert_eq!(failure.error.kind().to_string(), "the session is gone");
-    assert_eq!(failure.error.processes(), [failure.process.clone()]);
+    assert_eq!(failure.error.processes(), std::slice::from_ref(&failure.process));
     assert_eq!(failure.error.tails()[0].lines, ["open", "open"]);
     let text = failure.to_string();
     assert!(

@@ -430,7 +430,7 @@ impl Walk {
             self.judged = (self.history.len(), verdict(&self.script, &self.history));
         }
         // The oracle does not know the consequences of a crash.
-        if !self.executor.crashed_process().is_some() {
+        if self.executor.crashed_process().is_none() {
             assert_eq!(known, self.judged.1, "{}\n{:?}", self.plan, self.history);
         }
         let open = self.current.filter(|_| known.is_none());
