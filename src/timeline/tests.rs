@@ -16,7 +16,6 @@ use std::fs;
 use std::time::Duration;
 
 use super::chart::Chart;
-use super::layout;
 use super::shape::{Shape, Text};
 use crate::journal::Journal;
 
@@ -202,6 +201,6 @@ fn shapes<T>(journal: &Journal, wanted: fn(Shape) -> Option<T>) -> Vec<T> {
         }
     }
     let mut found = Vec::new();
-    collect(layout::picture(&Chart::new(journal)).shapes, wanted, &mut found);
+    collect(super::picture(&Chart::new(journal)).shapes, wanted, &mut found);
     found
 }
