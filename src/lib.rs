@@ -56,10 +56,11 @@
 //! | `background` | `Background` | yes |
 //! | `client` | `ClientService` | yes |
 //! | `log-format` | `output::LogFormat`: log lines of other programs as log records | yes |
-//! | `plan` | `Plan` | yes |
+//! | `plan` | `Plan`; includes `timeline` | yes |
 //! | `server` | `TidyServer` | yes |
-//! | `service` | `Service`, `SharedService`, `Port` | yes |
-//! | `webdriver` | `webdriver::WebDriver` | no |
+//! | `service` | `Service`, `SharedService`, `Port`; includes `log-format` | yes |
+//! | `timeline` | `Journal::timeline_svg`: the events of a run as a picture | yes |
+//! | `webdriver` | `WebDriver`: a browser for a test; includes `service` | no |
 //!
 //! A feature adds modules and changes nothing else. Without features the crate has the monitor, its sinks and
 //! the test kit.

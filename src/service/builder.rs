@@ -4,13 +4,11 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{NotReady, Port, RunningService, StartFuture};
-use crate::host::{Host, Spec};
+use super::Port;
+use crate::host::Spec;
 use crate::machine::{Name, NameError, Policy, Signal};
-use crate::monitor::MonitorDriver;
 use crate::output::log_format::{LogFormat, LogFormatError};
 use crate::ready::Condition;
-use crate::sys::System;
 
 /// The minimum uptime of a service for which nothing conclusive is expected.
 const MIN_UPTIME: Duration = Duration::from_millis(200);
@@ -201,34 +199,5 @@ impl Service {
     pub fn kill_time(mut self, kill_time: Duration) -> Self {
         self.policy.kill_time = kill_time;
         self
-    }
-}
-
-/// Starting.
-impl Service {
-    /// Starts the program and waits until it is ready. A service can be started any number of times; each
-    /// start is a new process.
-    ///
-    /// # Errors
-    ///
-    /// [`NotReady`], with everything that is known. No process of the service is left then.
-    pub fn start(&self) -> Result<RunningService, NotReady> {
-        futures_lite::future::block_on(self.start_async())
-    }
-
-    /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the
-    /// future stops the program and waits for its end.
-    pub fn start_async(&self) -> StartFuture {
-        StartFuture::background(self, System::new())
-    }
-
-    /// Starts the program on another host, such as a [`Sim`](crate::testkit::Sim), without a thread: the
-    /// caller runs the driver beside the start.
-    ///
-    /// # Errors
-    ///
-    /// [`NotReady`] if the description is invalid.
-    pub fn start_on(&self, host: impl Host) -> Result<(StartFuture, MonitorDriver), NotReady> {
-        StartFuture::on(self, host)
     }
 }

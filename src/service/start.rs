@@ -12,6 +12,7 @@ use super::running::RunningService;
 use crate::host::Host;
 use crate::monitor::{MonitorDriver, ProcessMonitor};
 use crate::shutdown::{self, Registration};
+use crate::sys::System;
 
 /// The start of a service, from [`Service::start_async`](crate::Service::start_async): a future for any
 /// executor.
@@ -71,5 +72,34 @@ impl Future for StartFuture {
 impl fmt::Debug for StartFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StartFuture").finish_non_exhaustive()
+    }
+}
+
+/// Starting.
+impl Service {
+    /// Starts the program and waits until it is ready. A service can be started any number of times; each
+    /// start is a new process.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`], with everything that is known. No process of the service is left then.
+    pub fn start(&self) -> Result<RunningService, NotReady> {
+        futures_lite::future::block_on(self.start_async())
+    }
+
+    /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the
+    /// future stops the program and waits for its end.
+    pub fn start_async(&self) -> StartFuture {
+        StartFuture::background(self, System::new())
+    }
+
+    /// Starts the program on another host, such as a [`Sim`](crate::testkit::Sim), without a thread: the
+    /// caller runs the driver beside the start.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] if the description is invalid.
+    pub fn start_on(&self, host: impl Host) -> Result<(StartFuture, MonitorDriver), NotReady> {
+        StartFuture::on(self, host)
     }
 }

@@ -1,6 +1,6 @@
 //! The findings that are still allowed, by room. The numbers may only go down.
 
-pub(super) const CIRCLES: usize = 8;
+pub(super) const CIRCLES: usize = 7;
 pub(super) const SHORT: usize = 13;
 pub(super) const WORDS: &[(&str, usize)] = &[
     ("CONTRIBUTING.md", 2),
