@@ -112,7 +112,21 @@ pub(super) fn settle(birth: &Birth, role: Role, keep: [RawFd; 2]) {
         libc::sigaction(libc::SIGCHLD, &raw const ignored, ptr::null_mut());
     }
     close_all_but(keep);
+    remove_limit_mark();
     set_name(birth, role);
+}
+
+/// Raises the limit that marks the runs of a monitor further up, as far as this process may.
+fn remove_limit_mark() {
+    let mut limits = [0_u64; 2];
+    let ignored = ptr::null_mut::<[u64; 2]>();
+    // SAFETY: the pointers are to a `struct rlimit64` each, which is two numbers, or null.
+    unsafe {
+        let (call, mark) = (libc::SYS_prlimit64, libc::RLIMIT_RTTIME);
+        if libc::syscall(call, 0, mark, ptr::null::<[u64; 2]>(), limits.as_mut_ptr()) == 0 {
+            libc::syscall(call, 0, mark, [limits[1]; 2].as_ptr(), ignored);
+        }
+    }
 }
 
 /// Gives back the memory that no guardian needs.
