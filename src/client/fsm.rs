@@ -25,6 +25,7 @@ use crate::drive::StateMachine;
 
 /// The state machine of one service.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Fsm {
     settings: Settings,
     state: State,
@@ -38,6 +39,7 @@ pub(crate) struct Fsm {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Waiter {
     id: WaiterId,
     /// The number of failed attempts after which it fails; `None`: no limit.
@@ -45,6 +47,7 @@ struct Waiter {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum State {
     /// Nothing is open, and no attempt is scheduled.
     Idle(IdleReason),
@@ -64,6 +67,7 @@ enum State {
 
 /// The reason why the service is idle.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 enum IdleReason {
     /// It was never started. Waiters are kept until the first start.
     New,

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::client::error::ConnectError;
+use crate::drive::laws;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100_000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -25,6 +26,24 @@ proptest! {
             walk.step(step);
         }
         walk.finish();
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn cs_2_the_laws_of_state_machines_hold(
+        stable in any::<bool>(),
+        keep_alive in any::<bool>(),
+        steps in prop::collection::vec(any::<u16>(), 0..64),
+    ) {
+        let mut walk = Walk::new(stable, keep_alive);
+        for step in steps {
+            walk.step(step);
+            let stale = walk.stale_id().into_iter().flat_map(|id| stale_events().map(|event| (id, event)));
+            laws::check(&walk.fsm, walk.now, stale, |fsm| format!("{fsm:?}"));
+        }
     }
 }
 
@@ -202,21 +221,16 @@ impl Walk {
 
     /// Handles an event of a connection that is not the latest.
     fn stale(&mut self, choice: u32) {
-        let Some(id) = self.last.0.checked_sub(1).filter(|id| *id > 0) else { return };
-        let events = [
-            Event::Connected,
-            Event::ConnectFailed(DisconnectReason::ConnectFailed(error(true))),
-            Event::Prepared,
-            Event::PrepareFailed(DisconnectReason::PrepareFailed(error(true))),
-            Event::Lost(DisconnectReason::Closed),
-            Event::PingAnswered,
-            Event::Alive,
-            Event::PingFailed(DisconnectReason::PingFailed(error(true))),
-            Event::Delay(SECOND),
-        ];
+        let Some(id) = self.stale_id() else { return };
+        let events = stale_events();
         let before = format!("{:?}", self.fsm);
-        self.event(AttemptId(id), events[choice as usize % events.len()].clone());
+        self.event(id, events[choice as usize % events.len()].clone());
         assert_eq!(format!("{:?}", self.fsm), before, "a stale event has changed something");
+    }
+
+    /// The id of the connection before the latest.
+    fn stale_id(&self) -> Option<AttemptId> {
+        self.last.0.checked_sub(1).filter(|id| *id > 0).map(AttemptId)
     }
 
     fn tick(&mut self) {
@@ -394,4 +408,19 @@ impl Walk {
 fn error(permanent: bool) -> ConnectError {
     let error = io::Error::from_raw_os_error(libc::ECONNREFUSED);
     if permanent { ConnectError::permanent(error) } else { error.into() }
+}
+
+/// An event of every kind.
+fn stale_events() -> [Event; 9] {
+    [
+        Event::Connected,
+        Event::ConnectFailed(DisconnectReason::ConnectFailed(error(true))),
+        Event::Prepared,
+        Event::PrepareFailed(DisconnectReason::PrepareFailed(error(true))),
+        Event::Lost(DisconnectReason::Closed),
+        Event::PingAnswered,
+        Event::Alive,
+        Event::PingFailed(DisconnectReason::PingFailed(error(true))),
+        Event::Delay(SECOND),
+    ]
 }
