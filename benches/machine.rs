@@ -92,7 +92,7 @@ impl CrashLoops {
                 Output::ListFamily { run } => {
                     self.pending.push_back(Event::Family { run, remaining: Vec::new() })
                 }
-                Output::Signal { .. } | Output::Reap { .. } | Output::Notice(_) => {}
+                _ => {}
             }
         }
     }

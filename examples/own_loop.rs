@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::machine::{
+    Containment, Definition, Event, Machine, Output, RunId, SpawnStep, SurvivalReason, SurvivingProcess,
+};
 use childminder::{Exit, Policy, Signal, SpawnError};
 
 /// The specification of a process is up to the driver; here it is a command line for the shell.
@@ -85,6 +87,13 @@ impl Loop {
             Output::Signal { run, signal, .. } => self.signal(run, signal),
             Output::ListFamily { run } => {
                 self.machine.handle_event(Event::Family { run, remaining: Vec::new() }, now());
+            }
+            // There are no stop commands, and nothing is known about survivors.
+            Output::RunStopCommand { .. } | Output::KillStopCommand { .. } => {}
+            Output::DescribeSurvivors { run, pids } => {
+                let unknown = |pid| SurvivingProcess::new(pid, "", SurvivalReason::OutOfReach);
+                let processes = pids.into_iter().map(unknown).collect();
+                self.machine.handle_event(Event::Survivors { run, processes }, now());
             }
             Output::Reap { run } => {
                 self.pids.remove(&run);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::StateMachine;
 use crate::machine::{
     Containment, Definition, Event, Exit, Machine, Output, Policy, RunId, SpawnError, SpawnStep,
+    StopCommandError, SurvivalReason, SurvivingProcess,
 };
 
 /// Checks what must hold for `machine` in any state, at `now`. `stale` are events whose ids are no longer
@@ -61,6 +62,10 @@ proptest! {
     }
 }
 
+fn survivor(pid: u32) -> SurvivingProcess {
+    SurvivingProcess::new(pid, "", SurvivalReason::OutOfReach)
+}
+
 const NAMES: [&str; 2] = ["a", "b"];
 
 /// A machine, the runs that it has started, and those that are over.
@@ -87,7 +92,8 @@ impl Walk {
             0 | 1 => {
                 let kill_time = Duration::from_secs((choice % 3) as u64);
                 let policy = Policy { kill_time, ..Policy::default() };
-                let definition = Definition { policy, ..Definition::new(()) };
+                let stop_command = choice.is_multiple_of(2);
+                let definition = Definition { policy, stop_command, ..Definition::new(()) };
                 drop(machine.add_process(name.parse().expect("a name"), definition, now));
             }
             2 => drop(machine.remove_process(name, now)),
@@ -103,7 +109,11 @@ impl Walk {
                 self.feed(choice, |run, remaining| Event::Exited { run, exit: Exit::Code(1), remaining })
             }
             13 => self.feed(choice, |run, remaining| Event::Family { run, remaining }),
-            14 => self.feed(choice, |run, _| Event::Closed { run }),
+            14 => self.feed(choice, |run, remaining| match choice % 3 {
+                0 => Event::Closed { run },
+                1 => Event::Survivors { run, processes: remaining.into_iter().map(survivor).collect() },
+                _ => Event::StopCommandEnded { run, result: Ok(()) },
+            }),
             _ => {
                 self.now += Duration::from_millis(choice as u64 % 4096);
                 self.machine.handle_timeout(self.now);
@@ -116,7 +126,7 @@ impl Walk {
                     self.runs.remove(&run);
                     self.over.push(run);
                 }
-                Output::Signal { .. } | Output::ListFamily { .. } | Output::Notice(_) => {}
+                _ => {}
             }
         }
     }
@@ -154,6 +164,8 @@ impl Walk {
                 Event::Exited { run, exit: Exit::Code(9), remaining: vec![9] },
                 Event::Family { run, remaining: vec![9] },
                 Event::Closed { run },
+                Event::StopCommandEnded { run, result: Err(StopCommandError::Failed(Exit::Code(1))) },
+                Event::Survivors { run, processes: vec![survivor(9)] },
             ]
         });
         check(&self.machine, self.now, stale, |machine| format!("{machine:?}"));

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::ticket::NotDriven;
-use crate::machine::{Name, Pids, RunId};
+use crate::machine::{List, Name, RunId, SurvivingProcess};
 
 /// A run that outlived KILL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Survivor {
     pub name: Name,
     /// The run that is not over.
     pub run: RunId,
-    /// The ids of the processes that are still there.
-    pub pids: Vec<u32>,
+    /// The processes that are alive, and the reasons as far as they are known.
+    pub processes: Vec<SurvivingProcess>,
 }
 
 /// The error of a stop that could not be completed.
@@ -62,7 +62,7 @@ impl From<NotDriven> for StopError {
 
 impl fmt::Display for Survivor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{} ({})", self.name, self.run, Pids(&self.pids))
+        write!(f, "{}{} ({})", self.name, self.run, List(&self.processes))
     }
 }
 
@@ -70,11 +70,7 @@ impl fmt::Display for StopError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             StopErrorKind::Survived(survivors) => {
-                write!(f, "still not gone after KILL: ")?;
-                for (i, survivor) in survivors.iter().enumerate() {
-                    write!(f, "{}{survivor}", if i == 0 { "" } else { ", " })?;
-                }
-                Ok(())
+                write!(f, "still not gone after KILL: {}", List(survivors))
             }
             StopErrorKind::NotDriven(error) => error.fmt(f),
         }

@@ -29,6 +29,12 @@ impl Spec {
         if let Some(arg) = self.get_args().find(|arg| has_nul(arg)) {
             return bad("args", arg, SpecProblem::Nul);
         }
+        if let Some(word) = self.get_stop_command().find(|word| has_nul(word)) {
+            return bad("stop_command", word, SpecProblem::Nul);
+        }
+        if self.get_stop_command().next().is_some_and(OsStr::is_empty) {
+            return bad("stop_command", OsStr::new(""), SpecProblem::Empty);
+        }
         for (key, value) in self.get_envs() {
             if key.is_empty() {
                 return bad("env", key, SpecProblem::Empty);

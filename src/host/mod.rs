@@ -6,6 +6,7 @@
 mod check;
 mod descriptor;
 pub(crate) mod spec;
+mod stop;
 pub(crate) mod tap;
 mod target;
 pub(crate) mod traits;

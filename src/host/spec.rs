@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::descriptor::Descriptor;
-use crate::machine::{Policy, Signal};
+use crate::machine::{Policy, Signal, SignalTarget};
 
 /// The number of the first listener, by the convention of `LISTEN_FDS`.
 const FIRST_LISTENER: i32 = 3;
@@ -43,6 +43,8 @@ pub struct Spec {
     merge_output: bool,
     stdin: Stdin,
     stop_signal: Signal,
+    pub(super) stop_target: SignalTarget,
+    pub(super) stop_command: Vec<OsString>,
     own_group: bool,
     policy: Option<Policy>,
     descriptors: BTreeMap<i32, Descriptor>,
@@ -83,6 +85,8 @@ impl Spec {
             merge_output: false,
             stdin: Stdin::Null,
             stop_signal: Signal::TERM,
+            stop_target: SignalTarget::Group,
+            stop_command: Vec::new(),
             own_group: true,
             policy: None,
             descriptors: BTreeMap::new(),
@@ -96,6 +100,20 @@ impl Spec {
     pub(crate) fn with_program(mut self, program: impl AsRef<OsStr>) -> Self {
         self.program = program.as_ref().to_owned();
         self
+    }
+
+    /// Creates a spec for another program with the same user, directory, environment and limits.
+    pub(super) fn as_command(&self, program: &OsStr) -> Self {
+        Self {
+            env_clear: self.env_clear,
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            uid: self.uid,
+            gid: self.gid,
+            groups: self.groups.clone(),
+            umask: self.umask,
+            ..Self::new(program)
+        }
     }
 
     /// Adds an argument.

@@ -3,9 +3,12 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::run::{Context, Death, Ending, FamilyPoll, Run};
+use super::run::{Context, Death, Ending, FamilyPoll, Run, StopCommand};
+use super::state::{Goal, Input, State, StopMode};
 use super::status::{LastRun, Phase, Status};
-use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget, SpawnError};
+use super::{
+    Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget, SpawnError, StopCommandError,
+};
 use crate::backoff::Backoff;
 
 /// A process of the machine: its definition, and the run it is in.
@@ -23,64 +26,6 @@ pub(super) struct Child<S> {
     starts: u64,
     /// The result of the last run.
     last: Option<LastRun>,
-}
-
-/// The wanted state of a process that is not in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
-    /// To run while the service runs.
-    Keep,
-    /// To stay down until it is released.
-    Hold,
-    /// To be removed.
-    Gone,
-}
-
-/// The state of a process.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
-enum State {
-    /// No run, and none is due.
-    Down,
-    /// The start was requested and has not been answered. `exit` is an exit that was reported before the
-    /// start.
-    Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
-    /// Running.
-    Up(Run),
-    /// The stop signal was sent. `orphans` is set when the leader has died before the rest of its family.
-    Stopping { run: Run, kill_at: Instant, orphans: Option<(Death, FamilyPoll)> },
-    /// Dead or killed, but the family or the output may not have ended yet.
-    Ending(Ending),
-    /// Between two runs.
-    Waiting { until: Instant },
-}
-
-/// The ways to end a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StopMode {
-    /// With the stop signal, and KILL at the kill time.
-    Graceful,
-    /// With KILL.
-    Forced,
-}
-
-/// Something that happens to a process.
-#[derive(Debug)]
-pub(super) enum Input {
-    /// Start it as soon as possible.
-    Start,
-    /// Start it if it is wanted and no run is due.
-    Wake,
-    /// Stop the current run.
-    Stop,
-    /// Stop the current run, and cancel a restart that is due.
-    Cancel,
-    /// Kill the current run, and cancel a restart that is due.
-    Kill,
-    /// The time has changed.
-    Timeout,
-    /// Something happened to the current run.
-    Event(Event),
 }
 
 impl<S: Clone> Child<S> {
@@ -276,7 +221,11 @@ impl<S: Clone> Child<S> {
                 if remaining.is_empty() {
                     self.family_died(run, death, cx)
                 } else {
-                    // The rest of the family has until the kill time as well.
+                    // The rest of the family has until the kill time as well. A stop command has ended the
+                    // leader alone.
+                    if let Some(StopCommand { signal, .. }) = run.stop_command {
+                        cx.stop(run.id, SignalTarget::Family, signal);
+                    }
                     let family = FamilyPoll::new(remaining, cx.now);
                     State::Stopping { run, kill_at, orphans: Some((death, family)) }
                 }
@@ -292,6 +241,19 @@ impl<S: Clone> Child<S> {
                     State::Stopping { run, kill_at, orphans: Some((death, family)) }
                 }
             }
+            (
+                State::Stopping { mut run, kill_at, orphans },
+                Input::Event(Event::StopCommandEnded { result, .. }),
+            ) => {
+                if let Some(command) = run.stop_command_ended()
+                    && let Err(error) = result
+                    && orphans.is_none()
+                {
+                    run.stop_command = None;
+                    self.stop_command_failed(&run, command, error, cx);
+                }
+                State::Stopping { run, kill_at, orphans }
+            }
             (state @ State::Stopping { .. }, Input::Wake | Input::Event(_)) => state,
 
             // Dead or killed.
@@ -304,10 +266,18 @@ impl<S: Clone> Child<S> {
                 State::Ending(ending)
             }
             (State::Ending(mut ending), Input::Timeout) => {
-                if let Some(pids) = ending.handle_timeout(cx) {
-                    self.publish(&ending.run, NoticeKind::Survived { pids }, cx);
+                ending.handle_timeout(cx);
+                self.ending(ending, cx)
+            }
+            (State::Ending(mut ending), Input::Event(Event::Survivors { processes, .. })) => {
+                if let Some(processes) = ending.survivors_described(processes, cx.now) {
+                    self.publish(&ending.run, NoticeKind::Survived { processes }, cx);
                 }
                 self.ending(ending, cx)
+            }
+            (State::Ending(mut ending), Input::Event(Event::StopCommandEnded { .. })) => {
+                ending.run.stop_command_ended();
+                State::Ending(ending)
             }
             (State::Ending(mut ending), Input::Event(Event::Closed { .. })) => {
                 ending.run.closed = true;
@@ -328,6 +298,7 @@ impl<S: Clone> Child<S> {
                     // There may be new members since the last KILL.
                     family.remaining = remaining;
                     cx.kill(ending.run.id);
+                    ending.family_listed(cx);
                 }
                 self.ending(ending, cx)
             }
@@ -388,20 +359,43 @@ impl<S: Clone> Child<S> {
         State::Starting { run: Run::new(id, cx.now), unwanted: None, exit: None }
     }
 
-    /// Sends the stop signal, and CONT so that a stopped process can handle it.
+    /// Sends the stop signal, or runs the stop command. CONT is sent as well, so that a stopped process can
+    /// end.
     fn stop(&self, mut run: Run, cx: &mut Context<'_, S>) -> State {
-        let Definition { stop_signal: signal, policy, .. } = self.definition;
+        let Definition { stop_signal: signal, stop_target: target, stop_command, policy, .. } =
+            self.definition;
+        let kill_time = policy.kill_time;
         run.asked = true;
-        cx.signal(run.id, SignalTarget::Group, signal);
-        cx.signal(run.id, SignalTarget::Family, Signal::CONT);
-        self.publish(&run, NoticeKind::Stopping { signal, kill_time: policy.kill_time }, cx);
-        State::Stopping { run, kill_at: cx.now + policy.kill_time, orphans: None }
+        if stop_command {
+            run.stop_command = Some(StopCommand { is_running: true, target, signal });
+            cx.signal(run.id, SignalTarget::Family, Signal::CONT);
+            cx.push(Output::RunStopCommand { run: run.id });
+            self.publish(&run, NoticeKind::StopCommand { kill_time }, cx);
+        } else {
+            cx.stop(run.id, target, signal);
+            self.publish(&run, NoticeKind::Stopping { signal, kill_time }, cx);
+        }
+        State::Stopping { run, kill_at: cx.now + kill_time, orphans: None }
+    }
+
+    /// Sends the stop signal instead of a stop command that could not be completed.
+    fn stop_command_failed(
+        &self,
+        run: &Run,
+        command: StopCommand,
+        error: StopCommandError,
+        cx: &mut Context<'_, S>,
+    ) {
+        let StopCommand { target, signal, .. } = command;
+        self.publish(run, NoticeKind::StopCommandFailed { error, signal }, cx);
+        cx.stop(run.id, target, signal);
     }
 
     /// Sends KILL to the whole family, whether or not the leader has died.
     fn kill(&mut self, mut run: Run, orphans: Option<(Death, FamilyPoll)>, cx: &mut Context<'_, S>) -> State {
         run.asked = true;
         cx.kill(run.id);
+        run.kill_stop_command(cx);
         self.publish(&run, NoticeKind::Killed, cx);
         let orphans = orphans.map(|(death, family)| (death, FamilyPoll::new(family.remaining, cx.now)));
         self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
@@ -416,7 +410,8 @@ impl<S: Clone> Child<S> {
         let Some(death) = ending.is_over() else {
             return State::Ending(ending);
         };
-        let run = ending.run;
+        let mut run = ending.run;
+        run.kill_stop_command(cx);
         let lived = death.at.saturating_duration_since(run.since);
         let instant = lived < self.definition.policy.threshold;
         if !run.closed {
@@ -460,23 +455,5 @@ impl<S: Clone> Child<S> {
         let until = at + delay;
         self.publish(run, NoticeKind::Restarting { delay, at: until }, cx);
         State::Waiting { until }
-    }
-}
-
-impl State {
-    fn run(&self) -> Option<&Run> {
-        match self {
-            Self::Down | Self::Waiting { .. } => None,
-            Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
-            Self::Ending(ending) => Some(&ending.run),
-        }
-    }
-
-    fn run_mut(&mut self) -> Option<&mut Run> {
-        match self {
-            Self::Down | Self::Waiting { .. } => None,
-            Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
-            Self::Ending(ending) => Some(&mut ending.run),
-        }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use super::Exit;
+
 /// The error of a process that could not be started. No process and no descriptor of it is left.
 #[derive(Clone, Debug)]
 pub struct SpawnError {
@@ -91,6 +93,27 @@ impl std::error::Error for SpawnError {
         Some(&*self.source)
     }
 }
+
+/// The error of a stop command.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StopCommandError {
+    /// It could not be started.
+    SpawnFailed(SpawnError),
+    /// It ended with another status than 0.
+    Failed(Exit),
+}
+
+impl fmt::Display for StopCommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SpawnFailed(error) => write!(f, "cannot start the stop command: {error}"),
+            Self::Failed(exit) => write!(f, "the stop command ended with {exit}"),
+        }
+    }
+}
+
+impl std::error::Error for StopCommandError {}
 
 /// The steps of a start, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Containment, Name, Notice, Signal, SignalTarget, SpawnError};
+use super::{
+    Containment, Name, Notice, Signal, SignalTarget, SpawnError, StopCommandError, SurvivingProcess,
+};
 
 /// The id of one run of one process, from its start to its end.
 ///
@@ -85,6 +87,20 @@ pub enum Event {
         /// The live processes of the run, without the leader.
         remaining: Vec<u32>,
     },
+    /// The stop command has ended, or could not be started: the answer to [`Output::RunStopCommand`].
+    StopCommandEnded {
+        /// The run.
+        run: RunId,
+        /// The result of the command.
+        result: Result<(), StopCommandError>,
+    },
+    /// The answer to [`Output::DescribeSurvivors`].
+    Survivors {
+        /// The run.
+        run: RunId,
+        /// The processes that are still alive.
+        processes: Vec<SurvivingProcess>,
+    },
     /// Both output streams have been read to their end.
     Closed {
         /// The run.
@@ -100,6 +116,8 @@ impl Event {
             | Self::SpawnFailed { run, .. }
             | Self::Exited { run, .. }
             | Self::Family { run, .. }
+            | Self::StopCommandEnded { run, .. }
+            | Self::Survivors { run, .. }
             | Self::Closed { run } => run,
         }
     }
@@ -130,6 +148,24 @@ pub enum Output<S> {
     ListFamily {
         /// The run.
         run: RunId,
+    },
+    /// Start the stop command, and answer with [`Event::StopCommandEnded`] when it has ended or could not be
+    /// started.
+    RunStopCommand {
+        /// The run to be stopped.
+        run: RunId,
+    },
+    /// Kill the stop command with everything it has started. There is no answer.
+    KillStopCommand {
+        /// The run to be stopped.
+        run: RunId,
+    },
+    /// Describe those of `pids` that are alive, and answer with [`Event::Survivors`].
+    DescribeSurvivors {
+        /// The run.
+        run: RunId,
+        /// The processes that have outlived KILL so far.
+        pids: Vec<u32>,
     },
     /// The run is over: pass on what its pipes still hold, flush partial lines, close the pipes, reap the
     /// leader.

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Exit, Name, RunId, Signal, SpawnError};
+use super::{Exit, Name, RunId, Signal, SpawnError, StopCommandError, SurvivingProcess};
 
 /// Something that happened to a process, published by its monitor.
 ///
@@ -42,6 +42,18 @@ pub enum NoticeKind {
         signal: Signal,
         /// The time until KILL.
         kill_time: Duration,
+    },
+    /// The stop command is being run.
+    StopCommand {
+        /// The time until KILL.
+        kill_time: Duration,
+    },
+    /// The stop command failed, and the stop signal was sent instead.
+    StopCommandFailed {
+        /// The error of the command.
+        error: StopCommandError,
+        /// The signal.
+        signal: Signal,
     },
     /// A signal could not be sent, most often because the program has changed to another user.
     SignalFailed {
@@ -84,8 +96,8 @@ pub enum NoticeKind {
     },
     /// KILL did not end these processes. There is no new run before they are gone.
     Survived {
-        /// Their process ids.
-        pids: Vec<u32>,
+        /// The processes, and the reasons why they survive as far as they are known.
+        processes: Vec<SurvivingProcess>,
     },
 }
 
@@ -105,6 +117,10 @@ impl fmt::Display for NoticeKind {
             }
             Self::SpawnFailed { error } => write!(f, "not started: {error}"),
             Self::Stopping { signal, kill_time } => write!(f, "sent {signal}, KILL in {}", Span(*kill_time)),
+            Self::StopCommand { kill_time } => {
+                write!(f, "running its stop command, KILL in {}", Span(*kill_time))
+            }
+            Self::StopCommandFailed { error, signal } => write!(f, "sent {signal}: {error}"),
             Self::SignalFailed { signal, error } => write!(f, "cannot be sent {signal}: {error}"),
             Self::Killed => write!(f, "killed"),
             Self::LeftBehind { pids } => {
@@ -129,7 +145,7 @@ impl fmt::Display for NoticeKind {
             }
             Self::Restarting { delay: Duration::ZERO, .. } => write!(f, "starts again at once"),
             Self::Restarting { delay, .. } => write!(f, "starts again in {}", Span(*delay)),
-            Self::Survived { pids } => write!(f, "still not gone after KILL: {}", Pids(pids)),
+            Self::Survived { processes } => write!(f, "still not gone after KILL: {}", List(processes)),
         }
     }
 }
@@ -139,9 +155,17 @@ pub(crate) struct Pids<'a>(pub(crate) &'a [u32]);
 
 impl fmt::Display for Pids<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.len() == 1 { "pid " } else { "pids " })?;
-        for (i, pid) in self.0.iter().enumerate() {
-            write!(f, "{}{pid}", if i == 0 { "" } else { ", " })?;
+        write!(f, "{} {}", if self.0.len() == 1 { "pid" } else { "pids" }, List(self.0))
+    }
+}
+
+/// Displays items with commas between them.
+pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, item) in self.0.iter().enumerate() {
+            write!(f, "{}{item}", if i == 0 { "" } else { ", " })?;
         }
         Ok(())
     }

@@ -35,8 +35,8 @@ pub struct Policy {
     /// The maximum delay, at which the doubling ends. It may not be below `min_restart_delay`. Default: 3600
     /// s.
     pub max_restart_delay: Duration,
-    /// The time that the end of a run waits for the end of its output if another process holds the pipes open,
-    /// most often a descendant that is not found as a member of the family. Default: 200 ms.
+    /// The time that the end of a run waits for the end of its output if another process holds the pipes
+    /// open, most often a descendant that is not found as a member of the family. Default: 200 ms.
     pub leak_timeout: Duration,
 }
 

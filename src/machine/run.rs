@@ -3,7 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Containment, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, Signal, SignalTarget};
+use super::{
+    Containment, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, Signal, SignalTarget, SurvivalReason,
+    SurvivingProcess,
+};
+
+/// The maximum time from KILL to the report of a process that is about to die.
+const MAX_KILL_TIME: Duration = Duration::from_secs(10);
 
 /// A run, from the output that starts it to its end.
 #[derive(Debug)]
@@ -17,10 +23,21 @@ pub(super) struct Run {
     pub(super) closed: bool,
     /// Whether it was asked to end.
     pub(super) asked: bool,
+    /// The stop command, if it was asked to end by one.
+    pub(super) stop_command: Option<StopCommand>,
     /// Whether the process is started again as soon as this run is over, whatever the policy says.
     pub(super) again: bool,
     /// Whether its definition was removed and the name reused: the run does not count for the new definition.
     pub(super) disowned: bool,
+}
+
+/// The stop command of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopCommand {
+    pub(super) is_running: bool,
+    /// The target of the stop signal that is sent if the command fails.
+    pub(super) target: SignalTarget,
+    pub(super) signal: Signal,
 }
 
 /// The death of the leader.
@@ -52,8 +69,23 @@ pub(super) struct Ending {
     pub(super) family: Option<FamilyPoll>,
     /// Until when the end of the output is awaited.
     pub(super) close_at: Option<Instant>,
-    /// When the survivors are reported.
-    pub(super) give_up_at: Option<Instant>,
+    /// The report of the processes that outlive KILL.
+    pub(super) report: SurvivorReport,
+}
+
+/// The steps on the way to the report of survivors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SurvivorReport {
+    /// No KILL was needed.
+    None,
+    /// KILL was sent at `killed_at`. The survivors are checked at `at`.
+    Due { at: Instant, killed_at: Instant },
+    /// The family is being listed once more.
+    Listing { killed_at: Instant },
+    /// The survivors are being described.
+    Describing { killed_at: Instant },
+    /// The survivors were reported.
+    Reported,
 }
 
 /// The parts of the machine that a process uses while it handles an input.
@@ -82,6 +114,12 @@ impl<S> Context<'_, S> {
         self.push(Output::Signal { run, target, signal });
     }
 
+    /// Sends the stop signal, and CONT so that a stopped process can handle it.
+    pub(super) fn stop(&mut self, run: RunId, target: SignalTarget, signal: Signal) {
+        self.signal(run, target, signal);
+        self.signal(run, SignalTarget::Family, Signal::CONT);
+    }
+
     pub(super) fn kill(&mut self, run: RunId) {
         self.signal(run, SignalTarget::Family, Signal::KILL);
     }
@@ -100,8 +138,23 @@ impl Run {
             since: now,
             closed: false,
             asked: false,
+            stop_command: None,
             again: false,
             disowned: false,
+        }
+    }
+
+    /// Notes that the stop command has ended. Returns it if it was running.
+    pub(super) fn stop_command_ended(&mut self) -> Option<StopCommand> {
+        let command = self.stop_command.as_mut().filter(|command| command.is_running)?;
+        command.is_running = false;
+        Some(*command)
+    }
+
+    /// Kills the stop command if it is running.
+    pub(super) fn kill_stop_command<S>(&mut self, cx: &mut Context<'_, S>) {
+        if self.stop_command_ended().is_some() {
+            cx.push(Output::KillStopCommand { run: self.id });
         }
     }
 }
@@ -135,12 +188,14 @@ impl Ending {
     ) -> Self {
         let (death, family) = orphans.unzip();
         let close_at = death.map(|_| now + leak_timeout);
-        Self { run, death, family, close_at, give_up_at: Some(now + Policy::KILL_GRACE) }
+        let report = SurvivorReport::Due { at: now + Policy::KILL_GRACE, killed_at: now };
+        Self { run, death, family, close_at, report }
     }
 
     /// Begins when the whole family is dead.
     pub(super) fn dead(run: Run, death: Death, leak_timeout: Duration, now: Instant) -> Self {
-        Self { run, death: Some(death), family: None, close_at: Some(now + leak_timeout), give_up_at: None }
+        let close_at = Some(now + leak_timeout);
+        Self { run, death: Some(death), family: None, close_at, report: SurvivorReport::None }
     }
 
     /// Whether a process of the family may be alive.
@@ -148,9 +203,9 @@ impl Ending {
         self.death.is_none() || self.family.is_some()
     }
 
-    /// Whether the family has outlived KILL for longer than [`Policy::KILL_GRACE`].
+    /// Whether the family has outlived KILL and was reported.
     pub(super) fn is_unkillable(&self) -> bool {
-        self.has_survivors() && self.give_up_at.is_none()
+        self.has_survivors() && self.report == SurvivorReport::Reported
     }
 
     /// Returns the death of the leader if the run is over: the family is dead, and the output has ended or
@@ -161,19 +216,60 @@ impl Ending {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let family = self.family.as_ref().map(|poll| poll.at);
-        [family, self.close_at, self.give_up_at].into_iter().flatten().min()
+        let report = match self.report {
+            SurvivorReport::Due { at, .. } => Some(at),
+            _ => None,
+        };
+        [family, self.close_at, report].into_iter().flatten().min()
     }
 
-    /// Does what is due. Returns the survivors when it is time to report them.
-    pub(super) fn handle_timeout<S>(&mut self, cx: &mut Context<'_, S>) -> Option<Vec<u32>> {
+    /// Does what is due.
+    pub(super) fn handle_timeout<S>(&mut self, cx: &mut Context<'_, S>) {
         if let Some(family) = &mut self.family {
             family.handle_timeout(self.run.id, cx);
         }
-        let due = |deadline: &mut Option<Instant>| deadline.take_if(|at| *at <= cx.now).is_some();
-        due(&mut self.close_at);
-        (due(&mut self.give_up_at) && self.has_survivors()).then(|| match &self.family {
-            Some(family) => family.remaining.clone(),
-            None => self.run.pid.into_iter().collect(),
-        })
+        self.close_at.take_if(|at| *at <= cx.now);
+        let SurvivorReport::Due { at, killed_at } = self.report else { return };
+        if at > cx.now {
+            return;
+        }
+        self.report = if !self.has_survivors() {
+            SurvivorReport::None
+        } else if self.death.is_some() {
+            // The last check may be outdated.
+            cx.push(Output::ListFamily { run: self.run.id });
+            SurvivorReport::Listing { killed_at }
+        } else {
+            let pids = self.run.pid.into_iter().collect();
+            cx.push(Output::DescribeSurvivors { run: self.run.id, pids });
+            SurvivorReport::Describing { killed_at }
+        };
+    }
+
+    /// Requests the description of the survivors if the family was listed for that.
+    pub(super) fn family_listed<S>(&mut self, cx: &mut Context<'_, S>) {
+        if let (SurvivorReport::Listing { killed_at }, Some(family)) = (self.report, &self.family) {
+            let pids = family.remaining.clone();
+            cx.push(Output::DescribeSurvivors { run: self.run.id, pids });
+            self.report = SurvivorReport::Describing { killed_at };
+        }
+    }
+
+    /// Decides whether the survivors are reported, and returns them in that case. Processes that only need a
+    /// CPU to die are given more time on a loaded system, up to [`MAX_KILL_TIME`].
+    pub(super) fn survivors_described(
+        &mut self,
+        processes: Vec<SurvivingProcess>,
+        now: Instant,
+    ) -> Option<Vec<SurvivingProcess>> {
+        let SurvivorReport::Describing { killed_at } = self.report else { return None };
+        // None is alive: the event of their end is on its way.
+        let is_dying = processes.iter().all(|process| process.reason == SurvivalReason::KillPending);
+        if processes.is_empty() || is_dying && now < killed_at + MAX_KILL_TIME {
+            self.report = SurvivorReport::Due { at: now + Policy::KILL_GRACE, killed_at };
+            return None;
+        }
+        self.report = SurvivorReport::Reported;
+        Some(processes)
     }
 }

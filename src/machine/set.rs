@@ -5,9 +5,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
-use super::child::{Child, Input};
+use super::child::Child;
 use super::run::Context;
-use super::{Event, Name, Output, Policy, RunId, Signal, Status};
+use super::state::Input;
+use super::{Event, Name, Output, Phase, Policy, RunId, Signal, SignalTarget, Status};
 
 /// The definition of one process. `S` is what the driver needs to start it: the machine only returns it with
 /// [`Output::Spawn`].
@@ -19,12 +20,22 @@ pub struct Definition<S> {
     pub policy: Policy,
     /// The signal that asks it to end.
     pub stop_signal: Signal,
+    /// The processes of the run that receive the stop signal. KILL always goes to the whole family.
+    pub stop_target: SignalTarget,
+    /// Whether it has a stop command, which is run instead of sending the stop signal.
+    pub stop_command: bool,
 }
 
 impl<S> Definition<S> {
-    /// Creates a definition with the default policy and TERM as the stop signal.
+    /// Creates a definition with the default policy, whose process group is sent TERM to stop it.
     pub fn new(spec: S) -> Self {
-        Self { spec, policy: Policy::default(), stop_signal: Signal::TERM }
+        Self {
+            spec,
+            policy: Policy::default(),
+            stop_signal: Signal::TERM,
+            stop_target: SignalTarget::Group,
+            stop_command: false,
+        }
     }
 }
 
@@ -289,6 +300,12 @@ impl<S: Clone> Machine<S> {
     /// Returns the current run of a process, also if the process was removed and the run is not over.
     pub fn run(&self, name: &str) -> Option<RunId> {
         self.slots.get(name).and_then(|&slot| self.child(slot).run())
+    }
+
+    /// Returns whether every run is over, or has outlived KILL and was reported.
+    pub fn is_settled(&self) -> bool {
+        let statuses = self.children.iter().flatten().filter(|child| child.run().is_some());
+        statuses.map(Child::status).all(|status| status.phase == Phase::Unkillable)
     }
 
     /// Returns all runs that are not over, including those of processes that were removed.

@@ -166,6 +166,8 @@ fn log_notice(notice: &Notice) {
         NoticeKind::Started { .. } | NoticeKind::Stopping { .. } | NoticeKind::Restarting { .. } => {
             log::Level::Info
         }
+        NoticeKind::StopCommand { .. } => log::Level::Info,
+        NoticeKind::StopCommandFailed { .. } => log::Level::Warn,
         NoticeKind::Exited { asked: true, .. } => log::Level::Info,
         NoticeKind::Exited { asked: false, .. } | NoticeKind::Killed => log::Level::Warn,
         NoticeKind::LeftBehind { .. } | NoticeKind::Leaked { .. } => log::Level::Warn,

@@ -1,17 +1,19 @@
 //! The driver of a monitor: it executes what the machine decides, and feeds it the events of the processes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::process::RunningProcess;
+use super::process::{Role, RunningProcess, stop_command_id};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
 use super::shared::Shared;
 use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step, Survivor};
 use crate::host::{Host, Spec};
-use crate::machine::{Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget};
+use crate::machine::{
+    Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget, StopCommandError,
+};
 use crate::output::Relay;
 
 /// The most processes that are started in one round. A start is the slowest output, and a kill must not wait
@@ -50,8 +52,8 @@ pub struct MonitorDriver {
     ready_queue: Arc<ReadyQueue>,
     processes: HashMap<RunId, RunningProcess>,
     relay: Relay,
-    /// The number of processes started in this round.
-    starts: usize,
+    /// The processes that are to be started.
+    starts: VecDeque<Start>,
     alarm: Alarm,
     /// The timer of the relay, whose deadlines are no decisions of the machine.
     relay_alarm: Alarm,
@@ -63,6 +65,14 @@ pub struct MonitorDriver {
     stalled: Vec<Arc<SourceWaker>>,
 }
 
+/// A process that is to be started.
+#[derive(Debug)]
+struct Start {
+    run: RunId,
+    name: Name,
+    spec: Arc<Spec>,
+}
+
 impl MonitorDriver {
     pub(super) fn new(shared: Arc<Shared>, relay: Relay) -> Self {
         Self {
@@ -70,7 +80,7 @@ impl MonitorDriver {
             ready_queue: Arc::default(),
             processes: HashMap::new(),
             relay,
-            starts: 0,
+            starts: VecDeque::new(),
             alarm: Alarm::default(),
             relay_alarm: Alarm::default(),
             flush_until: None,
@@ -104,13 +114,8 @@ impl Driver for MonitorDriver {
 
     fn execute(&mut self, output: Output<Arc<Spec>>) -> Step<()> {
         match output {
-            Output::Spawn { run, name, spec } => {
-                self.spawn(run, name, &spec);
-                self.starts += 1;
-                if self.starts >= MAX_STARTS {
-                    return Step::Pause;
-                }
-            }
+            // No other output waits for the starts: they are executed in `poll_sources`.
+            Output::Spawn { run, name, spec } => self.starts.push_back(Start { run, name, spec }),
             Output::Signal { run, target, signal } => self.signal(run, target, signal),
             Output::ListFamily { run } => {
                 if let Some(running) = self.processes.get_mut(&run) {
@@ -119,11 +124,15 @@ impl Driver for MonitorDriver {
                 }
             }
             Output::Reap { run } => {
-                if let Some(mut running) = self.processes.remove(&run) {
-                    running.drain(run, &mut self.relay);
-                    self.relay.end(run);
-                }
+                self.reap(run);
                 self.run_over(run);
+            }
+            Output::RunStopCommand { run } => self.run_stop_command(run),
+            Output::KillStopCommand { run } => self.kill_stop_command(run),
+            Output::DescribeSurvivors { run, pids } => {
+                let running = self.processes.get_mut(&run);
+                let processes = running.map(|running| running.process.describe(&pids)).unwrap_or_default();
+                self.feed(Event::Survivors { run, processes });
             }
             Output::Notice(notice) => self.publish(notice),
         }
@@ -131,13 +140,13 @@ impl Driver for MonitorDriver {
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
-        self.starts = 0;
+        let mut busy = self.start_processes();
         let mut ready = std::mem::take(&mut self.ready);
         self.ready_queue.take(&mut ready);
         if !self.stalled.is_empty() && self.relay.poll_ready(cx).is_ready() {
             ready.append(&mut self.stalled);
         }
-        let busy = !ready.is_empty();
+        busy |= !ready.is_empty();
         for source in ready.drain(..) {
             self.poll_source(source, cx);
         }
@@ -146,11 +155,11 @@ impl Driver for MonitorDriver {
         busy | self.poll_relay(cx)
     }
 
-    /// Ends when the last handle is gone, no run is left, and the sinks have taken the last output or had
-    /// their time.
+    /// Ends when the last handle is gone, no run is left or only those that have outlived KILL, and the sinks
+    /// have taken the last output or had their time.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let core = self.shared.drive.lock();
-        if core.life == Life::Open || core.state.machine.runs().next().is_some() {
+        if core.life == Life::Open || !core.state.machine.is_settled() {
             return Poll::Pending;
         }
         drop(core);
@@ -168,17 +177,62 @@ impl Driver for MonitorDriver {
 }
 
 impl MonitorDriver {
-    fn spawn(&mut self, run: RunId, name: Name, spec: &Spec) {
-        match self.shared.drive.host.spawn(spec) {
+    /// Starts some of the processes that are to be started. Returns whether there were any.
+    fn start_processes(&mut self) -> bool {
+        for started in 0..MAX_STARTS {
+            let Some(start) = self.starts.pop_front() else { return started > 0 };
+            self.spawn(start);
+            let deadline = self.machine(|machine| machine.poll_timeout());
+            if deadline.is_some_and(|at| at <= self.shared.drive.host.now()) {
+                break;
+            }
+        }
+        true
+    }
+
+    fn spawn(&mut self, Start { run, name, spec }: Start) {
+        match self.shared.drive.host.spawn(&spec) {
             Ok(process) => {
                 let (pid, containment) = (process.id(), process.containment());
-                self.processes.insert(run, RunningProcess::new(run, name, process, &self.ready_queue));
+                let role = Role::Leader(spec);
+                self.processes.insert(run, RunningProcess::new(run, name, process, role, &self.ready_queue));
                 self.feed(Event::Started { run, pid, containment });
             }
             Err(error) => {
                 self.feed(Event::SpawnFailed { run, error });
                 self.run_over(run);
             }
+        }
+    }
+
+    fn run_stop_command(&mut self, run: RunId) {
+        let Some(running) = self.processes.get(&run) else { return };
+        let Role::Leader(spec) = &running.role else { return };
+        let Some(command) = spec.to_stop_command(Some(running.process.id())) else { return };
+        match self.shared.drive.host.spawn(&command) {
+            Ok(process) => {
+                let (id, name) = (stop_command_id(run), running.name.clone());
+                let role = Role::StopCommand(run);
+                self.processes.insert(id, RunningProcess::new(id, name, process, role, &self.ready_queue));
+            }
+            Err(error) => {
+                self.feed(Event::StopCommandEnded { run, result: Err(StopCommandError::SpawnFailed(error)) });
+            }
+        }
+    }
+
+    fn kill_stop_command(&mut self, run: RunId) {
+        let id = stop_command_id(run);
+        if let Some(running) = self.processes.get_mut(&id) {
+            let _ = running.process.signal(SignalTarget::Family, Signal::KILL);
+            self.reap(id);
+        }
+    }
+
+    /// Passes on the last output of a process, and reaps it.
+    fn reap(&mut self, id: RunId) {
+        if let Some(mut running) = self.processes.remove(&id) {
+            running.finish_output(id, &mut self.relay);
         }
     }
 
@@ -195,8 +249,9 @@ impl MonitorDriver {
     }
 
     fn publish(&mut self, notice: Notice) {
-        if let NoticeKind::Survived { pids } = &notice.kind {
-            let survivor = Survivor { name: notice.name.clone(), run: notice.run, pids: pids.clone() };
+        if let NoticeKind::Survived { processes } = &notice.kind {
+            let (name, processes) = (notice.name.clone(), processes.clone());
+            let survivor = Survivor { name, run: notice.run, processes };
             let resolved = self.shared.drive.lock().state.stops.survived(&survivor);
             resolved.resolve();
         }
@@ -221,9 +276,11 @@ impl MonitorDriver {
                 running.poll_output(&source, stream, &mut self.relay)
             }
         };
-        if let Some(event) = event {
-            self.feed(event);
+        let Some(event) = event else { return };
+        if let Event::StopCommandEnded { run, .. } = event {
+            self.reap(stop_command_id(run));
         }
+        self.feed(event);
     }
 
     /// Lets the relay do what is due, such as showing a prompt, and sleeps until its next deadline.

@@ -86,9 +86,12 @@ impl ProcessMonitor {
         let name = Name::new(name)?;
         let spec = spec.into();
         spec.check()?;
+        let has_stop_command = spec.get_stop_command().next().is_some();
         let definition = Definition {
             policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
             stop_signal: spec.get_stop_signal(),
+            stop_target: spec.get_stop_target(),
+            stop_command: has_stop_command,
             spec: Arc::new(spec),
         };
         self.shared().drive.command(|core, now| {

@@ -4,30 +4,53 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
-use crate::host::Process;
-use crate::machine::{Event, Name, RunId, Stream};
+use crate::host::{Process, Spec};
+use crate::machine::{Event, Exit, Name, RunId, StopCommandError, Stream};
 use crate::output::Relay;
 
-/// The most bytes that are read at the end of a run from a pipe that another process still writes to: what
-/// the largest pipe holds.
+/// The most bytes that are read at the end of a run from a pipe that another process still writes to: the
+/// capacity of the largest pipe.
 const FINAL_READ: usize = 1024 * 1024;
 
-/// The process of one run, and the wakers of its three sources.
+/// A process, and the wakers of its three sources.
 #[derive(Debug)]
 pub(super) struct RunningProcess {
     pub(super) name: Name,
     pub(super) process: Box<dyn Process>,
+    pub(super) role: Role,
     /// `None` after the exit.
     exit: Option<Waker>,
     /// `None` after the end of the stream.
     output: [Option<Waker>; 2],
 }
 
+/// What a process is for.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// The leader of a run, started from this spec.
+    Leader(Arc<Spec>),
+    /// The stop command of a run.
+    StopCommand(RunId),
+}
+
+/// The id under which the stop command of `run` is known to the driver and to the sinks. Its output is framed
+/// separately from that of the run.
+pub(super) fn stop_command_id(run: RunId) -> RunId {
+    RunId::unmanaged(run.number())
+}
+
 impl RunningProcess {
-    pub(super) fn new(run: RunId, name: Name, process: Box<dyn Process>, queue: &Arc<ReadyQueue>) -> Self {
-        let waker = |source| Some(Waker::from(queue.add_source(run, source)));
+    /// Adds the sources of a new process to the queue. `id` is the run, or the id of a stop command.
+    pub(super) fn new(
+        id: RunId,
+        name: Name,
+        process: Box<dyn Process>,
+        role: Role,
+        queue: &Arc<ReadyQueue>,
+    ) -> Self {
+        let waker = |source| Some(Waker::from(queue.add_source(id, source)));
         let output = Stream::BOTH.map(|stream| waker(Source::Output(stream)));
-        Self { name, process, exit: waker(Source::Exit), output }
+        Self { name, process, role, exit: waker(Source::Exit), output }
     }
 
     /// Returns an event if the process has exited.
@@ -35,10 +58,14 @@ impl RunningProcess {
         let waker = self.exit.as_ref()?;
         let Poll::Ready(exit) = self.process.poll_exit(&mut Context::from_waker(waker)) else { return None };
         self.exit = None;
-        Some(Event::Exited { run, exit, remaining: self.process.remaining() })
+        Some(match self.role {
+            Role::Leader(_) => Event::Exited { run, exit, remaining: self.process.remaining() },
+            Role::StopCommand(run) => Event::StopCommandEnded { run, result: stop_result(exit) },
+        })
     }
 
-    /// Reads once from `stream` and passes the bytes to `relay`. Returns an event if both streams have ended.
+    /// Reads once from `stream` and passes the bytes to `relay`. Returns an event if both streams of a leader
+    /// have ended.
     pub(super) fn poll_output(
         &mut self,
         source: &Arc<SourceWaker>,
@@ -57,25 +84,33 @@ impl RunningProcess {
             }
             Poll::Ready(Ok(0) | Err(_)) => {
                 self.output[stream as usize] = None;
-                self.output.iter().all(Option::is_none).then_some(Event::Closed { run: source.run })
+                let is_closed = self.output.iter().all(Option::is_none);
+                let is_leader = matches!(self.role, Role::Leader(_));
+                (is_closed && is_leader).then_some(Event::Closed { run: source.run })
             }
         }
     }
 
-    /// Passes on what the pipes still hold, without waiting for another process that holds them open.
-    pub(super) fn drain(&mut self, run: RunId, relay: &mut Relay) {
+    /// Passes on the bytes that the pipes still hold, without waiting for another process that holds them
+    /// open, and ends the output of this process.
+    pub(super) fn finish_output(&mut self, id: RunId, relay: &mut Relay) {
         let mut cx = Context::from_waker(Waker::noop());
         for stream in Stream::BOTH {
             let mut drained = 0;
             while self.output[stream as usize].is_some() && drained < FINAL_READ {
                 match self.process.poll_read(stream, &mut cx, relay.scratch()) {
                     Poll::Ready(Ok(length @ 1..)) => {
-                        relay.push(run, &self.name, stream, length);
+                        relay.push(id, &self.name, stream, length);
                         drained += length;
                     }
                     Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
                 }
             }
         }
+        relay.end(id);
     }
+}
+
+fn stop_result(exit: Exit) -> Result<(), StopCommandError> {
+    if exit.is_success() { Ok(()) } else { Err(StopCommandError::Failed(exit)) }
 }

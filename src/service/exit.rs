@@ -47,6 +47,8 @@ impl ServiceExit {
                 | NoticeKind::Stopping { .. }
                 | NoticeKind::SignalFailed { .. }
                 | NoticeKind::Restarting { .. }
+                | NoticeKind::StopCommand { .. }
+                | NoticeKind::StopCommandFailed { .. }
                 | NoticeKind::Survived { .. } => {}
             }
         }

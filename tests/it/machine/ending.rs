@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use childminder::machine::SurvivalReason;
 use childminder::{Exit, Phase, Policy, Signal};
 
 use super::harness::Harness;
@@ -258,5 +259,47 @@ fn stops_and_starts_while_a_run_is_ending_decide_what_comes_next() {
     harness.start("foo");
     harness.stop("foo");
     harness.advance(1.0);
+    assert_eq!(harness.phase("foo"), Phase::Down);
+}
+
+#[test]
+fn r2_11_survivors_are_checked_once_more_before_they_are_reported() {
+    let mut harness = Harness::running();
+    harness.add("foo");
+    harness.advance(2.0);
+    harness.exit_leaving("foo", Exit::Code(0), &[7]);
+    harness.advance(1.990);
+    // It dies between the last regular check and the report.
+    harness.group_ends("foo");
+    let checks = harness.family_checks;
+    harness.advance(0.010);
+    assert_eq!(harness.family_checks, checks + 1);
+    assert_eq!(harness.phase("foo"), Phase::Up, "restarted");
+    assert!(!harness.sentences().iter().any(|text| text.contains("still not gone")));
+}
+
+#[test]
+fn r2_11_a_process_that_only_needs_a_cpu_to_die_is_given_more_time() {
+    let mut harness = Harness::running();
+    harness.survives(101, SurvivalReason::KillPending);
+    harness.add("foo");
+    harness.kill_service();
+    harness.advance(9.999);
+    assert_eq!(harness.phase("foo"), Phase::Ending);
+    assert!(!harness.sentences().iter().any(|text| text.contains("still not gone")));
+    harness.advance(0.001);
+    assert_eq!(harness.phase("foo"), Phase::Unkillable);
+    assert_eq!(harness.sentences(), ["foo#1 still not gone after KILL: pid 101 (KILL is pending)"]);
+}
+
+#[test]
+fn r2_11_a_leader_whose_exit_is_about_to_be_reported_is_no_survivor() {
+    let mut harness = Harness::running();
+    harness.found_dead(101);
+    harness.add("foo");
+    harness.kill_service();
+    harness.advance(3.0);
+    assert_eq!(harness.phase("foo"), Phase::Ending);
+    harness.killed("foo", Signal::KILL);
     assert_eq!(harness.phase("foo"), Phase::Down);
 }

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Containment, Definition, Event, Machine, Output, RunId, SpawnStep};
+use childminder::machine::{
+    Containment, Definition, Event, Machine, Output, RunId, SignalTarget, SpawnStep, SurvivalReason,
+    SurvivingProcess,
+};
 use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status};
 
 pub(crate) struct Harness {
@@ -23,6 +26,12 @@ pub(crate) struct Harness {
     left: HashMap<RunId, Vec<u32>>,
     /// The names whose output stays open after the exit.
     leaky: HashSet<String>,
+    /// The targets of all signals, and the signals.
+    pub(crate) signals: Vec<(SignalTarget, Signal)>,
+    /// The reasons why processes survive KILL.
+    reasons: HashMap<u32, SurvivalReason>,
+    /// The processes that are dead when the survivors are described.
+    found_dead: HashSet<u32>,
     pub(crate) notices: Vec<Notice>,
     /// The number of times that the machine has listed a family.
     pub(crate) family_checks: u32,
@@ -41,6 +50,9 @@ impl Harness {
             prompt: true,
             left: HashMap::new(),
             leaky: HashSet::new(),
+            signals: Vec::new(),
+            reasons: HashMap::new(),
+            found_dead: HashSet::new(),
             notices: Vec::new(),
             family_checks: 0,
         }
@@ -134,6 +146,22 @@ impl Harness {
     /// Keeps the output of `name` open after its exits.
     pub(crate) fn leaks(&mut self, name: &str) {
         self.leaky.insert(name.to_owned());
+    }
+
+    /// Lets this process survive KILL for this reason.
+    pub(crate) fn survives(&mut self, pid: u32, reason: SurvivalReason) {
+        self.reasons.insert(pid, reason);
+    }
+
+    /// Lets this process be found dead when the survivors are described.
+    pub(crate) fn found_dead(&mut self, pid: u32) {
+        self.found_dead.insert(pid);
+    }
+
+    /// Adds a process with this definition.
+    pub(crate) fn define(&mut self, name: &str, definition: Definition<()>) {
+        self.machine.add_process(name.parse().unwrap(), definition, self.now).unwrap();
+        self.settle();
     }
 
     /// Ends the leader and its output.
@@ -256,7 +284,8 @@ impl Harness {
                         );
                     }
                 }
-                Output::Signal { run, signal, .. } => {
+                Output::Signal { run, target, signal } => {
+                    self.signals.push((target, signal));
                     let live = self.live.get(&run).expect("a signal goes to a run that is not reaped");
                     writeln!(self.story, "{at} signal {live} {signal}").unwrap();
                 }
@@ -264,6 +293,24 @@ impl Harness {
                     self.family_checks += 1;
                     let left = self.left.get(&run).cloned().unwrap_or_default();
                     self.machine.handle_event(Event::Family { run, remaining: left }, self.now);
+                }
+                Output::RunStopCommand { run } => {
+                    let live = &self.live[&run];
+                    writeln!(self.story, "{at} stop command for {live}").unwrap();
+                }
+                Output::KillStopCommand { run } => {
+                    let live = &self.live[&run];
+                    writeln!(self.story, "{at} kill stop command for {live}").unwrap();
+                }
+                Output::DescribeSurvivors { run, pids } => {
+                    let processes = pids.iter().filter_map(|pid| {
+                        let reason = self.reasons.get(pid).copied();
+                        let is_dead = self.found_dead.contains(pid);
+                        let reason = reason.unwrap_or(SurvivalReason::OutOfReach);
+                        (!is_dead).then(|| SurvivingProcess::new(*pid, "", reason))
+                    });
+                    let processes = processes.collect();
+                    self.machine.handle_event(Event::Survivors { run, processes }, self.now);
                 }
                 Output::Reap { run } => {
                     let live = self.live.remove(&run).expect("a run is reaped once");

@@ -7,4 +7,5 @@ mod races;
 mod restart;
 mod start;
 mod stop;
+mod stop_command;
 mod walk;

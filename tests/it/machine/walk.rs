@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Containment, Definition, Event, Machine, NoticeKind, Output, RunId, SpawnStep};
+use childminder::machine::{
+    Containment, Definition, Event, Machine, NoticeKind, Output, RunId, SpawnStep, StopCommandError,
+    SurvivalReason, SurvivingProcess,
+};
 use childminder::{Exit, Phase, Policy, Signal, SpawnError};
 use proptest::prelude::*;
 
@@ -59,6 +62,12 @@ struct ExpectedRun {
     /// Whether KILL may come early: a kill was requested, or the leader has died by itself.
     hurry: bool,
     died: Option<Instant>,
+    /// Whether it has a stop command, and what has become of that.
+    stop_command: bool,
+    commanded: bool,
+    command_runs: bool,
+    command_failed: bool,
+    termed: bool,
 }
 
 impl Walk {
@@ -113,6 +122,7 @@ impl Walk {
             }
             14..=16 => self.answer(choice),
             17..=20 => self.leader_dies(choice),
+            21 if choice.is_multiple_of(2) => self.stop_command_ends(choice),
             21 => self.member_dies(choice),
             22 | 23 => self.closes(choice),
             24 | 25 => self.stale(choice),
@@ -125,7 +135,7 @@ impl Walk {
     }
 
     fn add(&mut self, name: &'static str) {
-        let definition = Definition { policy: self.policy, ..Definition::new(()) };
+        let definition = Definition { policy: self.policy, stop_command: name == "c", ..Definition::new(()) };
         let added = self.machine.add_process(name.parse().unwrap(), definition, self.now).is_ok();
         assert_eq!(added, !self.definitions.contains_key(name));
         self.definitions.entry(name).or_insert(ExpectedProcess {
@@ -193,6 +203,19 @@ impl Walk {
         }
     }
 
+    fn stop_command_ends(&mut self, choice: u16) {
+        let Some(run) = self.pick(choice / 4, |body| body.command_runs) else { return };
+        let body = self.world.get_mut(&run).unwrap();
+        body.command_runs = false;
+        let result = if choice.is_multiple_of(4) {
+            body.command_failed = true;
+            Err(StopCommandError::Failed(Exit::Code(1)))
+        } else {
+            Ok(())
+        };
+        self.machine.handle_event(Event::StopCommandEnded { run, result }, self.now);
+    }
+
     fn closes(&mut self, choice: u16) {
         if let Some(run) = self.pick(choice, |body| body.up && body.open) {
             self.world.get_mut(&run).unwrap().open = false;
@@ -241,9 +264,31 @@ impl Walk {
                     let left = vec![7; self.world[&run].members.into()];
                     self.machine.handle_event(Event::Family { run, remaining: left }, self.now);
                 }
+                Output::RunStopCommand { run } => {
+                    let body = self.world.get_mut(&run).expect("a stop command for a run that is over");
+                    assert!(body.stop_command && !body.commanded, "a stop command is run once");
+                    body.commanded = true;
+                    body.command_runs = true;
+                    assert!(body.asked.is_none(), "a run is stopped once");
+                    body.asked = Some(self.now);
+                }
+                Output::KillStopCommand { run } => {
+                    let body = self.world.get_mut(&run).expect("killed with its run");
+                    assert!(std::mem::take(&mut body.command_runs), "it runs");
+                    assert!(body.killed || !body.leader, "not before the run ends");
+                }
+                Output::DescribeSurvivors { run, pids } => {
+                    let body = &self.world[&run];
+                    assert!(body.killed, "survivors of KILL");
+                    let alive = pids.into_iter().filter(|_| body.leader || body.members > 0);
+                    let describe = |pid| SurvivingProcess::new(pid, "", SurvivalReason::OutOfReach);
+                    let processes = alive.map(describe).collect();
+                    self.machine.handle_event(Event::Survivors { run, processes }, self.now);
+                }
                 Output::Reap { run } => {
                     let body = self.world.remove(&run).expect("I-4: a run is reaped once");
                     assert!(!body.leader && body.members == 0, "I-14: over means that the group is empty");
+                    assert!(!body.command_runs, "a stop command outlives its run");
                     self.over.push(run);
                     self.count_death(&body, run, false);
                 }
@@ -275,6 +320,11 @@ impl Walk {
             killed: false,
             hurry: false,
             died: None,
+            stop_command: name == "c",
+            commanded: false,
+            command_runs: false,
+            command_failed: false,
+            termed: false,
         };
         assert!(self.world.insert(run, body).is_none(), "a run id is used once");
     }
@@ -290,6 +340,11 @@ impl Walk {
                     "I-8: KILL came early"
                 );
                 body.killed = true;
+            }
+            Signal::TERM if body.stop_command => {
+                let is_allowed = body.command_failed || !body.leader;
+                assert!(body.commanded && is_allowed, "TERM although the stop command has not failed");
+                assert!(!std::mem::replace(&mut body.termed, true), "TERM is sent once");
             }
             Signal::TERM => {
                 assert!(body.asked.is_none(), "TERM is sent once");

@@ -4,6 +4,8 @@ mod commands;
 mod contained;
 mod handles;
 mod notices;
+mod starts;
+mod stop_command;
 mod story;
 
 use std::time::Duration;

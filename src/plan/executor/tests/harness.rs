@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::drive::StateMachine;
-use crate::machine::{Exit, Name, RunId, Signal, SpawnError, SpawnStep, Stream};
+use crate::machine::{
+    Exit, Name, RunId, Signal, SpawnError, SpawnStep, Stream, SurvivalReason, SurvivingProcess,
+};
 use crate::monitor::{StopError, Survivor};
 use crate::plan::builder::Plan;
 use crate::plan::crash::point::{AfterCrash, Crash, CrashPoint};
@@ -116,7 +118,11 @@ impl Harness {
             ["cleared"] => Event::Cleared(None),
             ["cleared", "but", name] => {
                 let name = Name::new(name).expect("a name");
-                let survivor = Survivor { name, run: RunId::unmanaged(1), pids: vec![7] };
+                let survivor = Survivor {
+                    name,
+                    run: RunId::unmanaged(1),
+                    processes: vec![SurvivingProcess::new(7, "", SurvivalReason::OutOfReach)],
+                };
                 Event::Cleared(Some(StopError::from(vec![survivor])))
             }
             [name, "up"] => Event::Started(self.process(name)),

@@ -1,0 +1,82 @@
+//! The states of a process, and the inputs that change them.
+
+use std::time::Instant;
+
+use super::Event;
+use super::run::{Death, Ending, FamilyPoll, Run};
+
+/// The wanted state of a process that is not in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// To run while the service runs.
+    Keep,
+    /// To stay down until it is released.
+    Hold,
+    /// To be removed.
+    Gone,
+}
+
+/// The state of a process.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) enum State {
+    /// No run, and none is due.
+    Down,
+    /// The start was requested and has not been answered. `exit` is an exit that was reported before the
+    /// start.
+    Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
+    /// Running.
+    Up(Run),
+    /// The stop signal was sent. `orphans` is set when the leader has died before the rest of its family.
+    Stopping { run: Run, kill_at: Instant, orphans: Option<(Death, FamilyPoll)> },
+    /// Dead or killed, but the family or the output may not have ended yet.
+    Ending(Ending),
+    /// Between two runs.
+    Waiting { until: Instant },
+}
+
+/// The ways to end a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopMode {
+    /// With the stop signal, and KILL at the kill time.
+    Graceful,
+    /// With KILL.
+    Forced,
+}
+
+/// Something that happens to a process.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// Start it as soon as possible.
+    Start,
+    /// Start it if it is wanted and no run is due.
+    Wake,
+    /// Stop the current run.
+    Stop,
+    /// Stop the current run, and cancel a restart that is due.
+    Cancel,
+    /// Kill the current run, and cancel a restart that is due.
+    Kill,
+    /// The time has changed.
+    Timeout,
+    /// Something happened to the current run.
+    Event(Event),
+}
+
+impl State {
+    pub(super) fn run(&self) -> Option<&Run> {
+        match self {
+            Self::Down | Self::Waiting { .. } => None,
+            Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
+            Self::Ending(ending) => Some(&ending.run),
+        }
+    }
+
+    pub(super) fn run_mut(&mut self) -> Option<&mut Run> {
+        match self {
+            Self::Down | Self::Waiting { .. } => None,
+            Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
+            Self::Ending(ending) => Some(&mut ending.run),
+        }
+    }
+}
