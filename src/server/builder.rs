@@ -141,7 +141,10 @@ impl TidyServerBuilder {
         let line = Location::caller();
         let listening = self.place.open()?;
         let address = listening.listener.endpoint().map_err(TidyError::Start)?;
-        let clock = self.clock.unwrap_or_else(|| Clock(Arc::new(System::new())));
+        let clock = match self.clock {
+            Some(clock) => clock,
+            None => Clock(Arc::new(System::try_new().map_err(TidyError::Start)?)),
+        };
         let shared = Arc::new(Shared::new(clock, address, self.grace, listening));
         let body = {
             let shared = shared.clone();
