@@ -17,7 +17,7 @@ use super::{PATIENCE, Scratch, guardian_of, is_alive};
 /// Distinguishes the lines of the body from those of the test harness, which shares its stdout.
 const PREFIX: &str = "doomed: ";
 
-/// How long a descendant may outlive the process. On a loaded machine the limit is the time of this many
+/// The time that a descendant may outlive the process. On a loaded machine the limit is the time of this many
 /// scans of `/proc`, since the guardian has to scan it too.
 const GRACE: Duration = Duration::from_secs(2);
 const SCANS: u32 = 10;

@@ -4,7 +4,7 @@
 use std::io::Write as _;
 use std::sync::{Mutex, Once, PoisonError};
 
-/// How each line of the report begins; `.ci/run` counts these lines over all test binaries.
+/// The beginning of each line of the report; `.ci/run` counts these lines over all test binaries.
 const PREFIX: &str = "SKIPPED ";
 
 /// Set in a process that runs one test for another test process, which reads its standard error.
@@ -43,7 +43,7 @@ extern "C" fn report() {
     let mut lines = std::mem::take(&mut *SKIPPED.lock().unwrap_or_else(PoisonError::into_inner));
     lines.sort();
     lines.dedup();
-    print(&format!("\n{}{} tests skipped\n", lines.concat(), lines.len()));
+    print(&format!("\n{}tests skipped: {}\n", lines.concat(), lines.len()));
 }
 
 /// Writes past the capture of the test harness, which only redirects the print macros.
