@@ -160,7 +160,7 @@ pub use service::running::RunningService;
 #[cfg(feature = "service")]
 pub use service::shared::SharedService;
 pub use sync::Lagged;
-pub use sys::system::System;
+pub use sys::system::{System, SystemBuilder};
 #[cfg(feature = "webdriver")]
 pub use webdriver::program::WebDriver;
 

@@ -50,6 +50,7 @@ pub struct Spec {
     descriptors: BTreeMap<i32, Descriptor>,
     listeners: Vec<Descriptor>,
     die_with_parent: bool,
+    spared: Vec<OsString>,
 }
 
 /// What a child reads from descriptor 0.
@@ -92,6 +93,7 @@ impl Spec {
             descriptors: BTreeMap::new(),
             listeners: Vec::new(),
             die_with_parent: false,
+            spared: Vec::new(),
         }
     }
 
@@ -266,9 +268,20 @@ impl Spec {
         self.die_with_parent = die;
         self
     }
+
+    /// Exempts a program from the [containment](crate::machine::Containment) of this process, by the file name of its
+    /// executable: if the process starts it and it leaves the process group, it and everything it starts live on. This is
+    /// for daemons of the user that a program happens to start first, such as `tmux`, `ssh-agent`, `gradle` or `sccache`.
+    ///
+    /// A script can exempt what it starts itself, by an empty variable: `CHILDMINDER_RUN= tmux new-session -d`.
+    #[must_use]
+    pub fn spare(mut self, program: impl AsRef<OsStr>) -> Self {
+        self.spared.push(program.as_ref().to_owned());
+        self
+    }
 }
 
-/// A program without arguments.
+/// Creates a spec for a program without arguments.
 impl From<&str> for Spec {
     fn from(program: &str) -> Self {
         Self::new(program)
@@ -385,7 +398,12 @@ impl Spec {
         self.listeners.len()
     }
 
-    /// Whether the child dies with this process.
+    /// Returns the programs that are exempt from the containment.
+    pub fn get_spared(&self) -> impl Iterator<Item = &OsStr> {
+        self.spared.iter().map(OsString::as_os_str)
+    }
+
+    /// Returns whether the child dies with this process.
     pub fn dies_with_parent(&self) -> bool {
         self.die_with_parent
     }

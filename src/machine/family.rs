@@ -32,6 +32,37 @@ impl fmt::Display for Containment {
     }
 }
 
+/// A containment tier that was requested and is not available.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainmentError {
+    requested: Containment,
+    missing: String,
+}
+
+impl ContainmentError {
+    pub(crate) fn new(requested: Containment, missing: impl Into<String>) -> Self {
+        Self { requested, missing: missing.into() }
+    }
+
+    /// Returns the requested tier.
+    pub fn requested(&self) -> Containment {
+        self.requested
+    }
+
+    /// Returns what the system lacks for it.
+    pub fn missing(&self) -> &str {
+        &self.missing
+    }
+}
+
+impl fmt::Display for ContainmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "containment `{}` is not available; missing: {}", self.requested, self.missing)
+    }
+}
+
+impl std::error::Error for ContainmentError {}
+
 /// Which processes of a run receive a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -19,9 +19,9 @@ pub(crate) mod signal;
 mod state;
 pub(crate) mod status;
 
-pub(crate) use failure::SpawnError;
+pub(crate) use failure::{Escaped, SpawnError};
 pub use failure::{SpawnStep, StopCommandError};
-pub use family::{Containment, SignalTarget, SurvivalReason, SurvivingProcess};
+pub use family::{Containment, ContainmentError, SignalTarget, SurvivalReason, SurvivingProcess};
 pub(crate) use message::Exit;
 pub use message::{Event, Output, RunId, Stream};
 pub(crate) use name::Name;

@@ -2,22 +2,21 @@
 //!
 //! This file is compiled and tested on macOS only.
 
-#![expect(unsafe_code, reason = "fork, and a change of identity before exec, which no safe function offers")]
+#![expect(
+    unsafe_code,
+    reason = "signals, and a change of identity before exec, which no safe function offers"
+)]
 
-use std::io;
-
-use rustix::io::retry_on_intr;
-use rustix::process::{Pid, WaitOptions, waitpid};
+use rustix::process::Pid;
 
 use crate::host::{ProbeOwner, Process};
-use crate::machine::{SpawnError, SpawnStep};
+use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::Launch;
+use super::mark::RunMark;
 use super::outputs::Outputs;
 use super::portable;
-use super::pre_exec::{Table, become_program};
 use super::probe::Reached;
-use super::report::{self, ChildError};
 
 /// How processes are started and held: there is only one way.
 #[derive(Clone, Copy, Debug)]
@@ -29,35 +28,45 @@ impl BackEnd {
         Self
     }
 
-    pub(super) fn start(self, launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+    /// Returns false: there are none.
+    pub(super) fn has_pidfds(self) -> bool {
+        false
+    }
+
+    pub(super) fn start(
+        self,
+        launch: Launch,
+        outputs: Outputs,
+        _tier: &Tier,
+    ) -> Result<Box<dyn Process>, SpawnError> {
         portable::start(launch, outputs)
     }
 }
 
-/// Creates a process whose output and exit others take care of, by `fork`.
-pub(super) fn create(launch: &Launch) -> Result<Pid, ChildError> {
-    use std::os::fd::AsRawFd;
+/// The containment tier: there is only one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tier;
 
-    let failed =
-        |error: io::Error| ChildError { step: SpawnStep::Fork, errno: error.raw_os_error().unwrap_or(0) };
-    let relocate = |fd| Ok(launch.descriptors().copy_out_of_the_way(fd)?);
-    let (reader, writer) = report::pipe(relocate).map_err(failed)?;
-    let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
-    let forked = calls::with_signals_blocked(|| {
-        // SAFETY: the child does nothing but what `pre_exec` may.
-        match unsafe { libc::fork() } {
-            // SAFETY: this is that child, and signals are blocked.
-            0 => writer.send_and_exit(unsafe { become_program(launch, stdio, Table::Copied) }),
-            -1 => Err(io::Error::last_os_error()),
-            pid => Ok(pid),
+impl Tier {
+    pub(super) fn strongest(_has_pidfds: bool, _at_most: Containment) -> Self {
+        Self
+    }
+
+    pub(super) fn containment(self) -> Containment {
+        Containment::Group
+    }
+
+    pub(super) fn exactly(_has_pidfds: bool, containment: Containment) -> Result<Self, ContainmentError> {
+        match containment {
+            Containment::Group => Ok(Self),
+            other => Err(ContainmentError::new(other, "Linux")),
         }
-    });
-    drop(writer);
-    let pid = Pid::from_raw(forked.map_err(failed)?).expect("fork returned neither 0 nor -1");
-    reader.wait().map(|()| pid).inspect_err(|_| {
-        // It is about to exit. With an ignored SIGCHLD the kernel reaps it instead.
-        let _ = retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-    })
+    }
+}
+
+/// Returns `None`: runs are only marked in the environment here.
+pub(super) fn run_limits(_mark: RunMark) -> Option<[u64; 2]> {
+    None
 }
 
 /// Does nothing: the descriptor table is always copied.
@@ -76,7 +85,6 @@ pub(super) fn socket_owner(_reached: &Reached<'_>, _owner: Option<u32>) -> Probe
 pub(super) mod calls {
     //! System calls that differ between systems; `linux/calls.rs` has the same names.
 
-    use std::io;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
     use std::path::Path;
@@ -85,24 +93,10 @@ pub(super) mod calls {
     use libc::{c_int, gid_t, uid_t};
     use rustix::fs::OFlags;
     use rustix::io::{Errno, FdFlags};
-    use rustix::net::{AddressFamily, SendFlags, SocketType};
+    use rustix::net::{AddressFamily, SocketType};
 
     /// How to open a directory that is only entered.
     pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
-
-    /// How to send to a socket whose other end may be closed, without a signal that ends this process.
-    #[cfg(not(target_vendor = "apple"))]
-    pub(in crate::sys) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
-    #[cfg(target_vendor = "apple")]
-    pub(in crate::sys) const WITHOUT_SIGPIPE: SendFlags = SendFlags::empty();
-
-    /// Prepares a socket for such calls where the flag of each call is not enough.
-    pub(in crate::sys) fn without_sigpipe(socket: impl AsFd) -> io::Result<()> {
-        #[cfg(target_vendor = "apple")]
-        rustix::net::sockopt::set_socket_nosigpipe(&socket, true)?;
-        let _ = socket;
-        Ok(())
-    }
 
     /// Creates a non-blocking socket. A child that other code starts at this moment may inherit it.
     pub(in crate::sys) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {

@@ -22,6 +22,7 @@ use super::guardian::{self, Reservation};
 use super::lookup::{self, WorkingDir};
 use super::mark::{self, RunMark};
 use super::outputs::Outputs;
+use super::platform::run_limits;
 use super::report::ChildError;
 use super::stdio::{LowDescriptors, open_stdin};
 
@@ -36,32 +37,15 @@ pub(super) struct Launch {
     stdio: [OwnedFd; 3],
     descriptors: Descriptors,
     reservation: Option<Reservation>,
-    run_limit: Option<[u64; 2]>,
+    mark: RunMark,
+    run_limits: Option<[u64; 2]>,
     low: LowDescriptors,
-}
-
-/// What identifies the processes of a run.
-#[derive(Debug)]
-pub(super) struct Marks {
-    /// The run itself.
-    pub(super) run: RunMark,
-    /// Variables for the environment.
-    pub(super) env: Additions,
-    /// The soft and the hard limit that carry the mark, if this process may set one.
-    pub(super) limit: Option<[u64; 2]>,
-}
-
-impl Marks {
-    /// Marks that are a run, and nothing else.
-    pub(super) fn of(run: RunMark) -> Self {
-        Self { run, env: Additions::new(), limit: None }
-    }
 }
 
 impl Launch {
     /// Prepares a start with output pipes, and returns this process's ends of them as well.
-    pub(super) fn prepare(spec: &Spec, marks: Marks) -> Result<(Self, Outputs), SpawnError> {
-        Self::gather(spec, marks, |low| {
+    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Outputs), SpawnError> {
+        Self::gather(spec, |low| {
             let stdin = open_stdin(spec.get_stdin(), low)?;
             let (ours, [stdout, stderr]) = Outputs::open(spec.merges_output())?;
             give_to_user(spec, [&stdout, &stderr]);
@@ -73,7 +57,6 @@ impl Launch {
     /// numbers yet.
     pub(super) fn gather<T>(
         spec: &Spec,
-        marks: Marks,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
     ) -> Result<(Self, T), SpawnError> {
         check(spec)?;
@@ -82,11 +65,9 @@ impl Launch {
         let program = lookup::find(spec, &dir)?;
         let (ours, stdio) = connect(&mut low)?;
         let descriptors = Descriptors::copy(spec)?;
-        let reservation = guardian::reserve(spec, marks.run)?;
-        let mut additions = marks.env;
-        if reservation.is_some() && additions.iter().all(|(name, _)| *name != mark::VARIABLE) {
-            additions.push((mark::VARIABLE, marks.run.to_string().into()));
-        }
+        let mark = RunMark::next();
+        let reservation = guardian::reserve(spec, mark)?;
+        let additions: Additions = vec![(mark::VARIABLE, mark.to_string().into())];
         let launch = Self {
             program: c_string(program.into_os_string()),
             args: CStrArray::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
@@ -95,7 +76,8 @@ impl Launch {
             stdio,
             descriptors,
             reservation,
-            run_limit: marks.limit,
+            mark,
+            run_limits: run_limits(mark),
             low,
             spec: spec.clone(),
         };
@@ -144,9 +126,14 @@ impl Launch {
         self.reservation.take()
     }
 
-    /// Returns the soft and the hard limit that mark the run.
-    pub(super) fn run_limit(&self) -> Option<[u64; 2]> {
-        self.run_limit
+    /// Returns the mark of the run.
+    pub(super) fn mark(&self) -> RunMark {
+        self.mark
+    }
+
+    /// Returns the soft and the hard limit that mark the run, if there are to be any.
+    pub(super) fn run_limits(&self) -> Option<[u64; 2]> {
+        self.run_limits
     }
 
     /// Describes an error of the child.

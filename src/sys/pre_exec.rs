@@ -87,7 +87,7 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
         // SAFETY: takes no pointers, and cannot fail. The spec was checked: no more than nine bits.
         unsafe { libc::umask(umask as libc::mode_t) };
     }
-    if let Some(limits) = launch.run_limit() {
+    if let Some(limits) = launch.run_limits() {
         calls::set_run_limit(limits);
     }
     if let Some(groups) = spec.get_groups() {

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 
 use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
-use crate::machine::SpawnError;
+use crate::machine::{Containment, ContainmentError, SpawnError};
 
-use super::launch::{self, Launch, Marks};
-use super::mark::RunMark;
-use super::platform::{self, BackEnd};
+use super::launch::{self, Launch};
+use super::platform::{self, BackEnd, Tier};
 use super::stdio::LowDescriptors;
 use super::{lookup, preflight, probe};
 
@@ -33,9 +32,73 @@ use super::{lookup, preflight, probe};
 /// assert_eq!(exit, Exit::Code(7));
 /// # Ok::<(), childminder::SpawnError>(())
 /// ```
+///
+/// # Containment
+///
+/// When a process is stopped or dropped, everything that it has started is ended with it, as far as it is found. The
+/// [`Containment`] says how far that is; [`Process::containment`] reports it for each process. `System::new` uses
+/// [`Family`](Containment::Family), or [`Group`](Containment::Group) where that is not available. The stronger tiers change
+/// this process or its control group, so they are used on request only; see [`builder`](Self::builder).
+///
+/// To exempt a program that is meant to live on, such as `tmux` or `ssh-agent`, start it with an empty variable
+/// `CHILDMINDER_RUN` in its environment, or name it with [`Spec::spare`].
 #[derive(Clone, Debug)]
 pub struct System {
     back_end: BackEnd,
+    tier: Tier,
+}
+
+/// Chooses the [`Containment`] of a [`System`].
+///
+/// ```
+/// use childminder::System;
+/// use childminder::machine::Containment;
+///
+/// // The strongest tier that this machine has, up to the given one.
+/// let system = System::builder().at_most(Containment::Subreaper).build()?;
+/// assert!(system.containment() <= Containment::Subreaper);
+///
+/// // This tier or an error that says what is missing.
+/// let system = System::builder().exactly(Containment::Group).build()?;
+/// assert_eq!(system.containment(), Containment::Group);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// * [`Cgroup`](Containment::Cgroup) creates a control group for each run below that of this process, and removes those that
+///   a monitor has left behind which no longer exists.
+/// * [`Subreaper`](Containment::Subreaper) makes this process the parent of all orphans below it, for good. Orphans of a
+///   run are reaped when its members are searched; those of other code in this process are not touched.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct SystemBuilder {
+    containment: Containment,
+    exactly: bool,
+}
+
+impl SystemBuilder {
+    /// Uses the strongest available tier up to this one. Default: [`Containment::Family`].
+    pub fn at_most(self, containment: Containment) -> Self {
+        Self { containment, exactly: false }
+    }
+
+    /// Uses exactly this tier.
+    pub fn exactly(self, containment: Containment) -> Self {
+        Self { containment, exactly: true }
+    }
+
+    /// Builds the system.
+    ///
+    /// # Errors
+    ///
+    /// An error of the kind [`Unsupported`](io::ErrorKind::Unsupported) that contains a [`ContainmentError`] if the
+    /// tier that was requested with [`exactly`](Self::exactly) is not available. Any other error means that
+    /// there are not enough descriptors, threads or watches for the event loop and the timer.
+    pub fn build(self) -> io::Result<System> {
+        System::with(|has_pidfds| match self.exactly {
+            true => Tier::exactly(has_pidfds, self.containment),
+            false => Ok(Tier::strongest(has_pidfds, self.containment)),
+        })
+    }
 }
 
 impl System {
@@ -65,6 +128,30 @@ impl System {
     ///
     /// There are not enough descriptors, threads or watches for the event loop and the timer.
     pub fn try_new() -> io::Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Returns a builder, for another [`Containment`].
+    pub fn builder() -> SystemBuilder {
+        SystemBuilder { containment: Containment::Family, exactly: false }
+    }
+
+    /// Creates a system with the strongest [`Containment`] that this machine offers, as
+    /// [`Service`](crate::Service), [`Plan`](crate::Plan) and the command line use it.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_new`](Self::try_new).
+    pub fn with_strongest_containment() -> io::Result<Self> {
+        Self::builder().at_most(Containment::Cgroup).build()
+    }
+
+    /// Returns how reliably the descendants of a process with a group of its own are found.
+    pub fn containment(&self) -> Containment {
+        self.tier.containment()
+    }
+
+    fn with(tier: impl FnOnce(bool) -> Result<Tier, ContainmentError>) -> io::Result<Self> {
         // What is opened now stays open, and must not become a standard stream.
         let low = LowDescriptors::fill();
         let back_end = preflight::check_and_run(|| {
@@ -73,7 +160,9 @@ impl System {
         })?;
         platform::reserve_low_descriptors();
         drop(low);
-        Ok(Self { back_end })
+        let tier = tier(back_end.has_pidfds());
+        let tier = tier.map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;
+        Ok(Self { back_end, tier })
     }
 }
 
@@ -94,8 +183,8 @@ impl Host for System {
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        let (launch, outputs) = Launch::prepare(spec, Marks::of(RunMark::next()))?;
-        self.back_end.start(launch, outputs)
+        let (launch, outputs) = Launch::prepare(spec)?;
+        self.back_end.start(launch, outputs, &self.tier)
     }
 
     /// Returns an absolute path. A name with a slash is relative to the working directory of the spec, or

@@ -20,6 +20,7 @@ mod client;
 #[path = "../schema/calculator_capnp.rs"]
 mod calculator_capnp;
 mod examples;
+mod family;
 mod faults;
 mod machine;
 mod monitor;

@@ -334,8 +334,18 @@ fn pl_3_a_program_is_located_as_an_absolute_path_and_nothing_is_started() {
 
 #[test]
 fn pm_5_the_environment_is_inherited_changed_or_empty_as_asked() {
-    let names = |spec: Spec| run(&spec).1;
+    let names = |spec: Spec| {
+        // The mark of the run is always there, unless the spec removes it.
+        let lines = run(&spec).1;
+        lines
+            .lines()
+            .filter(|line| !line.starts_with("CHILDMINDER_RUN="))
+            .map(|line| format!("{line}\n"))
+            .collect::<String>()
+    };
     assert_eq!(names(Spec::new("env").env_clear()), "");
+    assert!(run(&Spec::new("env").env_clear()).1.starts_with("CHILDMINDER_RUN="));
+    assert_eq!(run(&Spec::new("env").env_clear().env_remove("CHILDMINDER_RUN")).1, "");
     assert_eq!(names(Spec::new("env").env("A", "=").env("B", "").env_clear()), "A==\nB=\n");
     let path = format!("PATH={}", std::env::var("PATH").expect("tests have a PATH"));
     let has = |output: &str, line: &str| output.lines().any(|other| other == line);

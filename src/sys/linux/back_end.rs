@@ -1,10 +1,10 @@
 //! The choice between the two ways to hold a process.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use async_io::Async;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
+use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
 use crate::host::Process;
 use crate::machine::SpawnError;
@@ -12,8 +12,8 @@ use crate::machine::SpawnError;
 use super::super::launch::Launch;
 use super::super::outputs::Outputs;
 use super::super::portable;
-use super::super::report::ChildError;
-use super::{clone, process};
+use super::process;
+use super::tier::Tier;
 
 /// How processes are started and held.
 #[derive(Clone, Copy, Debug)]
@@ -48,19 +48,20 @@ impl BackEnd {
         }
     }
 
+    /// Returns whether processes are held by pidfds.
+    pub(in crate::sys) fn has_pidfds(self) -> bool {
+        matches!(self, Self::Pidfd)
+    }
+
     pub(in crate::sys) fn start(
         self,
         launch: Launch,
         outputs: Outputs,
+        tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {
         match self {
-            Self::Pidfd => process::start(launch, outputs),
+            Self::Pidfd => process::start(launch, outputs, tier),
             Self::Portable => portable::start(launch, outputs),
         }
     }
-}
-
-/// Creates a process whose output and exit others take care of.
-pub(in crate::sys) fn create(launch: &Launch) -> Result<Pid, ChildError> {
-    clone::start(launch, None::<BorrowedFd<'_>>).map(|created| created.pid)
 }

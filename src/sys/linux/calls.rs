@@ -17,7 +17,7 @@ use std::thread;
 use libc::{c_int, c_long, c_uint, gid_t, uid_t};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{SpliceFlags, tee};
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 
@@ -25,14 +25,6 @@ use super::super::executable::access;
 
 /// How to open a directory that is only entered.
 pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
-
-/// How to send to a socket whose other end may be closed, without a signal that ends this process.
-pub(in crate::sys) const WITHOUT_SIGPIPE: SendFlags = SendFlags::NOSIGNAL;
-
-/// Does nothing: the flag of each call is enough.
-pub(in crate::sys) fn without_sigpipe(_socket: impl AsFd) -> io::Result<()> {
-    Ok(())
-}
 
 /// Creates a non-blocking socket that no child inherits.
 pub(in crate::sys) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Errno> {
@@ -44,6 +36,19 @@ pub(in crate::sys) fn stream_socket(family: AddressFamily) -> Result<OwnedFd, Er
 pub(in crate::sys) fn enlarge(pipe: &impl AsFd) {
     const LARGE: usize = 1 << 20;
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, LARGE);
+}
+
+/// Returns the time since the boot, in the clock ticks of `/proc`.
+pub(super) fn boot_ticks() -> u64 {
+    let mut now = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the pointer is to room for one `timespec`, which this clock always fills. `sysconf` takes no pointers.
+    let (now, ticks) = unsafe {
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, now.as_mut_ptr());
+        (now.assume_init(), libc::sysconf(libc::_SC_CLK_TCK))
+    };
+    let ticks = u64::try_from(ticks).unwrap_or(100);
+    let whole = now.tv_sec.unsigned_abs().saturating_mul(ticks);
+    whole.saturating_add(now.tv_nsec.unsigned_abs() * ticks / 1_000_000_000)
 }
 
 /// Returns whether a FIFO has a writer, or data from one.

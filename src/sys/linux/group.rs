@@ -74,8 +74,9 @@ impl Group {
         }
     }
 
-    /// Returns the live members, now that the leader has died.
-    pub(super) fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
+    /// Returns whether there may be members besides the leader, now that it has died. Reaps the leader if the group can be
+    /// signalled without it.
+    pub(super) fn has_members(&mut self, leader: &mut Leader) -> bool {
         if leader.pidfd().is_some_and(can_signal_groups) {
             leader.reap();
         }
@@ -86,10 +87,20 @@ impl Group {
             }
             GroupHandle::Pidfd(_) | GroupHandle::None => is_missing(&kill(self.id, 0)),
         };
-        if self.empty {
+        !self.empty
+    }
+
+    /// Returns the live members, now that the leader has died.
+    pub(super) fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
+        if !self.has_members(leader) {
             return Vec::new();
         }
         members(self.id).unwrap_or_else(|| vec![self.id.as_raw_nonzero().get().unsigned_abs()])
+    }
+
+    /// Returns its number.
+    pub(super) fn id(&self) -> u32 {
+        self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Returns whether it is certain that there are no members.

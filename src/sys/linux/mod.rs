@@ -2,8 +2,10 @@
 
 pub(super) mod back_end;
 pub(super) mod calls;
+mod cgroup;
 pub(super) mod clone;
 mod diagnosis;
+mod family;
 mod group;
 mod leader;
 mod listeners;
@@ -11,3 +13,7 @@ pub(super) mod members;
 pub(super) mod owner;
 mod process;
 mod process_table;
+pub(super) mod run_mark;
+mod scope;
+mod survivor;
+pub(super) mod tier;

@@ -1,4 +1,4 @@
-//! One process of ours on Linux: its leader, its group and its output together.
+//! One run on Linux: its leader, its other processes, and its output together.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -9,46 +9,74 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, kill_process, waitpid};
 
 use crate::host::Process;
-use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
+use crate::machine::{
+    Containment, Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream, SurvivingProcess,
+};
 
 use super::super::guardian::Registration;
 use super::super::launch::Launch;
 use super::super::outputs::Outputs;
-use super::clone;
-use super::group::{self, Group};
 use super::leader::Leader;
+use super::scope::Scope;
+use super::tier::Tier;
+use super::{clone, group, survivor};
 
-/// How long a process that is dropped may take to die of KILL. Only one that waits inside the kernel takes longer.
+/// How long a process that is dropped may take to die of KILL, and the rest of its run after it. Only a process that waits
+/// inside the kernel takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct PidfdProcess {
     leader: Leader,
-    /// `None` if it shares the group of the monitor, which must not be signalled.
-    group: Option<Group>,
+    scope: Scope,
     outputs: Outputs,
     /// Held as long as a process is left that the guardian has to end; dropped last.
     registration: Option<Registration>,
 }
 
 /// Starts a process.
-pub(super) fn start(mut launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
-    let created = clone::start(&launch, None).map_err(|error| launch.describe(error))?;
+pub(super) fn start(
+    mut launch: Launch,
+    outputs: Outputs,
+    tier: &Tier,
+) -> Result<Box<dyn Process>, SpawnError> {
+    let own_group = launch.spec().has_own_group();
+    let cgroup = match tier {
+        Tier::Cgroup(root) if own_group => {
+            Some(root.create().map_err(|error| SpawnError::new(SpawnStep::Cgroup, String::new(), error))?)
+        }
+        _ => None,
+    };
+    let created = clone::start(&launch, cgroup.as_ref().map(|cgroup| cgroup.directory()))
+        .map_err(|error| launch.describe(error))?;
     let pid = created.pid;
     let registration = launch.take_reservation().map(|reservation| reservation.confirm(pid));
-    let own_group = launch.spec().has_own_group();
-    // Closed first: the handle needs a descriptor, which a full table would not have.
+    let (spec, mark) = (launch.spec().clone(), launch.mark());
+    // Closed first: the handle may need a descriptor, which a full table would not have.
     let low = launch.close();
     let leader = Leader::new(created);
     drop(low);
     match leader {
         Ok(leader) => {
-            let group = own_group.then(|| Group::of(&leader));
-            Ok(Box::new(PidfdProcess { leader, group, outputs, registration }))
+            let scope = Scope::new(&spec, &leader, tier, mark, cgroup);
+            Ok(Box::new(PidfdProcess { leader, scope, outputs, registration }))
         }
         Err(error) => {
+            if let Some(cgroup) = cgroup {
+                let _ = cgroup.kill();
+            }
             undo(pid, own_group);
             Err(SpawnError::new(SpawnStep::Watch, pid.as_raw_nonzero().to_string(), error))
+        }
+    }
+}
+
+impl PidfdProcess {
+    /// Tells the guardian about the members that it may not find by itself.
+    fn register_members(&mut self) {
+        if let Some(registration) = &mut self.registration {
+            let members = self.scope.members_outside_the_group();
+            registration.set_members(&members);
         }
     }
 }
@@ -88,24 +116,29 @@ impl Process for PidfdProcess {
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {
-        match &mut self.group {
-            Some(group) if target != SignalTarget::Leader => group.signal(&self.leader, signal.number()),
-            _ => self.leader.signal(signal.number()),
-        }
+        self.scope.signal(&self.leader, target, signal.number())
     }
 
     fn remaining(&mut self) -> Vec<u32> {
-        let remaining = match &mut self.group {
-            Some(group) => group.remaining(&mut self.leader),
-            None => {
-                self.leader.reap();
-                Vec::new()
-            }
-        };
-        if self.group.as_ref().is_none_or(Group::is_empty) {
+        let remaining = self.scope.remaining(&mut self.leader);
+        if self.scope.is_empty() {
             self.registration = None;
         }
+        self.register_members();
         remaining
+    }
+
+    fn containment(&self) -> Containment {
+        self.scope.containment()
+    }
+
+    fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
+        survivor::describe(pids)
+    }
+
+    fn observe_family(&mut self) {
+        self.scope.observe();
+        self.register_members();
     }
 
     fn stopped_by(&mut self) -> Option<Signal> {
@@ -114,17 +147,21 @@ impl Process for PidfdProcess {
 }
 
 impl Drop for PidfdProcess {
-    /// Kills the group and reaps the leader. If the signal is refused, as for a program that has changed its user, the
-    /// program lives on.
+    /// Kills what is left of the run and reaps the leader. If the signal is refused, as for a program that has changed its
+    /// user, the program lives on.
     fn drop(&mut self) {
-        let sent = match &mut self.group {
-            Some(group) if group.is_empty() => return,
-            Some(group) => group.signal(&self.leader, libc::SIGKILL),
-            None => self.leader.signal(libc::SIGKILL),
-        };
-        match sent {
+        if !self.leader.is_running() && self.scope.is_empty() {
+            return self.leader.reap();
+        }
+        match self.scope.signal(&self.leader, SignalTarget::Family, libc::SIGKILL) {
             Ok(()) => self.leader.reap_within(KILL_TIMEOUT),
             Err(_) => self.leader.reap(),
+        }
+        // Members that lost their parent with the leader are found now.
+        let remaining = self.scope.remaining(&mut self.leader);
+        if !remaining.is_empty() {
+            let _ = self.scope.signal(&self.leader, SignalTarget::Family, libc::SIGKILL);
+            self.scope.wait_until_dead(KILL_TIMEOUT);
         }
     }
 }

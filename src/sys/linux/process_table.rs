@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
 /// A process, from its line in `/proc/…/stat`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -42,6 +45,12 @@ pub(super) fn read(pid: u32) -> io::Result<Option<Entry>> {
         Err(error) if has_ended(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Returns whether this is the number of a thread that is not a process. `/proc` shows those as well, but does not list them.
+pub(super) fn is_thread(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
+    matches!(pidfd_open(pid, PidfdFlags::empty()), Err(Errno::INVAL | Errno::NOENT))
 }
 
 /// Returns whether a file of a process is missing because the process is.

@@ -58,7 +58,16 @@ async fn with_monitor<T, F: Future<Output = T>>(
     builder: MonitorBuilder,
     body: impl FnOnce(ProcessMonitor) -> F,
 ) -> T {
-    let (monitor, driver) = builder.build(System::new()).unwrap();
+    with_monitor_on(System::new(), builder, body).await
+}
+
+/// Runs `body` beside the driver of a monitor on this system.
+async fn with_monitor_on<T, F: Future<Output = T>>(
+    system: System,
+    builder: MonitorBuilder,
+    body: impl FnOnce(ProcessMonitor) -> F,
+) -> T {
+    let (monitor, driver) = builder.build(system).unwrap();
     let mut driver = std::pin::pin!(driver);
     let result = or(
         async {

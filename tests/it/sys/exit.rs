@@ -3,8 +3,8 @@
 use std::iter;
 use std::task::{Context, Poll, Waker};
 
-use childminder::machine::Stream;
-use childminder::{Exit, Signal, Spec};
+use childminder::machine::{Containment, Stream};
+use childminder::{Exit, Host, Signal, Spec, System};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::support::{Child, PORTABLE, alone, alone_with_fault, is_alive, run, skip, status_field};
@@ -142,16 +142,32 @@ fn f_22_after_its_last_member_a_group_is_never_signalled_again() {
 #[test]
 fn f_20_a_zombie_that_nobody_collects_is_dead_all_the_same() {
     alone("sys::exit::f_20_a_zombie_that_nobody_collects_is_dead_all_the_same", || {
-        let mut child = Child::shell("sleep 100 >&- 2>&- & exit 0");
-        assert_eq!(child.exit(), Exit::Code(0));
-        // Its parent is dead. It is ours now, as it would be with a slow process 1, and we do not collect it.
+        let group_only =
+            System::builder().exactly(Containment::Group).build().expect("it is always available");
+        let start = |system: &System| {
+            let spec = Spec::new("sh").args(["-c", "sleep 100 >&- 2>&- & exit 0"]);
+            let mut child = Child(system.spawn(&spec).expect("sh starts"));
+            assert_eq!(child.exit(), Exit::Code(0));
+            child
+        };
+        // Its parent is dead. This process has adopted it, as a slow process 1 would, and does not reap it.
+        let mut child = start(&group_only);
         let left = child.0.remaining();
         child.signal(Signal::KILL);
         child.wait_until_nobody_is_left();
         assert!(status_field(left[0], "State").expect("not collected").starts_with('Z'));
         child.signal(Signal::KILL);
         drop(child);
-        assert!(status_field(left[0], "State").is_some(), "not ours to collect");
+        assert!(status_field(left[0], "State").is_some(), "a search for the group reaps no members");
+
+        // A search for the family does.
+        if !PORTABLE {
+            let mut child = start(&System::new());
+            let left = child.0.remaining();
+            child.signal(Signal::KILL);
+            child.wait_until_nobody_is_left();
+            assert_eq!(status_field(left[0], "State"), None, "it is reaped");
+        }
     });
 }
 

@@ -1,0 +1,279 @@
+//! Control groups: exact containment of a run, where this process may create them.
+//!
+//! A run gets a control group below that of this process, and its program is created inside it, so every descendant is
+//! in there whatever it does. The kernel kills all of them with one write, reports when none is left, and freezes them.
+//!
+//! This needs version 2 of the hierarchy (also beside version 1, as in hybrid systems), write access below our own control
+//! group, and `cgroup.kill` (Linux 5.14): root has that, a systemd unit with `Delegate=yes`, the services of a user
+//! manager, and many containers.
+//!
+//! The name of a group contains the process id and the start time of its monitor. Groups of a monitor that no longer
+//! exists are ended and removed by the next one in the same place.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::retry_on_intr;
+use rustix::process::getpid;
+
+use super::process_table;
+
+/// What the names of our groups begin with.
+const PREFIX: &str = "childminder-";
+
+/// The control group of this process, below which those of the runs are created.
+#[derive(Debug)]
+pub(in crate::sys) struct CgroupRoot {
+    path: PathBuf,
+}
+
+impl CgroupRoot {
+    /// Finds the control group of this process and checks that runs can have groups below it.
+    ///
+    /// # Errors
+    ///
+    /// What is missing.
+    pub(in crate::sys) fn find() -> Result<Self, String> {
+        let missing = |what: &str, error: io::Error| format!("{what}: {error}");
+        let own = fs::read_to_string("/proc/self/cgroup")
+            .map_err(|error| missing("cannot read /proc/self/cgroup", error))?;
+        let own = own.lines().find_map(|line| line.strip_prefix("0::"));
+        let own = own.ok_or("this process is not in a control group of version 2")?;
+        let mounts = fs::read("/proc/self/mountinfo")
+            .map_err(|error| missing("cannot read /proc/self/mountinfo", error))?;
+        let mut lines = mounts.split(|byte| *byte == b'\n');
+        let path = lines.find_map(|line| directory(line, Path::new(own))).ok_or_else(|| {
+            format!("control group {own} is not visible in any mounted hierarchy of version 2")
+        })?;
+        let root = Self { path };
+        root.remove_leftovers();
+        let probe = root.create().map_err(|error| {
+            missing(&format!("cannot create a control group in {}", root.path.display()), error)
+        })?;
+        match fs::metadata(probe.path.join("cgroup.kill")) {
+            Ok(_) => Ok(root),
+            Err(error) => Err(missing("control groups cannot be killed by this kernel (before 5.14)", error)),
+        }
+    }
+
+    /// Creates the control group of a run.
+    pub(super) fn create(&self) -> io::Result<Cgroup> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let own = process_table::read(getpid().as_raw_nonzero().get().unsigned_abs())?;
+        let start = own.map_or(0, |own| own.start);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(format!("{PREFIX}{}-{start}-{number}", getpid().as_raw_nonzero()));
+        fs::create_dir(&path)?;
+        let directory = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        match directory {
+            Ok(directory) => Ok(Cgroup { path, directory, is_empty: false }),
+            Err(errno) => {
+                let _ = fs::remove_dir(&path);
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Ends and removes the groups of monitors that no longer exist.
+    fn remove_leftovers(&self) {
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().and_then(owner).is_some_and(|(pid, start)| !exists(pid, start)) {
+                let _ = fs::write(entry.path().join("cgroup.kill"), "1");
+                wait_until_empty(&entry.path(), Duration::from_secs(1));
+                remove(&entry.path());
+            }
+        }
+    }
+}
+
+/// Returns the directory of control group `own` if this line of `mountinfo` is about a hierarchy that shows it.
+fn directory(line: &[u8], own: &Path) -> Option<PathBuf> {
+    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
+    let separator = fields.iter().position(|field| *field == b"-")?;
+    if *fields.get(separator + 1)? != b"cgroup2" {
+        return None;
+    }
+    let [root, mount_point] = [3, 4].map(|index| fields.get(index).map(|field| unescape(field)));
+    Some(mount_point?.join(own.strip_prefix(root?).ok()?))
+}
+
+/// Decodes `\040` and the like.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let [first, others @ ..] = rest {
+        let octal = (*first == b'\\').then(|| others.get(..3)).flatten();
+        let octal = octal.and_then(|digits| std::str::from_utf8(digits).ok());
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &others[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = others;
+            }
+        }
+    }
+    OsStr::from_bytes(&bytes).into()
+}
+
+/// Returns the process id and the start time of the monitor that has created a group.
+fn owner(name: &str) -> Option<(u32, u64)> {
+    let mut parts = name.strip_prefix(PREFIX)?.split('-');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn exists(pid: u32, start: u64) -> bool {
+    !matches!(process_table::read(pid), Ok(entry) if entry.is_none_or(|entry| entry.start != start))
+}
+
+/// The control group of one run. Dropping it removes it, if it is empty.
+#[derive(Debug)]
+pub(super) struct Cgroup {
+    path: PathBuf,
+    directory: OwnedFd,
+    /// It was seen without processes after the leader had died, and nothing can enter it any more.
+    is_empty: bool,
+}
+
+impl Cgroup {
+    /// Returns the directory, for the creation of a process in it.
+    pub(super) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Kills all processes.
+    pub(super) fn kill(&self) -> io::Result<()> {
+        self.write("cgroup.kill", "1")
+    }
+
+    /// Suspends or resumes all processes.
+    pub(super) fn freeze(&self, freeze: bool) -> io::Result<()> {
+        self.write("cgroup.freeze", if freeze { "1" } else { "0" })
+    }
+
+    /// Returns the live processes.
+    pub(super) fn pids(&mut self) -> io::Result<Vec<u32>> {
+        if self.is_empty || !is_populated(&self.path)? {
+            return Ok(Vec::new());
+        }
+        let mut pids = Vec::new();
+        list(&self.path, &mut pids)?;
+        Ok(pids)
+    }
+
+    /// Returns whether it is known to stay without processes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Records that nothing is in it and nothing can enter it.
+    pub(super) fn set_empty(&mut self) {
+        self.is_empty = true;
+    }
+
+    /// Moves a process out of it, to the group of this process.
+    pub(super) fn expel(&self, pid: u32) {
+        if let Some(parent) = self.path.parent() {
+            let _ = fs::write(parent.join("cgroup.procs"), pid.to_string());
+        }
+    }
+
+    /// Waits until it has no processes.
+    pub(super) fn wait_until_empty(&self, limit: Duration) {
+        if !self.is_empty {
+            wait_until_empty(&self.path, limit);
+        }
+    }
+
+    fn write(&self, file: &str, text: &str) -> io::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
+        fs::write(self.path.join(file), text)
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// Returns whether a process is in a group or below it.
+fn is_populated(path: &Path) -> io::Result<bool> {
+    Ok(fs::read_to_string(path.join("cgroup.events"))?.lines().any(|line| line == "populated 1"))
+}
+
+/// Collects the processes of a group and of those below it, which a program inside may have created.
+fn list(path: &Path, pids: &mut Vec<u32>) -> io::Result<()> {
+    match fs::read_to_string(path.join("cgroup.procs")) {
+        Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
+        // A threaded group does not list its processes; those are in the group above.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+        Err(error) => return Err(error),
+    }
+    for entry in fs::read_dir(path)?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            list(&entry.path(), pids)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a group and those below it.
+fn remove(path: &Path) {
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path());
+        }
+    }
+    let _ = fs::remove_dir(path);
+}
+
+fn wait_until_empty(path: &Path, limit: Duration) {
+    const STEP: Duration = Duration::from_millis(20);
+    let Ok(events) = fs::File::open(path.join("cgroup.events")) else { return };
+    let step = Timespec::try_from(STEP).expect("a short time");
+    // A change is reported as an exceptional condition; the step is for one that came before the file was opened.
+    for _ in 0..limit.as_millis().div_ceil(STEP.as_millis()) {
+        if !matches!(is_populated(path), Ok(true)) {
+            return;
+        }
+        let mut fds = [PollFd::new(&events, PollFlags::PRI)];
+        let _ = retry_on_intr(|| poll(&mut fds, Some(&step)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_our_group_is_found_in_the_mounts() {
+        let line = b"30 23 0:26 / /sys/fs/cgroup\\040v2 rw,relatime shared:4 - cgroup2 cgroup rw,nsdelegate";
+        assert_eq!(directory(line, Path::new("/a/b")), Some("/sys/fs/cgroup v2/a/b".into()));
+        let inside = b"30 23 0:26 /a /sys/fs/cgroup rw - cgroup2 cgroup rw";
+        assert_eq!(directory(inside, Path::new("/a/b")), Some("/sys/fs/cgroup/b".into()));
+        assert_eq!(directory(inside, Path::new("/other")), None);
+        assert_eq!(directory(b"30 23 0:26 / /sys rw - sysfs sysfs rw", Path::new("/a")), None);
+        assert_eq!(directory(b"", Path::new("/a")), None);
+    }
+
+    #[test]
+    fn the_monitor_of_a_group_is_known_by_its_name() {
+        assert_eq!(owner("childminder-12-345-6"), Some((12, 345)));
+        assert_eq!(owner("childminder-x-345-6"), None);
+        assert_eq!(owner("user.slice"), None);
+        assert!(!exists(std::process::id(), 1));
+    }
+}

@@ -1,0 +1,101 @@
+//! The marks of a run in its processes, as `/proc` shows them.
+//!
+//! There are two. The **environment variable** of `mark.rs` can be seen and removed by users, and a program that rewrites
+//! its title overwrites it, as redis, nginx and PostgreSQL do. The **resource limit** is the soft limit on the time
+//! that a real-time process may run without a system call (`RLIMIT_RTTIME`, in microseconds). By default it is infinite;
+//! the mark is a number of more than 100,000 years, which limits as much. It is inherited, survives `exec`, a change of user
+//! and a closing of all descriptors, and every user may read it. A program that sets this limit itself removes the mark,
+//! and one that was started with a finite limit keeps that.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::str;
+
+use rustix::process::{Resource, getrlimit};
+
+use super::super::mark::{self, RunMark, Token};
+use super::family::RunKey;
+
+/// What the environment of a process says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EnvironmentMark {
+    /// It carries the mark of this run of this monitor.
+    Run(RunKey),
+    /// The mark is empty: the process asks not to be counted.
+    Empty,
+    /// It has no mark of this monitor.
+    Absent,
+    /// There is no environment, or this process may not read it.
+    Unreadable,
+}
+
+/// Reads the mark from the environment of a process.
+pub(super) fn in_environment(pid: u32) -> EnvironmentMark {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    if environment.is_empty() {
+        return EnvironmentMark::Unreadable;
+    }
+    let value = environment
+        .split(|byte| *byte == 0)
+        .find_map(|variable| variable.strip_prefix(mark::VARIABLE.as_bytes())?.strip_prefix(b"="));
+    match value {
+        None => EnvironmentMark::Absent,
+        Some(b"") => EnvironmentMark::Empty,
+        Some(value) => {
+            let token = format!("{}.", Token::of_this_process());
+            let number = value.strip_prefix(token.as_bytes()).and_then(|number| str::from_utf8(number).ok());
+            let number = number.and_then(|number| number.parse().ok());
+            number.map_or(EnvironmentMark::Absent, EnvironmentMark::Run)
+        }
+    }
+}
+
+/// Returns whether a process asks not to be counted, or is one of the programs that the spec spares.
+pub(super) fn is_exempt(pid: u32, spared: &[OsString]) -> bool {
+    if in_environment(pid) == EnvironmentMark::Empty {
+        return true;
+    }
+    if spared.is_empty() {
+        return false;
+    }
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let program = command.split(|byte| *byte == 0).next().unwrap_or_default();
+    let name = fs::read(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let is = |spared: &OsString| {
+        Path::new(OsStr::from_bytes(program)).file_name() == Some(spared)
+            || name.trim_ascii_end() == spared.as_bytes()
+    };
+    spared.iter().any(is)
+}
+
+/// How many bits of the limit hold the number of the run.
+const NUMBER_BITS: u32 = 24;
+
+/// The bit that tells a mark from a limit that somebody meant.
+const TAG: u64 = 1 << 62;
+
+/// Returns the soft and the hard limit that mark a run. `None` if this process has a limit that is to be kept.
+pub(in crate::sys) fn limits(run: RunMark) -> Option<[u64; 2]> {
+    let now = getrlimit(Resource::Rttime);
+    let is_free = now.current.is_none_or(|limit| limit & TAG != 0) && now.maximum.is_none();
+    (is_free && cfg!(target_pointer_width = "64")).then(|| [prefix() | number(run.number()), u64::MAX])
+}
+
+/// Reads the mark from the limits of a process.
+pub(super) fn in_limits(pid: u32) -> Option<RunKey> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
+    let limit: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    (limit & !number(u64::MAX) == prefix()).then_some(number(limit))
+}
+
+fn number(run: u64) -> u64 {
+    run & ((1 << NUMBER_BITS) - 1)
+}
+
+/// What the limits of all runs of this process have in common.
+fn prefix() -> u64 {
+    TAG | ((Token::of_this_process().random() << NUMBER_BITS) & (TAG - 1))
+}

@@ -1,0 +1,304 @@
+//! The processes of one run, as far as its containment finds them.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use libc::c_int;
+use rustix::event::{Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use crate::host::Spec;
+use crate::machine::{Containment, SignalTarget};
+
+use super::super::guardian;
+use super::super::mark::RunMark;
+use super::cgroup::Cgroup;
+use super::family::{FAMILIES, Member, RunKey};
+use super::group::Group;
+use super::leader::{Leader, ignore_missing, send};
+use super::process_table;
+use super::run_mark;
+use super::tier::Tier;
+
+/// How often a signal to a family searches for members that were created meanwhile. A process with a pending KILL cannot
+/// create another one, so each round finds only what was created during the one before.
+const ROUNDS: u32 = 64;
+
+/// The processes that belong to a run.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// The leader alone: it shares the group of the monitor, which must not be signalled.
+    Leader,
+    Group(Group),
+    Family(Family),
+    Cgroup(Group, Cgroup, Vec<OsString>),
+}
+
+/// A run that is registered with the families of this process.
+#[derive(Debug)]
+pub(super) struct Family {
+    group: Group,
+    key: RunKey,
+    containment: Containment,
+    /// The leader is dead, and a search has found no member.
+    is_empty: bool,
+}
+
+impl Scope {
+    /// Returns the scope of a run that has just been started.
+    pub(super) fn new(
+        spec: &Spec,
+        leader: &Leader,
+        tier: &Tier,
+        mark: RunMark,
+        cgroup: Option<Cgroup>,
+    ) -> Self {
+        if !spec.has_own_group() {
+            return Self::Leader;
+        }
+        let group = Group::of(leader);
+        let spared = || spec.get_spared().map(ToOwned::to_owned).collect();
+        match (tier, cgroup) {
+            (Tier::Group, _) => Self::Group(group),
+            (_, Some(cgroup)) => Self::Cgroup(group, cgroup, spared()),
+            (Tier::Family | Tier::Subreaper | Tier::Cgroup(_), None) => {
+                let key = mark.number();
+                let pid = leader.pid().as_raw_nonzero().get().unsigned_abs();
+                FAMILIES.lock().register(key, pid, spared());
+                Self::Family(Family { group, key, containment: tier.containment(), is_empty: false })
+            }
+        }
+    }
+
+    pub(super) fn containment(&self) -> Containment {
+        match self {
+            Self::Leader | Self::Group(_) => Containment::Group,
+            Self::Family(family) => family.containment,
+            Self::Cgroup(..) => Containment::Cgroup,
+        }
+    }
+
+    /// Sends a signal to the processes that `target` selects.
+    pub(super) fn signal(&mut self, leader: &Leader, target: SignalTarget, signal: c_int) -> io::Result<()> {
+        match (self, target) {
+            (Self::Leader, _) | (_, SignalTarget::Leader) => leader.signal(signal),
+            (
+                Self::Group(group) | Self::Family(Family { group, .. }) | Self::Cgroup(group, ..),
+                SignalTarget::Group,
+            )
+            | (Self::Group(group), SignalTarget::Family) => group.signal(leader, signal),
+            (Self::Family(family), SignalTarget::Family) => family.signal(leader, signal),
+            (Self::Cgroup(group, cgroup, spared), SignalTarget::Family) => match signal {
+                libc::SIGKILL if spared.is_empty() => cgroup.kill(),
+                libc::SIGSTOP => cgroup.freeze(true),
+                _ => {
+                    cgroup.freeze(false)?;
+                    group.signal(leader, signal).and(signal_cgroup(cgroup, spared, signal))
+                }
+            },
+        }
+    }
+
+    /// Returns the live processes without the leader, which has died and is reaped by this, if possible.
+    pub(super) fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
+        match self {
+            Self::Leader => {
+                leader.reap();
+                Vec::new()
+            }
+            Self::Group(group) => group.remaining(leader),
+            Self::Family(family) => family.remaining(leader),
+            Self::Cgroup(group, cgroup, spared) => {
+                leader.reap();
+                match cgroup.pids() {
+                    Ok(pids) => {
+                        let (exempt, pids) = split_exempt(pids, spared);
+                        if pids.is_empty() {
+                            // What is spared must not be killed with the group later.
+                            exempt.into_iter().for_each(|pid| cgroup.expel(pid));
+                            cgroup.set_empty();
+                        }
+                        pids
+                    }
+                    Err(_) => group.remaining(leader),
+                }
+            }
+        }
+    }
+
+    /// Returns whether the leader was found dead and no other process is left.
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Leader => true,
+            Self::Group(group) => group.is_empty(),
+            Self::Family(family) => family.is_empty,
+            Self::Cgroup(_, cgroup, _) => cgroup.is_empty(),
+        }
+    }
+
+    /// Searches for members now, so that they are recognised later. Returns those that are alive.
+    pub(super) fn observe(&mut self) -> Vec<Member> {
+        match self {
+            Self::Family(family) => FAMILIES.lock().live_members(family.key).unwrap_or_default(),
+            Self::Cgroup(_, cgroup, _) => {
+                cgroup.pids().unwrap_or_default().into_iter().filter_map(member).collect()
+            }
+            Self::Leader | Self::Group(_) => Vec::new(),
+        }
+    }
+
+    /// Returns the live members that were found before and are not in the group of the leader.
+    pub(super) fn members_outside_the_group(&mut self) -> Vec<guardian::Member> {
+        let (found, group) = match self {
+            Self::Family(family) => {
+                (FAMILIES.lock().known_members(family.key).unwrap_or_default(), &family.group)
+            }
+            Self::Cgroup(group, cgroup, _) => {
+                (cgroup.pids().unwrap_or_default().into_iter().filter_map(member).collect(), &*group)
+            }
+            Self::Leader | Self::Group(_) => return Vec::new(),
+        };
+        let group = group.id();
+        let is_outside = |member: &Member| {
+            process_table::read(member.pid).ok().flatten().is_some_and(|entry| entry.group != group)
+        };
+        let outside = found.into_iter().filter(is_outside);
+        outside
+            .map(|member| guardian::Member { pid: member.pid.cast_signed(), start: member.start })
+            .collect()
+    }
+
+    /// Waits until what was killed is dead.
+    pub(super) fn wait_until_dead(&mut self, limit: Duration) {
+        match self {
+            Self::Leader | Self::Group(_) => {}
+            Self::Family(family) => family.wait_until_dead(limit),
+            Self::Cgroup(_, cgroup, _) => cgroup.wait_until_empty(limit),
+        }
+    }
+}
+
+/// Sends a signal to every process of a control group that is not spared, also to those that are created meanwhile.
+fn signal_cgroup(cgroup: &mut Cgroup, spared: &[OsString], signal: c_int) -> io::Result<()> {
+    let mut members = || Ok(cgroup.pids()?.into_iter().filter_map(member).collect());
+    signal_all(&mut members, spared, signal)
+}
+
+/// Separates the processes that are spared, with what they have started.
+fn split_exempt(pids: Vec<u32>, spared: &[OsString]) -> (Vec<u32>, Vec<u32>) {
+    let mut entries: Vec<_> =
+        pids.iter().filter_map(|pid| process_table::read(*pid).ok().flatten()).collect();
+    // A parent has most often a smaller number than its children.
+    entries.sort_by_key(|entry| entry.start);
+    let mut exempt = Vec::new();
+    for entry in entries {
+        if exempt.contains(&entry.parent) || run_mark::is_exempt(entry.pid, spared) {
+            exempt.push(entry.pid);
+        }
+    }
+    pids.into_iter().partition(|pid| exempt.contains(pid))
+}
+
+fn member(pid: u32) -> Option<Member> {
+    process_table::read(pid).ok()?.map(|entry| Member { pid, start: entry.start })
+}
+
+/// Sends a signal once to every process that `search` returns, until it returns no new ones. Tries all of them before it
+/// returns the first error.
+fn signal_all(
+    search: &mut dyn FnMut() -> io::Result<Vec<Member>>,
+    spared: &[OsString],
+    signal: c_int,
+) -> io::Result<()> {
+    let mut result = Ok(());
+    let mut reached = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let new: Vec<Member> = search()?.into_iter().filter(|member| reached.insert(*member)).collect();
+        if new.is_empty() {
+            break;
+        }
+        for member in new {
+            if spared.is_empty() || !run_mark::is_exempt(member.pid, spared) {
+                result = result.and(signal_member(member, signal));
+            }
+        }
+    }
+    result
+}
+
+/// Sends a signal to one member, and to no other process that may have its number by now.
+fn signal_member(member: Member, signal: c_int) -> io::Result<()> {
+    let Some(pid) = i32::try_from(member.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
+    match process_table::read(member.pid)? {
+        // The number had this meaning before the pidfd was opened, and has it now, so it had it in between.
+        Some(entry) if entry.start == member.start => ignore_missing(send(pidfd.as_fd(), signal, 0)),
+        _ => Ok(()),
+    }
+}
+
+impl Family {
+    fn signal(&mut self, leader: &Leader, signal: c_int) -> io::Result<()> {
+        if self.is_empty {
+            return Ok(());
+        }
+        let sent = self.group.signal(leader, signal);
+        let key = self.key;
+        sent.and(signal_all(&mut || FAMILIES.lock().live_members(key), &[], signal))
+    }
+
+    fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
+        if self.is_empty {
+            return Vec::new();
+        }
+        let mut families = FAMILIES.lock();
+        // While the leader is a zombie, its number is its own and its group can be recognised.
+        let found = families.live_members(self.key);
+        families.release_leader(self.key);
+        let has_group = self.group.has_members(leader);
+        let found = match found {
+            Ok(members) if members.is_empty() && has_group => {
+                families.live_members_after_full_search(self.key)
+            }
+            other => other,
+        };
+        drop(families);
+        match found {
+            Ok(members) => {
+                self.is_empty = members.is_empty() && !has_group;
+                let mut pids: Vec<u32> = members.into_iter().map(|member| member.pid).collect();
+                if pids.is_empty() && has_group {
+                    pids = self.group.remaining(leader);
+                    self.is_empty = pids.is_empty();
+                }
+                pids
+            }
+            // `/proc` has gone: the group is what can still be seen.
+            Err(_) => {
+                let pids = self.group.remaining(leader);
+                self.is_empty = pids.is_empty();
+                pids
+            }
+        }
+    }
+
+    fn wait_until_dead(&mut self, limit: Duration) {
+        let step = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+        for _ in 0..limit.as_millis() {
+            match FAMILIES.lock().known_members(self.key) {
+                Ok(members) if !members.is_empty() => {}
+                _ => return,
+            }
+            let _ = poll(&mut [], Some(&step));
+        }
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        FAMILIES.lock().unregister(self.key);
+    }
+}
