@@ -6,6 +6,6 @@ pub(super) use super::elsewhere::{
 };
 #[cfg(target_os = "linux")]
 pub(super) use super::linux::{
-    back_end::BackEnd, calls, clone::reserve_low_descriptors, members::members, owner::socket_owner,
+    back_end::BackEnd, calls, members::members, owner::socket_owner, reserve::reserve_low_descriptors,
     run_mark::limits as run_limits, tier::Tier,
 };

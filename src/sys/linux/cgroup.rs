@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,6 +26,9 @@ use rustix::io::retry_on_intr;
 use rustix::process::getpid;
 
 use super::process_table;
+
+/// The line of `cgroup.events` for a group with processes in it or below it.
+const POPULATED: &[u8] = b"populated 1";
 
 /// What the names of our groups begin with.
 const PREFIX: &str = "childminder-";
@@ -211,7 +215,7 @@ impl Drop for Cgroup {
 
 /// Returns whether a process is in a group or below it.
 fn is_populated(path: &Path) -> io::Result<bool> {
-    Ok(fs::read_to_string(path.join("cgroup.events"))?.lines().any(|line| line == "populated 1"))
+    Ok(fs::read(path.join("cgroup.events"))?.windows(POPULATED.len()).any(|line| line == POPULATED))
 }
 
 /// Collects the processes of a group and of those below it, which a program inside may have created.
@@ -244,9 +248,11 @@ fn wait_until_empty(path: &Path, limit: Duration) {
     const STEP: Duration = Duration::from_millis(20);
     let Ok(events) = fs::File::open(path.join("cgroup.events")) else { return };
     let step = Timespec::try_from(STEP).expect("a short time");
-    // A change is reported as an exceptional condition; the step is for one that came before the file was opened.
     for _ in 0..limit.as_millis().div_ceil(STEP.as_millis()) {
-        if !matches!(is_populated(path), Ok(true)) {
+        // A change is reported as an exceptional condition, relative to the latest read by the same descriptor.
+        let mut text = [0; 256];
+        let Ok(length) = events.read_at(&mut text, 0) else { return };
+        if !text[..length].windows(POPULATED.len()).any(|line| line == POPULATED) {
             return;
         }
         let mut fds = [PollFd::new(&events, PollFlags::PRI)];

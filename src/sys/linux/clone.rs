@@ -25,20 +25,19 @@ use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::MutexGuard;
 
 use libc::{c_int, c_void};
-use rustix::fs::{Mode, OFlags, open, openat};
-use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec, retry_on_intr};
-use rustix::process::{Pid, Resource, WaitOptions, getrlimit, waitpid};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::machine::SpawnStep;
-use crate::sync::Lock;
 
 use super::super::launch::Launch;
 use super::super::pre_exec::{Table, become_program};
 use super::super::report::ChildError;
 use super::calls::{KeepDumpable, has_close_range, with_signals_blocked};
+use super::reserve::Slots;
 
 /// Enough for a few system calls and a short line of text.
 const STACK: usize = 64 * 1024;
@@ -148,64 +147,6 @@ extern "C" fn child_main(shared: *mut c_void) -> c_int {
     shared.error.set(Some(error));
     // SAFETY: runs no code of the parent.
     unsafe { libc::_exit(127) }
-}
-
-/// Low descriptor numbers that are reserved as long as this process lives.
-struct Reserve {
-    slots: [OwnedFd; 3],
-    /// What the slots hold while no start uses them.
-    placeholder: OwnedFd,
-}
-
-static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
-
-/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A process
-/// that cannot have many descriptors needs none.
-pub(in crate::sys) fn reserve_low_descriptors() {
-    const WORTHWHILE: u64 = 1024;
-    let mut reserve = RESERVE.lock();
-    let limit = getrlimit(Resource::Nofile).current;
-    if reserve.is_none() && limit.is_none_or(|limit| limit >= WORTHWHILE) && has_close_range() {
-        *reserve = Reserve::open();
-    }
-}
-
-impl Reserve {
-    fn open() -> Option<Self> {
-        let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-        let copy = || fcntl_dupfd_cloexec(&null, 3).ok();
-        let slots = [copy()?, copy()?, copy()?];
-        Some(Self { slots, placeholder: null })
-    }
-}
-
-/// The reserved numbers, occupied by the descriptors of one child.
-struct Slots(MutexGuard<'static, Option<Reserve>>);
-
-impl Slots {
-    /// Puts `stdio` on the reserved numbers. `None` if there are none, or another start uses them.
-    fn lend(stdio: [BorrowedFd<'_>; 3]) -> Option<Self> {
-        let mut slots = Self(RESERVE.try_lock()?);
-        for (slot, fd) in slots.0.as_mut()?.slots.iter_mut().zip(stdio) {
-            dup3(fd, slot, DupFlags::CLOEXEC).ok()?;
-        }
-        Some(slots)
-    }
-
-    fn numbers(&self) -> [RawFd; 3] {
-        self.0.as_ref().map_or([-1; 3], |reserve| reserve.slots.each_ref().map(AsRawFd::as_raw_fd))
-    }
-}
-
-impl Drop for Slots {
-    /// Puts the placeholder back: a pipe whose writing end stayed open here would never be at its end.
-    fn drop(&mut self) {
-        if let Some(Reserve { slots, placeholder }) = &mut *self.0 {
-            for slot in slots {
-                let _ = dup3(&*placeholder, slot, DupFlags::CLOEXEC);
-            }
-        }
-    }
 }
 
 /// `clone3` with a stack for the child, which calls `main` and does not return.

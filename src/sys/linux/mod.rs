@@ -13,6 +13,7 @@ pub(super) mod members;
 pub(super) mod owner;
 mod process;
 mod process_table;
+pub(super) mod reserve;
 pub(super) mod run_mark;
 mod scope;
 mod survivor;

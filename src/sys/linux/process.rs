@@ -153,7 +153,8 @@ impl Drop for PidfdProcess {
         if !self.leader.is_running() && self.scope.is_empty() {
             return self.leader.reap();
         }
-        match self.scope.signal(&self.leader, SignalTarget::Family, libc::SIGKILL) {
+        let _ = self.scope.signal(&self.leader, SignalTarget::Family, libc::SIGKILL);
+        match self.leader.signal(libc::SIGKILL) {
             Ok(()) => self.leader.reap_within(KILL_TIMEOUT),
             Err(_) => self.leader.reap(),
         }
@@ -162,6 +163,8 @@ impl Drop for PidfdProcess {
         if !remaining.is_empty() {
             let _ = self.scope.signal(&self.leader, SignalTarget::Family, libc::SIGKILL);
             self.scope.wait_until_dead(KILL_TIMEOUT);
+            // Moves what is spared out of the control group, so that this can be removed.
+            self.scope.remaining(&mut self.leader);
         }
     }
 }

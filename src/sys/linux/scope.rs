@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use libc::c_int;
 use rustix::event::{Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::host::Spec;
@@ -20,6 +21,7 @@ use super::family::{FAMILIES, Member, RunKey};
 use super::group::Group;
 use super::leader::{Leader, ignore_missing, send};
 use super::process_table;
+use super::reserve;
 use super::run_mark;
 use super::tier::Tier;
 
@@ -175,9 +177,28 @@ impl Scope {
     pub(super) fn wait_until_dead(&mut self, limit: Duration) {
         match self {
             Self::Leader | Self::Group(_) => {}
-            Self::Family(family) => family.wait_until_dead(limit),
-            Self::Cgroup(_, cgroup, _) => cgroup.wait_until_empty(limit),
+            Self::Family(family) => {
+                let key = family.key;
+                wait_while(limit, || {
+                    FAMILIES.lock().known_members(key).is_ok_and(|members| !members.is_empty())
+                });
+            }
+            Self::Cgroup(_, cgroup, spared) if spared.is_empty() => cgroup.wait_until_empty(limit),
+            Self::Cgroup(_, cgroup, spared) => {
+                wait_while(limit, || cgroup.pids().is_ok_and(|pids| !split_exempt(pids, spared).1.is_empty()))
+            }
         }
+    }
+}
+
+/// Checks `condition` every millisecond until it does not hold.
+fn wait_while(limit: Duration, mut condition: impl FnMut() -> bool) {
+    let step = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    for _ in 0..limit.as_millis() {
+        if !condition() {
+            return;
+        }
+        let _ = poll(&mut [], Some(&step));
     }
 }
 
@@ -200,6 +221,10 @@ fn split_exempt(pids: Vec<u32>, spared: &[OsString]) -> (Vec<u32>, Vec<u32>) {
         }
     }
     pids.into_iter().partition(|pid| exempt.contains(pid))
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 fn member(pid: u32) -> Option<Member> {
@@ -232,12 +257,18 @@ fn signal_all(
 /// Sends a signal to one member, and to no other process that may have its number by now.
 fn signal_member(member: Member, signal: c_int) -> io::Result<()> {
     let Some(pid) = i32::try_from(member.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
-    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
-    match process_table::read(member.pid)? {
-        // The number had this meaning before the pidfd was opened, and has it now, so it had it in between.
-        Some(entry) if entry.start == member.start => ignore_missing(send(pidfd.as_fd(), signal, 0)),
-        _ => Ok(()),
-    }
+    reserve::with_spare_descriptors(|| {
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => pidfd,
+            Err(Errno::SRCH) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        match process_table::read(member.pid)? {
+            // The number had this meaning before the pidfd was opened, and has it now, so it had it in between.
+            Some(entry) if entry.start == member.start => ignore_missing(send(pidfd.as_fd(), signal, 0)),
+            _ => Ok(()),
+        }
+    })
 }
 
 impl Family {
@@ -247,7 +278,8 @@ impl Family {
         }
         let sent = self.group.signal(leader, signal);
         let key = self.key;
-        sent.and(signal_all(&mut || FAMILIES.lock().live_members(key), &[], signal))
+        let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key));
+        sent.and(signal_all(&mut search, &[], signal))
     }
 
     fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {
@@ -256,12 +288,12 @@ impl Family {
         }
         let mut families = FAMILIES.lock();
         // While the leader is a zombie, its number is its own and its group can be recognised.
-        let found = families.live_members(self.key);
+        let found = reserve::with_spare_descriptors(|| families.live_members(self.key));
         families.release_leader(self.key);
         let has_group = self.group.has_members(leader);
         let found = match found {
             Ok(members) if members.is_empty() && has_group => {
-                families.live_members_after_full_search(self.key)
+                reserve::with_spare_descriptors(|| families.live_members_after_full_search(self.key))
             }
             other => other,
         };
@@ -276,23 +308,14 @@ impl Family {
                 }
                 pids
             }
+            // Without a descriptor to read `/proc` with, the members are unknown until the next search.
+            Err(error) if is_shortage(&error) => vec![self.group.id()],
             // `/proc` has gone: the group is what can still be seen.
             Err(_) => {
                 let pids = self.group.remaining(leader);
                 self.is_empty = pids.is_empty();
                 pids
             }
-        }
-    }
-
-    fn wait_until_dead(&mut self, limit: Duration) {
-        let step = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
-        for _ in 0..limit.as_millis() {
-            match FAMILIES.lock().known_members(self.key) {
-                Ok(members) if !members.is_empty() => {}
-                _ => return,
-            }
-            let _ = poll(&mut [], Some(&step));
         }
     }
 }

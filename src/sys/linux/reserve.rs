@@ -1,0 +1,89 @@
+//! Descriptors that this process keeps in reserve.
+//!
+//! They have two uses. Their low numbers are lent to the descriptors of a child during its start; `clone.rs` says why. And
+//! when no descriptor is left, they are given up for the moment in which `/proc` is read to end a family: a stop must not
+//! fail because the program around it has used up its descriptors.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::MutexGuard;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{DupFlags, dup3, fcntl_dupfd_cloexec};
+use rustix::process::{Resource, getrlimit};
+
+use crate::sync::Lock;
+
+use super::calls::has_close_range;
+
+/// Low descriptor numbers that are reserved as long as this process lives.
+struct Reserve {
+    slots: [OwnedFd; 3],
+    /// What the slots hold while no start uses them.
+    placeholder: OwnedFd,
+}
+
+static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
+
+/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A process
+/// that cannot have many descriptors needs none.
+pub(in crate::sys) fn reserve_low_descriptors() {
+    const WORTHWHILE: u64 = 1024;
+    let mut reserve = RESERVE.lock();
+    let limit = getrlimit(Resource::Nofile).current;
+    if reserve.is_none() && limit.is_none_or(|limit| limit >= WORTHWHILE) && has_close_range() {
+        *reserve = Reserve::open();
+    }
+}
+
+impl Reserve {
+    fn open() -> Option<Self> {
+        let null = open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let copy = || fcntl_dupfd_cloexec(&null, 3).ok();
+        let slots = [copy()?, copy()?, copy()?];
+        Some(Self { slots, placeholder: null })
+    }
+}
+
+/// The reserved numbers, occupied by the descriptors of one child.
+pub(super) struct Slots(MutexGuard<'static, Option<Reserve>>);
+
+impl Slots {
+    /// Puts `stdio` on the reserved numbers. `None` if there are none, or another start uses them.
+    pub(super) fn lend(stdio: [BorrowedFd<'_>; 3]) -> Option<Self> {
+        let mut slots = Self(RESERVE.try_lock()?);
+        for (slot, fd) in slots.0.as_mut()?.slots.iter_mut().zip(stdio) {
+            dup3(fd, slot, DupFlags::CLOEXEC).ok()?;
+        }
+        Some(slots)
+    }
+
+    pub(super) fn numbers(&self) -> [RawFd; 3] {
+        self.0.as_ref().map_or([-1; 3], |reserve| reserve.slots.each_ref().map(AsRawFd::as_raw_fd))
+    }
+}
+
+impl Drop for Slots {
+    /// Puts the placeholder back: a pipe whose writing end stayed open here would never be at its end.
+    fn drop(&mut self) {
+        if let Some(Reserve { slots, placeholder }) = &mut *self.0 {
+            for slot in slots {
+                let _ = dup3(&*placeholder, slot, DupFlags::CLOEXEC);
+            }
+        }
+    }
+}
+
+/// Runs `work`, and once more with the reserved descriptors given up if it fails because none is left.
+pub(super) fn with_spare_descriptors<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match work() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            let mut reserve = RESERVE.lock();
+            drop(reserve.take());
+            let result = work();
+            *reserve = Reserve::open();
+            result
+        }
+        other => other,
+    }
+}
