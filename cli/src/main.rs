@@ -72,7 +72,9 @@ fn main() -> ExitCode {
 /// the program.
 fn report_panics() {
     panic::set_hook(Box::new(|info| {
-        let reason = info.payload_as_str().unwrap_or("unknown reason");
+        let payload = info.payload();
+        let reason = payload.downcast_ref::<String>().map(String::as_str);
+        let reason = reason.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("unknown reason");
         let _ = writeln!(io::stderr(), "error: cannot start: {}", messages::escape(reason));
         process::exit(FAILED.into());
     }));

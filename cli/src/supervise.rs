@@ -118,7 +118,7 @@ async fn next_stop(
     reaper: &RefCell<Reaper>,
     mut first: Option<Signal>,
 ) -> Signal {
-    let mut again = None;
+    let mut again: Option<Timer> = None;
     loop {
         let next = async {
             match first.take() {
@@ -129,7 +129,6 @@ async fn next_stop(
         let patience = async {
             match &mut again {
                 Some(timer) => {
-                    let _: &mut Timer = timer;
                     timer.await;
                     Received::Child
                 }

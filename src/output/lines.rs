@@ -87,10 +87,8 @@ impl<'a> Line<'a> {
     }
 
     fn visible(&self) -> &'a [u8] {
-        if !self.partial && !(self.continued && self.bytes.starts_with(b"\r")) {
-            return self.bytes;
-        }
-        let line = without_cr(self.bytes);
+        let overwrites = self.partial || self.continued && self.bytes.starts_with(b"\r");
+        let line = if overwrites { without_cr(self.bytes) } else { return self.bytes };
         memrchr(b'\r', line).map_or(line, |cr| &line[cr + 1..])
     }
 }
@@ -163,7 +161,8 @@ impl Framer {
         let head = mem::take(&mut self.partial);
         let continued = mem::take(&mut self.continued);
         // A CR that was kept when the line before it was shown is an ending without its LF.
-        if !head.is_empty() && !(continued && head == b"\r") {
+        let is_ending = continued && head == b"\r";
+        if !head.is_empty() && !is_ending {
             hand_over(Lines { head: &head, continued, ..self.no_lines() });
         }
     }

@@ -152,7 +152,7 @@ impl Sink for TestOutputSink {
 pub(crate) fn report_in_test(message: &str) {
     if log::max_level() == log::LevelFilter::Off {
         // Printing panics if the reader of the standard error is gone; there is no other place to report to.
-        let _ = std::panic::catch_unwind(|| eprint!("childminder: {message}\n"));
+        let _ = std::panic::catch_unwind(|| eprint!("{}", format_args!("childminder: {message}\n")));
     } else {
         crate::panic_guard::log_guarded(|| log::error!("{message}"));
     }

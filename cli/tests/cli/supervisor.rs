@@ -98,10 +98,11 @@ impl Supervisor {
     }
 
     /// Kills childminder, and waits until no marked process is left.
+    #[expect(clippy::disallowed_methods, reason = "the processes are polled from outside")]
     pub(crate) fn kill_and_wait(self) {
         self.signal(Signal::SIGKILL);
         let begin = Instant::now();
-        while self.family() != [] {
+        while !self.family().is_empty() {
             assert!(begin.elapsed() < PATIENCE, "left behind: {:?}", self.family());
             thread::sleep(Duration::from_millis(10));
         }

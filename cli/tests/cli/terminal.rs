@@ -34,3 +34,31 @@ fn f_74_ctrl_c_reaches_only_the_monitor() {
     let rest = screen.rest();
     assert!(rest.contains("[sh] TERM") && !rest.contains("[sh] INT"), "{rest}");
 }
+
+#[test]
+fn f_156_with_the_inherited_input_the_program_has_the_terminal_as_in_a_shell() {
+    let Ok(terminal) = openpty(None, None) else {
+        return skip(
+            "terminal::f_156_with_the_inherited_input_the_program_has_the_terminal_as_in_a_shell",
+            "cannot open a pseudo-terminal",
+        );
+    };
+    let script = "echo ready; read line </dev/tty; echo \"got $line\"; exec sleep 1000";
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", PROGRAM, "run", "--stdin", "inherit", "sh", "-c", script]).env("NO_COLOR", "1");
+    let slave = || terminal.slave.try_clone().unwrap();
+    command.stdin(slave()).stdout(slave()).stderr(slave());
+    let supervisor = Supervisor::spawn(&mut command);
+    drop((command, terminal.slave));
+    let mut keyboard = File::from(terminal.master.try_clone().unwrap());
+    let mut screen = Lines::of(Some(File::from(terminal.master)));
+    screen.wait_for("[sh] ready");
+    keyboard.write_all(b"hello\n").unwrap();
+    screen.wait_for("[sh] got hello");
+    // Ctrl-C ends the program, which has the terminal, and with it childminder.
+    keyboard.write_all(b"\x03").unwrap();
+    screen.wait_for("got INT, stopping");
+    let ended = supervisor.end();
+    assert_eq!(ended.status, 0);
+    assert!(!screen.rest().contains("sh#2"), "it is not restarted");
+}

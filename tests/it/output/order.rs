@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::{self, Receiver};
 
-use childminder::output::CallbackSink;
+use childminder::machine::Stream;
+use childminder::output::{Batch, CallbackSink, Line};
+use childminder::testkit::{Script, Sim};
 use childminder::{ProcessMonitor, Spec, System};
 
 use crate::support::PATIENCE;
@@ -11,13 +13,11 @@ use crate::support::PATIENCE;
 /// partial and continued lines.
 fn lines_of(script: &str, merge: bool) -> (ProcessMonitor, Receiver<String>) {
     let (sender, lines) = mpsc::channel();
-    let forward = CallbackSink::new(
-        move |batch: &childminder::output::Batch<'_>, line: childminder::output::Line<'_>| {
-            let marks = [(line.continued, "+"), (line.partial, "~")];
-            let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
-            let _ = sender.send(format!("{} {marks}{}", batch.stream(), line.text()));
-        },
-    );
+    let forward = CallbackSink::new(move |batch: &Batch<'_>, line: Line<'_>| {
+        let marks = [(line.continued, "+"), (line.partial, "~")];
+        let marks: String = marks.iter().filter(|(is, _)| *is).map(|(_, mark)| *mark).collect();
+        let _ = sender.send(format!("{} {marks}{}", batch.stream(), line.text()));
+    });
     let monitor = ProcessMonitor::builder().sink(forward).background(System::new()).unwrap();
     monitor.add_process("web", Spec::new("sh").args(["-c", script]).merge_output(merge)).unwrap();
     monitor.start_service();
@@ -67,4 +67,28 @@ fn f_140_a_prompt_of_a_real_process_is_shown_while_it_waits() {
     }
     drop(monitor);
     assert_eq!(lines.recv_timeout(PATIENCE).ok(), None, "nothing is shown twice");
+}
+
+#[test]
+fn f_140_in_virtual_time_an_unfinished_line_is_shown_after_exactly_100_milliseconds() {
+    let ms = std::time::Duration::from_millis;
+    let sim = Sim::new();
+    let script = Script::new()
+        .prints(ms(1000), Stream::Stdout, "login: ")
+        .prints(ms(1300), Stream::Stdout, "joe\n")
+        .prints(ms(2000), Stream::Stderr, "1 %\r")
+        .prints(ms(2099), Stream::Stderr, "2 %\r");
+    sim.script("web", script);
+    let world = sim.clone();
+    let note = CallbackSink::new(move |batch: &Batch<'_>, line: Line<'_>| {
+        world.note(format_args!("{} {}{}", batch.stream(), if line.partial { "~" } else { "" }, line.text()));
+    });
+    let (monitor, driver) = ProcessMonitor::builder().sink(note).build(sim.clone()).unwrap();
+    sim.spawn(driver);
+    monitor.add_process("web", "web").unwrap();
+    monitor.start_service();
+    sim.advance(ms(10_000));
+    let expected = "0.0 spawn web#1\n1.1 stdout ~login: \n1.3 stdout joe\n2.199 stderr ~2 %\n";
+    assert_eq!(sim.trace(), expected);
+    sim.drop_futures();
 }
