@@ -15,6 +15,6 @@ pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
 pub(crate) use spec::{Spec, Stdin};
 pub(crate) use target::LONGEST_SOCKET_PATH;
-pub use target::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget};
+pub use target::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, StatusRange};
 pub(crate) use traits::Host;
 pub use traits::{Process, SleepFuture};

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -142,6 +143,14 @@ impl Host for TapHost {
 
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         self.host.probe(target, owner)
+    }
+
+    fn belongs_to(&self, pid: u32, owner: u32) -> bool {
+        self.host.belongs_to(pid, owner)
+    }
+
+    fn listening(&self, owner: u32) -> Vec<SocketAddr> {
+        self.host.listening(owner)
     }
 
     fn has_threads(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::mem::offset_of;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,9 +22,61 @@ pub enum ProbeTarget {
         port: u16,
         /// What is asked for: begins with a slash.
         path: String,
-        /// What the answer must be, such as 200.
-        status: u16,
+        /// The statuses that count, such as 200.
+        status: StatusRange,
     },
+}
+
+/// A range of HTTP statuses, such as `200` or `200..=399`.
+///
+/// ```
+/// use childminder::host::StatusRange;
+///
+/// assert!(StatusRange::from(200..=399).contains(302));
+/// assert!(!StatusRange::from(200).contains(204));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StatusRange {
+    first: u16,
+    last: u16,
+}
+
+impl StatusRange {
+    /// Returns the first status of the range.
+    pub fn first(self) -> u16 {
+        self.first
+    }
+
+    /// Returns whether `status` is in the range.
+    pub fn contains(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+
+    /// Returns whether the range contains no status at all.
+    pub fn is_empty(self) -> bool {
+        self.first > self.last
+    }
+}
+
+impl From<u16> for StatusRange {
+    fn from(status: u16) -> Self {
+        Self { first: status, last: status }
+    }
+}
+
+impl From<RangeInclusive<u16>> for StatusRange {
+    fn from(range: RangeInclusive<u16>) -> Self {
+        Self { first: *range.start(), last: *range.end() }
+    }
+}
+
+impl fmt::Display for StatusRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { first, last } if first == last => write!(f, "{first}"),
+            Self { first, last } => write!(f, "{first} to {last}"),
+        }
+    }
 }
 
 /// How many bytes the path of a Unix socket may have. One more is for the NUL at its end, which some systems do without.

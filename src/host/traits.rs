@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -30,8 +31,9 @@ pub trait Host: Send + Sync + Debug + 'static {
     /// [`SpawnError`] with the step that failed.
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError>;
 
-    /// Returns the file that a start of `spec` would execute, without starting it. Success is no promise: only a start
-    /// shows whether the program runs. A host without files, which is the default, returns the program as given.
+    /// Returns the file that a start of `spec` would execute, without starting it. Success is no promise:
+    /// only a start shows whether the program runs. A host without files, which is the default, returns the
+    /// program as given.
     ///
     /// # Errors
     ///
@@ -40,12 +42,28 @@ pub trait Host: Send + Sync + Debug + 'static {
         Ok(spec.get_program().into())
     }
 
-    /// Tries once to reach a server at `target`, and returns whose socket answered: that of the process `owner`, of a
-    /// member of its group or of a descendant, or another one. Without an owner no answer is `Own`.
+    /// Tries once to reach a server at `target`, and returns whose socket answered: that of the process
+    /// `owner`, of a member of its group or of a descendant, or another one. Without an owner no answer is
+    /// `Own`.
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture;
 
-    /// Returns whether output may be written to sinks on a separate thread, so that a slow sink does not delay the
-    /// driver. A simulated host returns `false`: there everything happens on one thread, in one order.
+    /// Returns whether the process `pid` belongs to the run of the process `owner`, which is alive: whether
+    /// it is that process itself, a member of its group or session, or one of its descendants. The default
+    /// knows only `owner` itself.
+    fn belongs_to(&self, pid: u32, owner: u32) -> bool {
+        pid == owner
+    }
+
+    /// Returns the addresses at which `owner` and the processes that belong to its run listen for TCP
+    /// connections, as far as they can be found out.
+    fn listening(&self, owner: u32) -> Vec<SocketAddr> {
+        let _ = owner;
+        Vec::new()
+    }
+
+    /// Returns whether output may be written to sinks on a separate thread, so that a slow sink does not
+    /// delay the driver. A simulated host returns `false`: there everything happens on one thread, in one
+    /// order.
     fn has_threads(&self) -> bool {
         true
     }
@@ -58,8 +76,8 @@ pub trait Process: Send + Debug {
     /// Returns the process id.
     fn id(&self) -> u32;
 
-    /// Waits for the death of the process. This does not reap it, or at least its group can still be told from any
-    /// other. Once ready, always ready.
+    /// Waits for the death of the process. This does not reap it, or at least its group can still be told
+    /// from any other. Once ready, always ready.
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit>;
 
     /// Reads from `stream` into `buf`. Zero is the end of the stream; later calls return zero as well.
@@ -69,16 +87,16 @@ pub trait Process: Send + Debug {
     /// The error of the system; the stream is then at its end.
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Sends `signal` to the processes of this run that `target` selects, also after the death of the leader. It is not
-    /// an error if none of them exists.
+    /// Sends `signal` to the processes of this run that `target` selects, also after the death of the leader.
+    /// It is not an error if none of them exists.
     ///
     /// # Errors
     ///
     /// The error of the system, most often that this process lacks the permission.
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()>;
 
-    /// Returns the live processes of the run without the leader. It is called only after the leader has died. If the
-    /// members cannot be listed, the result contains the leader's id as a placeholder.
+    /// Returns the live processes of the run without the leader. It is called only after the leader has died.
+    /// If the members cannot be listed, the result contains the leader's id as a placeholder.
     fn remaining(&mut self) -> Vec<u32>;
 
     /// Returns how reliably the processes of this run are found.
@@ -86,17 +104,18 @@ pub trait Process: Send + Debug {
         Containment::Group
     }
 
-    /// Returns those of `pids` that are still alive, each with its command and the reason why it survives KILL.
+    /// Returns those of `pids` that are still alive, each with its command and the reason why it survives
+    /// KILL.
     fn describe(&mut self, pids: &[u32]) -> Vec<SurvivingProcess> {
         pids.iter().map(|pid| SurvivingProcess::new(*pid, "", SurvivalReason::OutOfReach)).collect()
     }
 
-    /// Records the processes that the run consists of now, so that they are recognised later whatever they do to their
-    /// environment, group or parent. It is called when the program has become ready.
+    /// Records the processes that the run consists of now, so that they are recognised later whatever they do
+    /// to their environment, group or parent. It is called when the program has become ready.
     fn observe_family(&mut self) {}
 
-    /// Returns the signal that has stopped the leader and left it stopped, such as TTIN for a program that reads from a
-    /// terminal in the background.
+    /// Returns the signal that has stopped the leader and left it stopped, such as TTIN for a program that
+    /// reads from a terminal in the background.
     fn stopped_by(&mut self) -> Option<Signal> {
         None
     }

@@ -12,6 +12,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use futures_lite::future::or;
 use futures_lite::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 pub(crate) use self::error::HttpError;
@@ -59,16 +60,25 @@ pub(crate) async fn request(
     Ok(Response { status: head.status, body })
 }
 
-/// Sends a request and reads the status of the response.
+/// Sends a request and returns the status of the response. The body is read and discarded: up to `limit`
+/// bytes, and until `timeout` resolves. An error in the body is ignored.
 ///
 /// # Errors
 ///
-/// Returns an [`HttpError`], as [`request`] does.
+/// Returns an [`HttpError`] if there is no complete head of a response.
 pub(crate) async fn status(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     request: &Request<'_>,
+    limit: usize,
+    timeout: impl Future<Output = ()>,
 ) -> Result<u16, HttpError> {
-    Ok(send(stream, request).await?.head().await?.status)
+    let mut response = send(stream, request).await?;
+    let head = response.head().await?;
+    let body = async {
+        let _ = response.body(head.length(request.method), limit).await;
+    };
+    or(body, timeout).await;
+    Ok(head.status)
 }
 
 async fn send<S: AsyncRead + AsyncWrite + Unpin>(

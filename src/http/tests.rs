@@ -188,7 +188,7 @@ fn a_broken_connection_is_an_error_unless_only_the_status_is_read() {
         ..CannedServer::new(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
     };
     assert_eq!(describe(block_on(request(cut(), &GET, 20))), "ConnectionReset");
-    assert_eq!(block_on(status(cut(), &GET)).expect("the head is there"), 200);
+    assert_eq!(block_on(status(cut(), &GET, 20, std::future::pending())).expect("the head is there"), 200);
     let head = Request { method: "HEAD", ..GET };
     assert_eq!(describe(block_on(request(cut(), &head, 20))), "200 ");
 }

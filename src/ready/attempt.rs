@@ -17,8 +17,8 @@ pub(super) type Attempt = Pin<Box<dyn Future<Output = AttemptResult> + Send>>;
 /// for.
 pub(super) fn begin(leaf: &Leaf, host: &Arc<dyn Host>, pid: u32) -> Option<Attempt> {
     match leaf {
-        Leaf::Probe { target, any_owner: _ } => {
-            let probe = host.probe(target, Some(pid));
+        Leaf::Probe { target, any_owner } => {
+            let probe = host.probe(target, (!any_owner).then_some(pid));
             Some(Box::pin(async { AttemptResult::Probe(probe.await) }))
         }
         Leaf::Command(spec) => {

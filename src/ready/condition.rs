@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError};
+use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError, StatusRange};
 use crate::search::{InvalidOutputMatch, OutputMatch};
 
 /// A condition under which a process counts as ready. Conditions are combined with [`all`](Self::all) and
@@ -72,10 +72,11 @@ impl Condition {
         OutputMatch::text(text).into()
     }
 
-    /// Requires that the process accepts connections on this TCP port of this machine, at 127.0.0.1 or ::1.
+    /// Requires that the process listens on this TCP port, at any address of this machine.
     ///
-    /// The socket of a process outside the service does not count. On Linux its owner is looked up; on other
-    /// systems the answer counts and is reported as *unverified*.
+    /// The socket of a process outside the service does not count. On Linux the socket and its owner are
+    /// looked up without a connection, so that a server for a single client does not lose it. On other
+    /// systems a connection to 127.0.0.1 or ::1 is made, which counts and is reported as *unverified*.
     pub fn port(port: u16) -> Self {
         Self::probe(ProbeTarget::Port(port))
     }
@@ -91,9 +92,10 @@ impl Condition {
         Self::http_status(port, path, 200)
     }
 
-    /// Requires that the process answers a GET request for `path` on this port with this status.
-    pub fn http_status(port: u16, path: impl Into<String>, status: u16) -> Self {
-        Self::probe(ProbeTarget::Http { port, path: path.into(), status })
+    /// Requires that the process answers a GET request for `path` on this port with this status, or with one
+    /// in this range, such as `200..=399`.
+    pub fn http_status(port: u16, path: impl Into<String>, status: impl Into<StatusRange>) -> Self {
+        Self::probe(ProbeTarget::Http { port, path: path.into(), status: status.into() })
     }
 
     /// Requires that this command exits with code 0. It is run repeatedly, at most ten times a second and one
@@ -216,6 +218,7 @@ fn check_target(target: &ProbeTarget) -> Result<(), ConditionError> {
         {
             Err(ConditionError::InvalidHttpPath(path.clone()))
         }
+        ProbeTarget::Http { status, .. } if status.is_empty() => Err(ConditionError::EmptyStatusRange),
         ProbeTarget::Http { .. } => Ok(()),
     }
 }
@@ -286,6 +289,8 @@ pub enum ConditionError {
     NulInPath(PathBuf),
     /// The HTTP path does not begin with a slash, or contains a space or a control character.
     InvalidHttpPath(String),
+    /// The range of HTTP statuses is empty.
+    EmptyStatusRange,
     /// The command is invalid.
     Command(SpecError),
     /// The descriptor for the notification is not between 3 and 255.
@@ -316,6 +321,7 @@ impl fmt::Display for ConditionError {
                     "the HTTP path {path:?} must begin with '/' and contain no space or control character"
                 )
             }
+            Self::EmptyStatusRange => write!(f, "the range of HTTP statuses must not be empty"),
             Self::Command(error) => write!(f, "the command cannot work: {error}"),
             Self::Descriptor(number) => {
                 write!(f, "the notification descriptor must be between 3 and 255, not {number}")

@@ -153,8 +153,10 @@ impl LeafState {
         let any_owner = matches!(self.leaf, Leaf::Probe { any_owner: true, .. });
         let (met, remark) = match result {
             AttemptResult::Probe(Ok(ProbeOwner::Own)) | AttemptResult::Command(Ok(())) => (true, None),
-            AttemptResult::Probe(Ok(owner @ ProbeOwner::Stranger(_))) => {
-                (any_owner, Some(format!("held by {owner}")))
+            AttemptResult::Probe(Ok(ref owner @ ProbeOwner::Stranger(ref process))) => {
+                let remark =
+                    if any_owner { format!("answered by {process}") } else { format!("held by {owner}") };
+                (any_owner, Some(remark))
             }
             AttemptResult::Probe(Ok(owner @ ProbeOwner::Unverified(_))) => (true, Some(owner.to_string())),
             AttemptResult::Probe(Err(error)) => (false, Some(error.to_string())),

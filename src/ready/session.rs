@@ -87,10 +87,14 @@ impl Session {
     }
 
     /// Returns the notifications that have arrived, each with the leaves that wait for it, or registers the
-    /// waker.
-    pub(super) fn poll_notifications(&self, cx: &mut Context<'_>) -> Vec<(usize, LeafEvent)> {
+    /// waker. `is_member` returns whether a process belongs to the run.
+    pub(super) fn poll_notifications(
+        &self,
+        cx: &mut Context<'_>,
+        is_member: &dyn Fn(u32) -> bool,
+    ) -> Vec<(usize, LeafEvent)> {
         let mut events = Vec::new();
-        self.notifications.lock().iter_mut().for_each(|handle| handle.poll(cx, &mut events));
+        self.notifications.lock().iter_mut().for_each(|handle| handle.poll(cx, is_member, &mut events));
         events
     }
 
@@ -145,7 +149,7 @@ impl Observer for Session {
     /// Discards notifications after the verdict, so that their sender is not blocked by a full queue.
     fn poll(&self, cx: &mut Context<'_>) {
         if !self.is_open() {
-            self.poll_notifications(cx);
+            self.poll_notifications(cx, &|_| true);
         }
     }
 

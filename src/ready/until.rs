@@ -1,6 +1,7 @@
 //! The future that waits until a process is ready: the driver of the gate.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, begin};
 use super::gate::{Event, FailureCause, Gate, Output};
-use super::leaf::{ConditionStatus, LeafEvent};
+use super::leaf::{ConditionKind, ConditionStatus, LeafEvent};
 use super::session::Session;
 use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
 use crate::host::Host;
@@ -53,6 +54,8 @@ pub(crate) struct Failure {
     pub(crate) progress: Vec<ConditionStatus>,
     /// The time since the start; zero if the process was not started.
     pub(crate) took: Duration,
+    /// The addresses at which the process listens, if it was to listen at a port and does not.
+    pub(crate) listening: Vec<SocketAddr>,
 }
 
 struct PendingAttempt {
@@ -91,10 +94,9 @@ impl UntilReady {
     fn poll_notifications(&mut self, cx: &mut Context<'_>) -> bool {
         // A fast process can notify before its start is published; until then the notification stays in its
         // channel.
-        if self.pid.is_none() {
-            return false;
-        }
-        let events = self.session.poll_notifications(cx);
+        let Some(leader) = self.pid else { return false };
+        let host = &self.host;
+        let events = self.session.poll_notifications(cx, &|pid| host.belongs_to(pid, leader));
         let busy = !events.is_empty();
         for (leaf, event) in events {
             self.feed(Event::Leaf(leaf, event));
@@ -118,6 +120,17 @@ impl UntilReady {
             self.feed(Event::Leaf(leaf, event));
         }
         busy
+    }
+
+    /// Returns where a process listens that does not listen at a required port, as a hint at a wrong
+    /// configuration.
+    fn listening(&self, cause: &FailureCause, progress: &[ConditionStatus]) -> Vec<SocketAddr> {
+        let misses_port =
+            progress.iter().any(|status| matches!(status.kind, ConditionKind::Port(_)) && !status.is_met());
+        match (cause, self.pid) {
+            (FailureCause::TimedOut(_), Some(pid)) if misses_port => self.host.listening(pid),
+            _ => Vec::new(),
+        }
     }
 
     /// Drops everything that could still call back.
@@ -174,7 +187,8 @@ impl Driver for UntilReady {
             Output::Failed(cause) => {
                 let now = self.host.now();
                 let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
-                Step::Done(Err(Failure { cause, progress, took }))
+                let listening = self.listening(&cause, &progress);
+                Step::Done(Err(Failure { cause, progress, took, listening }))
             }
         }
     }

@@ -149,7 +149,7 @@ impl Launcher {
             NotReadyReason::Spawn(_) | NotReadyReason::NeverStarted => Vec::new(),
             _ => failure.progress,
         };
-        let hints = hints::hints(&reason, &progress, &tail, self.port.as_ref());
+        let hints = hints::hints(&reason, &progress, &failure.listening, &tail, self.port.as_ref());
         Details { progress, hints, tail, survivors, ..self.details(reason) }.into()
     }
 

@@ -7,6 +7,8 @@
     reason = "signals, and a change of identity before exec, which no safe function offers"
 )]
 
+use std::net::SocketAddr;
+
 use rustix::process::Pid;
 
 use crate::host::{ProbeOwner, Process};
@@ -16,7 +18,7 @@ use super::launch::Launch;
 use super::mark::RunMark;
 use super::outputs::Outputs;
 use super::portable;
-use super::probe::Reached;
+use super::probe::{PortOwner, Reached};
 
 /// How processes are started and held: there is only one way.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,21 @@ pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
 /// Returns that the owner is unverified: there is no table of sockets to read.
 pub(super) fn socket_owner(_reached: &Reached<'_>, _owner: Option<u32>) -> ProbeOwner {
     ProbeOwner::Unverified("this system does not show who owns a socket".to_owned())
+}
+
+/// Returns that the owner is unknown: there is no table of sockets to read.
+pub(super) fn port_owner(_port: u16, _owner: Option<u32>) -> PortOwner {
+    PortOwner::Unknown
+}
+
+/// Returns no address: there is no table of sockets to read.
+pub(super) fn listening(_owner: u32) -> Vec<SocketAddr> {
+    Vec::new()
+}
+
+/// Returns whether it is the process itself: there is no list of processes to read.
+pub(super) fn belongs_to(pid: u32, owner: u32) -> bool {
+    pid == owner
 }
 
 pub(super) mod calls {

@@ -2,10 +2,16 @@
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use super::elsewhere::{
-    BackEnd, Tier, calls, members, reserve_low_descriptors, run_limits, socket_owner,
+    BackEnd, Tier, belongs_to, calls, listening, members, port_owner, reserve_low_descriptors, run_limits,
+    socket_owner,
 };
 #[cfg(target_os = "linux")]
 pub(super) use super::linux::{
-    back_end::BackEnd, calls, members::members, owner::socket_owner, reserve::reserve_low_descriptors,
-    run_mark::limits as run_limits, tier::Tier,
+    back_end::BackEnd,
+    calls,
+    members::members,
+    owner::{belongs_to, listening, port_owner, socket_owner},
+    reserve::reserve_low_descriptors,
+    run_mark::limits as run_limits,
+    tier::Tier,
 };

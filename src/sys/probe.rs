@@ -1,10 +1,10 @@
 //! One attempt to reach a server, and the search for the owner of the socket that answers.
 //!
-//! An attempt is short: at most [`CONNECT`] for a connection and [`ANSWER`] for an answer in HTTP. Everything it opens is
-//! closed when it ends or is dropped.
+//! An attempt is short: at most [`CONNECT`] for a connection and [`RESPONSE`] for a response in HTTP.
+//! Everything it opens is closed when it ends or is dropped.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,16 +17,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
-use crate::host::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget};
+use crate::host::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, StatusRange};
 use crate::http::{self, HttpError, Request};
 
-use super::platform::{calls, socket_owner};
+use super::platform::{calls, port_owner, socket_owner};
 
 /// The timeout for a connection. On one machine it takes that long only if the server does not accept.
 const CONNECT: Duration = Duration::from_secs(1);
 
-/// The timeout for an answer in HTTP, including the connection.
-const ANSWER: Duration = Duration::from_secs(5);
+/// The timeout for the head of a response in HTTP, including the connection.
+const RESPONSE: Duration = Duration::from_secs(5);
+
+/// The limits for reading the body of a response. A connection that is closed with unread data is reset, and
+/// many servers log an error for that; but a body may never end.
+const BODY: usize = 1024 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What an attempt has connected to.
 pub(super) enum Reached<'a> {
@@ -34,35 +39,79 @@ pub(super) enum Reached<'a> {
     Unix { path: &'a Path, stream: &'a UnixStream },
 }
 
+/// The sockets that listen on a port.
+#[derive(Debug)]
+pub(super) enum PortOwner {
+    /// A socket listens at this address.
+    Listening { address: SocketAddr, owner: ProbeOwner },
+    /// No socket listens.
+    Free,
+    /// The sockets cannot be listed, or belong to another network namespace.
+    Unknown,
+}
+
 /// Tries once to reach `target`.
 pub(super) fn attempt(target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
     let target = target.clone();
     Box::pin(async move {
         match target {
-            ProbeTarget::Port(port) => {
-                let (_open, address) = connect(port).await?;
-                Ok(socket_owner(&Reached::Tcp(address), owner))
-            }
+            ProbeTarget::Port(port) => match port_owner(port, owner) {
+                PortOwner::Listening { owner, .. } => Ok(owner),
+                PortOwner::Free if owner.is_some() => Err(refused().into()),
+                // Without an owner, a port that is forwarded without a listening socket counts as well.
+                PortOwner::Free | PortOwner::Unknown => {
+                    let (_open, address) = connect(port).await?;
+                    Ok(socket_owner(&Reached::Tcp(address), owner))
+                }
+            },
             ProbeTarget::Unix(path) => {
                 let stream = within(CONNECT, Async::<UnixStream>::connect(&path)).await?;
                 Ok(socket_owner(&Reached::Unix { path: &path, stream: stream.get_ref() }, owner))
             }
-            ProbeTarget::Http { port, path, status } => within(ANSWER, get(port, &path, status, owner)).await,
+            ProbeTarget::Http { port, path, status } => {
+                within(RESPONSE, get(port, &path, status, owner)).await
+            }
         }
     })
 }
 
-async fn get(port: u16, path: &str, wanted: u16, owner: Option<u32>) -> Result<ProbeOwner, ProbeError> {
-    let (stream, address) = connect(port).await?;
+async fn get(
+    port: u16,
+    path: &str,
+    wanted: StatusRange,
+    owner: Option<u32>,
+) -> Result<ProbeOwner, ProbeError> {
+    let address = match port_owner(port, owner) {
+        PortOwner::Listening { owner: stranger @ ProbeOwner::Stranger(_), .. } if owner.is_some() => {
+            return Ok(stranger);
+        }
+        PortOwner::Listening { address, .. } => Some(address),
+        PortOwner::Free if owner.is_some() => return Err(refused().into()),
+        PortOwner::Free | PortOwner::Unknown => None,
+    };
+    let is_elsewhere = |address: &SocketAddr| {
+        ![Ipv4Addr::LOCALHOST.into(), IpAddr::from(Ipv6Addr::LOCALHOST)].contains(&address.ip())
+    };
+    let (stream, address) = match address.filter(is_elsewhere) {
+        Some(address) => (connect_to(address).await?, address),
+        None => connect(port).await?,
+    };
     let stream = Async::new_nonblocking(stream)?;
     let host = format!("localhost:{port}");
-    let status = http::status(&stream, &Request { method: "GET", host: &host, path, body: None }).await;
-    match status {
-        Ok(status) if status == wanted => Ok(socket_owner(&Reached::Tcp(address), owner)),
+    let request = Request { method: "GET", host: &host, path, body: None };
+    let body_timeout = async {
+        Delay::new(BODY_TIMEOUT).await;
+    };
+    match http::status(&stream, &request, BODY, body_timeout).await {
+        Ok(status) if wanted.contains(status) => Ok(socket_owner(&Reached::Tcp(address), owner)),
         Ok(status) => Err(ProbeError::Status(status)),
         Err(HttpError::Io(error)) => Err(error.into()),
         Err(HttpError::NotHttp | HttpError::TooLarge) => Err(ProbeError::NotHttp),
     }
+}
+
+fn refused() -> io::Error {
+    io::Error::from_raw_os_error(libc::ECONNREFUSED)
 }
 
 /// Connects to 127.0.0.1, and if that fails to ::1. If both fail, returns the first error.
@@ -86,8 +135,8 @@ async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Connects without waiting; the inner error is a connection in progress. On one machine the answer is there at once, so
-/// the event loop and its thread are seldom needed.
+/// Connects without waiting; the inner error is a connection in progress. On one machine the answer is there
+/// at once, so the event loop and its thread are seldom needed.
 fn connect_now(address: SocketAddr) -> io::Result<Result<TcpStream, TcpStream>> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let stream = TcpStream::from(calls::stream_socket(family)?);
@@ -111,9 +160,9 @@ async fn finish(in_progress: TcpStream) -> io::Result<TcpStream> {
     stream.take_error()?.map_or(Ok(stream), Err)
 }
 
-/// Returns whether the connection is one to itself, because no socket listens there: now and then the port that the
-/// system chooses for our end is the one that was asked for. Such a connection is reset; an orderly end would keep the
-/// port from the server for a minute.
+/// Returns whether the connection is one to itself, because no socket listens there: now and then the port
+/// that the system chooses for our end is the one that was asked for. Such a connection is reset; an orderly
+/// end would keep the port from the server for a minute.
 pub(crate) fn is_itself(stream: &TcpStream) -> bool {
     let (Ok(ours), Ok(theirs)) = (stream.local_addr(), stream.peer_addr()) else { return false };
     let is_itself = ours == theirs;

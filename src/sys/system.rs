@@ -1,6 +1,7 @@
 //! The real [`Host`].
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,11 @@ use super::{lookup, preflight, probe};
 
 /// The real environment: the monotonic clock and the processes of this machine.
 ///
-/// A [probe](Host::probe) tries 127.0.0.1 and then ::1. The timeouts are 1 s for a connection and 5 s for an
-/// answer in HTTP. On Linux it then looks up who owns the listening socket: the answer is its own if that is
-/// the owner, a member of the group or session that it leads, or one of their descendants. Elsewhere the
-/// answer is *unverified*.
+/// On Linux a [probe](Host::probe) of a TCP port looks up the listening sockets and their owner, and does not
+/// connect. It is its own if that is the owner, a member of the group or session that it leads, or one of
+/// their descendants. Sockets at 127.0.0.1 and ::1 come first; if there is none, one at any other local
+/// address counts. On other systems a probe connects to 127.0.0.1 and then to ::1, and the answer is
+/// *unverified*. The timeouts are 1 s for a connection and 5 s for a response in HTTP.
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -197,5 +199,13 @@ impl Host for System {
 
     fn probe(&self, target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {
         probe::attempt(target, owner)
+    }
+
+    fn belongs_to(&self, pid: u32, owner: u32) -> bool {
+        platform::belongs_to(pid, owner)
+    }
+
+    fn listening(&self, owner: u32) -> Vec<SocketAddr> {
+        platform::listening(owner)
     }
 }

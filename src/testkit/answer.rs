@@ -24,13 +24,15 @@ pub(super) fn answer<'a>(
     let mut status = None;
     for served in there {
         match served {
-            ProbeTarget::Http { path: known, status: given, .. } if known == path => status = Some(*given),
+            ProbeTarget::Http { path: known, status: given, .. } if known == path => {
+                status = Some(given.first())
+            }
             ProbeTarget::Http { .. } => status = status.or(Some(NOT_FOUND)),
             ProbeTarget::Port(_) | ProbeTarget::Unix(_) => {}
         }
     }
     Some(match status {
-        Some(status) if status == wanted => Ok(()),
+        Some(status) if wanted.contains(status) => Ok(()),
         Some(status) => Err(ProbeError::Status(status)),
         None => Err(ProbeError::NotHttp),
     })

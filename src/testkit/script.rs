@@ -119,7 +119,7 @@ impl Script {
     /// Makes the process answer [probes](crate::Host::probe) of `target`, from `at` after its start until its
     /// exit. May be called several times.
     ///
-    /// The status in a [`ProbeTarget::Http`] is the status of the answer; a later call with a later time
+    /// The first status in a [`ProbeTarget::Http`] is that of the answer; a later call with a later time
     /// changes it. A process that serves HTTP on a port also accepts plain connections there, and answers
     /// other paths with 404.
     pub fn serves(mut self, at: Duration, target: ProbeTarget) -> Self {

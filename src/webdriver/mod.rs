@@ -28,6 +28,7 @@ pub(crate) mod program;
 mod remote;
 mod session;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::host::{Host, SleepFuture};
@@ -43,6 +44,6 @@ pub use session::Session;
 
 /// Sleeps on the clock of the system, as the driver's service does.
 fn sleep(duration: Duration) -> SleepFuture {
-    let system = System::new();
-    system.sleep_until(system.now() + duration.min(Policy::LONGEST))
+    static SYSTEM: LazyLock<System> = LazyLock::new(System::new);
+    SYSTEM.sleep_until(SYSTEM.now() + duration.min(Policy::LONGEST))
 }

@@ -11,7 +11,7 @@ use super::*;
 fn read_all(channel: &NotifyChannel) -> (Vec<String>, bool) {
     block_on(poll_fn(|cx| {
         let mut events = Vec::new();
-        let has_ended = channel.poll(cx, &mut events).is_ready();
+        let has_ended = channel.poll(cx, &|pid| pid == std::process::id(), &mut events).is_ready();
         let events = events.into_iter().map(|event| match event {
             LeafEvent::Met => "met".to_owned(),
             LeafEvent::Remark(remark) => remark,
@@ -24,7 +24,7 @@ fn read_all(channel: &NotifyChannel) -> (Vec<String>, bool) {
 }
 
 /// Returns the end of the pipe that the process gets.
-fn process_end(spec: &Spec) -> std::fs::File {
+fn process_end(spec: &Spec) -> fs::File {
     let (number, descriptor) = spec.get_descriptors().next().expect("the spec has a descriptor");
     assert_eq!(number, 5);
     descriptor.as_fd().try_clone_to_owned().expect("the descriptor is open").into()
@@ -76,13 +76,45 @@ fn a_datagram_with_ready_1_is_a_notification_and_the_status_is_kept() {
 }
 
 #[test]
-fn the_directory_of_the_socket_is_private_and_removed_with_the_channel() {
+fn the_directory_of_the_socket_is_removed_with_the_channel() {
     let (channel, spec) = NotifyChannel::socket(Spec::new("x")).unwrap();
-    let dir = socket_path(&spec).parent().unwrap().to_owned();
-    let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+    let path = socket_path(&spec);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let expected = if HAS_CREDENTIALS { (0o711, 0o666) } else { (0o700, 0o600) };
+    assert_eq!((mode(path.parent().unwrap()), mode(&path)), expected);
     drop(channel);
-    assert!(!dir.exists(), "{} was not removed", dir.display());
+    assert!(!path.parent().unwrap().exists(), "{} was not removed", path.display());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn f_124_a_notification_counts_only_from_the_run_or_from_an_exited_process_of_a_known_user() {
+    let own = rustix::process::getpid();
+    let sender = |pid, uid| Sender { pid, uid };
+    let uid = geteuid().as_raw();
+    let stranger = 4_000_000_000;
+    assert!(is_trusted(sender(Some(own), stranger), None, &|_| true));
+    assert!(!is_trusted(sender(Some(own), uid), None, &|_| false), "it is alive, and not of the run");
+    let exited = std::process::Command::new("true").spawn().map(|mut child| (child.id(), child.wait()));
+    let exited = Pid::from_raw(exited.unwrap().0.cast_signed());
+    assert!(is_trusted(sender(exited, uid), None, &|_| false));
+    assert!(is_trusted(sender(exited, stranger), Some(stranger), &|_| false));
+    assert!(!is_trusted(sender(exited, stranger), None, &|_| false));
+}
+
+#[test]
+fn f_126_the_socket_is_created_where_its_path_is_short_and_other_users_can_enter() {
+    let long = PathBuf::from(format!("/{}", "x".repeat(100)));
+    let dirs = socket_dirs(long.clone(), false);
+    assert!(!dirs.contains(&long) && dirs.last() == Some(&PathBuf::from("/tmp")), "{dirs:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let usual = dir.path().to_owned();
+    fs::set_permissions(&usual, Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(socket_dirs(usual.clone(), false).last(), Some(&usual));
+    assert_ne!(socket_dirs(usual.clone(), true).last(), Some(&usual), "others cannot enter it");
+    fs::set_permissions(&usual, Permissions::from_mode(0o711)).unwrap();
+    let is_entered = is_open_to_others(usual.parent().unwrap());
+    assert_eq!(socket_dirs(usual.clone(), true).last() == Some(&usual), is_entered);
 }
 
 fn socket_path(spec: &Spec) -> PathBuf {

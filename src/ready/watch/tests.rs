@@ -66,10 +66,10 @@ impl Trial {
 fn describe(verdict: &Result<Ready, Failure>) -> String {
     let (what, progress, took) = match verdict {
         Ok(Ready { progress, took, .. }) => ("ready".to_owned(), progress, took),
-        Err(Failure { cause: FailureCause::SpawnFailed(error), progress, took }) => {
+        Err(Failure { cause: FailureCause::SpawnFailed(error), progress, took, .. }) => {
             (error.to_string(), progress, took)
         }
-        Err(Failure { cause, progress, took }) => (format!("{cause:?}"), progress, took),
+        Err(Failure { cause, progress, took, .. }) => (format!("{cause:?}"), progress, took),
     };
     let lines = progress.iter().map(|progress| format!("  {progress}\n"));
     format!("{what} after {took:?}\n{}", lines.collect::<String>())

@@ -37,7 +37,7 @@ pub(super) struct Listener {
     pub(super) inode: u64,
 }
 
-/// Returns all sockets that listen on `port`, of IPv4 and of IPv6.
+/// Returns all sockets that listen on `port`, of IPv4 and of IPv6; port 0 stands for all ports.
 ///
 /// # Errors
 ///
@@ -72,7 +72,7 @@ fn request(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::R
     }
 }
 
-/// Builds a message that asks for all sockets that listen on `port`.
+/// Builds a message that asks for all sockets that listen on `port`. The kernel takes port 0 for any.
 fn message(family: AddressFamily, port: u16) -> Vec<u8> {
     let mut message = Vec::with_capacity(HEADER + REQUEST);
     message.extend(((HEADER + REQUEST) as u32).to_ne_bytes());

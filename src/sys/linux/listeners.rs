@@ -1,6 +1,7 @@
 //! The listening sockets of this machine, from the kernel and from `/proc/net`.
 //!
-//! A socket is identified by its inode, which also appears in the descriptor tables of the processes that hold it.
+//! A socket is identified by its inode, which also appears in the descriptor tables of the processes that
+//! hold it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -17,19 +18,26 @@ const LISTEN: &str = "0A";
 /// The flag of a listening local socket.
 const ACCEPTS: u32 = 1 << 16;
 
-/// Returns the sockets that may have accepted a connection to `address`: usually one; several if they share it by
-/// `SO_REUSEPORT`, where the kernel chooses.
+/// Returns the sockets that may have accepted a connection to `address`: usually one; several if they share
+/// it by `SO_REUSEPORT`, where the kernel chooses.
 ///
 /// # Errors
 ///
 /// The kernel does not answer, and `/proc/net` cannot be read.
 pub(super) fn of_tcp(address: SocketAddr) -> io::Result<Vec<u64>> {
-    let port = address.port();
-    let all = diagnosis::listeners(port).or_else(|_| in_proc(port))?;
-    Ok(first_served(&all, address.ip()))
+    Ok(first_served(&of_port(address.port())?, address.ip()))
 }
 
-/// Returns all sockets that listen on `port`, from `/proc/net`.
+/// Returns all sockets that listen on `port`, at any address; port 0 stands for all ports.
+///
+/// # Errors
+///
+/// The kernel does not answer, and `/proc/net` cannot be read.
+pub(super) fn of_port(port: u16) -> io::Result<Vec<Listener>> {
+    diagnosis::listeners(port).or_else(|_| in_proc(port))
+}
+
+/// Returns all sockets that listen on `port`, or on any port if it is 0, from `/proc/net`.
 ///
 /// # Errors
 ///
@@ -44,11 +52,12 @@ pub(super) fn in_proc(port: u16) -> io::Result<Vec<Listener>> {
             Err(error) => return Err(error),
         }
     }
-    all.retain(|listener| listener.port == port);
+    all.retain(|listener| port == 0 || listener.port == port);
     Ok(all)
 }
 
-/// Returns the sockets that are bound to this path. A path that was bound again leaves the old socket in the list.
+/// Returns the sockets that are bound to this path. A path that was bound again leaves the old socket in the
+/// list.
 ///
 /// # Errors
 ///
@@ -63,10 +72,10 @@ pub(super) fn of_unix(path: &Path) -> io::Result<Vec<u64>> {
         .collect())
 }
 
-/// Chooses as the kernel does: the exact address comes before the unspecified one, and for a connection over IPv4 a
-/// socket of IPv4 before a socket for both. The latter looks the same here as one for IPv6 alone, but without any other
-/// it must have been that one.
-fn first_served(listeners: &[Listener], to: IpAddr) -> Vec<u64> {
+/// Chooses as the kernel does: the exact address comes before the unspecified one, and for a connection over
+/// IPv4 a socket of IPv4 before a socket for both. The latter looks the same here as one for IPv6 alone, but
+/// without any other it must have been that one.
+pub(super) fn first_served(listeners: &[Listener], to: IpAddr) -> Vec<u64> {
     let mapped = |address: Ipv4Addr| IpAddr::V6(address.to_ipv6_mapped());
     let any_v6 = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
     let any_v4 = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), mapped(Ipv4Addr::UNSPECIFIED)];
@@ -85,7 +94,8 @@ fn first_served(listeners: &[Listener], to: IpAddr) -> Vec<u64> {
     turns.into_iter().map(at).find(|inodes| !inodes.is_empty()).unwrap_or_default()
 }
 
-/// Parses a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 4711 …`.
+/// Parses a line such as `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0
+/// 4711 …`.
 fn parse_tcp(line: &str) -> Option<Listener> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (address, port) = fields.next()?.split_once(':')?;

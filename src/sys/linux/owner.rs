@@ -1,12 +1,12 @@
 //! The owner of a socket that answered a probe.
 //!
-//! A server left over from an earlier test answers as well as the one that was just started. So the listening socket is
-//! looked up, and the processes that hold it: the owner, its group, its session, and all their descendants. Most often the
-//! owner itself holds it, and no other process is examined.
+//! A server left over from an earlier test answers as well as the one that was just started. So the listening
+//! socket is looked up, and the processes that hold it: the owner, its group, its session, and all their
+//! descendants. Most often the owner itself holds it, and no other process is examined.
 //!
-//! If several sockets share an address by `SO_REUSEPORT`, any of them may answer the next connection, so all of them must
-//! be the owner's. A process that cannot be examined counts neither as the owner's nor as a stranger: the result is
-//! *unverified*.
+//! If several sockets share an address by `SO_REUSEPORT`, any of them may answer the next connection, so all
+//! of them must be the owner's. A process that cannot be examined counts neither as the owner's nor as a
+//! stranger: the result is *unverified*.
 
 #![expect(unsafe_code, reason = "the credentials of a local socket")]
 
@@ -14,17 +14,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use crate::host::ProbeOwner;
 
-use super::super::probe::Reached;
+use super::super::mark;
+use super::super::probe::{PortOwner, Reached};
 use super::listeners;
 use super::process_table::{self, Entry, has_ended};
 
-/// Returns the owner of the socket. A socket that a parent hands to a new child while `/proc` is read may be missed, so
-/// a stranger is only reported after a second search.
+/// Returns the owner of the socket. A socket that a parent hands to a new child while `/proc` is read may be
+/// missed, so a stranger is only reported after a second search.
 pub(in crate::sys) fn socket_owner(reached: &Reached<'_>, owner: Option<u32>) -> ProbeOwner {
     match search(reached, owner) {
         Ok(ProbeOwner::Own) => ProbeOwner::Own,
@@ -33,11 +35,89 @@ pub(in crate::sys) fn socket_owner(reached: &Reached<'_>, owner: Option<u32>) ->
     }
 }
 
+/// Returns who listens on a port, without a connection: a server that takes only one client must not lose it
+/// to a probe. As in [`socket_owner`], a stranger is only reported after a second search.
+pub(in crate::sys) fn port_owner(port: u16, owner: Option<u32>) -> PortOwner {
+    let mut found = search_port(port, owner);
+    if let Ok(PortOwner::Listening { owner: ProbeOwner::Own, .. }) = found {
+        return found.unwrap_or(PortOwner::Unknown);
+    }
+    if owner.is_some_and(has_another_network) {
+        return PortOwner::Unknown;
+    }
+    if let Ok(PortOwner::Listening { .. }) = found {
+        found = search_port(port, owner);
+    }
+    found.unwrap_or(PortOwner::Unknown)
+}
+
+/// Prefers the sockets that serve 127.0.0.1 and ::1: they decide if there are any, since clients connect
+/// there.
+fn search_port(port: u16, owner: Option<u32>) -> io::Result<PortOwner> {
+    let all = listeners::of_port(port)?;
+    let served =
+        |ip: IpAddr| Some((ip, listeners::first_served(&all, ip))).filter(|(_, found)| !found.is_empty());
+    let local = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let mut candidates: Vec<_> = local.into_iter().find_map(served).into_iter().collect();
+    if candidates.is_empty() && owner.is_some() {
+        let others = BTreeSet::from_iter(all.iter().map(|listener| listener.address));
+        candidates.extend(others.into_iter().filter_map(served));
+    }
+    let mut result = PortOwner::Free;
+    for (ip, inodes) in candidates {
+        let address = SocketAddr::new(ip.to_canonical(), port);
+        let found = owner_of(inodes, None, owner)?;
+        let is_own = found == ProbeOwner::Own;
+        result = PortOwner::Listening { address, owner: found };
+        if is_own {
+            break;
+        }
+    }
+    Ok(result)
+}
+
+/// Returns the addresses at which the owner and its relatives listen.
+pub(in crate::sys) fn listening(owner: u32) -> Vec<SocketAddr> {
+    let (Ok(all), Ok(processes)) = (listeners::of_port(0), process_table::read_all()) else {
+        return Vec::new();
+    };
+    let relatives = relatives_of(owner, &processes);
+    let inodes: BTreeSet<u64> =
+        relatives.iter().flat_map(|pid| sockets_of(*pid).unwrap_or_default()).collect();
+    let own = all.iter().filter(|listener| inodes.contains(&listener.inode));
+    let addresses = own.map(|listener| SocketAddr::new(listener.address.to_canonical(), listener.port));
+    BTreeSet::from_iter(addresses).into_iter().collect()
+}
+
+/// Returns whether `pid` is the owner, one of its relatives, dead or alive, or has the mark of its run.
+pub(in crate::sys) fn belongs_to(pid: u32, owner: u32) -> bool {
+    if pid == owner {
+        return true;
+    }
+    let relatives =
+        process_table::read_all().map(|all| relatives_and_dead_of(owner, &all)).unwrap_or_default();
+    relatives.contains(&pid) || mark_of(owner).is_some_and(|mark| mark_of(pid) == Some(mark))
+}
+
+/// Returns the mark that a process has in its environment, if it has one and shows it.
+fn mark_of(pid: u32) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut variables = environment.split(|byte| *byte == 0);
+    let mark = variables.find_map(|one| one.strip_prefix(mark::VARIABLE.as_bytes())?.strip_prefix(b"="))?;
+    Some(mark.to_owned()).filter(|mark| !mark.is_empty())
+}
+
 fn search(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<ProbeOwner> {
     let (listeners, opener) = match reached {
         Reached::Tcp(address) => (listeners::of_tcp(*address)?, None),
         Reached::Unix { path, stream } => (listeners::of_unix(path)?, opener(stream)),
     };
+    owner_of(listeners, opener, owner)
+}
+
+/// Returns the owner of these listening sockets. `opener` is the process that called `listen`, if it is
+/// known.
+fn owner_of(listeners: Vec<u64>, opener: Option<u32>, owner: Option<u32>) -> io::Result<ProbeOwner> {
     let mut missing = BTreeSet::from_iter(listeners);
     let known = !missing.is_empty();
 
@@ -92,6 +172,16 @@ fn search(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<ProbeOwner> {
 
 /// Returns the live processes among the owner, its group, its session, and all their descendants.
 fn relatives_of(owner: u32, all: &[Entry]) -> BTreeSet<u32> {
+    let mut relatives = relatives_and_dead_of(owner, all);
+    let dead = all.iter().filter(|one| !one.alive).map(|one| one.pid);
+    dead.for_each(|pid| {
+        relatives.remove(&pid);
+    });
+    relatives
+}
+
+/// Returns the relatives of the owner, including zombies.
+fn relatives_and_dead_of(owner: u32, all: &[Entry]) -> BTreeSet<u32> {
     let is_first = |one: &&Entry| [one.pid, one.group, one.session].contains(&owner);
     let mut generation: BTreeSet<_> = all.iter().filter(is_first).map(|one| one.pid).collect();
     let mut relatives = BTreeSet::new();
@@ -100,10 +190,6 @@ fn relatives_of(owner: u32, all: &[Entry]) -> BTreeSet<u32> {
         let is_next = |one: &&Entry| relatives.contains(&one.parent) && !relatives.contains(&one.pid);
         generation = all.iter().filter(is_next).map(|one| one.pid).collect();
     }
-    let dead = all.iter().filter(|one| !one.alive).map(|one| one.pid);
-    dead.for_each(|pid| {
-        relatives.remove(&pid);
-    });
     relatives
 }
 
@@ -167,8 +253,8 @@ mod tests {
         let all = [
             entry(1, 0, 1, 1),
             entry(10, 1, 1, 1),
-            // The owner, a member of its group whose parent has ended, a descendant that has left the group, and
-            // another one in a new session.
+            // The owner, a member of its group whose parent has ended, a descendant that has left the group,
+            // and another one in a new session.
             entry(20, 10, 20, 1),
             entry(21, 1, 20, 1),
             entry(22, 21, 22, 1),

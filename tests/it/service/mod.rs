@@ -1,12 +1,15 @@
 //! Services: in virtual time, and with real servers.
 
+mod dropped;
 mod ending;
 mod given;
 mod invalid;
 mod killed;
 mod mongodb;
+mod notify;
 mod parallel;
 mod port;
+mod probes;
 mod readiness;
 mod real;
 mod shared;

@@ -242,7 +242,7 @@ fn sv_18_f_82_a_port_in_use_is_refused_before_the_start() {
     assert!(matches!(error.reason(), NotReadyReason::AddressInUse(_)), "{error}");
     assert_eq!(
         error.to_string(),
-        "service served is not ready: port 8080 is already in use by a stranger\n  command: served"
+        "service served is not ready: port 8080 is already in use by an unrelated process\n  command: served"
     );
     assert_eq!(trace, "0.0 serve port 8080\n0.0 probe port 8080\n", "no process was started");
 }

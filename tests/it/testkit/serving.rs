@@ -12,7 +12,7 @@ use super::{exit, panic_of, secs, start};
 const PORT: ProbeTarget = ProbeTarget::Port(80);
 
 fn page(path: &str, status: u16) -> ProbeTarget {
-    ProbeTarget::Http { port: 80, path: path.into(), status }
+    ProbeTarget::Http { port: 80, path: path.into(), status: status.into() }
 }
 
 /// Returns the owner of the address, or the error of the probe.

@@ -75,12 +75,19 @@ fn a_real_command_is_repeated_until_it_succeeds() {
 }
 
 #[test]
-fn sv_16_18_a_real_port_is_probed_and_the_connection_closed() {
+fn sv_16_18_a_real_port_is_probed_and_no_connection_stays_open() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    verdict(&watch(Condition::port(port).by_any_process()), sh("sleep 1000")).unwrap();
-    let (mut connection, _) = listener.accept().unwrap();
-    assert_eq!(connection.read(&mut [0]).unwrap(), 0, "the probe has closed the connection");
+    let ready = verdict(&watch(Condition::port(port).by_any_process()), sh("sleep 1000")).unwrap();
+    let remark = ready.progress[0].remark.as_deref().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let connection = listener.accept();
+    if cfg!(target_os = "linux") {
+        assert!(remark.starts_with("answered by pid "), "{remark}");
+        assert_eq!(connection.unwrap_err().kind(), io::ErrorKind::WouldBlock, "no connection was made");
+    } else {
+        assert_eq!(connection.unwrap().0.read(&mut [0]).unwrap(), 0, "the probe has closed the connection");
+    }
 }
 
 /// A listening socket that is passed on belongs to the process, even if it never accepts.
@@ -124,19 +131,24 @@ fn a_real_line_feed_on_the_descriptor_is_a_notification() {
     assert!(matches!(failure.cause, FailureCause::Exited(Exit::Code(0))), "{failure:?}");
 }
 
+/// The sender is this test, which does not belong to the run.
 #[test]
-fn a_real_datagram_to_the_notify_socket_is_a_notification() {
+#[cfg(target_os = "linux")]
+fn f_124_a_real_datagram_of_a_foreign_process_is_ignored() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    // The shell cannot send datagrams. It reports the address, and a thread of the test sends it.
-    let script = format!("printf %s \"$NOTIFY_SOCKET\" > {}; sleep 1000", fifo.display());
+    let script = format!("printf %s \"$NOTIFY_SOCKET\" > {}; sleep 1", fifo.display());
     let sender = thread::spawn(move || {
         let path = fs::read_to_string(fifo).unwrap();
-        UnixDatagram::unbound().unwrap().send_to(b"STATUS=serving\nREADY=1\n", path).unwrap();
+        UnixDatagram::unbound().unwrap().send_to(b"READY=1\n", path).unwrap();
     });
-    let ready = verdict(&watch(Condition::sd_notify()), sh(&script)).unwrap();
-    assert_eq!(ready.progress[0].remark.as_deref(), Some("status: serving"));
+    let failure = verdict(&watch(Condition::sd_notify()), sh(&script)).unwrap_err();
+    let remark = failure.progress[0].remark.as_deref().unwrap();
+    assert!(
+        remark.starts_with(&format!("ignored a notification of pid {} ", std::process::id())),
+        "{remark}"
+    );
     sender.join().unwrap();
 }
 
