@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Port;
 use crate::host::Spec;
-use crate::machine::{Name, NameError, Policy, Signal};
+use crate::machine::{Name, NameError, Policy, Signal, SignalTarget};
 use crate::output::log_format::{LogFormat, LogFormatError};
 use crate::ready::Condition;
 
@@ -192,6 +192,18 @@ impl Service {
     /// Sets the signal that asks the program to exit. Default: TERM.
     pub fn stop_signal(self, signal: Signal) -> Self {
         self.with(|spec| spec.stop_signal(signal))
+    }
+
+    /// Sets which processes receive the stop signal ([`Spec::stop_to`]). Default: the process group. KILL
+    /// always goes to everything that the program has started.
+    pub fn stop_to(self, target: SignalTarget) -> Self {
+        self.with(|spec| spec.stop_to(target))
+    }
+
+    /// Sets a command that stops the program, such as `["pg_ctl", "stop"]`, instead of the stop signal
+    /// ([`Spec::stop_command`]). Default: none.
+    pub fn stop_command<W: AsRef<OsStr>>(self, words: impl IntoIterator<Item = W>) -> Self {
+        self.with(|spec| spec.stop_command(words))
     }
 
     /// Sets the time that the program, with everything it has started, may take to exit before it gets KILL.

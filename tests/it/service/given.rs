@@ -1,5 +1,6 @@
 //! The environment, sockets, notifications and stop of a service, with real processes.
 
+use std::ffi::OsStr;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,6 +110,17 @@ fn sv_8_a_stop_returns_soon_after_a_graceful_exit() {
     let best = (0..5).map(stop).min().unwrap();
     println!("stopped within {best:?}");
     assert!(best < Duration::from_secs(1), "{best:?}");
+}
+
+#[test]
+fn a_stop_command_stops_the_program_instead_of_the_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    let flag = dir.path().join("stop");
+    let script = r#"trap '' TERM; echo up; while ! test -e "$0"; do sleep 0.02; done; exit 7"#;
+    let service =
+        sh(script).arg(&flag).expect_output("up").stop_command([OsStr::new("touch"), flag.as_os_str()]);
+    let exit = service.start().unwrap().stop().unwrap().unwrap();
+    assert_eq!((exit.exit, exit.asked, exit.killed), (Exit::Code(7), true, false));
 }
 
 #[test]
