@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use childminder::machine::SignalTarget;
 use childminder::{Name, Signal};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -97,6 +98,15 @@ pub(crate) struct Run {
     #[arg(long, help_heading = STOPPING)]
     pub(crate) outlive: bool,
 
+    /// The receiver of the stop signal: 'leader', the program itself, and then the processes that it leaves behind; or 'group',
+    /// its process group at once
+    #[arg(long, value_name = "WHO", default_value = "leader", value_parser = stop_target, help_heading = STOPPING)]
+    pub(crate) stop_to: SignalTarget,
+
+    /// A command that stops the program instead of a signal, such as 'pg_ctl stop -D data'; MAINPID is the process id
+    #[arg(long, value_name = "CMD", value_parser = stop_command, help_heading = STOPPING)]
+    pub(crate) stop_command: Option<StopCommand>,
+
     /// Passes these signals on to the program instead of stopping it, such as HUP,USR1
     #[arg(long, value_name = "SIG", value_delimiter = ',', help_heading = STOPPING)]
     pub(crate) forward: Vec<Signal>,
@@ -185,6 +195,23 @@ impl Run {
     /// Returns the program, which is the first word of the command.
     pub(crate) fn program(&self) -> &OsStr {
         self.command.first().map(OsString::as_os_str).unwrap_or_default()
+    }
+}
+
+/// The words of a stop command.
+#[derive(Clone, Debug)]
+pub(crate) struct StopCommand(pub(crate) Vec<String>);
+
+fn stop_command(text: &str) -> Result<StopCommand, &'static str> {
+    let words = shell_words::split(text).map_err(|_| "a quote is not closed")?;
+    if words.is_empty() { Err("the command is empty") } else { Ok(StopCommand(words)) }
+}
+
+fn stop_target(text: &str) -> Result<SignalTarget, &'static str> {
+    match text {
+        "leader" => Ok(SignalTarget::Leader),
+        "group" => Ok(SignalTarget::Group),
+        _ => Err("expected 'leader' or 'group'"),
     }
 }
 

@@ -48,7 +48,10 @@ impl RunConfig {
         let [program, words @ ..] = args.command.as_slice() else { return Err(ConfigError::NoCommand) };
         let name = args.name.clone().unwrap_or_else(|| Name::from_program(&program.to_string_lossy()));
         let mut spec = Spec::new(program).args(words).policy(policy).stop_signal(args.stop_signal);
-        spec = spec.merge_output(args.merge_output).die_with_parent(!args.outlive);
+        spec = spec.merge_output(args.merge_output).die_with_parent(!args.outlive).stop_to(args.stop_to);
+        if let Some(command) = &args.stop_command {
+            spec = spec.stop_command(&command.0);
+        }
         if args.env_clear {
             spec = spec.env_clear();
         }
@@ -82,7 +85,7 @@ impl RunConfig {
         let inherits_stdin = matches!(stdin, Stdin::Inherit);
         spec = spec.stdin(stdin);
         spec.check()?;
-        let system = System::try_new().map_err(ConfigError::System)?;
+        let system = System::with_strongest_containment().map_err(ConfigError::System)?;
         system.locate(&spec).map_err(|error| ConfigError::start(error, args.program()))?;
         Ok(Self { name, spec, system, forward, inherits_stdin })
     }

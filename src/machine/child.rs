@@ -221,9 +221,12 @@ impl<S: Clone> Child<S> {
                 if remaining.is_empty() {
                     self.family_died(run, death, cx)
                 } else {
-                    // The rest of the family has until the kill time as well. A stop command has ended the
-                    // leader alone.
-                    if let Some(StopCommand { signal, .. }) = run.stop_command {
+                    // The rest of the family has until the kill time as well. It has not been asked to end if the
+                    // leader alone was, by its own signal or by a stop command.
+                    let Definition { stop_target, stop_signal, .. } = &self.definition;
+                    let asked = run.stop_command.as_ref().map(|command| command.signal);
+                    let by_signal = (*stop_target == SignalTarget::Leader).then_some(*stop_signal);
+                    if let Some(signal) = asked.or(by_signal) {
                         cx.stop(run.id, SignalTarget::Family, signal);
                     }
                     let family = FamilyPoll::new(remaining, cx.now);

@@ -175,3 +175,35 @@ fn f_155_as_process_1_it_reaps_orphans() {
     supervisor.out.wait_for("zombies=0");
     drop(supervisor);
 }
+
+#[test]
+fn f_157_the_program_is_asked_to_stop_before_the_processes_that_it_leaves_behind() {
+    // The program waits for its worker, which needs a while for its job and drops it on TERM.
+    let script = "sh -c 'trap \"echo job dropped; exit\" TERM; echo ready; sleep 0.3; sleep 0.3; sleep 0.3; echo job done' & \
+                  trap 'asked=1' TERM; wait; [ $asked ] && wait; exit 0";
+    for (target, line) in [("leader", "[sh] job done"), ("group", "[sh] job dropped")] {
+        let mut supervisor = Supervisor::run(&["--stop-to", target, "sh", "-c", script]);
+        supervisor.out.wait_for("ready");
+        let Ended { status, out, err } = supervisor.stop();
+        assert_eq!(status, 0, "{err}");
+        assert!(out.contains(line), "{target}: {out}{err}");
+    }
+    // A shell without a trap exits at once, and leaves its child behind.
+    let child = "trap 'echo child asked; exit' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut supervisor = Supervisor::run(&["sh", "-c", &format!("sh -c \"{child}\"; :")]);
+    supervisor.out.wait_for("ready");
+    let Ended { status, out, err } = supervisor.stop();
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("[sh] child asked") && !err.contains("killed"), "{out}{err}");
+}
+
+#[test]
+fn a_stop_command_is_run_instead_of_the_stop_signal() {
+    let command = "sh -c 'echo stopping $MAINPID; kill -USR1 $MAINPID'";
+    let script = "trap 'echo usr1; exit 0' USR1; echo ready; while :; do sleep 0.05; done";
+    let mut supervisor = Supervisor::run(&["--stop-command", command, "sh", "-c", script]);
+    supervisor.out.wait_for("ready");
+    let Ended { status, out, err } = supervisor.stop();
+    assert_eq!(status, 0, "{err}");
+    assert!(out.contains("[sh] usr1") && err.contains("sh#1 stopped with code 0"), "{out}{err}");
+}

@@ -33,6 +33,20 @@ fn the_stop_signal_goes_to_its_target_and_kill_to_the_family() {
 }
 
 #[test]
+fn processes_that_the_leader_leaves_behind_get_the_stop_signal_too() {
+    for (target, further) in [(SignalTarget::Leader, 1), (SignalTarget::Group, 0)] {
+        let mut harness = Harness::running();
+        harness.define("foo", Definition { stop_target: target, ..Definition::new(()) });
+        harness.stop_service();
+        let run = harness.run("foo");
+        harness.event(Event::Exited { run, exit: Exit::success(), remaining: vec![7] });
+        let terms = |target| harness.signals.iter().filter(|sent| **sent == (target, Signal::TERM)).count();
+        assert_eq!((terms(target), terms(SignalTarget::Family)), (1, further), "{target:?}");
+        assert!(!harness.signals.contains(&(SignalTarget::Family, Signal::KILL)), "{target:?}");
+    }
+}
+
+#[test]
 fn a_stop_command_is_run_instead_of_sending_the_stop_signal() {
     let mut harness = Harness::running();
     harness.define("foo", with_stop_command());
