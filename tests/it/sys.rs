@@ -1,4 +1,4 @@
-//! `System` with real children: starting them, and what a start that fails says.
+//! `System` with real children: successful and failed starts.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use crate::support::{
-    Census, Child, PORTABLE, alone, alone_with_fault, become_nobody, run, skip, status_field,
+    Census, Child, PORTABLE, alone, alone_with_fault, drop_privileges, run, skip, status_field,
 };
 
 mod descriptors;
@@ -24,17 +24,17 @@ mod resources;
 mod stop;
 mod storm;
 
-/// The error of a start that must fail. The same start must leave nothing behind.
+/// Returns the error of a start, which must fail and leave nothing behind.
 fn error(spec: &Spec) -> SpawnError {
-    Child::start(spec).expect_err("it must not start")
+    Child::start(spec).expect_err("the start must fail")
 }
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An executable file that this test process has never had open for writing: a fork of another test could hold such a
-/// descriptor at the very moment of our exec (F-6).
+/// Creates an executable file that this process never has open for writing: a fork of another test could hold
+/// such a descriptor at the moment of the exec.
 fn executable(dir: &TempDir, name: &str, text: &str) -> PathBuf {
     let path = dir.path().join(name);
     let script = format!("cat > {name} && chmod 755 {name}");
@@ -56,7 +56,7 @@ fn f_1_pm_20_a_missing_program_is_an_error_that_says_where_it_was_looked_for() {
         let path = empty.path().join("none");
         let system = System::new();
         let before = Census::take();
-        // Plain, with a directory, and by the other way to a process: all the same (PM-20).
+        // Every way to a start reports the same.
         let plain = Spec::new(&path);
         for spec in [plain.clone(), plain.clone().cwd("/tmp"), plain.umask(0o22)] {
             let error = system.spawn(&spec).expect_err("missing");
@@ -98,7 +98,7 @@ fn f_2_a_directory_or_a_plain_file_is_no_program() {
         assert_eq!(error.subject(), subject);
         assert_eq!(System::new().locate(&spec).expect_err("no program").to_string(), error.to_string());
     }
-    // The same through PATH, where the search goes on: what comes later and can be executed is meant.
+    // A search through PATH continues with the next folder.
     let error = error(&Spec::new("plain").env("PATH", dir.path()));
     assert_eq!((error.step(), error.raw_os_error()), (SpawnStep::Exec, Some(libc::EACCES)));
     let other = tempfile::tempdir().expect("a directory");
@@ -108,7 +108,7 @@ fn f_2_a_directory_or_a_plain_file_is_no_program() {
 }
 
 #[test]
-fn f_3_a_script_is_never_handed_to_a_shell_that_it_did_not_ask_for() {
+fn f_3_a_script_without_an_interpreter_is_not_run_by_a_shell() {
     let dir = tempfile::tempdir().expect("a directory");
     let bare = executable(&dir, "bare", "echo must not run\n");
     let lost = executable(&dir, "lost", "#! /nowhere/at-all -x\n");
@@ -123,7 +123,7 @@ fn f_3_a_script_is_never_handed_to_a_shell_that_it_did_not_ask_for() {
 }
 
 #[test]
-fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
+fn f_4_a_bad_working_directory_is_distinguished_from_a_missing_program() {
     let dir = tempfile::tempdir().expect("a directory");
     let (missing, file) = (dir.path().join("missing"), dir.path().join("file"));
     fs::write(&file, "").expect("write");
@@ -147,7 +147,7 @@ fn f_4_a_bad_working_directory_is_told_apart_from_a_missing_program() {
 fn f_5_76_pm_7_another_user_is_really_another_user() {
     const NAME: &str = "sys::f_5_76_pm_7_another_user_is_really_another_user";
     if !is_root() {
-        return skip(NAME, "only root may become somebody else");
+        return skip(NAME, "only root can change the user");
     }
     let ids =
         |child: &Child| ["Uid", "Gid", "Groups"].map(|field| status_field(child.id(), field).expect(field));
@@ -163,10 +163,10 @@ fn f_5_76_pm_7_another_user_is_really_another_user() {
 fn f_5_a_refused_change_of_identity_names_its_step_and_runs_nothing() {
     const NAME: &str = "sys::f_5_a_refused_change_of_identity_names_its_step_and_runs_nothing";
     if !is_root() {
-        return skip(NAME, "root first, to give it up");
+        return skip(NAME, "only root can drop privileges");
     }
     alone(NAME, || {
-        become_nobody();
+        drop_privileges();
         let system = System::new();
         for (spec, step, subject) in [
             (Spec::new("true").groups([7]), SpawnStep::Setgroups, "[7]"),
@@ -180,10 +180,10 @@ fn f_5_a_refused_change_of_identity_names_its_step_and_runs_nothing() {
 }
 
 #[test]
-fn f_5_each_step_of_the_change_is_told_by_name() {
-    const NAME: &str = "sys::f_5_each_step_of_the_change_is_told_by_name";
+fn f_5_each_step_of_the_change_is_named() {
+    const NAME: &str = "sys::f_5_each_step_of_the_change_is_named";
     if !is_root() {
-        return skip(NAME, "only root gets beyond the first step");
+        return skip(NAME, "only root passes the first step");
     }
     alone_with_fault("setresuid,setuid:error=EPERM", NAME, || {
         let error = error(&Spec::new("true").uid(65_534));
@@ -203,8 +203,8 @@ fn f_7_what_exec_cannot_take_is_an_error() {
 }
 
 #[test]
-fn f_8_no_process_to_be_had_is_a_shortage_that_passes() {
-    const NAME: &str = "sys::f_8_no_process_to_be_had_is_a_shortage_that_passes";
+fn f_8_a_failed_fork_is_a_shortage_and_later_starts_succeed() {
+    const NAME: &str = "sys::f_8_a_failed_fork_is_a_shortage_and_later_starts_succeed";
     // The threads of the test and of the event loop are clones too; they come first.
     alone_with_fault("clone3,clone,fork,vfork:error=EAGAIN:when=7..8", NAME, || {
         let system = System::new();
@@ -226,8 +226,8 @@ fn f_8_no_process_to_be_had_is_a_shortage_that_passes() {
 }
 
 #[test]
-fn f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() {
-    alone("sys::f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing", || {
+fn f_9_30_with_any_number_of_free_descriptors_a_start_succeeds_or_leaves_nothing() {
+    alone("sys::f_9_30_with_any_number_of_free_descriptors_a_start_succeeds_or_leaves_nothing", || {
         let system = System::new();
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).expect("a lower limit");
@@ -239,7 +239,7 @@ fn f_9_30_with_any_number_of_free_descriptors_a_start_works_or_leaves_nothing() 
                 hogs.truncate(hogs.len() - free);
                 match system.spawn(&spec) {
                     Ok(child) => {
-                        // To stop it takes nothing new (F-30).
+                        // A stop needs no descriptor.
                         hogs.extend(iter::from_fn(|| fs::File::open("/dev/null").ok()));
                         drop(child);
                         started.push(free);
@@ -283,13 +283,13 @@ fn pm_4_the_name_is_looked_up_in_the_path_of_the_child_and_no_shell_sees_it() {
     let found = dir.path().join("tool");
     assert_eq!(System::new().locate(&spec).expect("it is there"), found);
     assert_eq!(run(&spec), (Exit::Code(0), format!("{}|$HOME|a  b|*||", found.display()), String::new()));
-    // A path is taken from the directory of the child; an empty entry of PATH is that directory.
+    // A path is relative to the directory of the child; an empty entry of PATH means that directory.
     for spec in [Spec::new("./tool"), Spec::new("tool").env("PATH", "/nowhere:")] {
         let spec = spec.cwd(dir.path());
         assert_eq!(run(&spec).1, "./tool|");
         assert_eq!(System::new().locate(&spec).expect("it is there"), dir.path().join("./tool"));
     }
-    // Without a PATH there are the usual places.
+    // Without a PATH the default folders are searched.
     assert_eq!(run(&Spec::new("true").env_clear()).0, Exit::Code(0));
 }
 
@@ -317,7 +317,7 @@ fn pl_3_a_program_is_located_as_an_absolute_path_and_nothing_is_started() {
         assert_eq!(found, expected);
     }
     assert!(!dir.path().join("started").exists());
-    // What cannot be started is told as a start tells it.
+    // The error is that of a start.
     for (spec, what) in [
         (Spec::new("folder").env("PATH", dir.path()), "(is a directory)"),
         (Spec::new("./folder").cwd(dir.path()), "(is a directory)"),
@@ -326,9 +326,9 @@ fn pl_3_a_program_is_located_as_an_absolute_path_and_nothing_is_started() {
         (Spec::new(""), "program is empty"),
         (Spec::new("to\0ol"), "program has a NUL byte in it"),
     ] {
-        let told = system.locate(&spec).expect_err("there is no such program").to_string();
-        assert!(told.contains(what), "{told}");
-        assert_eq!(told, error(&spec).to_string());
+        let error_text = system.locate(&spec).expect_err("there is no such program").to_string();
+        assert!(error_text.contains(what), "{error_text}");
+        assert_eq!(error_text, error(&spec).to_string());
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::process::Pid;
 use super::{Kept, builder, every_runtime, hasty, hear, now, sh, started, with_monitor, with_monitor_on};
 use crate::support::{alone, is_alive};
 
-/// The process id that a script has printed behind `word`.
+/// Returns the process id that a script has printed behind `word`.
 async fn pid_after(kept: &Kept, word: &str) -> u32 {
     let line = loop {
         if let Some(line) = kept.all().into_iter().find(|line| line.contains(word)) {
@@ -25,13 +25,13 @@ async fn pid_after(kept: &Kept, word: &str) -> u32 {
 every_runtime!(
     f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children,
     f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed,
-    f_26_a_stopped_process_hears_the_stop,
+    f_26_a_stopped_process_handles_the_stop_signal,
 );
 
 async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
     let kept = Kept::default();
     with_monitor(builder().sink(kept.clone()), async |monitor| {
-        // Many short sleeps: to kill one of them is not to kill the shell.
+        // Many short sleeps: the death of one must not end the shell.
         let script =
             "trap '' TERM; (while :; do sleep 0.05; done) & echo child $!; while :; do sleep 0.05; done";
         monitor.add_process("deaf", sh(script)).unwrap();
@@ -56,7 +56,7 @@ async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
 async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() {
     let kept = Kept::default();
     with_monitor(builder().sink(kept.clone()), async |monitor| {
-        // The member says that it is deaf, and then closes its output, so that only its group tells of it.
+        // The member ignores TERM and closes its output, so that only the group reveals it.
         let member = r#"trap "" TERM; echo member $$; exec >/dev/null 2>&1; while :; do sleep 0.05; done"#;
         let script = format!("trap 'exit 0' TERM; sh -c '{member}' & wait");
         monitor.add_process("shell", sh(&script)).unwrap();
@@ -66,14 +66,14 @@ async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() 
         let member = pid_after(&kept, "member").await;
         let begin = now();
         monitor.stop_service().await.unwrap();
-        assert!(begin.elapsed() >= hasty().kill_time, "the member has its time, too");
+        assert!(begin.elapsed() >= hasty().kill_time, "the member was killed too early");
         assert!(!is_alive(member));
     })
     .await;
 }
 
-async fn f_26_a_stopped_process_hears_the_stop() {
-    // A kill time that no test waits for: this ends by TERM and CONT, or not at all.
+async fn f_26_a_stopped_process_handles_the_stop_signal() {
+    // The kill time is longer than the test, so only TERM and CONT can end the process.
     let policy = Policy { kill_time: Duration::from_secs(1000), ..hasty() };
     with_monitor(builder().policy(policy), async |monitor| {
         monitor.add_process("frozen", sh("kill -STOP $$; sleep 1000")).unwrap();
@@ -104,29 +104,29 @@ fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
             let left = left.await;
             assert_eq!(left, [pid_after(&kept, "member").await]);
             started(&mut notices, "shell").await;
-            assert!(!is_alive(left[0]), "it lives beside its successor");
+            assert!(!is_alive(left[0]), "it is alive beside its successor");
             monitor.stop_service().await.unwrap();
         })
         .await;
     });
 }
 
-/// A system that knows no more than process groups.
+/// Returns a system with the weakest containment.
 fn group_only() -> System {
     System::builder().exactly(Containment::Group).build().expect("it is always available")
 }
 
 #[test]
-fn f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_waited_for() {
-    const NAME: &str = "real::endings::f_17_28_pm_22_what_leaves_its_group_and_holds_the_output_is_told_of_and_not_waited_for";
+fn f_17_28_pm_22_a_process_outside_the_group_that_holds_the_output_is_reported_and_not_awaited() {
+    const NAME: &str = "real::endings::f_17_28_pm_22_a_process_outside_the_group_that_holds_the_output_is_reported_and_not_awaited";
     alone(NAME, || {
         let kept = Kept::default();
-        // However busy the machine: a daemon's parent does not live that long.
+        // Longer than the parent of a daemon lives, also on a busy machine.
         let policy = Policy { threshold: Duration::from_secs(1000), ..hasty() };
         let builder = builder().policy(policy).sink(kept.clone());
         let escaped = block_on(with_monitor_on(group_only(), builder, async |monitor| {
             let mut notices = monitor.notices();
-            // As a daemon does: a session of its own, and when it has that, the parent exits with 0.
+            // Like a daemon: it gets a session of its own, and then the parent exits with 0.
             let script = "setsid sleep 1000 & p=$!; echo escaped $p
                 while read -r _ _ _ _ group _ </proc/$p/stat && [ $group != $p ]; do :; done; exit 0";
             monitor.add_process("daemon", sh(script)).unwrap();

@@ -12,9 +12,9 @@ use crate::support::status_field;
 
 use super::{Kept, builder, every_runtime, hasty, hear, now, sh, started, with_monitor};
 
-every_runtime!(f_16_56_57_all_output_comes_before_the_exit_is_told);
+every_runtime!(f_16_56_57_all_output_comes_before_the_exit_is_published);
 
-async fn f_16_56_57_all_output_comes_before_the_exit_is_told() {
+async fn f_16_56_57_all_output_comes_before_the_exit_is_published() {
     let kept = Kept::default();
     with_monitor(builder().sink(kept.clone()), async |monitor| {
         let mut notices = monitor.notices();
@@ -34,7 +34,7 @@ async fn f_16_56_57_all_output_comes_before_the_exit_is_told() {
     .await;
 }
 
-/// Counts, and checks what every sink may rely on.
+/// Counts lines, and checks what every sink may rely on.
 #[derive(Clone, Default)]
 struct Counter(Arc<Mutex<Counts>>);
 
@@ -88,7 +88,7 @@ fn f_54_a_line_without_end_arrives_whole_and_in_pieces() {
     );
 }
 
-/// Takes one batch, and the next when it is allowed to.
+/// Accepts one batch, and the next one when the test allows it.
 struct Stuck(Receiver<()>);
 
 impl Sink for Stuck {
@@ -126,16 +126,16 @@ fn f_53_59_with_a_stuck_sink_and_a_flood_kills_are_on_time_and_restarts_go_on() 
     }));
 }
 
-/// What a script that nobody can hear says about itself.
+/// Whether the process ignores TERM, since its output cannot be read.
 fn ignores_term(pid: u32) -> bool {
     let mask = status_field(pid, "SigIgn").expect("it runs");
     u64::from_str_radix(&mask, 16).unwrap() >> (libc::SIGTERM - 1) & 1 == 1
 }
 
 #[test]
-fn f_59_a_flood_starves_nobody() {
+fn f_59_a_flood_starves_no_other_process() {
     let kept = Kept::default();
-    // Only the quiet ones are kept.
+    // Only lines of the quiet processes are kept.
     struct Quiet(Kept);
     impl Sink for Quiet {
         fn lines(&mut self, batch: &Batch<'_>) {
@@ -164,7 +164,7 @@ fn f_48_a_panicking_sink_breaks_neither_output_nor_kills() {
     struct Bomb;
     impl Sink for Bomb {
         fn lines(&mut self, _: &Batch<'_>) {
-            panic!("a sink went off");
+            panic!("a panic of a sink");
         }
     }
     let kept = Kept::default();

@@ -1,4 +1,4 @@
-//! Handles, drivers and threads: who ends what by going away.
+//! Handles, drivers and threads, and what is stopped when each is dropped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -37,16 +37,16 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
             let pids = ["calm", "deaf"].map(|name| wait_for_pid(&monitor, name));
             drop(monitor);
             assert!(pids.iter().all(|pid| !is_alive(*pid)));
-            // What the monitor killed in its children's groups was adopted by this test, for it is a subreaper.
+            // This process is a subreaper and has adopted the killed members.
             while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
-            // The output thread is not waited for, since it may be stuck in a sink; without one it ends by itself.
+            // The output thread is not joined, since it may be blocked in a sink; here it ends by itself.
             let limit = before.as_ref().map_or(usize::MAX, Census::threads);
             while Census::take().threads() > limit {
                 std::thread::yield_now();
             }
             before.get_or_insert_with(Census::take);
         }
-        // What the event loop needs for itself came with the first monitor, and stays.
+        // The descriptors of the event loop stay after the first monitor.
         let before = before.expect("five rounds");
         Census::take().assert_unchanged_since(&before);
     });
@@ -95,7 +95,7 @@ fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
 }
 
 #[test]
-fn f_50_a_panic_takes_the_children_down_on_its_way() {
+fn f_50_a_panic_stops_the_children_while_unwinding() {
     let mut pid = 0;
     let result = catch_unwind(AssertUnwindSafe(|| {
         let monitor = builder().background(System::new()).unwrap();
@@ -107,7 +107,7 @@ fn f_50_a_panic_takes_the_children_down_on_its_way() {
     assert!(result.is_err() && !is_alive(pid));
 }
 
-/// The real world, until a program named `bug` is started.
+/// The real system, which panics when a program named `bug` is started.
 #[derive(Debug)]
 struct Buggy(System);
 
@@ -131,14 +131,14 @@ impl Host for Buggy {
 }
 
 #[test]
-fn f_49_a_driver_that_panics_takes_the_children_with_it_and_leaves_nobody_waiting() {
+fn f_49_a_driver_that_panics_kills_the_children_and_fails_every_wait() {
     let monitor = builder().background(Buggy(System::new())).unwrap();
     monitor.add_process("deaf", sh("trap '' TERM; while :; do sleep 0.05; done")).unwrap();
     monitor.start_service();
     let pid = wait_for_pid(&monitor, "deaf");
     let mut notices = monitor.notices();
     let stopped = monitor.hold_process("deaf").unwrap();
-    // Its panic may come before or after this returns.
+    // The panic may come before or after this call returns.
     let _ = monitor.add_process("bug", Spec::new("bug"));
     stopped.wait().unwrap();
     while notices.wait().is_some() {}
@@ -147,8 +147,8 @@ fn f_49_a_driver_that_panics_takes_the_children_with_it_and_leaves_nobody_waitin
 }
 
 #[test]
-fn f_51_a_runtime_that_goes_first_takes_the_children_with_it() {
-    alone("real::handles::f_51_a_runtime_that_goes_first_takes_the_children_with_it", || {
+fn f_51_a_runtime_that_ends_first_kills_the_children() {
+    alone("real::handles::f_51_a_runtime_that_ends_first_kills_the_children", || {
         let (monitor, driver) = builder().build(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
         monitor.start_service();
@@ -188,7 +188,7 @@ fn f_40_twenty_threads_restart_at_once() {
             scope.spawn(|| {
                 barrier.wait();
                 monitor.stop_process("calm").unwrap().wait().unwrap();
-                // Each waited for the end of a run that it had asked to end.
+                // Each ticket belongs to a run that its call has stopped.
                 assert!(!is_alive(first));
             });
         }

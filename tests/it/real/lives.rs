@@ -1,4 +1,4 @@
-//! Lives: starting, dying, coming back.
+//! Starts, exits and restarts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use childminder::{Exit, Phase, Policy, Spec};
 use super::{Kept, builder, every_runtime, hear, sh, started, with_monitor};
 use crate::support::is_alive;
 
-every_runtime!(a_process_that_dies_comes_back, f_1_44_a_missing_program_is_told_and_tried_again);
+every_runtime!(a_process_that_dies_comes_back, f_1_44_a_missing_program_is_reported_and_retried);
 
 async fn a_process_that_dies_comes_back() {
     let kept = Kept::default();
@@ -26,11 +26,11 @@ async fn a_process_that_dies_comes_back() {
         assert!(!is_alive(first) && !is_alive(second));
     })
     .await;
-    assert!(!kept.all().is_empty(), "the first life is over, so its line is here");
+    assert!(!kept.all().is_empty(), "the line of the first run is missing");
     assert!(kept.all().iter().all(|line| line == "once: run"));
 }
 
-async fn f_1_44_a_missing_program_is_told_and_tried_again() {
+async fn f_1_44_a_missing_program_is_reported_and_retried() {
     with_monitor(builder(), async |monitor| {
         let mut notices = monitor.notices();
         monitor.add_process("missing", Spec::new("/no/such/program")).unwrap();

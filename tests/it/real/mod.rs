@@ -1,5 +1,5 @@
-//! The monitor with real processes: what only a kernel can show. Each body runs on five executors; every wait has a
-//! deadline, and no test sleeps.
+//! The monitor with real processes. Each test runs on five executors; every wait has a deadline, and no test
+//! sleeps.
 
 mod endings;
 mod flood;
@@ -17,7 +17,7 @@ use futures_lite::future::or;
 
 use crate::support::PATIENCE;
 
-/// Runs a body, an `async fn`, on every executor that we promise to run on.
+/// Runs an `async fn` as a test on every supported executor.
 macro_rules! every_runtime {
     ($($body:ident),* $(,)?) => { $(
         mod $body {
@@ -36,7 +36,7 @@ macro_rules! every_runtime {
                 futures_lite::future::block_on(super::$body());
             }
 
-            /// No `enable_io`, no `enable_time`: nothing of ours may ask for tokio's drivers.
+            /// Without `enable_io` and `enable_time`, since childminder must not need tokio's drivers.
             #[test]
             fn tokio_multi_thread() {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -53,7 +53,7 @@ macro_rules! every_runtime {
 }
 pub(crate) use every_runtime;
 
-/// Runs `body` beside the driver of a monitor. Afterwards the monitor must come to its end, and leave nothing.
+/// Runs `body` beside the driver of a monitor. Afterwards the monitor must end and leave nothing behind.
 async fn with_monitor<T, F: Future<Output = T>>(
     builder: MonitorBuilder,
     body: impl FnOnce(ProcessMonitor) -> F,
@@ -72,7 +72,7 @@ async fn with_monitor_on<T, F: Future<Output = T>>(
     let result = or(
         async {
             or(&mut driver, late("the body")).await;
-            panic!("the driver ended before its time")
+            panic!("the driver ended too early")
         },
         body(monitor),
     )
@@ -90,7 +90,7 @@ fn sh(script: &str) -> Spec {
     Spec::new("sh").args(["-c", script])
 }
 
-/// Restarts quickly and kills soon, so that tests are short.
+/// Returns a policy with short delays, so that tests are short.
 fn hasty() -> Policy {
     Policy {
         threshold: Duration::from_millis(100),
@@ -104,10 +104,10 @@ fn builder() -> MonitorBuilder {
     ProcessMonitor::builder().policy(hasty())
 }
 
-/// The next notice that `pick` takes.
+/// Returns the next notice that `pick` accepts.
 async fn hear<T>(notices: &mut Notices, mut pick: impl FnMut(&Notice) -> Option<T>) -> T {
     loop {
-        match notices.next().await.expect("the monitor is not over") {
+        match notices.next().await.expect("the monitor has ended") {
             Ok(notice) => {
                 if let Some(picked) = pick(&notice) {
                     return picked;
@@ -126,7 +126,7 @@ async fn started(notices: &mut Notices, name: &str) -> u32 {
     .await
 }
 
-/// A sink that keeps everything.
+/// A sink that keeps every line.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<String>>>);
 
@@ -135,7 +135,7 @@ impl Kept {
         self.0.lock().unwrap().clone()
     }
 
-    /// Waits for a line that ends like this.
+    /// Waits for a line with this ending.
     async fn line(&self, end: &str) -> String {
         loop {
             if let Some(line) = self.all().iter().find(|line| line.ends_with(end)) {

@@ -78,8 +78,8 @@ impl Child {
         self.0.signal(SignalTarget::Group, signal).expect("the signal is sent");
     }
 
-    /// Waits until nobody is left of its group.
-    pub(crate) fn wait_until_nobody_is_left(&mut self) {
+    /// Waits until its group has no members.
+    pub(crate) fn wait_for_the_group(&mut self) {
         let look = poll_fn(|cx| {
             if self.0.remaining().is_empty() {
                 return Poll::Ready(());

@@ -13,21 +13,10 @@ mod scratch;
 mod skip;
 
 pub(crate) use again::again;
-pub(crate) use alone::{alone, alone_under, alone_with_fault};
-#[allow(
-    clippy::allow_attributes,
-    unused_imports,
-    reason = "the latter is the former name, until all tests are changed"
-)]
-pub(crate) use alone::{drop_privileges, drop_privileges as become_nobody};
+pub(crate) use alone::{alone, alone_under, alone_with_fault, drop_privileges};
 pub(crate) use census::{Census, guardian_of, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
-#[allow(
-    clippy::allow_attributes,
-    unused_imports,
-    reason = "the latter is the former name, until all tests are changed"
-)]
-pub(crate) use doomed::{DoomedProcess, DoomedProcess as Victim};
+pub(crate) use doomed::DoomedProcess;
 pub(crate) use logger::recorded;
 pub(crate) use program::required;
 pub(crate) use scratch::Scratch;

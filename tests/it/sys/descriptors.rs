@@ -16,7 +16,7 @@ fn sh(script: &str) -> Spec {
     Spec::new("sh").args(["-c", script])
 }
 
-/// A file that one can read `text` from.
+/// Returns a file that contains `text`.
 fn file(text: &str) -> OwnedFd {
     let mut file = tempfile::tempfile().expect("a file");
     file.write_all(text.as_bytes()).expect("write");
@@ -28,7 +28,7 @@ fn listener() -> OwnedFd {
     TcpListener::bind("127.0.0.1:0").expect("a port").into()
 }
 
-/// What `/proc` calls it.
+/// Returns the name of a descriptor in `/proc`.
 fn name_of(fd: impl AsFd) -> String {
     format!("socket:[{}]", rustix::fs::fstat(fd).expect("open").st_ino)
 }
@@ -54,14 +54,15 @@ fn f_71_a_child_has_three_descriptors_and_those_it_was_given() {
 }
 
 #[test]
-fn each_gets_its_number_whatever_was_there() {
-    // Their own numbers are among these, those of the input and the pipes, of the directory, and of the way to the
-    // guardian; and in any order somebody would be overwritten.
+fn each_descriptor_gets_its_number_even_if_it_was_in_use() {
+    // These numbers include those of the descriptors themselves, of the input and the pipes, of the
+    // directory, and of the socket to the guardian; so a naive order of copies would overwrite one of
+    // them.
     let numbers = || 3..60;
     let all = || iter::once(0).chain(numbers());
     let script: String = all().map(|number| format!("cat <&{number}; ")).collect();
     let expected: String = all().map(|number| format!("{number};")).collect();
-    // Not every shell takes a number of two digits; `cat` takes a path.
+    // Some shells accept only one digit here; `cat` takes a path.
     let script = script.replace("cat <&", "cat /proc/self/fd/");
     let spec = sh(&script).cwd("/").stdin(Stdin::descriptor(file("0;")));
     let spec =
@@ -74,7 +75,7 @@ fn each_gets_its_number_whatever_was_there() {
 }
 
 #[test]
-fn a_start_that_fails_is_told_though_its_numbers_were_in_the_way() {
+fn a_failed_start_is_reported_even_if_its_descriptors_were_in_use() {
     let dir = tempfile::tempdir().expect("a directory");
     for die in [false, true] {
         let spec = (3..60).fold(Spec::new(dir.path()), |spec, number| spec.descriptor(number, file("")));
@@ -101,29 +102,30 @@ fn a_listener_is_handed_over_by_the_convention_of_listen_fds() {
     let script = "echo $LISTEN_FDS; [ $LISTEN_PID = $$ ] && echo it is me; echo $LISTEN_FDNAMES
         readlink /proc/$$/fd/3 /proc/$$/fd/4";
     let spec = sh(script).listener(one).listener(two).descriptor(9, file(""));
-    // Whatever the spec says of them, that is how many there are, and for whom. Their names are for it to say.
+    // The variables LISTEN_FDS and LISTEN_PID override those of the spec; LISTEN_FDNAMES is left to the spec.
     let spec = spec.env("LISTEN_FDS", "7").env("LISTEN_PID", "1").env("LISTEN_FDNAMES", "web:admin");
     for spec in [spec.clone(), spec.clone().die_with_parent(true)] {
         let (exit, out, err) = run(&spec);
         assert_eq!((exit, err), (Exit::Code(0), String::new()));
         assert_eq!(out, format!("2\nit is me\nweb:admin\n{expected}\n"));
     }
-    // It listens all the time, so a connection made between two runs is not refused, and the next run can accept it.
+    // It listens all the time, so a connection made between two runs is not refused, and the next run can
+    // accept it.
     assert_eq!(run(&spec.env_clear().env("PATH", "/usr/bin:/bin")).1.lines().next(), Some("2"));
 }
 
 #[test]
-#[expect(unsafe_code, reason = "an environment that somebody may have started us with")]
-fn what_the_monitor_was_told_of_listeners_of_its_own_is_not_for_the_child() {
-    alone("sys::descriptors::what_the_monitor_was_told_of_listeners_of_its_own_is_not_for_the_child", || {
+#[expect(unsafe_code, reason = "the environment that a service manager sets")]
+fn a_child_does_not_inherit_the_listener_variables_of_the_monitor() {
+    alone("sys::descriptors::a_child_does_not_inherit_the_listener_variables_of_the_monitor", || {
         let own = std::process::id().to_string();
         for (name, value) in [("LISTEN_FDS", "3"), ("LISTEN_PID", &*own), ("LISTEN_FDNAMES", "a:b:c")] {
-            // SAFETY: nobody else looks at the environment of a process that runs one test.
+            // SAFETY: no other thread reads the environment of a process that runs one test.
             unsafe { std::env::set_var(name, value) };
         }
         let script = "echo $LISTEN_FDS ${LISTEN_FDNAMES-unset}; [ $LISTEN_PID = $$ ] && echo it is me; :";
         assert_eq!(run(&sh(script).listener(listener())).1, "1 unset\nit is me\n");
-        // For a child without listeners, `LISTEN_PID` names somebody else.
+        // For a child without listeners, `LISTEN_PID` names another process.
         assert_eq!(run(&sh(script)).1, "3 a:b:c\n");
     });
 }

@@ -1,4 +1,4 @@
-//! How a process ends, and that this is seen once, whole, and whatever else goes on.
+//! Exits: each one is seen once, with its status, under all circumstances.
 
 use std::iter;
 use std::task::{Context, Poll, Waker};
@@ -16,7 +16,7 @@ fn f_16_output_is_whole_though_its_writer_is_gone() {
         assert_eq!(child.exit(), Exit::Code(0));
         assert_eq!(child.read_to_end(Stream::Stdout), "x".repeat(count));
         assert_eq!(child.read_to_end(Stream::Stderr), "e");
-        // The end stays the end.
+        // Further reads return end-of-file again.
         assert_eq!(child.read_to_end(Stream::Stdout), "");
     }
 }
@@ -40,13 +40,13 @@ fn f_17_pm_22_an_exit_is_seen_though_a_grandchild_holds_the_pipes() {
     assert!(is_alive(grandchild));
     child.signal(Signal::KILL);
     assert_eq!(child.read_to_end(Stream::Stdout), "");
-    child.wait_until_nobody_is_left();
+    child.wait_for_the_group();
     assert!(!is_alive(grandchild));
 }
 
 #[test]
 fn f_18_no_exit_of_a_burst_is_lost() {
-    // All of them wait for the end of one pipe, and die of it in the same moment.
+    // All of them wait for end-of-file of one pipe, and exit together.
     let (gate, write) = std::io::pipe().expect("pipe");
     let gate = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&gate));
     let spec = |code: usize| {
@@ -62,10 +62,10 @@ fn f_18_no_exit_of_a_burst_is_lost() {
 }
 
 #[test]
-fn f_18_an_interrupted_wait_is_asked_again() {
-    const NAME: &str = "sys::exit::f_18_an_interrupted_wait_is_asked_again";
+fn f_18_an_interrupted_wait_is_repeated() {
+    const NAME: &str = "sys::exit::f_18_an_interrupted_wait_is_repeated";
     if PORTABLE {
-        return skip(NAME, "std asks without waiting, which no kernel interrupts, and so does not ask again");
+        return skip(NAME, "std waits without blocking, which cannot be interrupted");
     }
     alone_with_fault("waitid,wait4:error=EINTR:when=2..3", NAME, || {
         for code in 0..3 {
@@ -75,38 +75,38 @@ fn f_18_an_interrupted_wait_is_asked_again() {
 }
 
 #[test]
-fn f_19_a_status_that_somebody_else_took_is_lost_and_not_waited_for() {
-    alone("sys::exit::f_19_a_status_that_somebody_else_took_is_lost_and_not_waited_for", || {
+fn f_19_a_status_that_other_code_collected_is_reported_as_lost() {
+    alone("sys::exit::f_19_a_status_that_other_code_collected_is_reported_as_lost", || {
         let mut child = Child::shell("exit 3");
         let pid = Pid::from_raw(child.id().try_into().expect("a number")).expect("not 0");
-        waitpid(Some(pid), WaitOptions::empty()).expect("we are its parent");
+        waitpid(Some(pid), WaitOptions::empty()).expect("a child of this process");
         assert_eq!(child.exit(), Exit::Lost);
         assert!(child.0.remaining().is_empty());
         child.signal(Signal::KILL);
-        // Also when its group lives on.
+        // Even if its group is alive.
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 3");
         let pid = Pid::from_raw(child.id().try_into().expect("a number")).expect("not 0");
-        waitpid(Some(pid), WaitOptions::empty()).expect("we are its parent");
+        waitpid(Some(pid), WaitOptions::empty()).expect("a child of this process");
         assert_eq!(child.exit(), Exit::Lost);
         assert_eq!(child.0.remaining().len(), 1);
         child.signal(Signal::KILL);
-        child.wait_until_nobody_is_left();
+        child.wait_for_the_group();
     });
 }
 
 #[test]
-#[expect(unsafe_code, reason = "a disposition that a host may have")]
-fn f_19_with_sigchld_ignored_exits_are_seen_all_the_same() {
-    const NAME: &str = "sys::exit::f_19_with_sigchld_ignored_exits_are_seen_all_the_same";
+#[expect(unsafe_code, reason = "an embedding program may have this disposition")]
+fn f_19_exits_are_seen_although_sigchld_is_ignored() {
+    const NAME: &str = "sys::exit::f_19_exits_are_seen_although_sigchld_is_ignored";
     if PORTABLE {
-        return skip(NAME, "this back end lives on SIGCHLD");
+        return skip(NAME, "this back end needs SIGCHLD");
     }
     alone(NAME, || {
-        // SAFETY: runs nothing of ours.
+        // SAFETY: this disposition calls no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
         for umask in [None, Some(0o22)] {
             for _ in 0..20 {
-                // So short a life may be over before there is a handle.
+                // Such a short process may exit before there is a handle.
                 let spec = Spec::new("true");
                 let spec = umask.into_iter().fold(spec, Spec::umask);
                 let mut child = Child::start(&spec).expect("it starts");
@@ -131,8 +131,8 @@ fn f_22_after_its_last_member_a_group_is_never_signalled_again() {
     assert_eq!(left.len(), 1);
     assert_eq!(status_field(left[0], "NSpgid").expect("alive"), child.id().to_string());
     child.signal(Signal::KILL);
-    child.wait_until_nobody_is_left();
-    // Its number is free. Whoever gets it is not to be hit: asked again, nobody is there, and that is no error.
+    child.wait_for_the_group();
+    // The number is free, and another process may get it. A further signal is not sent and is not an error.
     for _ in 0..3 {
         child.signal(Signal::KILL);
         assert!(child.0.remaining().is_empty());
@@ -140,8 +140,8 @@ fn f_22_after_its_last_member_a_group_is_never_signalled_again() {
 }
 
 #[test]
-fn f_20_a_zombie_that_nobody_collects_is_dead_all_the_same() {
-    alone("sys::exit::f_20_a_zombie_that_nobody_collects_is_dead_all_the_same", || {
+fn f_20_an_unreaped_zombie_counts_as_dead() {
+    alone("sys::exit::f_20_an_unreaped_zombie_counts_as_dead", || {
         let group_only =
             System::builder().exactly(Containment::Group).build().expect("it is always available");
         let start = |system: &System| {
@@ -150,11 +150,11 @@ fn f_20_a_zombie_that_nobody_collects_is_dead_all_the_same() {
             assert_eq!(child.exit(), Exit::Code(0));
             child
         };
-        // Its parent is dead. This process has adopted it, as a slow process 1 would, and does not reap it.
+        // Its parent is dead. This process has adopted it, and does not reap it, like a slow init.
         let mut child = start(&group_only);
         let left = child.0.remaining();
         child.signal(Signal::KILL);
-        child.wait_until_nobody_is_left();
+        child.wait_for_the_group();
         assert!(status_field(left[0], "State").expect("not collected").starts_with('Z'));
         child.signal(Signal::KILL);
         drop(child);
@@ -165,17 +165,17 @@ fn f_20_a_zombie_that_nobody_collects_is_dead_all_the_same() {
             let mut child = start(&System::new());
             let left = child.0.remaining();
             child.signal(Signal::KILL);
-            child.wait_until_nobody_is_left();
+            child.wait_for_the_group();
             assert_eq!(status_field(left[0], "State"), None, "it is reaped");
         }
     });
 }
 
 #[test]
-fn f_22_an_old_kernel_keeps_the_zombie_while_anybody_asks() {
-    const NAME: &str = "sys::exit::f_22_an_old_kernel_keeps_the_zombie_while_anybody_asks";
+fn f_22_on_an_old_kernel_the_zombie_stays_while_the_group_is_polled() {
+    const NAME: &str = "sys::exit::f_22_on_an_old_kernel_the_zombie_stays_while_the_group_is_polled";
     if PORTABLE {
-        return skip(NAME, "there are no pidfds here");
+        return skip(NAME, "this back end has no pidfds");
     }
     alone_with_fault("pidfd_send_signal:error=EINVAL", NAME, || {
         let mut child = Child::shell("sleep 100 >&- 2>&- & exit 4");
@@ -183,15 +183,15 @@ fn f_22_an_old_kernel_keeps_the_zombie_while_anybody_asks() {
         assert_eq!(child.0.remaining().len(), 1);
         assert!(status_field(child.id(), "State").expect("unreaped").starts_with('Z'));
         child.signal(Signal::KILL);
-        child.wait_until_nobody_is_left();
+        child.wait_for_the_group();
         let id = child.id();
         drop(child);
-        assert_eq!(status_field(id, "State"), None, "reaped in the end");
+        assert_eq!(status_field(id, "State"), None, "the leader is not reaped");
     });
 }
 
 #[test]
-fn f_23_every_exit_is_told_for_what_it_is() {
+fn f_23_every_kind_of_exit_is_reported() {
     for code in [0, 1, 2, 77, 126, 127, 128, 137, 143, 254, 255] {
         assert_eq!(run(&Spec::new("sh").args(["-c", &format!("exit {code}")])).0, Exit::Code(code));
     }
@@ -199,12 +199,12 @@ fn f_23_every_exit_is_told_for_what_it_is() {
     let names = [Signal::HUP, Signal::INT, Signal::KILL, Signal::USR1, Signal::TERM];
     let last = Signal::from_number(64).expect("the last one");
     for signal in names.into_iter().chain(iter::once(last)) {
-        // Not through a shell: those have handlers of their own, and races in them.
+        // Not through a shell, whose own handlers have races.
         let mut child = Child::start(&Spec::new("sleep").arg("100")).expect("it starts");
         child.signal(signal);
         assert_eq!(child.exit(), by(signal, false));
     }
-    // A core dump is told, if there may be one.
+    // A core dump is reported, if the system allows one.
     for (limit, core) in [("0", false), ("unlimited", true)] {
         let dir = tempfile::tempdir().expect("a directory");
         let script = format!("ulimit -c {limit} && kill -ABRT $$");
@@ -212,7 +212,10 @@ fn f_23_every_exit_is_told_for_what_it_is() {
         match exit {
             Exit::Signal { signal: Signal::ABRT, core: dumped } if !core => assert!(!dumped),
             Exit::Signal { signal: Signal::ABRT, core: true } => {}
-            other => eprintln!("SKIPPED the core dump: {other}, {err}"),
+            other => skip(
+                "sys::exit::f_23_every_kind_of_exit_is_reported",
+                &format!("no core dump: {other}, {err}"),
+            ),
         }
     }
 }

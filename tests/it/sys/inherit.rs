@@ -1,4 +1,4 @@
-//! What a child gets, and does not get, from the program that started it.
+//! What a child inherits from the program that started it, and what it does not inherit.
 
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -22,15 +22,15 @@ fn sh(script: &str) -> Spec {
 }
 
 #[test]
-fn f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same() {
-    alone("sys::inherit::f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same", || {
+fn f_15_a_child_gets_three_descriptors_although_the_monitor_has_none() {
+    alone("sys::inherit::f_15_a_child_gets_three_descriptors_although_the_monitor_has_none", || {
         let say = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 10).expect("a copy");
         let script = "echo out; echo err >&2; cat; ls /proc/$$/fd; :";
-        // Everything that can be noticed is noticed after the descriptors are back.
+        // Assertions come after the descriptors are restored.
         let mut seen = Vec::new();
         for closed in [&[0][..], &[1], &[2], &[0, 1], &[1, 2], &[0, 1, 2]] {
             with_closed(closed, || {
-                // With the first one closed, this is descriptor 0 of ours.
+                // With the first one closed, this is descriptor 0 of this process.
                 let null = std::fs::File::open("/dev/null").expect("there is one");
                 let null = Stdin::descriptor(null);
                 for stdin in [null, Stdin::Null, Stdin::Inherit, Stdin::File("/dev/null".into())] {
@@ -52,10 +52,10 @@ fn f_15_with_the_standard_descriptors_closed_a_child_gets_three_all_the_same() {
     });
 }
 
-/// Runs `body` with some of the first three descriptors closed, and puts them back.
+/// Runs `body` while some of the first three descriptors are closed, and restores them.
 #[expect(unsafe_code, reason = "these descriptors have no owner")]
 fn with_closed(closed: &[i32], body: impl FnOnce()) {
-    // SAFETY: nothing else runs in this process, and they are back before anything notices.
+    // SAFETY: no other code runs in this process, and the descriptors are restored afterwards.
     let copies: Vec<_> = closed
         .iter()
         .map(|fd| unsafe {
@@ -100,16 +100,16 @@ fn f_71_a_kernel_that_cannot_close_them_at_once_closes_them_one_by_one() {
     });
 }
 
-/// Signals 32 and 33, which no program can use: the C library keeps them for its threads, and its `posix_spawn` ignores
-/// them in every child.
+/// Signals 32 and 33, which no program can use: the C library keeps them for its threads, and its
+/// `posix_spawn` ignores them in every child.
 const OF_THE_C_LIBRARY: u64 = 0b11 << 31;
 
 #[test]
-#[expect(unsafe_code, reason = "a host may have any mask and dispositions")]
+#[expect(unsafe_code, reason = "an embedding program may have any mask and dispositions")]
 fn f_72_no_signal_is_blocked_or_ignored() {
     alone("sys::inherit::f_72_no_signal_is_blocked_or_ignored", || {
         for signal in [libc::SIGHUP, libc::SIGUSR2, libc::SIGPIPE, libc::SIGTERM, 40, 64] {
-            // SAFETY: runs nothing of ours.
+            // SAFETY: this disposition calls no handler.
             unsafe { libc::signal(signal, libc::SIG_IGN) };
         }
         let mut mask = std::mem::MaybeUninit::uninit();
@@ -129,12 +129,12 @@ fn f_72_no_signal_is_blocked_or_ignored() {
             assert_eq!(child.exit(), Exit::Signal { signal: Signal::TERM, core: false });
         }
         let own = std::fs::read_to_string("/proc/thread-self/status").expect("/proc");
-        assert!(!own.contains("SigBlk:\t0000000000000000"), "the mask of the monitor is its own affair");
+        assert!(!own.contains("SigBlk:\t0000000000000000"), "the mask of the monitor has changed");
     });
 }
 
 #[test]
-fn f_73_a_reader_of_standard_input_sees_its_end_at_once() {
+fn f_73_a_reader_of_standard_input_sees_end_of_file_at_once() {
     for spec in every_way(&Spec::new("cat")) {
         assert_eq!(run(&spec), (Exit::Code(0), String::new(), String::new()));
     }

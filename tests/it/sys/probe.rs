@@ -1,6 +1,6 @@
-//! Probes of real sockets: who answers, and whose they are.
+//! Probes of real sockets, and the owners of those that answer.
 //!
-//! The servers are this test binary again, which then runs [`a_server`] and nothing else.
+//! The servers are further processes of this test binary that run [`a_server`] only.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -18,16 +18,16 @@ use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::is_root;
-use crate::support::{Census, Child, alone, become_nobody, skip};
+use crate::support::{Census, Child, alone, drop_privileges, skip};
 
-/// What [`a_server`] is to be.
+/// The kind of server that [`a_server`] runs.
 const SERVE: &str = "CHILDMINDER_TEST_SERVE";
 
 fn probe(target: &ProbeTarget, owner: Option<u32>) -> Result<ProbeOwner, ProbeError> {
     block_on(System::new().probe(target, owner))
 }
 
-/// The kind of I/O error that a probe must end with.
+/// Returns the kind of I/O error of a probe, which must fail.
 #[track_caller]
 fn error_of(target: &ProbeTarget) -> ErrorKind {
     match probe(target, None) {
@@ -36,7 +36,7 @@ fn error_of(target: &ProbeTarget) -> ErrorKind {
     }
 }
 
-/// This process, as a stranger is called.
+/// Describes this process as a stranger.
 fn ourselves() -> ProbeOwner {
     let name = fs::read_to_string("/proc/self/comm").expect("/proc");
     ProbeOwner::Stranger(format!("pid {} ({})", process::id(), name.trim_end()))
@@ -50,12 +50,12 @@ fn http(port: u16, path: &str) -> ProbeTarget {
     ProbeTarget::Http { port, path: path.into(), status: 200.into() }
 }
 
-/// A process that does nothing.
+/// Starts a process that does nothing.
 fn sleeper() -> Child {
     Child::start(&Spec::new("sleep").arg("1000")).expect("it starts")
 }
 
-/// A server in a process of its own, started through `wrapper`, and its port.
+/// Starts a server in a process of its own through `wrapper`, and returns it with its port.
 fn start(wrapper: &[&str], kind: &str) -> (Child, u16) {
     let binary = env::current_exe().expect("the test binary").display().to_string();
     let server = [&binary, "--exact", "sys::probe::a_server", "--nocapture"];
@@ -68,7 +68,7 @@ fn start(wrapper: &[&str], kind: &str) -> (Child, u16) {
     (child, port)
 }
 
-/// Not a test, but what the tests start.
+/// The server that the other tests start; by itself it does nothing.
 #[test]
 fn a_server() {
     let Ok(kind) = env::var(SERVE) else { return };
@@ -87,8 +87,8 @@ fn a_server() {
         _ => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)),
     };
     let listener = listener.expect("bind");
-    if kind == "nobody" {
-        become_nobody();
+    if kind == "unprivileged" {
+        drop_privileges();
     }
     eprintln!("port {}", port_of(&listener));
     for stream in listener.incoming() {
@@ -109,14 +109,14 @@ fn serve(kind: &str, mut stream: TcpStream) {
                 Some("/garbage") => "+PONG\r\n",
                 _ => "",
             };
-            // A prober that did not wait is none of the server's business.
+            // The prober may have closed the connection already.
             let _ = stream.write_all(answer.as_bytes());
         }
         _ => {}
     }
 }
 
-/// A listening socket on a port that others may listen on as well.
+/// Creates a listening socket on a port that can be shared.
 fn twin(port: u16) -> TcpListener {
     let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     sockopt::set_socket_reuseport(&fd, true).expect("SO_REUSEPORT");
@@ -130,7 +130,7 @@ fn has_ipv6() -> bool {
 }
 
 #[test]
-fn f_82_a_server_is_its_own_wherever_in_its_family_the_socket_is() {
+fn f_82_a_socket_of_any_family_member_is_the_servers_own() {
     for kind in ["v4", "any"] {
         let (server, port) = start(&[], kind);
         assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect(kind), ProbeOwner::Own);
@@ -140,7 +140,7 @@ fn f_82_a_server_is_its_own_wherever_in_its_family_the_socket_is() {
     for wrapper in [shell, out_of_the_group] {
         let (server, port) = start(&wrapper, "v4");
         assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect("it answers"), ProbeOwner::Own);
-        // To somebody else the same socket is a stranger's.
+        // For another owner the same socket is a stranger's.
         let other = probe(&ProbeTarget::Port(port), Some(sleeper().id())).expect("it answers");
         assert!(matches!(&other, ProbeOwner::Stranger(who) if who.starts_with("pid ")), "{other:?}");
     }
@@ -158,7 +158,7 @@ fn sv_18_f_82_a_foreign_listener_is_a_stranger_with_a_name() {
 }
 
 #[test]
-fn f_82_a_listener_that_was_handed_down_is_its_own() {
+fn f_82_a_listener_that_was_passed_on_is_the_servers_own() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("socket");
     let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
@@ -182,7 +182,7 @@ fn f_82_a_listener_that_was_handed_down_is_its_own() {
 
 #[test]
 fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
-    // A child of another test has a copy of the listening socket between its fork and its exec.
+    // A child of another test holds a copy of the listening socket between fork and exec.
     alone("sys::probe::sv_16_f_82_ipv4_is_tried_first_and_then_ipv6", || {
         if !has_ipv6() {
             return skip("sys::probe::sv_16_f_82_ipv4_is_tried_first_and_then_ipv6", "there is no IPv6");
@@ -191,7 +191,7 @@ fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
             let (server, port) = start(&[], kind);
             assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect(kind), ProbeOwner::Own);
         }
-        // A stranger on one address, the server on the other: half of its clients would get the wrong one.
+        // A stranger on one address and the server on the other: half of the clients would reach the stranger.
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let port = port_of(&stranger);
         let (server, same) = start(&[], &format!("v6 {port}"));
@@ -203,9 +203,9 @@ fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
 }
 
 #[test]
-fn f_82_a_twin_of_somebody_else_makes_it_a_strangers() {
-    // Between fork and exec a child of another test has our sockets, too.
-    alone("sys::probe::f_82_a_twin_of_somebody_else_makes_it_a_strangers", || {
+fn f_82_a_second_listener_of_another_process_makes_the_owner_a_stranger() {
+    // A child of another test holds a copy of the sockets between fork and exec.
+    alone("sys::probe::f_82_a_second_listener_of_another_process_makes_the_owner_a_stranger", || {
         let twin = twin(0);
         let port = port_of(&twin);
         let (server, _) = start(&[], &format!("twin {port}"));
@@ -216,9 +216,9 @@ fn f_82_a_twin_of_somebody_else_makes_it_a_strangers() {
 }
 
 #[test]
-fn sv_17_an_attempt_says_why_and_the_next_one_starts_afresh() {
-    // A child of another test has a copy of the listening socket between its fork and its exec.
-    alone("sys::probe::sv_17_an_attempt_says_why_and_the_next_one_starts_afresh", || {
+fn sv_17_a_failed_attempt_reports_its_reason_and_the_next_is_independent() {
+    // A child of another test holds a copy of the listening socket between fork and exec.
+    alone("sys::probe::sv_17_a_failed_attempt_reports_its_reason_and_the_next_is_independent", || {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("socket");
         let target = ProbeTarget::Unix(path.clone());
@@ -229,7 +229,7 @@ fn sv_17_an_attempt_says_why_and_the_next_one_starts_afresh() {
         let _listener = UnixListener::bind(&path).expect("bind");
         assert_eq!(probe(&target, None).expect("it answers"), ourselves());
 
-        // A port that was just free, and is bound but does not listen, so that nobody else gets it.
+        // The port is bound and does not listen, so no other process gets it.
         let fd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
         bind(&fd, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bind");
         let listener = TcpListener::from(fd);
@@ -248,7 +248,7 @@ fn sv_17_a_server_that_does_not_accept_is_waited_for_one_second() {
     listen(&fd, 0).expect("listen");
     let listener = TcpListener::from(fd);
     let target = http(port_of(&listener), "/");
-    // The kernel lets one in beyond the queue.
+    // The kernel accepts one connection beyond the queue.
     let _full = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("the first");
     assert_eq!(error_of(&target), ErrorKind::TimedOut);
 }
@@ -260,7 +260,7 @@ fn f_82_a_local_socket_is_looked_up_too() {
     let target = ProbeTarget::Unix(path.clone());
     let old = UnixListener::bind(&path).expect("bind");
     assert_eq!(probe(&target, Some(sleeper().id())).expect("it answers"), ourselves());
-    // What was left over still listens, but nobody finds it any more.
+    // The old socket still listens, but its path is gone.
     fs::remove_file(&path).expect("remove");
     let (server, _) = start(&[], &format!("unix {}", path.display()));
     assert_eq!(probe(&target, Some(server.id())).expect("it answers"), ProbeOwner::Own);
@@ -275,7 +275,7 @@ fn f_82_a_local_socket_is_looked_up_too() {
 #[test]
 fn f_82_a_server_that_resets_accepts_but_does_not_answer() {
     let (server, port) = start(&[], "reset");
-    // Whether the reset is seen is a matter of luck; if it is, that is no answer.
+    // Whether the reset is seen depends on timing; if it is, the probe has failed.
     for _ in 0..20 {
         match probe(&ProbeTarget::Port(port), Some(server.id())) {
             Ok(holder) => assert_eq!(holder, ProbeOwner::Own),
@@ -291,7 +291,7 @@ fn f_82_a_server_that_resets_accepts_but_does_not_answer() {
 fn f_82_http_must_be_answered_with_the_status() {
     let (server, port) = start(&[], "http");
     let ask = |path| probe(&http(port, path), Some(server.id()));
-    assert_eq!(ask("/well").expect("the body does not matter"), ProbeOwner::Own);
+    assert_eq!(ask("/well").expect("the status is right"), ProbeOwner::Own);
     assert!(matches!(ask("/busy"), Err(ProbeError::Status(503))));
     assert!(matches!(ask("/garbage"), Err(ProbeError::NotHttp)));
     assert_eq!(error_of(&http(port, "/closed at once")), ErrorKind::UnexpectedEof);
@@ -319,7 +319,7 @@ fn sv_18_a_probe_leaves_no_connection_open_when_it_ends_and_when_it_is_dropped()
         }
         let mut probe = system.probe(&http(port, "/slow"), None);
         block_on(async {
-            // First it connects, then it asks.
+            // The connection comes first, then the request.
             let listener = async_io::Async::new(listener.try_clone().expect("a copy")).expect("watched");
             assert!(poll_once(&mut probe).await.is_none());
             let (mut stream, _) = listener.accept().await.expect("a connection");
@@ -336,16 +336,16 @@ fn sv_18_a_probe_leaves_no_connection_open_when_it_ends_and_when_it_is_dropped()
 }
 
 #[test]
-fn f_82_what_cannot_be_looked_at_is_unverified() {
-    const NAME: &str = "sys::probe::f_82_what_cannot_be_looked_at_is_unverified";
+fn f_82_a_process_that_cannot_be_examined_is_unverified() {
+    const NAME: &str = "sys::probe::f_82_a_process_that_cannot_be_examined_is_unverified";
     if !is_root() {
-        return skip(NAME, "only root can become somebody who may not look");
+        return skip(NAME, "only root can become a user without access");
     }
     alone(NAME, || {
-        // To its own user, too, a process is closed that has given up being root.
-        let (server, port) = start(&[], "nobody");
+        // A process that has dropped privileges is closed to its own user too.
+        let (server, port) = start(&[], "unprivileged");
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
-        become_nobody();
+        drop_privileges();
         let id = server.id();
         assert_eq!(
             probe(&ProbeTarget::Port(port), Some(id)).expect("it answers"),
@@ -365,7 +365,7 @@ fn f_82_a_process_with_a_network_of_its_own_is_unverified() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
     let tried = Command::new("unshare").args(["--net", "true"]).stderr(Stdio::null()).status();
     if !tried.is_ok_and(|status| status.success()) {
-        return skip(NAME, "no new network is to be had");
+        return skip(NAME, "no network namespace is available");
     }
     let script = "echo there; exec sleep 1000";
     let mut child = Child::start(&Spec::new("unshare").args(["--net", "sh", "-c", script])).expect("unshare");

@@ -1,4 +1,4 @@
-//! What the first `System` needs of this process, and what it says when that is missing.
+//! The resources that the first `System` needs, and the errors when they are missing.
 
 use std::fs::File;
 use std::iter;

@@ -1,4 +1,4 @@
-//! Signals to a process and its group, and what is left when it is dropped: nothing.
+//! Signals to a process and its group, and dropping a process, which leaves nothing.
 
 use std::thread;
 
@@ -9,7 +9,7 @@ use rustix::process::{Pid, WaitOptions, kill_process, wait};
 use crate::support::{Census, Child, PORTABLE, alone, is_alive, status_field};
 
 #[test]
-fn f_24_f_25_kill_reaches_those_who_ignore_term_whether_or_not_the_leader_is_gone() {
+fn f_24_f_25_kill_reaches_members_that_ignore_term_with_and_without_the_leader() {
     let script = "trap 'exit 0' TERM; (trap '' TERM; echo $(exec sh -c 'echo $PPID'); sleep 100) & wait";
     let mut child = Child::shell(script);
     let stubborn: u32 = child.line().parse().expect("a process id");
@@ -17,7 +17,7 @@ fn f_24_f_25_kill_reaches_those_who_ignore_term_whether_or_not_the_leader_is_gon
     assert_eq!(child.exit(), Exit::Code(0));
     assert!(child.0.remaining().contains(&stubborn));
     child.signal(Signal::KILL);
-    child.wait_until_nobody_is_left();
+    child.wait_for_the_group();
     assert!(!is_alive(stubborn));
 }
 
@@ -31,7 +31,7 @@ fn f_26_term_and_cont_end_a_stopped_process() {
     child.signal(Signal::TERM);
     assert!(
         status_field(child.id(), "State").expect("alive").starts_with('T'),
-        "TERM alone does not wake it"
+        "TERM alone must not end a stopped process"
     );
     child.signal(Signal::CONT);
     assert_eq!(child.exit(), Exit::Code(0));
@@ -60,7 +60,7 @@ fn f_50_a_process_that_is_dropped_leaves_nothing() {
             let mut child = start("trap '' TERM; sleep 100 & echo $!; wait");
             let grandchild: u32 = child.line().parse().expect("a process id");
             assert_gone(child, grandchild);
-            // Dead, not yet asked.
+            // Dead, and the exit is not polled yet.
             let mut child = start("sleep 100 & echo $!");
             let grandchild: u32 = child.line().parse().expect("a process id");
             child.exit();
@@ -72,12 +72,12 @@ fn f_50_a_process_that_is_dropped_leaves_nothing() {
             assert_eq!(child.0.remaining(), [grandchild]);
             assert_gone(child, grandchild);
         }
-        // In the group of the monitor: the process itself, and nobody else.
+        // In the group of the monitor only the process itself is killed.
         let child = Child::start(&Spec::new("sleep").arg("100").own_group(false)).expect("it starts");
         let id = child.id();
         drop(child);
         assert_eq!(status_field(id, "State"), None);
-        // While a panic is on its way.
+        // During a panic.
         let child = Child::shell("sleep 100");
         let id = child.id();
         let panicked = thread::spawn(move || {
@@ -91,30 +91,30 @@ fn f_50_a_process_that_is_dropped_leaves_nothing() {
     });
 }
 
-/// Drops it: no process, no zombie of ours, and its grandchild is dead.
+/// Drops a child and asserts that it is reaped and its grandchild is dead.
 fn assert_gone(child: Child, grandchild: u32) {
     let id = child.id();
     drop(child);
-    assert_eq!(status_field(id, "State"), None, "it is not even a zombie");
+    assert_eq!(status_field(id, "State"), None, "a zombie remains");
     while is_alive(grandchild) {
         thread::yield_now();
     }
 }
 
-/// Grandchildren whose parent died are ours, in a test alone.
+/// Reaps adopted grandchildren, in a test that runs in its own process.
 fn reap_the_adopted() {
     while wait(WaitOptions::empty()).is_ok() {}
 }
 
 #[test]
-fn f_51_no_runtime_is_needed_and_none_is_in_the_way() {
+fn f_51_starts_and_drops_work_without_and_inside_a_runtime() {
     let life = || {
         let mut child = Child::shell("echo hello; exit 5");
         assert_eq!(child.read_to_end(Stream::Stdout), "hello\n");
         assert_eq!(child.exit(), Exit::Code(5));
         Child::shell("sleep 100")
     };
-    // None at all; inside a runtime without drivers; and a drop after the end of that runtime.
+    // Without a runtime; inside a runtime without drivers; and a drop after the end of that runtime.
     drop(life());
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("tokio");
     drop(runtime.block_on(async { life() }));
@@ -134,7 +134,7 @@ fn pm_38_a_signal_reaches_the_whole_group_or_only_the_process_that_has_none() {
     let grandchild: u32 = child.line().parse().expect("a process id");
     child.signal(Signal::TERM);
     assert_eq!(child.exit(), Exit::Signal { signal: Signal::TERM, core: false });
-    child.wait_until_nobody_is_left();
+    child.wait_for_the_group();
     assert!(!is_alive(grandchild));
 
     let mut child = Child::start(&Spec::new("sh").args(["-c", script]).own_group(false)).expect("sh");
@@ -142,26 +142,30 @@ fn pm_38_a_signal_reaches_the_whole_group_or_only_the_process_that_has_none() {
     assert_eq!(status_field(grandchild, "NSpgid"), status_field(std::process::id(), "NSpgid"));
     child.signal(Signal::TERM);
     assert_eq!(child.exit(), Exit::Signal { signal: Signal::TERM, core: false });
-    assert!(child.0.remaining().is_empty(), "it has no group that anybody could be left of");
-    assert!(is_alive(grandchild), "the group is that of the monitor");
+    assert!(child.0.remaining().is_empty(), "a process without its own group has no members");
+    assert!(is_alive(grandchild), "a member of the monitor's group was killed");
     child.signal(Signal::TERM);
     let grandchild = Pid::from_raw(grandchild.try_into().expect("a number")).expect("not 0");
     kill_process(grandchild, rustix::process::Signal::KILL).expect("we started it");
 }
 
 #[test]
-fn a_leader_is_reaped_as_soon_as_somebody_asks_who_is_left() {
+fn a_leader_is_reaped_as_soon_as_the_members_are_listed() {
     let mut child = Child::shell("exit 0");
     child.exit();
     let state = status_field(child.id(), "State");
-    assert_eq!(state.is_some_and(|state| state.starts_with('Z')), !PORTABLE, "seen without reaping");
+    assert_eq!(
+        state.is_some_and(|state| state.starts_with('Z')),
+        !PORTABLE,
+        "whether the exit was seen without reaping"
+    );
     assert!(child.0.remaining().is_empty());
     assert_eq!(status_field(child.id(), "State"), None);
 }
 
 #[test]
-fn a_process_costs_three_descriptors_and_gives_each_back_when_it_can() {
-    alone("sys::stop::a_process_costs_three_descriptors_and_gives_each_back_when_it_can", || {
+fn a_process_costs_three_descriptors_and_releases_each_as_early_as_possible() {
+    alone("sys::stop::a_process_costs_three_descriptors_and_releases_each_as_early_as_possible", || {
         drop(Child::shell("exit 0"));
         let before = Census::take();
         let more = || Census::take().descriptors() - before.descriptors();

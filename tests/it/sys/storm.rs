@@ -13,12 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Child, DoomedProcess, Scratch, required};
 
-/// Tells the killed process where files may stay.
+/// The variable with the directory for files of the killed process.
 const DIRECTORY: &str = "CHILDMINDER_TEST_DIRECTORY";
 
-/// What the guardian has to find. `WORD` is replaced by a word that the census finds.
+/// The scripts whose processes the guardian must find. `WORD` is replaced by a word that the census finds.
 const SCRIPTS: [&str; 7] = [
-    // Alone, in a group, and deaf.
+    // A single process, a group, and one that ignores TERM.
     "exec sleep 1000",
     "sleep 1000 & sleep 1000; : WORD",
     "trap '' TERM INT HUP; : WORD; sleep 1000; sleep 1000; :",
@@ -26,11 +26,11 @@ const SCRIPTS: [&str; 7] = [
     "(setsid sh -c ': WORD; sleep 1000; :' &); exec sleep 1000",
     "env -i setsid sh -c ': WORD; sleep 1000; :' & wait",
     "setsid sh -c 'setsid sh -c \": WORD; sleep 1000; :\" & exit' & wait",
-    // Forks all the time.
+    // One that forks without pause.
     "while :; do sleep 0.01 & sleep 0.01; done; : WORD",
 ];
 
-/// Those that leave the group.
+/// The scripts whose processes leave the group.
 const DAEMONS: std::ops::Range<usize> = 3..6;
 
 /// Starts and drops guarded processes until it is killed.
@@ -62,7 +62,7 @@ fn start_and_drop() {
     threads.into_iter().for_each(|thread| thread.join().expect("killed before"));
 }
 
-/// Returns how many trials there are, if so many are not asked for.
+/// Returns the number of trials: the environment variable, or this default.
 fn trials(default: usize) -> usize {
     std::env::var("CHILDMINDER_STORM").map_or(default, |count| count.parse().expect("a number"))
 }
@@ -102,7 +102,7 @@ fn storm(name: &str, count: usize, body: fn(), before: impl Fn(&[u32])) {
 }
 
 fn send(pid: u32, signal: Signal) {
-    // It may have been replaced meanwhile.
+    // The guardian may have been replaced meanwhile.
     let _ = kill_process(Pid::from_raw(pid.cast_signed()).expect("not 0"), signal);
 }
 
@@ -115,7 +115,7 @@ fn f_45_47_no_process_survives_a_monitor_that_is_killed_at_any_moment() {
 #[test]
 fn f_45_47_no_process_survives_a_monitor_whose_guardian_is_killed_first() {
     const NAME: &str = "sys::storm::f_45_47_no_process_survives_a_monitor_whose_guardian_is_killed_first";
-    // The other one has to act, whichever it is.
+    // The other guardian must act.
     storm(NAME, trials(10), start_and_drop, |guardians| {
         if !guardians.is_empty() {
             send(guardians[fastrand::usize(..guardians.len())], Signal::KILL);
@@ -133,7 +133,7 @@ fn f_45_47_no_process_survives_a_monitor_whose_guardian_is_stopped_first() {
         if !guardians.is_empty() {
             let pid = guardians[fastrand::usize(..guardians.len())];
             send(pid, Signal::STOP);
-            // It goes on when its partner has done all the work, and only then ends.
+            // It continues when its partner has done the work, and ends then.
             thread::spawn(move || {
                 block_on(Timer::after(Duration::from_secs(3)));
                 send(pid, Signal::CONT);
