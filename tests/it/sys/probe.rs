@@ -191,7 +191,8 @@ fn sv_16_f_82_ipv4_is_tried_first_and_then_ipv6() {
             let (server, port) = start(&[], kind);
             assert_eq!(probe(&ProbeTarget::Port(port), Some(server.id())).expect(kind), ProbeOwner::Own);
         }
-        // A stranger on one address and the server on the other: half of the clients would reach the stranger.
+        // A stranger on one address and the server on the other: half of the clients would reach the
+        // stranger.
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
         let port = port_of(&stranger);
         let (server, same) = start(&[], &format!("v6 {port}"));
