@@ -40,8 +40,10 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Each process leads its own process group, inherits the environment and the working directory of this
 /// program, reads from `/dev/null` unless a step [sends](Self::send_input) it input, and is killed when this
 /// program ends, even by SIGKILL. When the plan ends, with or without an error, none of its processes is
-/// left: descendants that a process leaves behind are killed when it ends, and after a failure everything is
-/// killed before the error is returned.
+/// left: descendants that a process leaves behind are killed when it ends, in its process group or not, and
+/// after a failure everything is killed before the error is returned. How far that reaches depends on the
+/// [`Containment`](crate::machine::Containment). Processes that KILL does not end are
+/// [named](PlanError::survivors), each with its id, its command and the reason.
 ///
 /// # Steps
 ///
@@ -70,11 +72,20 @@ pub struct Plan {
 impl Plan {
     /// Returns an empty plan with this name. The name is also part of the name of its directories.
     ///
+    /// Its processes run with the strongest [containment](System::with_strongest_containment) that this
+    /// machine offers.
+    ///
     /// # Errors
     ///
-    /// [`PlanError`] if it is not a valid [`Name`]. A name contains no slash.
+    /// [`PlanError`] if it is not a valid [`Name`], which contains no slash, or if the system lacks the
+    /// resources for an event loop.
     pub fn new(name: &str) -> Result<Self, PlanError> {
-        Self::on(System::new(), name)
+        let system = System::with_strongest_containment().map_err(|error| {
+            let what = "cannot start the event loop".to_owned();
+            let kind = PlanErrorKind::System { what, error: Arc::new(error) };
+            PlanError::early(name, Vec::new(), None, kind)
+        })?;
+        Self::on(system, name)
     }
 
     /// Returns an empty plan on another host, such as a [`Sim`](crate::testkit::Sim). Programs are looked up

@@ -1,16 +1,12 @@
 //! Descendants that a process leaves behind.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use childminder::journal::JournalEvent;
-use childminder::{Exit, Signal};
-use rustix::process::{Pid, kill_process};
+use childminder::{Signal, Spec};
 
-use super::harness::{fails, passes, plan, sh, short_kill_time, sleeper};
+use super::harness::{fails, passes, plan, sh, short_kill_time, sleeper, unique_name};
 use crate::real::every_runtime;
-use crate::support::{Scratch, is_alive};
 
 /// Much less than the sleep of a sleeper, and more than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -18,6 +14,8 @@ const SOON: Duration = Duration::from_secs(15);
 every_runtime!(
     pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait,
     pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group,
+    f_138_descendants_that_left_the_group_go_with_a_kill,
+    f_138_descendants_that_left_the_group_go_with_a_failure,
     pl_17_grandchildren_go_with_a_kill,
     pl_17_grandchildren_go_with_a_failure,
     pl_17_a_grandchild_that_ignores_term_is_killed_and_its_parent_checked_separately,
@@ -30,28 +28,67 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
     passes(&plan).await;
 }
 
-/// It cannot be reached, so it is reported, and waited for no longer than the leak timeout.
+/// A shell with descendants that are hard to find: in a session of its own, orphaned, and in the group of a job.
+fn runaways(mark: &str) -> Spec {
+    sh(&format!(
+        "setsid sleep {mark} & (setsid sh -c 'sleep {mark} & sleep {mark} & exit') & \
+         bash -c 'set -m; sleep {mark} & sleep {mark} & echo up; wait' & wait"
+    ))
+}
+
+/// Returns an argument of `sleep` that no other process has.
+fn unique_sleep() -> String {
+    format!("1000.{}", unique_name("").trim_start_matches('-').replace('-', "0"))
+}
+
+/// Returns the processes with this argument, as an outside observer sees them.
+fn with_argument(mark: &str) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has_mark = |pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == mark.as_bytes())
+    };
+    pids.filter(has_mark).collect()
+}
+
+async fn f_138_descendants_that_left_the_group_go_with_a_kill() {
+    let mark = unique_sleep();
+    let mut plan = plan("runaways");
+    let shell = plan.spawn(runaways(&mark)).unwrap();
+    plan.wait_for_output(shell, "up").unwrap();
+    plan.kill(shell, Signal::TERM).unwrap();
+    passes(&plan).await;
+    assert_eq!(with_argument(&mark), Vec::<u32>::new());
+}
+
+async fn f_138_descendants_that_left_the_group_go_with_a_failure() {
+    let mark = unique_sleep();
+    let mut plan = plan("runaways");
+    let shell = plan.spawn(runaways(&mark)).unwrap();
+    plan.wait_for_output(shell, "up").unwrap();
+    let all = mark.clone();
+    plan.call("wait for all five", move || {
+        while with_argument(&all).len() < 5 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    plan.call("fail", || Err("on purpose"));
+    assert_eq!(fails(&plan).await.reason(), "on purpose");
+    assert_eq!(with_argument(&mark), Vec::<u32>::new());
+}
+
+/// A descendant that has left the group, and that nothing waits for, goes with its parent.
 async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
-    let scratch = Scratch::new();
-    let file = scratch.path().join("pid");
+    let mark = unique_sleep();
     let mut plan = plan("runaway");
-    let runaway = format!("echo $$ > {}; echo away; exec sleep 1000", file.display());
-    let script = format!("setsid sh -c '{runaway}' & read _");
+    let script = format!("setsid sh -c 'echo away; exec sleep {mark}' & read _; exit 1");
     let parent = plan.spawn(sh(&script)).unwrap();
     plan.wait_for_output(parent, "away").unwrap();
     plan.close_input(parent).unwrap();
     plan.wait(parent, 1).unwrap().within(SOON).unwrap();
-    let report = passes(&plan).await;
-    let runaway = pid_in(&file);
-    assert!(is_alive(runaway), "it cannot be known to belong to the plan");
-    let at = |wanted: fn(&JournalEvent) -> bool| {
-        let mut entries = report.journal().entries().iter();
-        entries.find(|entry| wanted(&entry.event)).expect("the event").at
-    };
-    let exited = at(|happened| matches!(happened, JournalEvent::Exited { exit: Exit::Code(1), .. }));
-    let gone = at(|happened| matches!(happened, JournalEvent::Gone { .. }));
-    assert!(gone - exited >= Duration::from_millis(200), "its output had the leak time to come to its end");
-    kill_process(Pid::from_raw(runaway as i32).unwrap(), rustix::process::Signal::KILL).unwrap();
+    passes(&plan).await;
+    assert_eq!(with_argument(&mark), Vec::<u32>::new());
 }
 
 async fn pl_17_grandchildren_go_with_a_kill() {
@@ -82,8 +119,4 @@ async fn pl_17_a_grandchild_that_ignores_term_is_killed_and_its_parent_checked_s
     plan.kill(bystander, Signal::TERM).unwrap();
     let report = passes(&plan).await;
     assert!(report.took() >= Duration::from_millis(200));
-}
-
-fn pid_in(file: &Path) -> u32 {
-    fs::read_to_string(file).unwrap().trim().parse().unwrap()
 }
