@@ -66,6 +66,12 @@ impl Launcher {
         Ok(Self { name, port, lines, spec, format, host, watch })
     }
 
+    /// Returns the error for a system that cannot be used at all, for example without descriptors.
+    pub(super) fn without_system(service: &Service, error: io::Error) -> NotReady {
+        let name = service.name.as_ref().map_or("?", |name| &**name);
+        Details::new(name, service.spec.to_string(), NotReadyReason::System(Arc::new(error))).into()
+    }
+
     /// Returns the builder of the monitor for this service.
     pub(super) fn monitor_builder(&self) -> MonitorBuilder {
         let builder = ProcessMonitor::builder().tail(TAIL).sink(self.lines.sink());

@@ -1,6 +1,7 @@
 //! The start of a service as a future.
 
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use super::running::RunningService;
 use crate::host::Host;
 use crate::monitor::{MonitorDriver, ProcessMonitor};
 use crate::shutdown::{self, Registration};
+use crate::sync::Lock;
 use crate::sys::System;
 
 /// The start of a service, from [`Service::start_async`](crate::Service::start_async): a future for any
@@ -23,8 +25,11 @@ pub struct StartFuture(Pin<Box<dyn Future<Output = Result<RunningService, NotRea
 
 impl StartFuture {
     /// Starts a service whose driver has a thread of its own.
-    pub(super) fn background(service: &Service, host: impl Host) -> Self {
-        let launcher = Launcher::new(service, host);
+    pub(super) fn background(service: &Service) -> Self {
+        let launcher = match system() {
+            Ok(system) => Launcher::new(service, system),
+            Err(error) => Err(Launcher::without_system(service, error)),
+        };
         Self(Box::pin(async move {
             let launcher = launcher?;
             let started = launcher.monitor_builder().background(launcher.host());
@@ -48,6 +53,16 @@ impl StartFuture {
             run(launcher, monitor, None).await
         });
         Ok((Self(start), driver))
+    }
+}
+
+/// Returns the system for all services of this process, with the strongest containment that this machine offers.
+fn system() -> io::Result<System> {
+    static SYSTEM: Lock<Option<System>> = Lock::new(None);
+    let mut system = SYSTEM.lock();
+    match &*system {
+        Some(system) => Ok(system.clone()),
+        None => Ok(system.insert(System::with_strongest_containment()?).clone()),
     }
 }
 
@@ -90,7 +105,7 @@ impl Service {
     /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the
     /// future stops the program and waits for its end.
     pub fn start_async(&self) -> StartFuture {
-        StartFuture::background(self, System::new())
+        StartFuture::background(self)
     }
 
     /// Starts the program on another host, such as a [`Sim`](crate::testkit::Sim), without a thread: the

@@ -2,6 +2,7 @@
 
 mod dropped;
 mod ending;
+mod families;
 mod given;
 mod invalid;
 mod killed;
