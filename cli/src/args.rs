@@ -98,12 +98,13 @@ pub(crate) struct Run {
     #[arg(long, help_heading = STOPPING)]
     pub(crate) outlive: bool,
 
-    /// The receiver of the stop signal: 'leader', the program itself, and then the processes that it leaves behind; or 'group',
-    /// its process group at once
+    /// The receiver of the stop signal: 'leader', the program itself, and then the processes that it leaves
+    /// behind; or 'group', its process group at once
     #[arg(long, value_name = "WHO", default_value = "leader", value_parser = stop_target, help_heading = STOPPING)]
     pub(crate) stop_to: SignalTarget,
 
-    /// A command that stops the program instead of a signal, such as 'pg_ctl stop -D data'; MAINPID is the process id
+    /// A command that stops the program instead of a signal, such as 'pg_ctl stop -D data'; MAINPID is the
+    /// process id
     #[arg(long, value_name = "CMD", value_parser = stop_command, help_heading = STOPPING)]
     pub(crate) stop_command: Option<StopCommand>,
 

@@ -1,4 +1,4 @@
-//! The signals that childminder handles: requests to stop, signals to forward, and SIGCHLD as process 1.
+//! The signals that childminder handles: requests to stop, signals to forward, and SIGCHLD.
 //!
 //! Every signal that would end childminder by default is handled, because the program must be stopped first:
 //! the usual TERM, INT, QUIT and HUP, and all others that a mistyped `kill` or a log rotation may send,
@@ -10,7 +10,6 @@
 use std::fs;
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::process;
 use std::time::Duration;
 
 use async_io::{Async, Timer};
@@ -55,7 +54,7 @@ pub(crate) enum Received {
     Stop(Signal),
     /// A signal to pass on to the program.
     Forward(Signal),
-    /// A child has exited. Received by process 1 only.
+    /// A child has exited or was stopped.
     Child,
 }
 
@@ -83,7 +82,7 @@ impl Signals {
         // Under `nohup`, for instance, HUP stays ignored.
         numbers.retain(|number| ALWAYS.contains(number) || ignored & (1 << (number - 1)) == 0);
         numbers.extend(forward.iter().map(|signal| signal.number()));
-        numbers.extend((process::id() == 1).then_some(libc::SIGCHLD));
+        numbers.push(libc::SIGCHLD);
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io::{self, IsTerminal};
 use std::panic;
+use std::process;
 
 use async_io::{Timer, block_on};
 use childminder::machine::NoticeKind;
@@ -11,13 +12,14 @@ use childminder::output::WriterSink;
 use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
+use nix::sys::signal::Signal as Stop;
 
 use crate::config::RunConfig;
 use crate::notify::ServiceManager;
 use crate::reaper::{self, Reaper};
 use crate::signals::{Received, Signals};
 use crate::stdout::Stdout;
-use crate::terminal::Terminal;
+use crate::terminal::{self, Terminal};
 
 /// The exit code of a program that was interrupted by Ctrl-C and has a handler, by convention.
 const INTERRUPTED: i32 = 130;
@@ -78,7 +80,7 @@ impl Supervisor {
             pending().await
         };
         let interrupted = watch(notices, &monitor, &name, terminal.as_ref(), &manager);
-        let stopped = stop(&monitor, &name, &mut signals, interrupted, &manager);
+        let stopped = stop(&monitor, &name, &mut signals, interrupted, terminal.as_ref(), &manager);
         or(stopped, driven).await?;
         drop((monitor, terminal));
         // The last output is on its way to stdout.
@@ -93,16 +95,18 @@ async fn stop(
     name: &str,
     signals: &mut Signals,
     interrupted: impl Future<Output = Signal>,
+    terminal: Option<&Terminal>,
     manager: &ServiceManager,
 ) -> Result<(), StopError> {
-    let reaper = RefCell::new(Reaper::default());
-    let requested = next_stop(monitor, name, signals, &reaper, None);
+    let reaper = (process::id() == 1).then(Reaper::default);
+    let children = RefCell::new(Children { terminal, reaper, stopped: None });
+    let requested = next_stop(monitor, name, signals, &children, None);
     let first = or(requested, interrupted).await;
     let stopped = monitor.stop_service();
     manager.stopping();
     log::info!("got {first}, stopping; a second signal kills at once");
     let hurried = async {
-        let second = next_stop(monitor, name, signals, &reaper, Some(first)).await;
+        let second = next_stop(monitor, name, signals, &children, Some(first)).await;
         let killed = monitor.kill_service();
         log::warn!("got {second}, killing");
         killed.await
@@ -115,7 +119,7 @@ async fn next_stop(
     monitor: &ProcessMonitor,
     name: &str,
     signals: &mut Signals,
-    reaper: &RefCell<Reaper>,
+    children: &RefCell<Children<'_>>,
     mut first: Option<Signal>,
 ) -> Signal {
     let mut again: Option<Timer> = None;
@@ -142,11 +146,52 @@ async fn next_stop(
                 Ok(false) | Err(_) => log::debug!("got {signal}, but the program is not running"),
             },
             Received::Child => {
-                let program = monitor.status(name).and_then(|status| status.pid);
-                let more = reaper.borrow_mut().reap(program, monitor.now());
+                let more = children.borrow_mut().check(monitor, name);
                 again = more.then(|| Timer::after(reaper::PATIENCE));
             }
         }
+    }
+}
+
+/// Reactions to changes of child processes.
+struct Children<'a> {
+    terminal: Option<&'a Terminal>,
+    /// Process 1 reaps the orphans of others.
+    reaper: Option<Reaper>,
+    /// The process that is known to be stopped.
+    stopped: Option<u32>,
+}
+
+impl Children<'_> {
+    /// Returns whether this is to be called again after [`reaper::PATIENCE`].
+    fn check(&mut self, monitor: &ProcessMonitor, name: &str) -> bool {
+        let status = monitor.status(name);
+        let pid = status.as_ref().and_then(|status| status.pid);
+        let stop = pid.and_then(|pid| terminal::stopped_by(pid).map(|signal| (pid, signal)));
+        match (stop, self.terminal) {
+            (None, _) => self.stopped = None,
+            (Some((pid, signal)), Some(terminal)) if signal != Stop::SIGSTOP => {
+                if signal == Stop::SIGTSTP {
+                    terminal.suspend();
+                }
+                // It is continued with childminder, or had no terminal when it was started.
+                terminal.hand_over(pid);
+                let _ = monitor.signal_process(name, Signal::CONT);
+            }
+            (Some((pid, signal)), _) => {
+                if self.stopped.replace(pid) != Some(pid) {
+                    let advice = match signal {
+                        Stop::SIGTTIN => ": it reads from the terminal; --stdin inherit hands that over",
+                        Stop::SIGTTOU => ": it changes the terminal; --stdin inherit hands that over",
+                        _ => ", until it gets CONT",
+                    };
+                    let run = status.and_then(|status| status.run).map(|run| run.to_string());
+                    let run = run.unwrap_or_default();
+                    log::warn!("{name}{run} is stopped by {}{advice}", &signal.as_str()[3..]);
+                }
+            }
+        }
+        self.reaper.as_mut().is_some_and(|reaper| reaper.reap(pid, monitor.now()))
     }
 }
 

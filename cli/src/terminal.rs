@@ -6,7 +6,7 @@
 
 use std::io::{self, IsTerminal};
 
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal, raise, signal};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
 /// The terminal of the standard input, of which childminder was the foreground group.
@@ -38,10 +38,36 @@ impl Terminal {
         let _ = group.map(|group| tcsetpgrp(io::stdin(), group));
     }
 
+    /// Stops childminder with its program, so that the shell gets the terminal, and returns when it is
+    /// continued.
+    pub(crate) fn suspend(&self) {
+        self.take_back();
+        let _ = raise(Signal::SIGSTOP);
+    }
+
     /// Makes childminder the foreground group again.
     pub(crate) fn take_back(&self) {
         let _ = tcsetpgrp(io::stdin(), getpgrp());
     }
+}
+
+/// Returns the signal that has stopped a child, if it is stopped.
+#[cfg(target_os = "linux")]
+pub(crate) fn stopped_by(pid: u32) -> Option<Signal> {
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?);
+    // The state stays: the library waits for the exit of the child.
+    let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::Pid(pid), flags) {
+        Ok(WaitStatus::Stopped(_, signal)) => Some(signal),
+        _ => None,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stopped_by(_pid: u32) -> Option<Signal> {
+    None
 }
 
 impl Drop for Terminal {
