@@ -103,6 +103,29 @@ fn f_11_without_memory_for_a_process_a_start_fails_and_is_tried_again() {
 }
 
 #[test]
+#[expect(unsafe_code, reason = "no safe function changes a signal disposition")]
+fn f_13_a_terminal_stop_during_a_start_does_not_stop_the_child() {
+    alone("faults::f_13_a_terminal_stop_during_a_start_does_not_stop_the_child", || {
+        // SAFETY: this disposition calls no handler.
+        unsafe { libc::signal(libc::SIGTSTP, libc::SIG_IGN) };
+        let done = Arc::new(AtomicBool::new(false));
+        let is_done = Arc::clone(&done);
+        // Ctrl-Z reaches the whole group, and so a child that has not left it yet.
+        let terminal = thread::spawn(move || {
+            while !is_done.load(Ordering::Relaxed) {
+                let group = rustix::process::getpgrp();
+                rustix::process::kill_process_group(group, rustix::process::Signal::TSTP).unwrap();
+            }
+        });
+        for _ in 0..500 {
+            assert!(Child::start(&Spec::new("true")).unwrap().exit().is_success());
+        }
+        done.store(true, Ordering::Relaxed);
+        terminal.join().unwrap();
+    });
+}
+
+#[test]
 fn f_14_starts_succeed_while_other_threads_allocate_and_change_the_environment() {
     alone("faults::f_14_starts_succeed_while_other_threads_allocate_and_change_the_environment", || {
         let done = Arc::new(AtomicBool::new(false));
