@@ -127,7 +127,8 @@ pub use background::handle::Background;
 #[cfg(feature = "client")]
 pub use client::handle::ClientService;
 pub use drive::{NotDriven, StopError, Ticket};
-pub use host::spec::{Spec, Stdin};
+pub use host::spec::Spec;
+pub use host::stdin::Stdin;
 pub use host::traits::Host;
 pub use machine::failure::SpawnError;
 pub use machine::message::Exit;

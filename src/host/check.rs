@@ -1,4 +1,4 @@
-//! What makes a spec valid: everything that can be said before anything is started.
+//! What can be checked in a spec before anything is started.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -8,13 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use super::Spec;
 
 impl Spec {
-    /// Tells whether the spec can work at all; whether the program exists is for the start to find out. Every
-    /// `add_process` asks this.
+    /// Checks the values of the spec. Every `add_process` does this. Whether the program exists is found out when it is
+    /// started, or by [`Host::locate`](super::Host::locate).
     ///
     /// # Errors
     ///
-    /// [`SpecError`] naming the field: an empty program, a NUL byte anywhere, an environment variable without a name
-    /// or with `=` in it (F-7, PM-21).
+    /// [`SpecError`] with the field: an empty program, a NUL byte, an environment variable without a name or with `=`
+    /// in it, a number that is out of range or used twice, an unknown user or group.
     pub fn check(&self) -> Result<(), SpecError> {
         let bad = |field, value: &OsStr, problem| {
             Err(SpecError { field, value: value.to_string_lossy().into_owned(), problem })
@@ -42,7 +42,7 @@ impl Spec {
             if key.as_bytes().contains(&b'=') {
                 return bad("env", key, SpecProblem::Equals);
             }
-            // A value may be a secret: only its name is told.
+            // A value may be a secret: only the name is reported.
             if has_nul(key) || value.is_some_and(has_nul) {
                 return bad("env", key, SpecProblem::Nul);
             }
@@ -74,6 +74,18 @@ impl Spec {
                 return bad(field, "4294967295".as_ref(), SpecProblem::TooLarge);
             }
         }
+        for (field, lookup) in [("user", &self.user), ("group", &self.group)] {
+            let Some(lookup) = lookup else { continue };
+            if let Some(error) = lookup.error() {
+                return bad(field, lookup.text.as_ref(), SpecProblem::Lookup(error.to_owned()));
+            }
+            if lookup.uid().is_none() && lookup.gid().is_none() {
+                return bad(field, lookup.text.as_ref(), SpecProblem::Unknown);
+            }
+        }
+        if let Some(user) = self.user.as_ref().filter(|_| self.get_gid().is_none()) {
+            return bad("user", user.text.as_ref(), SpecProblem::NoGroup);
+        }
         match self.get_policy().map_or(Ok(()), |policy| policy.check()) {
             Ok(()) => Ok(()),
             Err(error) => bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error)),
@@ -81,32 +93,38 @@ impl Spec {
     }
 }
 
-/// Why a [`Spec`] cannot work.
+/// An invalid value in a [`Spec`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpecError {
-    /// The field as the builder spells it.
+    /// The field, named like the method that sets it.
     pub field: &'static str,
-    /// What was given; for `env` the name of the variable, never its value.
+    /// The value; for `env` the name of the variable, never its value.
     pub value: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: SpecProblem,
 }
 
-/// What can be wrong with a field of a [`Spec`].
+/// What is wrong with a value of a [`Spec`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecProblem {
-    /// Nothing was given.
+    /// It is empty.
     Empty,
-    /// There is a NUL byte in it, which no program can be given.
+    /// It contains a NUL byte.
     Nul,
-    /// The name of a variable has `=` in it.
+    /// The name of a variable contains `=`.
     Equals,
-    /// The number is beyond what the system takes.
+    /// The number is out of range.
     TooLarge,
-    /// The number is given to two things.
+    /// The number is used twice.
     Twice,
-    /// Its policy is not valid.
+    /// There is no such user or group.
+    Unknown,
+    /// The user has no entry in the user database, and no group is given.
+    NoGroup,
+    /// The user database could not be read.
+    Lookup(String),
+    /// The policy is invalid.
     Policy(crate::machine::PolicyError),
 }
 
@@ -120,6 +138,11 @@ impl fmt::Display for SpecError {
             SpecProblem::Equals => write!(f, "{field} has a name with '=' in it: {value:?}"),
             SpecProblem::TooLarge => write!(f, "{field} is out of range: {value}"),
             SpecProblem::Twice => write!(f, "{field} {value} is given twice"),
+            SpecProblem::Unknown => write!(f, "{field} is unknown: {value:?}"),
+            SpecProblem::NoGroup => {
+                write!(f, "{field} {value} is not in the user database; set the group as well")
+            }
+            SpecProblem::Lookup(error) => write!(f, "cannot look up the {field} {value:?}: {error}"),
             SpecProblem::Policy(error) => write!(f, "{error}"),
         }
     }
@@ -133,7 +156,7 @@ mod tests {
     use crate::machine::Policy;
 
     #[test]
-    fn f_7_pm_21_garbage_is_refused_with_the_name_of_its_field() {
+    fn f_7_pm_21_an_invalid_value_is_an_error_with_its_field() {
         let error = |spec: Spec| spec.check().unwrap_err().to_string();
         assert_eq!(error(Spec::new("")), "program is empty");
         assert_eq!(error(Spec::new("a\0b")), "program has a NUL byte in it: \"a\\0b\"");
@@ -154,5 +177,11 @@ mod tests {
             "descriptor 3 is given twice"
         );
         assert!(Spec::new("x").listener(null()).descriptor(4, null()).check().is_ok());
+        assert_eq!(error(Spec::new("x").group("no such group")), "group is unknown: \"no such group\"");
+        assert_eq!(
+            error(Spec::new("x").user("4123456789")),
+            "user 4123456789 is not in the user database; set the group as well"
+        );
+        assert!(Spec::new("x").user("4123456789").gid(7).check().is_ok());
     }
 }

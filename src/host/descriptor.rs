@@ -1,16 +1,29 @@
-//! A descriptor that a child is given besides the first three.
+//! An open descriptor that a child gets besides the first three.
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// An open descriptor, shared by all clones of a [`Spec`](super::Spec): each start gives the child a copy.
+/// An open descriptor that the clones of a [`Spec`](crate::Spec) share. Each start gives the child a copy.
+///
+/// ```
+/// use childminder::host::Descriptor;
+/// use childminder::{Spec, Stdin};
+///
+/// let (reader, _writer) = std::io::pipe()?;
+/// let shared = Descriptor::new(reader);
+/// let first = Spec::new("cat").stdin(Stdin::Descriptor(shared.clone()));
+/// let second = Spec::new("wc").stdin(Stdin::Descriptor(shared));
+/// # drop((first, second));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Descriptor(Arc<OwnedFd>);
 
 impl Descriptor {
-    pub(super) fn new(fd: OwnedFd) -> Self {
-        Self(Arc::new(fd))
+    /// Takes an open descriptor. It is closed when the last clone is dropped.
+    pub fn new(fd: impl Into<OwnedFd>) -> Self {
+        Self(Arc::new(fd.into()))
     }
 }
 
@@ -20,6 +33,7 @@ impl AsFd for Descriptor {
     }
 }
 
+/// Two descriptors are equal if they are clones of each other.
 impl PartialEq for Descriptor {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

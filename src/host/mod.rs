@@ -1,11 +1,15 @@
-//! The seam: all that the monitor asks of the world.
+//! The interface between a monitor and its environment.
 //!
-//! `System` is the real world; `Sim` is a scripted one with virtual
-//! time. Whatever implements [`Host`] can be supervised.
+//! [`System`](crate::System) is the real environment, and [`Sim`](crate::testkit::Sim) a scripted one with virtual time. A
+//! type of your own that implements [`Host`] can be supervised as well.
 
+mod account;
 mod check;
+mod command_line;
 mod descriptor;
+mod getters;
 pub(crate) mod spec;
+pub(crate) mod stdin;
 mod stop;
 pub(crate) mod tap;
 mod target;
@@ -13,7 +17,8 @@ pub(crate) mod traits;
 
 pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
-pub(crate) use spec::{Spec, Stdin};
+pub(crate) use spec::Spec;
+pub(crate) use stdin::Stdin;
 pub(crate) use target::LONGEST_SOCKET_PATH;
 pub use target::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, StatusRange};
 pub(crate) use traits::Host;

@@ -46,6 +46,7 @@ mod platform;
 #[path = "elsewhere.rs"]
 mod platform;
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use libc::pid_t;
@@ -75,7 +76,10 @@ pub(super) fn reserve(spec: &Spec, mark: RunMark) -> Result<Option<Reservation>,
     let kind = if spec.has_own_group() { Kind::Leader } else { Kind::Single };
     let signal = spec.get_stop_signal().number();
     match Watch::reserve(kind, mark.number(), signal) {
-        Ok((table, index)) => Ok(Some(Reservation { place: Place { table, index, owner: getpid() }, mark })),
+        Ok((table, index)) => {
+            table.entry(index).spare(spec.get_spared().map(OsStr::as_encoded_bytes));
+            Ok(Some(Reservation { place: Place { table, index, owner: getpid() }, mark }))
+        }
         Err(error) => Err(SpawnError::new(SpawnStep::Guard, spec.get_program().to_string_lossy(), error)),
     }
 }
