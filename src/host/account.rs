@@ -1,7 +1,7 @@
 //! Users and groups by name.
 //!
-//! They are looked up when a spec is built and not at the start: the user database may be on another machine, and the
-//! driver of a monitor must not wait for it.
+//! They are looked up when a spec is built and not at the start: the user database may be on another machine,
+//! and the driver of a monitor must not wait for it.
 
 #![expect(unsafe_code, reason = "the user database, for which neither std nor rustix has functions")]
 
@@ -178,7 +178,8 @@ fn read_entry<E, T>(
         let mut entry = MaybeUninit::<E>::uninit();
         let mut result = ptr::null_mut();
         match get(entry.as_mut_ptr(), buffer.as_mut_ptr(), buffer.len(), &raw mut result) {
-            // SAFETY: the result is null or points to the entry, which was filled then; its strings are in the buffer.
+            // SAFETY: the result is null or points to the entry, which was filled then; its strings are in
+            // the buffer.
             0 => return Ok(unsafe { result.as_ref() }.map(convert)),
             libc::ERANGE if buffer.len() < 1 << 24 => buffer.resize(buffer.len() * 4, 0),
             libc::EINTR => {}

@@ -8,13 +8,13 @@ use std::os::unix::ffi::OsStrExt;
 use super::Spec;
 
 impl Spec {
-    /// Checks the values of the spec. Every `add_process` does this. Whether the program exists is found out when it is
-    /// started, or by [`Host::locate`](super::Host::locate).
+    /// Checks the values of the spec. Every `add_process` does this. Whether the program exists is found out
+    /// when it is started, or by [`Host::locate`](super::Host::locate).
     ///
     /// # Errors
     ///
-    /// [`SpecError`] with the field: an empty program, a NUL byte, an environment variable without a name or with `=`
-    /// in it, a number that is out of range or used twice, an unknown user or group.
+    /// [`SpecError`] with the field: an empty program, a NUL byte, an environment variable without a name or
+    /// with `=` in it, a number that is out of range or used twice, an unknown user or group.
     pub fn check(&self) -> Result<(), SpecError> {
         let bad = |field, value: &OsStr, problem| {
             Err(SpecError { field, value: value.to_string_lossy().into_owned(), problem })

@@ -29,7 +29,8 @@ impl Spec {
         self.env_clear
     }
 
-    /// Returns the variables that are set, or removed (`None`). Those of the [`user`](Self::user) are included.
+    /// Returns the variables that are set, or removed (`None`). Those of the [`user`](Self::user) are
+    /// included.
     pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
         let of_the_user = self.account().map(Account::variables).into_iter().flatten();
         let of_the_user = of_the_user.filter(|(key, _)| !self.env.contains_key(*key));
@@ -53,8 +54,8 @@ impl Spec {
         self.gid.or_else(|| self.group.as_ref()?.gid()).or_else(of_the_user)
     }
 
-    /// Returns the supplementary groups to set: those that were given or belong to the user, or none for another user or
-    /// group.
+    /// Returns the supplementary groups to set: those that were given or belong to the user, or none for
+    /// another user or group.
     pub fn get_groups(&self) -> Option<&[u32]> {
         match (&self.groups, self.account()) {
             (Some(groups), _) => Some(groups),

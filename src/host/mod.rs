@@ -1,7 +1,7 @@
 //! The interface between a monitor and its environment.
 //!
-//! [`System`](crate::System) is the real environment, and [`Sim`](crate::testkit::Sim) a scripted one with virtual time. A
-//! type of your own that implements [`Host`] can be supervised as well.
+//! [`System`](crate::System) is the real environment, and [`Sim`](crate::testkit::Sim) a scripted one with
+//! virtual time. A type of your own that implements [`Host`] can be supervised as well.
 
 mod account;
 mod check;

@@ -15,8 +15,8 @@ use crate::machine::{Policy, Signal, SignalTarget};
 /// A child gets a process group of its own, `/dev/null` as standard input, an empty signal mask, default
 /// signal dispositions, and no descriptor but 0, 1 and 2. It inherits everything else unless the spec says
 /// otherwise. Two things mark the processes of a run, so that they are found when it ends: the variable
-/// `CHILDMINDER_RUN`, and on Linux a soft limit of more than 100,000 years on the time that a real-time process
-/// may run without a system call.
+/// `CHILDMINDER_RUN`, and on Linux a soft limit of more than 100,000 years on the time that a real-time
+/// process may run without a system call.
 ///
 /// ```
 /// use childminder::{Signal, Spec};
@@ -55,8 +55,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Creates a spec for `program` without arguments. A name without a slash is looked up in the PATH that the
-    /// child will have. No shell is involved.
+    /// Creates a spec for `program` without arguments. A name without a slash is looked up in the PATH that
+    /// the child will have. No shell is involved.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self {
             program: program.as_ref().to_owned(),
@@ -121,7 +121,8 @@ impl Spec {
         self
     }
 
-    /// Sets an environment variable. The others are inherited unless [`env_clear`](Self::env_clear) is called.
+    /// Sets an environment variable. The others are inherited unless [`env_clear`](Self::env_clear) is
+    /// called.
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.insert(key.as_ref().to_owned(), Some(value.as_ref().to_owned()));
@@ -135,8 +136,8 @@ impl Spec {
         self
     }
 
-    /// Starts from an empty environment, as Twisted does. It contains what [`env`](Self::env) sets, before or after
-    /// this call, and the mark of the run.
+    /// Starts from an empty environment, as Twisted does. It contains what [`env`](Self::env) sets, before or
+    /// after this call, and the mark of the run.
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.env_clear = true;
@@ -160,9 +161,9 @@ impl Spec {
     /// Switches to this user, by name or by number, which only root may. It brings its primary group, its
     /// supplementary groups, and the variables HOME, USER, LOGNAME and SHELL, unless these are set otherwise.
     ///
-    /// The user database is read by this call, because it may take long. A user that does not exist is an error of
-    /// [`check`](Self::check), and so of the start. A number without an entry in the database needs a
-    /// [`group`](Self::group) or [`gid`](Self::gid) as well.
+    /// The user database is read by this call, because it may take long. A user that does not exist is an
+    /// error of [`check`](Self::check), and so of the start. A number without an entry in the database needs
+    /// a [`group`](Self::group) or [`gid`](Self::gid) as well.
     ///
     /// ```
     /// use childminder::Spec;
@@ -194,8 +195,8 @@ impl Spec {
     }
 
     /// Sets the supplementary groups. Default: those of the [`user`](Self::user); none if only
-    /// [`uid`](Self::uid) or [`gid`](Self::gid) is set, because those of the monitor are not meant for another
-    /// user; otherwise those of the monitor.
+    /// [`uid`](Self::uid) or [`gid`](Self::gid) is set, because those of the monitor are not meant for
+    /// another user; otherwise those of the monitor.
     #[must_use]
     pub fn groups(mut self, groups: impl IntoIterator<Item = u32>) -> Self {
         self.groups = Some(groups.into_iter().collect());
@@ -227,17 +228,17 @@ impl Spec {
         self
     }
 
-    /// Sets the signal that asks the program to end. It is followed by CONT, so that a stopped process receives it
-    /// as well. Default: TERM.
+    /// Sets the signal that asks the program to end. It is followed by CONT, so that a stopped process
+    /// receives it as well. Default: TERM.
     #[must_use]
     pub fn stop_signal(mut self, signal: Signal) -> Self {
         self.stop_signal = signal;
         self
     }
 
-    /// Sets whether the child leads a process group of its own. Default: yes, so that a stop ends everything that it
-    /// has started, and a Ctrl-C at the terminal reaches only the monitor. Without one it stays in the group of
-    /// the monitor, and signals and stops reach only the child itself.
+    /// Sets whether the child leads a process group of its own. Default: yes, so that a stop ends everything
+    /// that it has started, and a Ctrl-C at the terminal reaches only the monitor. Without one it stays in
+    /// the group of the monitor, and signals and stops reach only the child itself.
     #[must_use]
     pub fn own_group(mut self, own: bool) -> Self {
         self.own_group = own;
@@ -251,17 +252,17 @@ impl Spec {
         self
     }
 
-    /// Gives the child an open descriptor under the number `number`, from 3 to 255. The spec keeps it open for later
-    /// starts. Default: the child gets only 0, 1 and 2.
+    /// Gives the child an open descriptor under the number `number`, from 3 to 255. The spec keeps it open
+    /// for later starts. Default: the child gets only 0, 1 and 2.
     #[must_use]
     pub fn descriptor(mut self, number: i32, fd: impl Into<OwnedFd>) -> Self {
         self.descriptors.insert(number, Descriptor::new(fd.into()));
         self
     }
 
-    /// Gives the child a socket that is listening already, as systemd's socket activation does: the first one is its
-    /// descriptor 3, the next one 4, and so on; `LISTEN_FDS` contains their number and `LISTEN_PID` the process id.
-    /// So no connection is refused during a restart, and no port is chosen twice.
+    /// Gives the child a socket that is listening already, as systemd's socket activation does: the first one
+    /// is its descriptor 3, the next one 4, and so on; `LISTEN_FDS` contains their number and `LISTEN_PID`
+    /// the process id. So no connection is refused during a restart, and no port is chosen twice.
     #[must_use]
     pub fn listener(mut self, socket: impl Into<OwnedFd>) -> Self {
         self.listeners.push(Descriptor::new(socket.into()));
@@ -288,12 +289,13 @@ impl Spec {
         self
     }
 
-    /// Exempts a program from the [containment](crate::machine::Containment) of this process, by the file name
-    /// of its executable. If the process starts it and it leaves the process group, it and everything it starts
-    /// live on. This is for daemons of the user that a program happens to start first, such as `tmux`,
+    /// Exempts a program from the [containment](crate::machine::Containment) of this process, by the file
+    /// name of its executable. If the process starts it and it leaves the process group, it and everything it
+    /// starts live on. This is for daemons of the user that a program happens to start first, such as `tmux`,
     /// `ssh-agent`, `gradle` or `sccache`.
     ///
-    /// A script can exempt what it starts itself, by an empty variable: `CHILDMINDER_RUN= tmux new-session -d`.
+    /// A script can exempt what it starts itself, by an empty variable: `CHILDMINDER_RUN= tmux new-session
+    /// -d`.
     #[must_use]
     pub fn spare(mut self, program: impl AsRef<OsStr>) -> Self {
         self.spared.push(program.as_ref().to_owned());

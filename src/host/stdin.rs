@@ -15,11 +15,11 @@ pub enum Stdin {
     Null,
     /// The standard input of the monitor.
     Inherit,
-    /// This file. A FIFO without a writer is opened for reading and writing, so that neither the start nor the
-    /// monitor waits for one; the child then waits for data and sees no end.
+    /// This file. A FIFO without a writer is opened for reading and writing, so that neither the start nor
+    /// the monitor waits for one; the child then waits for data and sees no end.
     File(PathBuf),
-    /// This open descriptor, such as the reading end of a pipe. The spec keeps it open for later starts, which
-    /// continue to read where the previous one has stopped.
+    /// This open descriptor, such as the reading end of a pipe. The spec keeps it open for later starts,
+    /// which continue to read where the previous one has stopped.
     Descriptor(Descriptor),
 }
 
@@ -36,8 +36,8 @@ impl Stdin {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
-    /// As long as a spec has the reading end of a pipe, the pipe has a reader: a writer does not notice that the
-    /// child has ended.
+    /// As long as a spec has the reading end of a pipe, the pipe has a reader: a writer does not notice that
+    /// the child has ended.
     pub fn descriptor(fd: impl Into<OwnedFd>) -> Self {
         Self::Descriptor(Descriptor::new(fd.into()))
     }

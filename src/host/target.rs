@@ -1,4 +1,4 @@
-//! What a probe asks: does somebody answer there, and whose are they?
+//! Probes: where a server is expected, and who has answered.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// A place on this machine where a server answers, if there is one.
+/// An address on this machine where a server may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProbeTarget {
@@ -79,34 +79,36 @@ impl fmt::Display for StatusRange {
     }
 }
 
-/// How many bytes the path of a Unix socket may have. One more is for the NUL at its end, which some systems do without.
+/// How many bytes the path of a Unix socket may have. One more is for the NUL at its end, which some systems
+/// do without.
 pub(crate) const LONGEST_SOCKET_PATH: usize =
     size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 
-/// One attempt: ends with who answered, or with why there was no answer. Dropping it closes whatever it has open.
+/// One attempt: its result is the owner of the socket that answered, or the reason why none did. Dropping it
+/// closes everything that it has open.
 pub type ProbeFuture = Pin<Box<dyn Future<Output = Result<ProbeOwner, ProbeError>> + Send>>;
 
-/// Whose the socket is that answered.
+/// The owner of a socket that answered a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProbeOwner {
-    /// That of the process that was asked for, of one of its group, or of a descendant.
+    /// The process that was given, a member of its group, or a descendant.
     Own,
-    /// Somebody else's: who it is, as far as that can be found out.
+    /// Another process, described as far as it is known.
     Stranger(String),
-    /// Nobody can tell: why not.
+    /// The owner cannot be determined, with the reason.
     Unverified(String),
 }
 
-/// Why an attempt came to nothing. Another one may fare better.
+/// The reason why an attempt failed. Another one may succeed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ProbeError {
-    /// There was no connection, or it broke.
+    /// There was no connection, or it was closed.
     Io(Arc<io::Error>),
     /// An HTTP server answered with this status.
     Status(u16),
-    /// Something answered that was not HTTP.
+    /// The answer was not HTTP.
     NotHttp,
 }
 

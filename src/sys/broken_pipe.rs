@@ -1,8 +1,9 @@
 //! A write to a pipe without a reader, which is to be an error and not the end of this process.
 //!
-//! The system also sends SIGPIPE to the thread that writes. Programs in Rust start with that signal ignored, but the main
-//! program may not be one, and some restore the default, as is usual for commands. A socket has a flag against the
-//! signal, a pipe has not. So the signal is blocked in this thread during the write, and consumed if it came.
+//! The system also sends SIGPIPE to the thread that writes. Programs in Rust start with that signal ignored,
+//! but the main program may not be one, and some restore the default, as is usual for commands. A socket has
+//! a flag against the signal, a pipe has not. So the signal is blocked in this thread during the write, and
+//! consumed if it came.
 
 #![expect(unsafe_code, reason = "the signal mask of a thread")]
 

@@ -28,7 +28,7 @@ impl CStrArray {
         Self::with_patched(strings, None)
     }
 
-    /// Creates an array with one more string at its end, which [`patch`](Self::patch) completes.
+    /// Creates an array with one more string, which [`patch`](Self::patch) completes.
     pub(super) fn with_patched(
         strings: impl Iterator<Item = CString>,
         patched: Option<PatchedCString>,
@@ -54,8 +54,8 @@ impl CStrArray {
 /// The digits of the largest `u32`.
 const DIGITS: usize = 10;
 
-/// A C string with room at its end for a number that only the child knows. The room is filled with zeros, so this is a
-/// valid C string before and after.
+/// A C string with room for a number that is appended and that only the child knows. The room is filled with
+/// zeros, so this is a valid C string before and after.
 #[derive(Debug)]
 pub(super) struct PatchedCString {
     text: Box<[AtomicU8]>,

@@ -1,7 +1,7 @@
 //! The descriptors that a child gets besides the first three.
 //!
-//! Whatever the child needs while it puts them in place must not be overwritten by them. So it is moved above the
-//! highest of their numbers before the process is created; then the order does not matter.
+//! Everything that the child needs while it puts them in place must not be overwritten by them. So it is
+//! moved above the highest of their numbers before the process is created; then the order does not matter.
 
 #![expect(unsafe_code, reason = "descriptors with fixed numbers have no owner")]
 
@@ -35,8 +35,8 @@ impl Descriptors {
         Ok(descriptors)
     }
 
-    /// Copies a descriptor that the child needs until `exec` to a number that is not overwritten. The program does not
-    /// get the copy.
+    /// Copies a descriptor that the child needs until `exec` to a number that is not overwritten. The program
+    /// does not get the copy.
     pub(super) fn copy_out_of_the_way(&self, fd: impl AsFd) -> Result<OwnedFd, Errno> {
         fcntl_dupfd_cloexec(fd, self.above)
     }

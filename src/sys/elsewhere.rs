@@ -20,7 +20,7 @@ use super::outputs::Outputs;
 use super::portable;
 use super::probe::{PortOwner, Reached};
 
-/// How processes are started and held: there is only one way.
+/// The back end, which starts and holds processes: there is only one way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BackEnd;
 
@@ -112,7 +112,7 @@ pub(super) mod calls {
     use rustix::io::{Errno, FdFlags};
     use rustix::net::{AddressFamily, SocketType};
 
-    /// How to open a directory that is only entered.
+    /// The flags to open a directory that is only entered.
     pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
     /// Creates a non-blocking socket. A child that other code starts at this moment may inherit it.
@@ -136,8 +136,8 @@ pub(super) mod calls {
         0
     }
 
-    /// Makes `exec` close all descriptors but the first three. Descriptors above the present limit, or above 65,535,
-    /// are missed.
+    /// Makes `exec` close all descriptors but the first three. Descriptors above the present limit, or above
+    /// 65,535, are missed.
     pub(in crate::sys) fn close_others_on_exec() {
         let mut limit = MaybeUninit::<libc::rlimit>::uninit();
         // SAFETY: the pointer is to room for one `rlimit`, which is read only if the call filled it.

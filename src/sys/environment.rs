@@ -1,8 +1,10 @@
-//! The environment of a child: the inherited variables, those of its spec, and those that a start adds. Later ones win.
+//! The environment of a child: the inherited variables, those of its spec, and those that a start adds. Later
+//! ones win.
 //!
-//! A child with listeners gets `LISTEN_FDS` and `LISTEN_PID`, as from systemd. If this process was itself started with
-//! listeners, their names and ids are removed then: they would be taken for those of the child's listeners. A child
-//! without listeners inherits these variables unchanged, because its `LISTEN_PID` shows that another process is meant.
+//! A child with listeners gets `LISTEN_FDS` and `LISTEN_PID`, as from systemd. If this process was itself
+//! started with listeners, their names and ids are removed then: they would be taken for those of the child's
+//! listeners. A child without listeners inherits these variables unchanged, because its `LISTEN_PID` shows
+//! that another process is meant.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,10 +22,11 @@ const PIDFD: &str = "LISTEN_PIDFDID";
 /// Variables that a start adds by itself.
 pub(super) type Additions = Vec<(&'static str, OsString)>;
 
-/// Builds the strings `NAME=value`. `LISTEN_PID`, which only the child knows, is left open for it to complete.
+/// Builds the strings `NAME=value`. `LISTEN_PID`, which only the child knows, is left open for it to
+/// complete.
 ///
-/// The inherited variables are copied under the lock of `std`, because another thread may be in `set_var`. That costs a
-/// few microseconds of a start's few hundred.
+/// The inherited variables are copied under the lock of `std`, because another thread may be in `set_var`.
+/// That costs a few microseconds of a start's few hundred.
 pub(super) fn build(spec: &Spec, additions: &Additions) -> CStrArray {
     let listeners = spec.count_listeners();
     let mut changes: BTreeMap<&OsStr, Option<Cow<'_, OsStr>>> = BTreeMap::new();

@@ -1,7 +1,8 @@
 //! What the first bytes of a file say about its execution.
 //!
-//! The kernel executes ELF files of its own machine, and scripts whose first line names an interpreter. Others may have been
-//! registered with `binfmt_misc`, as emulators do; then nothing can be said about a foreign file.
+//! The kernel executes ELF files of its own machine, and scripts whose first line names an interpreter.
+//! Others may have been registered with `binfmt_misc`, as emulators do; then nothing can be said about a
+//! foreign file.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, accessat, openat};
 use rustix::io::Errno;
 
-/// What keeps the kernel from executing a file.
+/// A reason why the kernel cannot execute a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Problem {
     /// It is neither a program nor a script with a `#!` line.
@@ -54,7 +55,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// How much of a file the kernel looks at.
+/// The number of bytes of a file that the kernel examines.
 const HEAD: u64 = 256;
 
 /// Returns the problem of a file, if one can be seen. `None` for a file that this process may not read.
@@ -80,8 +81,8 @@ pub(super) fn examine(dir: BorrowedFd<'_>, program: &Path) -> Option<Problem> {
 
 /// Checks whether this process may execute a file or enter a directory.
 ///
-/// Some seccomp profiles refuse `faccessat2` with EPERM, which says nothing about the file: then the older call is used,
-/// which only differs in a program whose real and effective user are not the same.
+/// Some seccomp profiles refuse `faccessat2` with EPERM, which says nothing about the file: then the older
+/// call is used, which only differs in a program whose real and effective user are not the same.
 pub(super) fn access(dir: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
     match accessat(dir, path, Access::EXEC_OK, AtFlags::EACCESS) {
         Err(Errno::PERM) => accessat(dir, path, Access::EXEC_OK, AtFlags::empty()),
@@ -113,8 +114,8 @@ fn elf_machine(head: &[u8]) -> Option<u16> {
     Some(if rest[1] == 2 { u16::from_be_bytes(machine) } else { u16::from_le_bytes(machine) })
 }
 
-/// Returns whether a kernel for `own` programs can execute those for `machine`: its own, and the 32-bit ones of the same
-/// family.
+/// Returns whether a kernel for `own` programs can execute those for `machine`: its own, and the 32-bit ones
+/// of the same family.
 fn runs_on(machine: u16, own: u16) -> bool {
     const X86: u16 = 3;
     const X86_64: u16 = 62;

@@ -1,7 +1,7 @@
 //! Everything that a start needs, prepared before there is a process.
 //!
-//! Between the creation of a process and `exec` nothing may be allocated, and an error can only be reported as a
-//! number. So whatever can be looked up, opened, converted or refused is dealt with here.
+//! Between the creation of a process and `exec` nothing may be allocated, and an error can only be reported
+//! as a number. So all lookups, conversions and checks, and every `open`, take place here.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -53,8 +53,8 @@ impl Launch {
         })
     }
 
-    /// Prepares a start. `connect` makes descriptors 0, 1 and 2 of the child, none of which may have one of these
-    /// numbers yet.
+    /// Prepares a start. `connect` makes descriptors 0, 1 and 2 of the child, none of which may have one of
+    /// these numbers yet.
     pub(super) fn gather<T>(
         spec: &Spec,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
@@ -158,8 +158,8 @@ impl Launch {
         SpawnError::new(error.step, subject, errno.into())
     }
 
-    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. The result
-    /// keeps that handle from becoming one of the first three, and is to be dropped afterwards.
+    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. The
+    /// result keeps that handle from becoming one of the first three, and is to be dropped afterwards.
     pub(super) fn close(self) -> LowDescriptors {
         self.low
     }
@@ -173,8 +173,8 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
     })
 }
 
-/// Makes the user of the child the owner of its pipes, so that it can open `/dev/stdout`. Failing that, it writes to the
-/// descriptors it has, so an error does not matter.
+/// Makes the user of the child the owner of its pipes, so that it can open `/dev/stdout`. Failing that, it
+/// writes to the descriptors it has, so an error does not matter.
 fn give_to_user(spec: &Spec, pipes: [&OwnedFd; 2]) {
     let (uid, gid) = (spec.get_uid().map(Uid::from_raw), spec.get_gid().map(Gid::from_raw));
     if uid.is_some() || gid.is_some() {

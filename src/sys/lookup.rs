@@ -1,12 +1,14 @@
 //! Which file a program's name means, and why it cannot be executed.
 //!
-//! The rules are those of a shell that has entered the directory and set the environment already: a name with a slash is a
-//! path, relative to the working directory of the child; any other name is looked up in the PATH of the child, where
-//! an empty entry means that working directory. Without a PATH it is [`DEFAULT_PATH`], as with `execvp`.
+//! The rules are those of a shell that has entered the directory and set the environment already: a name with
+//! a slash is a path, relative to the working directory of the child; any other name is looked up in the PATH
+//! of the child, where an empty entry means that working directory. Without a PATH it is [`DEFAULT_PATH`], as
+//! with `execvp`.
 //!
-//! Only `exec` knows whether a file can be executed, so a start examines no more than it has to. When `exec` has refused
-//! the file, or a caller asks before anything is started, there is time to find out what an error number alone does not
-//! show: "No such file" may mean the interpreter in the first line of a script, and "Permission denied" a directory.
+//! Only `exec` knows whether a file can be executed, so a start examines no more than it has to. When `exec`
+//! has refused the file, or a caller asks before anything is started, there is time to find out what an error
+//! number alone does not show: "No such file" may mean the interpreter in the first line of a script, and
+//! "Permission denied" a directory.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -23,11 +25,11 @@ use crate::machine::{SpawnError, SpawnStep};
 use super::executable::{self, access};
 use super::platform::calls;
 
-/// Where programs are looked up for a child that has no PATH.
+/// The search path of a child that has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
-/// The directory that a child starts in, held open: a directory that is renamed meanwhile stays the same directory,
-/// and a missing one is told apart from a missing program.
+/// The directory that a child starts in, held open: a directory that is renamed meanwhile stays the same
+/// directory, and a missing one is distinguished from a missing program.
 #[derive(Debug)]
 pub(super) struct WorkingDir(Option<OwnedFd>);
 
@@ -52,8 +54,8 @@ impl WorkingDir {
     }
 }
 
-/// Returns the file that would be executed, as an absolute path, after everything has been checked that can be checked
-/// without starting it.
+/// Returns the file that would be executed, as an absolute path, after everything has been checked that can
+/// be checked without starting it.
 pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
     let dir = WorkingDir::open(spec)?;
     if let Some((path, fd)) = spec.get_cwd().zip(dir.fd())
@@ -78,8 +80,8 @@ pub(super) fn locate(spec: &Spec) -> Result<PathBuf, SpawnError> {
         .map_err(|error| SpawnError::new(SpawnStep::Find, path.display().to_string(), error))
 }
 
-/// Returns the path to execute: the name itself if it has a slash, else the first file in PATH that this process may
-/// execute.
+/// Returns the path to execute: the name itself if it has a slash, else the first file in PATH that this
+/// process may execute.
 pub(super) fn find(spec: &Spec, dir: &WorkingDir) -> Result<PathBuf, SpawnError> {
     let name = spec.get_program();
     if name.as_bytes().contains(&b'/') {
@@ -133,7 +135,7 @@ fn exec_error(program: &Path, why: &str, errno: Errno) -> SpawnError {
     SpawnError::new(SpawnStep::Exec, format!("{}{why}", program.display()), errno.into())
 }
 
-/// What prevents the execution of a file, as its path and its mode show.
+/// A reason against the execution of a file that its path and its mode show.
 struct Fault {
     step: SpawnStep,
     why: &'static str,

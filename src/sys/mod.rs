@@ -1,23 +1,25 @@
 //! The real world: [`System`], a [`Host`](crate::Host) that starts processes of this machine.
 //!
-//! This is the only room with a clock and with the creation of processes. A start takes these steps, and everything that
-//! can fail comes before the process exists:
+//! This is the only room with a clock and with the creation of processes. A start takes these steps, and
+//! everything that can fail comes before the process exists:
 //!
-//! 1. `launch` turns the spec into what `exec` needs: the program found, the arguments and the environment as C
-//!    strings, the working directory, the standard input and both pipes open.
+//! 1. `launch` turns the spec into what `exec` needs: the program found, the arguments and the environment as
+//!    C strings, the working directory, the standard input and both pipes open.
 //! 2. The pipes are registered with the event loop.
-//! 3. The process is created. On Linux, `linux/clone.rs` does this at a cost that depends neither on the memory nor on the
-//!    number of descriptors of the monitor; elsewhere it is a `fork`. `pre_exec` has the steps of the child.
-//! 4. The process gets a handle that means this process and no other. If that fails, it is killed and reaped before the
-//!    error is returned.
+//! 3. The process is created. On Linux, `linux/clone.rs` does this at a cost that depends neither on the
+//!    memory nor on the number of descriptors of the monitor; elsewhere it is a `fork`. `pre_exec` has the
+//!    steps of the child.
+//! 4. The process gets a handle that means this process and no other. If that fails, it is killed and reaped
+//!    before the error is returned.
 //!
 //! There are two back ends behind [`System`]:
 //!
-//! * **Linux with pidfds** observes the exit without reaping. The dead leader of a group keeps the group's number from
-//!   being used again, so that the remaining members can be found and killed safely; see `linux/group.rs`.
+//! * **Linux with pidfds** observes the exit without reaping. The dead leader of a group keeps the group's
+//!   number from being used again, so that the remaining members can be found and killed safely; see
+//!   `linux/group.rs`.
 //! * **The portable one**, on `async-process`, is for macOS, the BSDs and a Linux without pidfds. The option
-//!   `--cfg async_process_force_signal_backend` selects it on any Linux, which is how it is tested. There the leader is
-//!   reaped by the same call that finds it dead; `portable.rs` describes the consequences.
+//!   `--cfg async_process_force_signal_backend` selects it on any Linux, which is how it is tested. There the
+//!   leader is reaped by the same call that finds it dead; `portable.rs` describes the consequences.
 
 mod broken_pipe;
 mod cstr_array;

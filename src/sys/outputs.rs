@@ -1,7 +1,7 @@
 //! The two pipes that a child writes to.
 //!
-//! The child's ends block, as programs expect; ours do not, and the event loop watches them. No end is ever descriptor
-//! 0, 1 or 2, and a child that other code starts at the same moment inherits none.
+//! The child's ends block, as programs expect; ours do not, and the event loop watches them. No end is ever
+//! descriptor 0, 1 or 2, and a child that other code starts at the same moment inherits none.
 
 use std::io;
 use std::mem;
@@ -15,7 +15,8 @@ use crate::machine::{SpawnError, SpawnStep, Stream};
 
 use super::platform::calls;
 
-/// The default capacity of a pipe. A read that returns this much shows that the writer is faster than the reader.
+/// The default capacity of a pipe. A read that returns this much shows that the writer is faster than the
+/// reader.
 const PIPE_SIZE: usize = 64 * 1024;
 
 /// Our ends of both pipes.
@@ -26,8 +27,8 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// Creates both pipes, or one for both streams if they are merged. Returns our ends and those of the child: its
-    /// descriptors 1 and 2.
+    /// Creates both pipes, or one for both streams if they are merged. Returns our ends and those of the
+    /// child: its descriptors 1 and 2.
     pub(super) fn open(merge: bool) -> Result<(Self, [OwnedFd; 2]), SpawnError> {
         let (stdout, one) = Output::open()?;
         let (stderr, two) = if merge {
@@ -52,8 +53,8 @@ impl Outputs {
         }
     }
 
-    /// Makes the next reads try the pipes first. To be called when the child has died: what it wrote is in the pipes by
-    /// then, whether or not the event loop has noticed.
+    /// Makes the next reads try the pipes first. To be called when the child has died: what it wrote is in
+    /// the pipes by then, whether or not the event loop has noticed.
     pub(super) fn expect_data(&mut self) {
         self.stdout.hot = true;
         self.stderr.hot = true;
@@ -65,8 +66,8 @@ impl Outputs {
 struct Output {
     /// `None` after the end of the stream or an error.
     pipe: Option<Async<OwnedFd>>,
-    /// Whether to read before asking the event loop. A read that did not fill its buffer has emptied the pipe, so that
-    /// another one at once would be a wasted system call.
+    /// Whether to read before asking the event loop. A read that did not fill its buffer has emptied the
+    /// pipe, so that another one at once would be a wasted system call.
     hot: bool,
     /// Whether the event loop was asked to wake the task, so that the next poll is most likely its answer.
     registered: bool,
@@ -92,8 +93,8 @@ impl Output {
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let result = loop {
             let Some(pipe) = &self.pipe else { return Poll::Ready(Ok(0)) };
-            // The pipe is read before the event loop is asked: that one would not report an event that was there already
-            // when it was asked to wake the task, but wake it once more.
+            // The pipe is read before the event loop is asked: that one would not report an event that was
+            // there already when it was asked to wake the task, but wake it once more.
             if !self.hot && !mem::take(&mut self.registered) {
                 match pipe.poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}

@@ -1,20 +1,20 @@
 //! The back end for systems without pidfds, on `async-process`.
 //!
-//! `std` forks, and the child takes the steps of `pre_exec.rs` in a `pre_exec` closure, including the last one: `std` does
-//! not reach its own `exec`, nor its own report of an error.
+//! `std` forks, and the child takes the steps of `pre_exec.rs` in a `pre_exec` closure, including the last
+//! one: `std` does not reach its own `exec`, nor its own report of an error.
 //!
-//! **The difference to Linux.** The call that finds the leader dead also reaps it, so from then on only live members keep
-//! the number of the group from being used again. Hence:
+//! **The difference to Linux.** The call that finds the leader dead also reaps it, so from then on only live
+//! members keep the number of the group from being used again. Hence:
 //!
 //! * as long as the leader is not reaped, its group is signalled by number, which is safe;
-//! * immediately after the leader is reaped, the group is checked for members. If there are none, its number is never
-//!   used again;
-//! * later, the number is used only while the group is seen to have members. Between two checks the last member may
-//!   end and the number may be given to a stranger. Numbers are assigned in turn, so this takes a full cycle of all of
-//!   them within that time; it cannot be ruled out.
+//! * immediately after the leader is reaped, the group is checked for members. If there are none, its number
+//!   is never used again;
+//! * later, the number is used only while the group is seen to have members. Between two checks the last
+//!   member may end and the number may be given to a stranger. Numbers are assigned in turn, so this takes a
+//!   full cycle of all of them within that time; it cannot be ruled out.
 //!
-//! An exit is noticed by SIGCHLD. A program that ignores this signal after its first start misses exits here. Descendants
-//! that leave the group are not found: the containment is always `Group`.
+//! An exit is noticed by SIGCHLD. A program that ignores this signal after its first start misses exits here.
+//! Descendants that leave the group are not found: the containment is always `Group`.
 
 #![expect(unsafe_code, reason = "steps of our own between fork and exec, and signals by number")]
 
@@ -43,13 +43,14 @@ use super::platform::{calls::with_signals_blocked, members};
 use super::pre_exec::{Table, become_program};
 use super::report;
 
-/// How long a process that is dropped may take to die of KILL. Only one that waits inside the kernel takes longer.
+/// The time that a process that is dropped may take to die of KILL. Only one that waits inside the kernel
+/// takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Installs the handler for SIGCHLD and starts the thread that waits for it, once per process.
 ///
-/// `async-process` would do both after it has created the first process, which is too late: a failure would leave that
-/// process behind.
+/// `async-process` would do both after it has created the first process, which is too late: a failure would
+/// leave that process behind.
 ///
 /// # Panics
 ///

@@ -1,20 +1,24 @@
 //! The steps of a child between its creation and `exec`.
 //!
-//! The child is a copy of one thread of a program that may have many. Locks that other threads held stay locked, so
-//! nothing here allocates, locks or panics: there are only system calls on what the parent has prepared. This also
-//! suits a child that shares the memory of its parent, because it writes to nothing but what was prepared for it.
+//! The child is a copy of one thread of a program that may have many. Locks that other threads held stay
+//! locked, so nothing here allocates, locks or panics: there are only system calls on what the parent has
+//! prepared. This also suits a child that shares the memory of its parent, because it writes to nothing but
+//! what was prepared for it.
 //!
 //! The order matters:
 //!
-//! * All signals have been blocked since before the creation, so that no handler of the parent runs in the child. They
-//!   are unblocked when their dispositions are the default ones.
-//! * The process is registered with the guardian before anything else, and above all before it closes a descriptor.
+//! * All signals have been blocked since before the creation, so that no handler of the parent runs in the
+//!   child. They are unblocked when their dispositions are the default ones.
+//! * The process is registered with the guardian before anything else, and above all before it closes a
+//!   descriptor.
 //! * A table of descriptors that is shared with the parent is left before any descriptor is changed.
-//! * All descriptors are marked to be closed by `exec`; then those of the program are put in place, which clears the mark.
-//! * The groups are set before the group id, and that before the user id, after which the others are forbidden.
+//! * All descriptors are marked to be closed by `exec`; then those of the program are put in place, which
+//!   clears the mark.
+//! * The groups are set before the group id, and that before the user id, after which the others are
+//!   forbidden.
 //!
-//! The last step is a plain `execve`. Some libraries hand a file without a `#!` line to a shell instead, which the
-//! caller did not ask for.
+//! The last step is a plain `execve`. Some libraries hand a file without a `#!` line to a shell instead,
+//! which the caller did not ask for.
 
 #![expect(unsafe_code, reason = "system calls between fork and exec")]
 
@@ -28,7 +32,7 @@ use super::launch::Launch;
 use super::platform::calls;
 use super::report::{ChildError, check};
 
-/// How the child relates to the descriptor table of its parent.
+/// The relation of the child to the descriptor table of its parent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Table {
     /// It has a copy.
@@ -46,7 +50,8 @@ pub(super) enum Table {
 ///
 /// # Safety
 ///
-/// The calling process was created for this and has one thread with all signals blocked. It exits if this returns.
+/// The calling process was created for this and has one thread with all signals blocked. It exits if this
+/// returns.
 pub(super) unsafe fn become_program(launch: &Launch, stdio: [RawFd; 3], table: Table) -> ChildError {
     match prepare(launch, stdio, table) {
         Err(error) => error,

@@ -1,8 +1,8 @@
 //! The error of a child that could not become its program, and the pipe that carries it to the parent.
 //!
-//! The parent reads the end of the pipe once `exec` has closed it, or the step that failed. The pipe is our own even
-//! where a library has one: that one knows nothing of the descriptors that the child puts in place, and may be
-//! overwritten by them. A child that shares the parent's memory needs no pipe.
+//! The parent reads the end of the pipe once `exec` has closed it, or the step that failed. The pipe is our
+//! own even where a library has one: that one knows nothing of the descriptors that the child puts in place,
+//! and may be overwritten by them. A child that shares the parent's memory needs no pipe.
 
 #![expect(unsafe_code, reason = "a write between fork and exec")]
 
@@ -74,8 +74,8 @@ pub(super) fn pipe(
 }
 
 impl ReportReader {
-    /// Waits until the child has executed its program or has reported an error. The parent's copy of the writing end
-    /// must be closed.
+    /// Waits until the child has executed its program or has reported an error. The parent's copy of the
+    /// writing end must be closed.
     pub(super) fn wait(mut self) -> Result<(), ChildError> {
         let mut code = [0; 4];
         match self.0.read_exact(&mut code) {

@@ -1,4 +1,5 @@
-//! What becomes the standard input of a child, and how the first three descriptors are kept free of anything else.
+//! What becomes the standard input of a child, and how the first three descriptors are kept free of anything
+//! else.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -12,8 +13,9 @@ use crate::machine::{SpawnError, SpawnStep};
 
 use super::platform::calls;
 
-/// Holds `/dev/null` at those of the descriptors 0, 1 and 2 that are closed in this process, while a start takes place.
-/// Otherwise a pipe could get one of these numbers, and the child's own descriptors would overwrite it.
+/// Holds `/dev/null` at those of the descriptors 0, 1 and 2 that are closed in this process, while a start
+/// takes place. Otherwise a pipe could get one of these numbers, and the child's own descriptors would
+/// overwrite it.
 #[derive(Debug)]
 pub(super) struct LowDescriptors {
     _held: Vec<OwnedFd>,
@@ -58,10 +60,10 @@ pub(super) fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<Owne
 
 /// Opens a file for reading without waiting.
 ///
-/// `open` waits for a writer if the file is a FIFO, and for a carrier if it is a serial line, so O_NONBLOCK is set
-/// meanwhile. A FIFO without a writer would be at its end at once; opened for reading and writing, it waits for data
-/// as the reader expects, and has no end. Only a file system that does not answer can still delay this, as it can delay
-/// `exec`.
+/// `open` waits for a writer if the file is a FIFO, and for a carrier if it is a serial line, so O_NONBLOCK
+/// is set meanwhile. A FIFO without a writer would report the end at once; opened for reading and writing, it
+/// waits for data as the reader expects, and has no end. Only a file system that does not answer can still
+/// delay this, as it can delay `exec`.
 fn open_file(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let file = open(path, flags | OFlags::RDONLY, Mode::empty())?;

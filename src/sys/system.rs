@@ -37,13 +37,14 @@ use super::{lookup, preflight, probe};
 ///
 /// # Containment
 ///
-/// When a process is stopped or dropped, everything that it has started is ended with it, as far as it is found. The
-/// [`Containment`] says how far that is; [`Process::containment`] reports it for each process. `System::new` uses
-/// [`Family`](Containment::Family), or [`Group`](Containment::Group) where that is not available. The stronger tiers change
-/// this process or its control group, so they are used on request only; see [`builder`](Self::builder).
+/// When a process is stopped or dropped, everything that it has started is ended with it, as far as it is
+/// found. The [`Containment`] says how far that is; [`Process::containment`] reports it for each process.
+/// `System::new` uses [`Family`](Containment::Family), or [`Group`](Containment::Group) where that is not
+/// available. The stronger tiers change this process or its control group, so they are used on request only;
+/// see [`builder`](Self::builder).
 ///
-/// To exempt a program that is meant to live on, such as `tmux` or `ssh-agent`, start it with an empty variable
-/// `CHILDMINDER_RUN` in its environment, or name it with [`Spec::spare`].
+/// To exempt a program that is meant to live on, such as `tmux` or `ssh-agent`, start it with an empty
+/// variable `CHILDMINDER_RUN` in its environment, or name it with [`Spec::spare`].
 #[derive(Clone, Debug)]
 pub struct System {
     back_end: BackEnd,
@@ -66,10 +67,11 @@ pub struct System {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// * [`Cgroup`](Containment::Cgroup) creates a control group for each run below that of this process, and removes those that
-///   a monitor has left behind which no longer exists.
-/// * [`Subreaper`](Containment::Subreaper) makes this process the parent of all orphans below it, for good. Orphans of a
-///   run are reaped when its members are searched; those of other code in this process are not touched.
+/// * [`Cgroup`](Containment::Cgroup) creates a control group for each run below that of this process, and
+///   removes those that a monitor has left behind which no longer exists.
+/// * [`Subreaper`](Containment::Subreaper) makes this process the parent of all orphans below it, for good.
+///   Orphans of a run are reaped when its members are searched; those of other code in this process are not
+///   touched.
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct SystemBuilder {
@@ -92,9 +94,9 @@ impl SystemBuilder {
     ///
     /// # Errors
     ///
-    /// An error of the kind [`Unsupported`](io::ErrorKind::Unsupported) that contains a [`ContainmentError`] if the
-    /// tier that was requested with [`exactly`](Self::exactly) is not available. Any other error means that
-    /// there are not enough descriptors, threads or watches for the event loop and the timer.
+    /// An error of the kind [`Unsupported`](io::ErrorKind::Unsupported) that contains a [`ContainmentError`]
+    /// if the tier that was requested with [`exactly`](Self::exactly) is not available. Any other error means
+    /// that there are not enough descriptors, threads or watches for the event loop and the timer.
     pub fn build(self) -> io::Result<System> {
         System::with(|has_pidfds| match self.exactly {
             true => Tier::exactly(has_pidfds, self.containment),

@@ -4,8 +4,8 @@ use std::process::Output;
 
 use super::rerun::{is_inner, rerun};
 
-/// Runs `body` in a process of its own and returns how that ended; `None` inside of it. `name` is the path of the calling
-/// test.
+/// Runs `body` in a process of its own and returns how that ended; `None` inside of it. `name` is the path of
+/// the calling test.
 pub(crate) fn alone(name: &str, body: impl FnOnce()) -> Option<Output> {
     if is_inner() {
         body();

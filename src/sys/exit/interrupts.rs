@@ -1,13 +1,14 @@
 //! INT and TERM as events instead of the end of the process.
 //!
-//! A handler may do very little, so ours writes the number of the signal into a pipe, and [`Interrupts::next`] reads it
-//! there. All instances read the same pipe: a signal is received by one of them.
+//! A handler may do very little, so ours writes the number of the signal into a pipe, and
+//! [`Interrupts::next`] reads it there. All instances read the same pipe: a signal is received by one of
+//! them.
 //!
 //! The previous disposition is kept and restored:
 //!
 //! * when the last [`Interrupts`] is dropped. A signal that has not been received by then is raised again;
-//! * for one signal, while [`Interrupts::finish`] raises it, so that the process ends as if there had been no handler. Its
-//!   parent sees a process that died of this signal, as is the convention;
+//! * for one signal, while [`Interrupts::finish`] raises it, so that the process ends as if there had been no
+//!   handler. Its parent sees a process that died of this signal, as is the convention;
 //! * never, if other code has replaced our handler meanwhile: that handler stays.
 //!
 //! A signal that was ignored stays ignored: `nohup` and shells in the background rely on that.
@@ -35,13 +36,15 @@ const REQUESTS: [Signal; 2] = [Signal::INT, Signal::TERM];
 /// The state shared by all [`Interrupts`], as long as there are any.
 static INSTALLED: Lock<Option<Installed>> = Lock::new(None);
 
-/// Where the handler writes: a descriptor, or -1.
+/// The descriptor that the handler writes to, or -1.
 static WRITER: AtomicI32 = AtomicI32::new(-1);
 
-/// How many threads are in the handler. The pipe stays open until they are done, because its number may be reused.
+/// The number of threads in the handler. The pipe stays open until they are done, because its number may be
+/// reused.
 static HANDLING: AtomicUsize = AtomicUsize::new(0);
 
-/// While an instance exists, INT and TERM do not end the process but are received here. See the [module](self).
+/// While an instance exists, INT and TERM do not end the process but are received here. See the
+/// [module](self).
 #[derive(Debug)]
 pub(crate) struct Interrupts {
     reader: Arc<Async<OwnedFd>>,
@@ -77,8 +80,8 @@ impl Interrupts {
         }
     }
 
-    /// Raises `signal` with its previous disposition. Most often that ends this process; if the program has a handler of
-    /// its own, that is called and this returns.
+    /// Raises `signal` with its previous disposition. Most often that ends this process; if the program has a
+    /// handler of its own, that is called and this returns.
     pub(crate) fn finish(self, signal: Signal) {
         with(signal, Taken::restore);
         raise(signal);
@@ -160,7 +163,8 @@ impl Taken {
         }
     }
 
-    /// Installs the handler again after [`restore`](Self::restore), unless other code has changed the disposition.
+    /// Installs the handler again after [`restore`](Self::restore), unless other code has changed the
+    /// disposition.
     fn retake(&self) {
         if disposition(self.signal).is_ok_and(|now| now.sa_sigaction == self.before.sa_sigaction) {
             let _ = dispose(self.signal, &ours());
@@ -188,7 +192,8 @@ fn read(reader: &Async<OwnedFd>) -> Option<Signal> {
     }
 }
 
-/// The handler. It must not change `errno`: rustix does not on Linux, and elsewhere a pipe with room gives no cause.
+/// The handler. It must not change `errno`: rustix does not on Linux, and elsewhere a pipe with room gives no
+/// cause.
 extern "C" fn on_signal(number: c_int) {
     HANDLING.fetch_add(1, Ordering::SeqCst);
     let writer = WRITER.load(Ordering::SeqCst);

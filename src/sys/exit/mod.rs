@@ -1,8 +1,8 @@
 //! The end of this process: by `exit`, and by a signal that asks for it.
 //!
-//! The signals are handled here and not with `signal-hook-registry`, because its handlers stay: what was in place before
-//! does not come back when the last user is gone, and a signal that was ignored is no longer. A library that a test uses
-//! for a moment must leave the dispositions as they were.
+//! The signals are handled here and not with `signal-hook-registry`, because its handlers stay: what was in
+//! place before does not come back when the last user is gone, and a signal that was ignored is no longer. A
+//! library that a test uses for a moment must leave the dispositions as they were.
 
 #![expect(unsafe_code, reason = "atexit and signal dispositions, which no safe function offers")]
 
@@ -24,15 +24,15 @@ pub(crate) use self::interrupts::Interrupts;
 
 static HOOKS: Lock<Vec<Hook>> = Lock::new(Vec::new());
 
-/// A function to call, and the process in which to call it: a fork inherits the functions, but not the threads and
-/// processes that they end.
+/// A function to call, and the process in which to call it: a fork inherits the functions, but not the
+/// threads and processes that they end.
 struct Hook {
     process: u32,
     call: fn(),
 }
 
-/// Registers a function to be called when this process ends by `exit` or by returning from `main`; the last one is called
-/// first. A signal or `abort` calls none.
+/// Registers a function to be called when this process ends by `exit` or by returning from `main`; the last
+/// one is called first. A signal or `abort` calls none.
 ///
 /// # Errors
 ///

@@ -13,7 +13,7 @@ use super::alone::{alone, passes_alone, text};
 use super::{Interrupts, at_exit};
 use crate::machine::Signal;
 
-/// How often [`handler`] was called.
+/// The number of calls of [`handler`].
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn handler(_: i32) {
@@ -46,7 +46,7 @@ fn send(signal: Signal) {
 }
 
 fn say(what: &str) {
-    io::stdout().write_all(what.as_bytes()).expect("somebody reads");
+    io::stdout().write_all(what.as_bytes()).expect("it is read");
 }
 
 fn descriptors() -> usize {
@@ -87,8 +87,8 @@ fn rx_3_a_signal_that_is_blocked_ends_the_process_too() {
 }
 
 #[test]
-fn rx_12_a_signal_that_nobody_has_heard_is_not_lost() {
-    let output = alone("sys::exit::tests::rx_12_a_signal_that_nobody_has_heard_is_not_lost", || {
+fn rx_12_a_signal_that_was_not_received_is_not_lost() {
+    let output = alone("sys::exit::tests::rx_12_a_signal_that_was_not_received_is_not_lost", || {
         let interrupts = Interrupts::install().expect("it works");
         send(Signal::TERM);
         drop(interrupts);
@@ -143,8 +143,8 @@ fn rx_12_a_handler_of_the_programs_own_is_called_and_then_we_hear_again() {
 }
 
 #[test]
-fn rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays() {
-    let name = "sys::exit::tests::rx_12_what_is_ignored_stays_ignored_and_what_somebody_else_put_there_stays";
+fn rx_12_what_is_ignored_stays_ignored_and_what_other_code_has_set_stays() {
+    let name = "sys::exit::tests::rx_12_what_is_ignored_stays_ignored_and_what_other_code_has_set_stays";
     passes_alone(name, || {
         dispose(Signal::INT, libc::SIG_IGN);
         let interrupts = Interrupts::install().expect("it works");
@@ -194,7 +194,7 @@ fn a_hook_is_called_at_the_exit_of_this_process_and_not_of_a_fork() {
         at_exit(|| say("first\n")).expect("there is memory");
         at_exit(|| say("second\n")).expect("there is memory");
         say("\n");
-        io::stdout().flush().expect("somebody reads");
+        io::stdout().flush().expect("it is read");
         // SAFETY: the fork only ends; the parent waits for it.
         unsafe {
             match libc::fork() {

@@ -15,7 +15,7 @@ use super::super::portable;
 use super::process;
 use super::tier::Tier;
 
-/// How processes are started and held.
+/// The way in which processes are started and held.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::sys) enum BackEnd {
     Pidfd,

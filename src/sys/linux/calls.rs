@@ -1,8 +1,8 @@
 //! System calls that differ between Linux and other systems. `elsewhere.rs` has the same names.
 //!
-//! What a child calls between its creation and `exec` is a raw system call. The C library would carry out a change of user
-//! or group in every thread it knows of, which are those of the parent if the memory is shared, and takes a lock to change
-//! the disposition of ABRT.
+//! What a child calls between its creation and `exec` is a raw system call. The C library would carry out a
+//! change of user or group in every thread it knows of, which are those of the parent if the memory is
+//! shared, and takes a lock to change the disposition of ABRT.
 
 #![expect(unsafe_code, reason = "raw system calls")]
 
@@ -23,7 +23,7 @@ use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior
 
 use super::super::executable::access;
 
-/// How to open a directory that is only entered.
+/// The flags to open a directory that is only entered.
 pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY);
 
 /// Creates a non-blocking socket that no child inherits.
@@ -41,7 +41,8 @@ pub(in crate::sys) fn enlarge(pipe: &impl AsFd) {
 /// Returns the time since the boot, in the clock ticks of `/proc`.
 pub(super) fn boot_ticks() -> u64 {
     let mut now = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the pointer is to room for one `timespec`, which this clock always fills. `sysconf` takes no pointers.
+    // SAFETY: the pointer is to room for one `timespec`, which this clock always fills. `sysconf` takes no
+    // pointers.
     let (now, ticks) = unsafe {
         libc::clock_gettime(libc::CLOCK_BOOTTIME, now.as_mut_ptr());
         (now.assume_init(), libc::sysconf(libc::_SC_CLK_TCK))
@@ -58,7 +59,8 @@ pub(in crate::sys) fn has_writer(fifo: impl AsFd) -> bool {
     tee(fifo, writer, 1, SpliceFlags::NONBLOCK) != Ok(0)
 }
 
-/// Returns whether `close_range` works with the flags used here: Linux 5.11, and no seccomp filter against it.
+/// Returns whether `close_range` works with the flags used here: Linux 5.11, and no seccomp filter against
+/// it.
 pub(in crate::sys) fn has_close_range() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     // This number is never open.
@@ -161,8 +163,9 @@ type KernelSigset = u64;
 
 /// Sets every signal to its default and unblocks all of them.
 ///
-/// A stop signal from the terminal may be pending: it came while this process was in the group of its parent, and would stop
-/// it before `exec`, where the CONT for that group does not arrive. To ignore such a signal for a moment discards it.
+/// A stop signal from the terminal may be pending: it came while this process was in the group of its parent,
+/// and would stop it before `exec`, where the CONT for that group does not arrive. To ignore such a signal
+/// for a moment discards it.
 pub(in crate::sys) fn reset_signals() {
     for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
         set_disposition(signal, libc::SIG_IGN);
@@ -194,8 +197,8 @@ fn set_mask(mask: KernelSigset) -> KernelSigset {
     before
 }
 
-/// Blocks all signals of this thread while `work` runs, those that the C library keeps for itself included, so that a
-/// child created by it handles none.
+/// Blocks all signals of this thread while `work` runs, those that the C library keeps for itself included,
+/// so that a child created by it handles none.
 pub(in crate::sys) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let before = set_mask(KernelSigset::MAX);
     let result = work();
@@ -203,8 +206,8 @@ pub(in crate::sys) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Returns whether a user may execute a file. A thread that becomes this user finds out, which takes everything into
-/// account that the kernel does. `None` if it cannot become that user.
+/// Returns whether a user may execute a file. A thread that becomes this user finds out, which takes
+/// everything into account that the kernel does. `None` if it cannot become that user.
 pub(in crate::sys) fn can_execute_as(
     groups: Option<&[gid_t]>,
     gid: Option<gid_t>,
@@ -222,8 +225,8 @@ pub(in crate::sys) fn can_execute_as(
     thread::scope(|scope| thread::Builder::new().spawn_scoped(scope, ask).ok()?.join().ok()?)
 }
 
-/// Restores whether this process may be dumped and traced. A change of user in one thread, or in a child that shares the
-/// memory, takes that away from the whole process.
+/// Restores whether this process may be dumped and traced. A change of user in one thread, or in a child that
+/// shares the memory, takes that away from the whole process.
 #[derive(Debug)]
 pub(super) struct KeepDumpable(Option<DumpableBehavior>);
 

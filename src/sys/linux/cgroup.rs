@@ -1,14 +1,15 @@
 //! Control groups: exact containment of a run, where this process may create them.
 //!
-//! A run gets a control group below that of this process, and its program is created inside it, so every descendant is
-//! in there whatever it does. The kernel kills all of them with one write, reports when none is left, and freezes them.
+//! A run gets a control group below that of this process, and its program is created inside it, so every
+//! descendant is in there regardless of what it does. The kernel kills all of them with one write, reports
+//! when none is left, and freezes them.
 //!
-//! This needs version 2 of the hierarchy (also beside version 1, as in hybrid systems), write access below our own control
-//! group, and `cgroup.kill` (Linux 5.14): root has that, a systemd unit with `Delegate=yes`, the services of a user
-//! manager, and many containers.
+//! This needs version 2 of the hierarchy (also beside version 1, as in hybrid systems), write access below
+//! our own control group, and `cgroup.kill` (Linux 5.14): root has that, a systemd unit with `Delegate=yes`,
+//! the services of a user manager, and many containers.
 //!
-//! The name of a group contains the process id and the start time of its monitor. Groups of a monitor that no longer
-//! exists are ended and removed by the next one in the same place.
+//! The name of a group contains the process id and the start time of its monitor. Groups of a monitor that no
+//! longer exists are ended and removed by the next one in the same place.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -30,7 +31,7 @@ use super::process_table;
 /// The line of `cgroup.events` for a group with processes in it or below it.
 const POPULATED: &[u8] = b"populated 1";
 
-/// What the names of our groups begin with.
+/// The prefix of the names of our groups.
 const PREFIX: &str = "childminder-";
 
 /// The control group of this process, below which those of the runs are created.
@@ -98,7 +99,8 @@ impl CgroupRoot {
     }
 }
 
-/// Returns the directory of control group `own` if this line of `mountinfo` is about a hierarchy that shows it.
+/// Returns the directory of control group `own` if this line of `mountinfo` is about a hierarchy that shows
+/// it.
 fn directory(line: &[u8], own: &Path) -> Option<PathBuf> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
     let separator = fields.iter().position(|field| *field == b"-")?;
@@ -249,7 +251,8 @@ fn wait_until_empty(path: &Path, limit: Duration) {
     let Ok(events) = fs::File::open(path.join("cgroup.events")) else { return };
     let step = Timespec::try_from(STEP).expect("a short time");
     for _ in 0..limit.as_millis().div_ceil(STEP.as_millis()) {
-        // A change is reported as an exceptional condition, relative to the latest read by the same descriptor.
+        // A change is reported as an exceptional condition, relative to the latest read by the same
+        // descriptor.
         let mut text = [0; 256];
         let Ok(length) = events.read_at(&mut text, 0) else { return };
         if !text[..length].windows(POPULATED.len()).any(|line| line == POPULATED) {

@@ -1,21 +1,24 @@
 //! The creation of a process on Linux: `clone` with shared memory, and our own steps up to `exec`.
 //!
-//! As with `vfork`, the child runs in the memory of its parent on a stack of its own, while the thread that created it
-//! waits until the child has executed its program or has exited. So no page table is copied, which for a small program
-//! costs as much as the rest of a start. An error is left where the parent reads it.
+//! As with `vfork`, the child runs in the memory of its parent on a stack of its own, while the thread that
+//! created it waits until the child has executed its program or has exited. So no page table is copied, which
+//! for a small program costs as much as the rest of a start. An error is left where the parent reads it.
 //!
-//! **The descriptor table** is not copied either. A copy grows with the number of open descriptors, and all of them have to
-//! be closed again before `exec`, while the parent waits. The child shares the table at first (`CLONE_FILES`), and leaves
-//! it with `close_range(…, CLOSE_RANGE_UNSHARE)`, which copies only the entries up to the highest that is still needed. In
-//! a program with thousands of descriptors new ones have high numbers, so a few low numbers are reserved at the
-//! beginning, and the child's descriptors are moved there for the start. Without `close_range`, or when another start
-//! uses the reserved numbers, the table is copied.
+//! **The descriptor table** is not copied either. A copy grows with the number of open descriptors, and all
+//! of them have to be closed again before `exec`, while the parent waits. The child shares the table at first
+//! (`CLONE_FILES`), and leaves it with `close_range(…, CLOSE_RANGE_UNSHARE)`, which copies only the entries
+//! up to the highest that is still needed. In a program with thousands of descriptors new ones have high
+//! numbers, so a few low numbers are reserved at the beginning, and the child's descriptors are moved there
+//! for the start. Without `close_range`, or when another start uses the reserved numbers, the table is
+//! copied.
 //!
-//! **The pidfd** comes from the same call (`CLONE_PIDFD`, Linux 5.2), so that nothing else can be mistaken for the child,
-//! even if an ignored SIGCHLD makes the kernel reap it at once. An older kernel ignores the flag; see `leader.rs`.
+//! **The pidfd** comes from the same call (`CLONE_PIDFD`, Linux 5.2), so that nothing else can be mistaken
+//! for the child, even if an ignored SIGCHLD makes the kernel reap it at once. An older kernel ignores the
+//! flag; see `leader.rs`.
 //!
-//! **A control group** is entered by the same call as well (`CLONE_INTO_CGROUP`, Linux 5.7). That needs `clone3`, for which
-//! the C library has no function. Where it is missing or refused, the child enters the group by itself before `exec`.
+//! **A control group** is entered by the same call as well (`CLONE_INTO_CGROUP`, Linux 5.7). That needs
+//! `clone3`, for which the C library has no function. Where it is missing or refused, the child enters the
+//! group by itself before `exec`.
 //!
 //! The parent waits as long as `execve` takes. A file system that does not answer can delay it without bound.
 
@@ -42,7 +45,8 @@ use super::reserve::Slots;
 /// Enough for a few system calls and a short line of text.
 const STACK: usize = 64 * 1024;
 
-/// Up to this number, copying the entries of the descriptor table costs less than moving the child's descriptors.
+/// Up to this number, copying the entries of the descriptor table costs less than moving the child's
+/// descriptors.
 const NEAR: RawFd = 256;
 
 /// A process that was just created, with its handle if the kernel returns one.
@@ -52,7 +56,7 @@ pub(in crate::sys) struct Created {
     pub(in crate::sys) pidfd: Option<OwnedFd>,
 }
 
-/// What parent and child share.
+/// The data that parent and child share.
 struct Shared<'a> {
     launch: &'a Launch,
     stdio: [RawFd; 3],
@@ -104,8 +108,8 @@ fn create(
         let procs = cgroup.map(open_procs).transpose()?;
         shared.cgroup = procs.as_ref().map(AsRawFd::as_raw_fd);
         let (top, argument) = (stack.as_mut_ptr_range().end, ptr::from_mut(&mut shared).cast());
-        // SAFETY: the stack is large enough, used by nothing else, and grows down. This thread continues when the child
-        // no longer uses the stack and what is shared.
+        // SAFETY: the stack is large enough, used by nothing else, and grows down. This thread continues when
+        // the child no longer uses the stack and what is shared.
         match unsafe { libc::clone(child_main, top.cast(), flags, argument, &raw mut pidfd) } {
             -1 => Err(ChildError::last_os_error(SpawnStep::Fork)),
             pid => Ok(Pid::from_raw(pid).expect("clone returned neither 0 nor -1")),
@@ -177,16 +181,16 @@ mod clone3 {
     ///
     /// # Safety
     ///
-    /// The stack is aligned to 16 bytes and used by nothing else, the flags contain `CLONE_VM` and `CLONE_VFORK`, and
-    /// `main` exits.
+    /// The stack is aligned to 16 bytes and used by nothing else, the flags contain `CLONE_VM` and
+    /// `CLONE_VFORK`, and `main` exits.
     pub(super) unsafe fn clone3(
         arguments: &Arguments,
         main: extern "C" fn(*mut c_void) -> c_int,
         argument: *mut c_void,
     ) -> i64 {
         let result;
-        // SAFETY: in the child, which has a stack of its own, this calls `main` and never reaches the code behind it.
-        // The parent only sees the registers that a system call changes.
+        // SAFETY: in the child, which has a stack of its own, this calls `main` and never reaches the code
+        // behind it. The parent only sees the registers that a system call changes.
         unsafe {
             asm!(
                 "syscall",
@@ -210,7 +214,8 @@ mod clone3 {
     }
 }
 
-/// Creates a child inside a control group. `None` if this system cannot, and the child has to enter it by itself.
+/// Creates a child inside a control group. `None` if this system cannot, and the child has to enter it by
+/// itself.
 #[cfg(target_arch = "x86_64")]
 fn clone_into(
     cgroup: BorrowedFd<'_>,

@@ -1,8 +1,8 @@
 //! The TCP sockets that listen on a port, by `sock_diag(7)`.
 //!
-//! `/proc/net/tcp` has the same data, and is read where the kernel does not answer. But it lists the connections as well,
-//! for which the kernel walks through a table that grows with the memory of the machine: that takes milliseconds, and
-//! this takes microseconds.
+//! `/proc/net/tcp` has the same data, and is read where the kernel does not answer. But it lists the
+//! connections as well, for which the kernel walks through a table that grows with the memory of the machine:
+//! that takes milliseconds, and this takes microseconds.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

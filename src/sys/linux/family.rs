@@ -1,21 +1,23 @@
 //! The families of all runs: which processes descend from which program that this process has started.
 //!
-//! A process belongs to a run if it is known to descend from its leader, if it is in a group or session that a member
-//! leads or has led, or if it carries the mark of the run: the environment variable, or the resource limit that
-//! `mark.rs` describes. Once it was found it stays a member, whatever it does to its parent, group, session or environment.
+//! A process belongs to a run if it is known to descend from its leader, if it is in a group or session that
+//! a member leads or has led, or if it carries the mark of the run: the environment variable, or the resource
+//! limit that `mark.rs` describes. Once it was found it stays a member, even if it changes its parent, group,
+//! session or environment.
 //!
-//! **Identity.** A member is a process id and a start time. Before a signal is sent, the process is opened by its id and its
-//! start time is compared; the signal goes to that pidfd, which cannot come to mean another process. A number of a group
-//! or session that a member has led counts only while the leader or a known member is still in there: until then the
-//! kernel does not use it again.
+//! **Identity.** A member is a process id and a start time. Before a signal is sent, the process is opened by
+//! its id and its start time is compared; the signal goes to that pidfd, which cannot come to mean another
+//! process. A number of a group or session that a member has led counts only while the leader or a known
+//! member is still in there: until then the kernel does not use it again.
 //!
-//! **Cost.** Nothing is read while processes live undisturbed. A search needs the table of all processes, which is shared by
-//! all runs and only brought up to date: process ids are assigned in turn, so those that were created since the last
-//! search have the numbers between the latest then and the latest now, which the kernel shows. Reading all of `/proc` is
-//! necessary only at the beginning, after a long time, or if very many processes were created.
+//! **Cost.** Nothing is read while processes live undisturbed. A search needs the table of all processes,
+//! which is shared by all runs and only brought up to date: process ids are assigned in turn, so those that
+//! were created since the last search have the numbers between the latest then and the latest now, which the
+//! kernel shows. Reading all of `/proc` is necessary only at the beginning, after a long time, or if very
+//! many processes were created.
 //!
-//! **Limits.** A process that leaves group and session, loses its parent before it was seen, and removes both marks is not
-//! found. Only a control group includes that one. `/proc` must be that of our own PID namespace.
+//! **Limits.** A process that leaves group and session, loses its parent before it was seen, and removes both
+//! marks is not found. Only a control group includes that one. `/proc` must show our own PID namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -29,10 +31,7 @@ use crate::sync::Lock;
 
 use super::calls::boot_ticks;
 use super::process_table::{self, Entry};
-use super::run_mark::{self, EnvironmentMark};
-
-/// Identifies a run within this process.
-pub(super) type RunKey = u64;
+use super::run_mark::{self, EnvironmentMark, RunKey};
 
 /// A process by its id and its start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +43,8 @@ pub(super) struct Member {
 /// The runs of this process, and what is known of the processes of this machine.
 pub(super) static FAMILIES: Lock<Families> = Lock::new(Families::new());
 
-/// How many processes may have been created since the last search for it to be brought up to date one by one, relative to
-/// those that are known.
+/// The number of processes that may have been created since the last search for the table to be brought up to
+/// date one by one.
 const MANY: u32 = 256;
 
 #[derive(Debug)]
@@ -68,7 +67,7 @@ struct Run {
     members: BTreeSet<Member>,
 }
 
-/// What is known of a process that is not a leader.
+/// The knowledge about a process that is not a leader.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     start: u64,
@@ -164,8 +163,8 @@ impl Families {
         self.known_members(key)
     }
 
-    /// Returns the members that were found before and are alive. Those that have died and became children of this process
-    /// are reaped.
+    /// Returns the members that were found before and are alive. Those that have died and became children of
+    /// this process are reaped.
     pub(super) fn known_members(&mut self, key: RunKey) -> io::Result<Vec<Member>> {
         let Some(run) = self.runs.get_mut(&key) else { return Ok(Vec::new()) };
         let mut alive = Vec::new();
@@ -307,8 +306,8 @@ impl Families {
         self.runs.iter().find(|(_, run)| led(run) && run.members.iter().any(holds)).map(|(key, _)| *key)
     }
 
-    /// Returns the run whose mark a process carries, and whether both marks could be read: a process that is just executing a
-    /// program has no environment for a moment.
+    /// Returns the run whose mark a process carries, and whether both marks could be read: a process that is
+    /// just executing a program has no environment for a moment.
     fn marked(&self, entry: &Entry) -> (Option<RunKey>, bool) {
         let is_registered = |key: &RunKey| self.runs.contains_key(key);
         match run_mark::in_environment(entry.pid) {

@@ -1,19 +1,22 @@
 //! The process group of a run: signals for all of it, and its members after the death of the leader.
 //!
-//! The name of a group is a number, that of its leader. It may be given to another process as soon as the leader is
-//! reaped and the last member has ended. So a signal to a number must be sure that the number still has its meaning:
+//! The name of a group is a number, that of its leader. It may be given to another process as soon as the
+//! leader is reaped and the last member has ended. So a signal to a number must be sure that the number still
+//! has its meaning:
 //!
-//! * **While the leader is not reaped**, its zombie keeps the number, and `kill(-number)` cannot reach a stranger. But
-//!   the zombie is itself a member: the kernel never reports such a group as empty, and only `/proc` shows whether it is.
-//! * **By the pidfd**, since Linux 6.9, a signal can be sent to the group that its process led, even after that process
-//!   has been reaped. The kernel goes by its own record instead of the number, so this never reaches a stranger, and
-//!   ESRCH means that the group is empty for good.
+//! * **While the leader is not reaped**, its zombie keeps the number, and `kill(-number)` cannot reach a
+//!   stranger. But the zombie is itself a member: the kernel never reports such a group as empty, and only
+//!   `/proc` shows whether it is.
+//! * **By the pidfd**, since Linux 6.9, a signal can be sent to the group that its process led, even after
+//!   that process has been reaped. The kernel goes by its own record instead of the number, so this never
+//!   reaches a stranger, and ESRCH means that the group is empty for good.
 //!
-//! Hence, when the leader has died: where pidfds signal groups, it is reaped, the kernel is asked, and `/proc` is read only
-//! if there are members. Elsewhere the zombie stays until the end, and `/proc` is read every time.
+//! Hence, when the leader has died: where pidfds signal groups, it is reaped, the kernel is asked, and
+//! `/proc` is read only if there are members. Elsewhere the zombie stays until the end, and `/proc` is read
+//! every time.
 //!
-//! The leader may have moved to another group, with or without leaving members behind. So a signal to the group also goes to
-//! the leader by its pidfd unless it is known to be in there.
+//! The leader may have moved to another group, with or without leaving members behind. So a signal to the
+//! group also goes to the leader by its pidfd unless it is known to be in there.
 
 #![expect(unsafe_code, reason = "`kill` with any number")]
 
@@ -74,8 +77,8 @@ impl Group {
         }
     }
 
-    /// Returns whether there may be members besides the leader, now that it has died. Reaps the leader if the group can be
-    /// signalled without it.
+    /// Returns whether there may be members besides the leader, now that it has died. Reaps the leader if the
+    /// group can be signalled without it.
     pub(super) fn has_members(&mut self, leader: &mut Leader) -> bool {
         if leader.pidfd().is_some_and(can_signal_groups) {
             leader.reap();
@@ -109,7 +112,8 @@ impl Group {
     }
 }
 
-/// Returns whether this kernel sends signals to groups by pidfd. The first pidfd that needs it is used to find out.
+/// Returns whether this kernel sends signals to groups by pidfd. The first pidfd that needs it is used to
+/// find out.
 fn can_signal_groups(pidfd: BorrowedFd<'_>) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
@@ -122,8 +126,8 @@ fn is_missing(sent: &io::Result<()>) -> bool {
     sent.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ESRCH))
 }
 
-/// Sends a signal to a group by its number. The id of a process that we started is at least 2, so this is neither our
-/// own group nor every process.
+/// Sends a signal to a group by its number. The id of a process that we started is at least 2, so this is
+/// neither our own group nor every process.
 pub(super) fn kill(group: Pid, signal: c_int) -> io::Result<()> {
     // SAFETY: takes no pointers.
     match unsafe { libc::kill(-group.as_raw_nonzero().get(), signal) } {

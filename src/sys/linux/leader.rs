@@ -1,7 +1,7 @@
 //! The process that was started, apart from its group: its exit and its reaping.
 //!
-//! These are two steps. The exit is observed with `WNOWAIT`, which leaves a zombie; as long as that exists, its number
-//! cannot be given to another process or group.
+//! These are two steps. The exit is observed with `WNOWAIT`, which leaves a zombie; as long as that exists,
+//! its number cannot be given to another process or group.
 
 #![expect(unsafe_code, reason = "signals by pidfd, with any number")]
 
@@ -43,7 +43,8 @@ enum Life {
     Reaped(Exit),
 }
 
-/// What ties a process group to its leader, so that a signal cannot reach another group with the same number.
+/// The tie between a process group and its leader, so that a signal cannot reach another group with the same
+/// number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum GroupHandle<'a> {
     /// The leader is not reaped, so the number is its own.
@@ -87,8 +88,8 @@ impl Leader {
             if let Life::Zombie(exit) | Life::Reaped(exit) = self.life {
                 return Poll::Ready(exit);
             }
-            // The kernel is asked before the event loop: that one would not report an event that was there already when
-            // it was asked to wake the task, but wake it once more.
+            // The kernel is asked before the event loop: that one would not report an event that was there
+            // already when it was asked to wake the task, but wake it once more.
             if mem::take(&mut self.registered) {
                 self.try_wait(WaitIdOptions::NOWAIT);
                 continue;

@@ -6,9 +6,9 @@ use super::process_table;
 
 /// Returns the live members of a group without the leader; `None` if `/proc` cannot be read.
 ///
-/// A zombie counts as dead although it is a member until its parent reaps it: a parent that never does must not delay a stop
-/// for ever. A process that was forked while the directory was read may be missed if its parent ended before its
-/// turn came, so a group that appears empty is read once more.
+/// A zombie counts as dead although it is a member until its parent reaps it: a parent that never does must
+/// not delay a stop without end. A process that was forked while the directory was read may be missed if its
+/// parent ended before its turn came, so a group that appears empty is read once more.
 pub(in crate::sys) fn members(group: Pid) -> Option<Vec<u32>> {
     let first = read(group)?;
     if first.is_empty() { read(group) } else { Some(first) }

@@ -21,8 +21,8 @@ use super::scope::Scope;
 use super::tier::Tier;
 use super::{clone, group, survivor};
 
-/// How long a process that is dropped may take to die of KILL, and the rest of its run after it. Only a process that waits
-/// inside the kernel takes longer.
+/// The time that a process that is dropped may take to die of KILL, and the rest of its run after it. Only a
+/// process that waits inside the kernel takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(super) fn start(
 }
 
 impl PidfdProcess {
-    /// Tells the guardian about the members that it may not find by itself.
+    /// Registers with the guardian the members that it may not find by itself.
     fn register_members(&mut self) {
         if let Some(registration) = &mut self.registration {
             let members = self.scope.members_outside_the_group();
@@ -81,8 +81,8 @@ impl PidfdProcess {
     }
 }
 
-/// Ends a process that cannot be held. It is our unreaped child, so its number is its own. One that does not die in time
-/// waits inside the kernel; it stays a child of this process, and becomes a zombie when it ends.
+/// Ends a process that cannot be held. It is our unreaped child, so its number is its own. One that does not
+/// die in time waits inside the kernel; it stays a child of this process, and becomes a zombie when it ends.
 fn undo(pid: Pid, own_group: bool) {
     let _ = kill_process(pid, rustix::process::Signal::KILL);
     if own_group {
@@ -147,8 +147,8 @@ impl Process for PidfdProcess {
 }
 
 impl Drop for PidfdProcess {
-    /// Kills what is left of the run and reaps the leader. If the signal is refused, as for a program that has changed its
-    /// user, the program lives on.
+    /// Kills the remaining processes of the run and reaps the leader. If the signal is refused, as for a
+    /// program that has changed its user, the program lives on.
     fn drop(&mut self) {
         if !self.leader.is_running() && self.scope.is_empty() {
             return self.leader.reap();

@@ -15,7 +15,8 @@ pub(super) struct Entry {
     pub(super) session: u32,
     /// False for a zombie: it is dead, though its parent has not reaped it.
     pub(super) alive: bool,
-    /// When it was started, in clock ticks since the boot. Together with the number this names one process for good.
+    /// When it was started, in clock ticks since the boot. Together with the number this names one process
+    /// for good.
     pub(super) start: u64,
 }
 
@@ -47,7 +48,8 @@ pub(super) fn read(pid: u32) -> io::Result<Option<Entry>> {
     }
 }
 
-/// Returns whether this is the number of a thread that is not a process. `/proc` shows those as well, but does not list them.
+/// Returns whether this is the number of a thread that is not a process. `/proc` shows those as well, but
+/// does not list them.
 pub(super) fn is_thread(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return true };
     matches!(pidfd_open(pid, PidfdFlags::empty()), Err(Errno::INVAL | Errno::NOENT))

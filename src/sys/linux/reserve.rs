@@ -1,8 +1,8 @@
 //! Descriptors that this process keeps in reserve.
 //!
-//! They have two uses. Their low numbers are lent to the descriptors of a child during its start; `clone.rs` says why. And
-//! when no descriptor is left, they are given up for the moment in which `/proc` is read to end a family: a stop must not
-//! fail because the program around it has used up its descriptors.
+//! They have two uses. Their low numbers are lent to the descriptors of a child during its start; `clone.rs`
+//! says why. And when no descriptor is left, they are given up for the moment in which `/proc` is read to end
+//! a family: a stop must not fail because the program around it has used up its descriptors.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -19,14 +19,14 @@ use super::calls::has_close_range;
 /// Low descriptor numbers that are reserved as long as this process lives.
 struct Reserve {
     slots: [OwnedFd; 3],
-    /// What the slots hold while no start uses them.
+    /// The descriptor that the slots hold while no start uses them.
     placeholder: OwnedFd,
 }
 
 static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
 
-/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A process
-/// that cannot have many descriptors needs none.
+/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A
+/// process that cannot have many descriptors needs none.
 pub(in crate::sys) fn reserve_low_descriptors() {
     const WORTHWHILE: u64 = 1024;
     let mut reserve = RESERVE.lock();
@@ -64,7 +64,7 @@ impl Slots {
 }
 
 impl Drop for Slots {
-    /// Puts the placeholder back: a pipe whose writing end stayed open here would never be at its end.
+    /// Puts the placeholder back: a pipe whose writing end stayed open here would never report the end.
     fn drop(&mut self) {
         if let Some(Reserve { slots, placeholder }) = &mut *self.0 {
             for slot in slots {

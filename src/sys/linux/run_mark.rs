@@ -1,11 +1,12 @@
 //! The marks of a run in its processes, as `/proc` shows them.
 //!
-//! There are two. The **environment variable** of `mark.rs` can be seen and removed by users, and a program that rewrites
-//! its title overwrites it, as redis, nginx and PostgreSQL do. The **resource limit** is the soft limit on the time
-//! that a real-time process may run without a system call (`RLIMIT_RTTIME`, in microseconds). By default it is infinite;
-//! the mark is a number of more than 100,000 years, which limits as much. It is inherited, survives `exec`, a change of user
-//! and a closing of all descriptors, and every user may read it. A program that sets this limit itself removes the mark,
-//! and one that was started with a finite limit keeps that.
+//! There are two. The **environment variable** of `mark.rs` can be seen and removed by users, and a program
+//! that rewrites its title overwrites it, as redis, nginx and PostgreSQL do. The **resource limit** is the
+//! soft limit on the time that a real-time process may run without a system call (`RLIMIT_RTTIME`, in
+//! microseconds). By default it is infinite; the mark is a number of more than 100,000 years, which limits as
+//! much. It is inherited, survives `exec`, a change of user and a closing of all descriptors, and every user
+//! may read it. A program that sets this limit itself removes the mark, and one that was started with a
+//! finite limit keeps that.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -16,9 +17,11 @@ use std::str;
 use rustix::process::{Resource, getrlimit};
 
 use super::super::mark::{self, RunMark, Token};
-use super::family::RunKey;
 
-/// What the environment of a process says.
+/// Identifies a run within this process.
+pub(super) type RunKey = u64;
+
+/// The mark in the environment of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EnvironmentMark {
     /// It carries the mark of this run of this monitor.
@@ -70,13 +73,14 @@ pub(super) fn is_exempt(pid: u32, spared: &[OsString]) -> bool {
     spared.iter().any(is)
 }
 
-/// How many bits of the limit hold the number of the run.
+/// The number of bits of the limit that hold the number of the run.
 const NUMBER_BITS: u32 = 24;
 
-/// The bit that tells a mark from a limit that somebody meant.
+/// The bit that distinguishes a mark from a limit that is meant as such.
 const TAG: u64 = 1 << 62;
 
-/// Returns the soft and the hard limit that mark a run. `None` if this process has a limit that is to be kept.
+/// Returns the soft and the hard limit that mark a run. `None` if this process has a limit that is to be
+/// kept.
 pub(in crate::sys) fn limits(run: RunMark) -> Option<[u64; 2]> {
     let now = getrlimit(Resource::Rttime);
     let is_free = now.current.is_none_or(|limit| limit & TAG != 0) && now.maximum.is_none();
@@ -95,7 +99,7 @@ fn number(run: u64) -> u64 {
     run & ((1 << NUMBER_BITS) - 1)
 }
 
-/// What the limits of all runs of this process have in common.
+/// Returns the part that the limits of all runs of this process have in common.
 fn prefix() -> u64 {
     TAG | ((Token::of_this_process().random() << NUMBER_BITS) & (TAG - 1))
 }

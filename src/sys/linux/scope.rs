@@ -17,16 +17,17 @@ use crate::machine::{Containment, SignalTarget};
 use super::super::guardian;
 use super::super::mark::RunMark;
 use super::cgroup::Cgroup;
-use super::family::{FAMILIES, Member, RunKey};
+use super::family::{FAMILIES, Member};
 use super::group::Group;
 use super::leader::{Leader, ignore_missing, send};
 use super::process_table;
 use super::reserve;
-use super::run_mark;
+use super::run_mark::{self, RunKey};
 use super::tier::Tier;
 
-/// How often a signal to a family searches for members that were created meanwhile. A process with a pending KILL cannot
-/// create another one, so each round finds only what was created during the one before.
+/// The number of times that a signal to a family searches for members that were created meanwhile. A process
+/// with a pending KILL cannot create another one, so each round finds only what was created during the one
+/// before.
 const ROUNDS: u32 = 64;
 
 /// The processes that belong to a run.
@@ -202,7 +203,8 @@ fn wait_while(limit: Duration, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a signal to every process of a control group that is not spared, also to those that are created meanwhile.
+/// Sends a signal to every process of a control group that is not spared, also to those that are created
+/// meanwhile.
 fn signal_cgroup(cgroup: &mut Cgroup, spared: &[OsString], signal: c_int) -> io::Result<()> {
     let mut members = || Ok(cgroup.pids()?.into_iter().filter_map(member).collect());
     signal_all(&mut members, spared, signal)
@@ -231,8 +233,8 @@ fn member(pid: u32) -> Option<Member> {
     process_table::read(pid).ok()?.map(|entry| Member { pid, start: entry.start })
 }
 
-/// Sends a signal once to every process that `search` returns, until it returns no new ones. Tries all of them before it
-/// returns the first error.
+/// Sends a signal once to every process that `search` returns, until it returns no new ones. Tries all of
+/// them before it returns the first error.
 fn signal_all(
     search: &mut dyn FnMut() -> io::Result<Vec<Member>>,
     spared: &[OsString],
@@ -264,7 +266,8 @@ fn signal_member(member: Member, signal: c_int) -> io::Result<()> {
             Err(errno) => return Err(errno.into()),
         };
         match process_table::read(member.pid)? {
-            // The number had this meaning before the pidfd was opened, and has it now, so it had it in between.
+            // The number had this meaning before the pidfd was opened, and has it now, so it had it in
+            // between.
             Some(entry) if entry.start == member.start => ignore_missing(send(pidfd.as_fd(), signal, 0)),
             _ => Ok(()),
         }

@@ -1,8 +1,8 @@
 //! A stop ends everything that a program has started, wherever it has gone.
 //!
-//! Each case runs in three processes. The test itself waits for the second one, which adopts all orphans below it and so
-//! can count every process that exists; the third one has the monitor. The count comes from `/proc` and not from the
-//! library.
+//! Each case runs in three processes. The test itself waits for the second one, which adopts all orphans
+//! below it and so can count every process that exists; the third one has the monitor. The count comes from
+//! `/proc` and not from the library.
 
 mod daemons;
 mod scripts;
@@ -26,10 +26,10 @@ use crate::support::{PATIENCE, alone, skip};
 /// In the environment of the third process: the tier to use.
 const TIER: &str = "CHILDMINDER_TEST_TIER";
 
-/// What the third process writes begins with this.
+/// The prefix of the lines that the third process writes.
 const PREFIX: &str = "family: ";
 
-/// How long a process may exist after a stop has returned `Ok`.
+/// The time for which a process may exist after a stop has returned `Ok`.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The tiers that find every descendant which does not remove both of its marks.
@@ -49,7 +49,7 @@ struct Case {
     spec: fn(&Path) -> Spec,
     until: Until,
     tiers: &'static [Containment],
-    /// How often the program is started and stopped in the same directory.
+    /// The number of times that the program is started and stopped in the same directory.
     rounds: u32,
 }
 
@@ -200,8 +200,8 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// Returns the live processes below `root` that are neither `except` nor marked as a client of the test, each with its
-/// command line.
+/// Returns the live processes below `root` that are neither `except` nor marked as a client of the test, each
+/// with its command line.
 fn descendants(root: u32, except: u32) -> Vec<String> {
     let mut parents = BTreeMap::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {

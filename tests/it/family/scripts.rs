@@ -42,8 +42,8 @@ fn f_90_a_job_of_a_shell_with_job_control_ends_with_the_shell() {
     .run();
 }
 
-/// Becomes a daemon: forks twice, with a session of its own, and closes all descriptors. `erase` is a statement for the
-/// daemon; the first process then does `last`.
+/// Becomes a daemon: forks twice, with a session of its own, and closes all descriptors. `erase` is a
+/// statement for the daemon; the first process then does `last`.
 fn daemon(dir: &std::path::Path, erase: &str, last: &str) -> childminder::Spec {
     python(
         dir,
