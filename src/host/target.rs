@@ -18,9 +18,9 @@ pub enum ProbeTarget {
     Unix(PathBuf),
     /// An HTTP server on such a port, which must answer a GET of this path with this status.
     Http {
-        /// Where it listens.
+        /// The port.
         port: u16,
-        /// What is asked for: begins with a slash.
+        /// The path, which begins with a slash.
         path: String,
         /// The statuses that count, such as 200.
         status: StatusRange,
@@ -79,8 +79,7 @@ impl fmt::Display for StatusRange {
     }
 }
 
-/// How many bytes the path of a Unix socket may have. One more is for the NUL at its end, which some systems
-/// do without.
+/// The greatest length of the path of a Unix socket in bytes, without the NUL that some systems require.
 pub(crate) const LONGEST_SOCKET_PATH: usize =
     size_of::<libc::sockaddr_un>() - offset_of!(libc::sockaddr_un, sun_path) - 1;
 

@@ -76,15 +76,15 @@ pub trait Process: Send + Debug {
     /// Returns the process id.
     fn id(&self) -> u32;
 
-    /// Waits for the death of the process. This does not reap it, or at least its group can still be told
-    /// from any other. Once ready, always ready.
+    /// Waits for the death of the process. This does not reap it, or at least its group can still be
+    /// distinguished from any other. Once ready, always ready.
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<Exit>;
 
     /// Reads from `stream` into `buf`. Zero is the end of the stream; later calls return zero as well.
     ///
     /// # Errors
     ///
-    /// The error of the system; the stream is then at its end.
+    /// The error of the system; the stream then yields no more data.
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Sends `signal` to the processes of this run that `target` selects, also after the death of the leader.
@@ -110,8 +110,8 @@ pub trait Process: Send + Debug {
         pids.iter().map(|pid| SurvivingProcess::new(*pid, "", SurvivalReason::OutOfReach)).collect()
     }
 
-    /// Records the processes that the run consists of now, so that they are recognised later whatever they do
-    /// to their environment, group or parent. It is called when the program has become ready.
+    /// Records the processes that the run consists of now, so that they are recognised later even if they change
+    /// their environment, group or parent. It is called when the program has become ready.
     fn observe_family(&mut self) {}
 
     /// Returns the signal that has stopped the leader and left it stopped, such as TTIN for a program that

@@ -18,7 +18,7 @@ use super::launch::Launch;
 use super::mark::RunMark;
 use super::outputs::Outputs;
 use super::portable;
-use super::probe::{PortOwner, Reached};
+use super::socket::{PortOwner, Reached};
 
 /// The back end, which starts and holds processes: there is only one way.
 #[derive(Clone, Copy, Debug)]

@@ -42,6 +42,7 @@ mod pre_exec;
 mod preflight;
 mod probe;
 mod report;
+mod socket;
 mod stdio;
 pub(crate) mod system;
 

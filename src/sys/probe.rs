@@ -7,7 +7,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 use async_io::Async;
@@ -21,6 +20,7 @@ use crate::host::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, StatusRange}
 use crate::http::{self, HttpError, Request};
 
 use super::platform::{calls, port_owner, socket_owner};
+use super::socket::{PortOwner, Reached};
 
 /// The timeout for a connection. On one machine it takes that long only if the server does not accept.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -32,23 +32,6 @@ const RESPONSE: Duration = Duration::from_secs(5);
 /// many servers log an error for that; but a body may never end.
 const BODY: usize = 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// What an attempt has connected to.
-pub(super) enum Reached<'a> {
-    Tcp(SocketAddr),
-    Unix { path: &'a Path, stream: &'a UnixStream },
-}
-
-/// The sockets that listen on a port.
-#[derive(Debug)]
-pub(super) enum PortOwner {
-    /// A socket listens at this address.
-    Listening { address: SocketAddr, owner: ProbeOwner },
-    /// No socket listens.
-    Free,
-    /// The sockets cannot be listed, or belong to another network namespace.
-    Unknown,
-}
 
 /// Tries once to reach `target`.
 pub(super) fn attempt(target: &ProbeTarget, owner: Option<u32>) -> ProbeFuture {

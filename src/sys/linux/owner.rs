@@ -21,7 +21,7 @@ use std::os::unix::net::UnixStream;
 use crate::host::ProbeOwner;
 
 use super::super::mark;
-use super::super::probe::{PortOwner, Reached};
+use super::super::socket::{PortOwner, Reached};
 use super::listeners;
 use super::process_table::{self, Entry, has_ended};
 
