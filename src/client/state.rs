@@ -81,7 +81,7 @@ impl ClientStates {
 impl Stream for ClientStates {
     type Item = Result<ClientState, Lagged>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_next(cx)
     }
 }

@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread, ThreadId};
 use std::time::{Duration, Instant};
 
-use super::ticket::NotDriven;
 use crate::host::{Host, SleepFuture};
 use crate::sync::{Lock, WakerCell};
 
@@ -164,3 +163,41 @@ impl Wake for Unpark {
         self.0.unpark();
     }
 }
+
+/// The error of a wait that can never end because nothing polls the driver of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotDriven(Cause);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cause {
+    OnDriverThread,
+    NotPolled(Duration),
+}
+
+impl NotDriven {
+    fn on_driver_thread() -> Self {
+        Self(Cause::OnDriverThread)
+    }
+
+    fn not_polled(time: Duration) -> Self {
+        Self(Cause::NotPolled(time))
+    }
+}
+
+impl fmt::Display for NotDriven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::OnDriverThread => f.write_str(
+                "cannot block the thread that is polling the driver, for example from a sink; await the ticket in \
+                 another task, or wait on another thread",
+            ),
+            Cause::NotPolled(time) => write!(
+                f,
+                "the driver has not been polled for {time:?}; run it on an executor that this wait does not block, or \
+                 give it a thread with `background`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for NotDriven {}

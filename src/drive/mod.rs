@@ -24,11 +24,12 @@ use std::time::Instant;
 use crate::host::{Host, SleepFuture};
 use crate::machine::{Event, Machine, Output};
 
+pub use liveness::NotDriven;
 pub(crate) use liveness::Watch;
 pub(crate) use shared::{Close, Core, Guard, Life, Shared};
 pub use stop_error::{StopError, StopErrorKind, Survivor};
 pub(crate) use ticket::Promise;
-pub use ticket::{NotDriven, Ticket};
+pub use ticket::Ticket;
 
 /// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its
 /// executor.

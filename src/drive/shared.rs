@@ -7,8 +7,8 @@ use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::liveness::{Liveness, PollGuard, Watch};
-use super::ticket::{NotDriven, Promise, Ticket};
+use super::liveness::{Liveness, NotDriven, PollGuard, Watch};
+use super::ticket::{Promise, Ticket};
 use crate::host::Host;
 use crate::sync::Lock;
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::ticket::NotDriven;
+use super::liveness::NotDriven;
 use crate::machine::{List, Name, RunId, SurvivingProcess};
 
 /// A run that outlived KILL.

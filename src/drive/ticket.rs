@@ -1,12 +1,10 @@
 //! Tickets: waiting for the end of what a command began.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use super::liveness::Watch;
+use super::liveness::{NotDriven, Watch};
 use super::stop_error::StopError;
 use crate::sync::Oneshot;
 
@@ -77,41 +75,3 @@ impl<E: From<NotDriven>> Future for Ticket<E> {
         }
     }
 }
-
-/// The error of a wait that can never end because nothing polls the driver of the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotDriven(Cause);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Cause {
-    OnDriverThread,
-    NotPolled(Duration),
-}
-
-impl NotDriven {
-    pub(super) fn on_driver_thread() -> Self {
-        Self(Cause::OnDriverThread)
-    }
-
-    pub(super) fn not_polled(time: Duration) -> Self {
-        Self(Cause::NotPolled(time))
-    }
-}
-
-impl fmt::Display for NotDriven {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Cause::OnDriverThread => f.write_str(
-                "cannot block the thread that is polling the driver, for example from a sink; await the ticket in \
-                 another task, or wait on another thread",
-            ),
-            Cause::NotPolled(time) => write!(
-                f,
-                "the driver has not been polled for {time:?}; run it on an executor that this wait does not block, or \
-                 give it a thread with `background`"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for NotDriven {}

@@ -7,9 +7,10 @@
 //! [`RunId`] that is never used again, and an event of a run that is over changes nothing.
 
 mod child;
+pub(crate) mod exit;
 pub(crate) mod failure;
 pub(crate) mod family;
-pub(crate) mod message;
+mod message;
 pub(crate) mod name;
 pub(crate) mod notice;
 pub(crate) mod policy;
@@ -19,19 +20,21 @@ pub(crate) mod signal;
 mod state;
 pub(crate) mod status;
 
+pub use child::Definition;
+pub(crate) use exit::Exit;
+pub use exit::Stream;
 pub(crate) use failure::{Escaped, SpawnError};
 pub use failure::{SpawnStep, StopCommandError};
 pub use family::{Containment, ContainmentError, SignalTarget, SurvivalReason, SurvivingProcess};
-pub(crate) use message::Exit;
-pub use message::{Event, Output, RunId, Stream};
+pub use message::{Event, Output};
 pub(crate) use name::Name;
-pub use name::NameError;
+pub use name::{NameError, RunId};
 pub(crate) use notice::Notice;
 pub use notice::NoticeKind;
 pub(crate) use notice::{List, Pids};
 pub(crate) use policy::Policy;
 pub use policy::{PolicyError, PolicyProblem};
-pub use set::{Definition, DuplicateName, Machine, UnknownName};
+pub use set::{DuplicateName, Machine, UnknownName};
 pub(crate) use signal::Signal;
 pub use signal::SignalError;
 pub use status::LastRun;

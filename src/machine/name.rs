@@ -1,4 +1,4 @@
-//! Process names.
+//! Process names and run ids.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -120,6 +120,52 @@ impl fmt::Display for Name {
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// The id of one run of one process, from its start to its end.
+///
+/// An id is used once in a monitor, so an event of an old run cannot be mistaken for one of its successor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId {
+    /// The number of the run in its monitor, from 1.
+    number: u64,
+    /// The index of its process in the machine's table.
+    slot: u32,
+}
+
+impl RunId {
+    pub(super) fn new(number: u64, slot: usize) -> Self {
+        let slot = u32::try_from(slot).expect("fewer than four billion processes");
+        Self { number, slot }
+    }
+
+    /// Creates an id that no monitor knows: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your
+    /// own, or to test a [`Sink`](crate::Sink).
+    pub fn unmanaged(number: u64) -> Self {
+        Self { number, slot: u32::MAX }
+    }
+
+    pub(super) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    /// Returns the number that is displayed after the `#`. The runs of one monitor are numbered from 1,
+    /// across all its processes.
+    pub fn number(self) -> u64 {
+        self.number
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.number)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -5,39 +5,10 @@ use std::error::Error;
 use std::fmt;
 use std::time::Instant;
 
-use super::child::Child;
+use super::child::{Child, Definition};
 use super::run::Context;
 use super::state::Input;
-use super::{Event, Name, Output, Phase, Policy, RunId, Signal, SignalTarget, Status};
-
-/// The definition of one process. `S` is what the driver needs to start it: the machine only returns it with
-/// [`Output::Spawn`].
-#[derive(Clone, Debug)]
-pub struct Definition<S> {
-    /// The program to start, for the driver.
-    pub spec: S,
-    /// When to restart it, and how long it may take to stop. The machine does not [check](Policy::check) it.
-    pub policy: Policy,
-    /// The signal that asks it to end.
-    pub stop_signal: Signal,
-    /// The processes of the run that receive the stop signal. KILL always goes to the whole family.
-    pub stop_target: SignalTarget,
-    /// Whether it has a stop command, which is run instead of sending the stop signal.
-    pub stop_command: bool,
-}
-
-impl<S> Definition<S> {
-    /// Creates a definition with the default policy, whose process group is sent TERM to stop it.
-    pub fn new(spec: S) -> Self {
-        Self {
-            spec,
-            policy: Policy::default(),
-            stop_signal: Signal::TERM,
-            stop_target: SignalTarget::Group,
-            stop_command: false,
-        }
-    }
-}
+use super::{Event, Name, Output, Phase, RunId, Signal, Status};
 
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
 ///

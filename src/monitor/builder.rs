@@ -26,6 +26,7 @@ use crate::panic_guard::catch_and_log;
 ///     .background(System::new())?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[derive(Default)]
 #[must_use]
 pub struct MonitorBuilder {
     policy: Policy,
@@ -33,18 +34,6 @@ pub struct MonitorBuilder {
     tail: Option<TailSink>,
     format: LineFormat,
     inline: bool,
-}
-
-impl Default for MonitorBuilder {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            sinks: Vec::new(),
-            tail: None,
-            format: LineFormat::default(),
-            inline: false,
-        }
-    }
 }
 
 impl MonitorBuilder {
@@ -145,6 +134,29 @@ impl MonitorBuilder {
         let relay = Relay::new(self.sinks, Box::new(publish), self.format, threads);
         let driver = MonitorDriver::new(shared.clone(), relay);
         (shared, driver)
+    }
+}
+
+/// Constructors.
+impl ProcessMonitor {
+    /// Creates a monitor with default settings, and its driver.
+    pub fn new(host: impl Host) -> (Self, MonitorDriver) {
+        MonitorBuilder::default().build_unchecked(Arc::new(host))
+    }
+
+    /// Creates a monitor with default settings whose driver runs on a thread of its own, for programs and
+    /// tests without an executor.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system if it cannot create a thread.
+    pub fn background(host: impl Host) -> io::Result<Self> {
+        Self::builder().background(host)
+    }
+
+    /// Returns a builder for other settings: the policy, sinks, how many lines to keep.
+    pub fn builder() -> MonitorBuilder {
+        MonitorBuilder::default()
     }
 }
 

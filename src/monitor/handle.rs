@@ -1,21 +1,20 @@
 //! The handle of a monitor.
 
 use std::fmt;
-use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::shared::{Core, Shared};
-use super::{AddError, CommandError, MonitorBuilder, MonitorDriver, Notices};
+use super::{AddError, CommandError, Notices};
 use crate::drive::{Close, Guard, Life, Ticket};
-use crate::host::{Host, Spec};
+use crate::host::Spec;
 use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
 
 /// A handle to a monitor, which keeps named processes running.
 ///
-/// Handles are cheap to clone and usable from any thread. The work is done by the [`MonitorDriver`] that is
-/// created with the first handle: run it on an executor of your choice, or let
-/// [`background`](Self::background) give it a thread.
+/// Handles are cheap to clone and usable from any thread. The work is done by the
+/// [`MonitorDriver`](crate::MonitorDriver) that is created with the first handle: run it on an executor of
+/// your choice, or let [`background`](Self::background) give it a thread.
 ///
 /// A process that ends is restarted according to its [`Policy`](crate::Policy) while the service runs.
 /// Stopping a process ends it and everything it has started, first with its stop signal, then with KILL.
@@ -36,29 +35,6 @@ use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
 /// ```
 #[derive(Clone)]
 pub struct ProcessMonitor(pub(super) Arc<Guard<Shared>>);
-
-/// Constructors.
-impl ProcessMonitor {
-    /// Creates a monitor with default settings, and its driver.
-    pub fn new(host: impl Host) -> (Self, MonitorDriver) {
-        MonitorBuilder::default().build_unchecked(Arc::new(host))
-    }
-
-    /// Creates a monitor with default settings whose driver runs on a thread of its own, for programs and
-    /// tests without an executor.
-    ///
-    /// # Errors
-    ///
-    /// The error of the system if it cannot create a thread.
-    pub fn background(host: impl Host) -> io::Result<Self> {
-        Self::builder().background(host)
-    }
-
-    /// Returns a builder for other settings: the policy, sinks, how many lines to keep.
-    pub fn builder() -> MonitorBuilder {
-        MonitorBuilder::default()
-    }
-}
 
 /// Commands. Each is applied before the call returns, and the driver executes what follows from it when it is
 /// polled next.
@@ -239,7 +215,7 @@ impl ProcessMonitor {
     }
 
     /// Returns the last `lines` lines of a process, the oldest first. There are none unless the monitor was
-    /// built to [keep](MonitorBuilder::tail) them.
+    /// built to [keep](crate::MonitorBuilder::tail) them.
     pub fn tail(&self, name: &str, lines: usize) -> Vec<String> {
         self.shared().tail.as_ref().map(|tail| tail.last(name, lines)).unwrap_or_default()
     }

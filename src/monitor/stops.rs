@@ -22,7 +22,10 @@ struct PendingStop {
 
 /// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
 #[must_use]
-pub(super) struct Resolved(Vec<(Arc<Promise<StopError>>, Result<(), StopError>)>);
+pub(super) struct Resolved(Vec<Resolution>);
+
+/// A promise, and the result to resolve it with.
+type Resolution = (Arc<Promise<StopError>>, Result<(), StopError>);
 
 impl Resolved {
     /// Resolves the tickets.
@@ -103,7 +106,7 @@ impl PendingStop {
         self.runs.is_empty() && (!self.until_end || !self.survivors.is_empty())
     }
 
-    fn into_result(self) -> (Arc<Promise<StopError>>, Result<(), StopError>) {
+    fn into_result(self) -> Resolution {
         let survivors = self.survivors;
         (self.promise, if survivors.is_empty() { Ok(()) } else { Err(survivors.into()) })
     }

@@ -62,7 +62,7 @@ impl Iterator for LogLines {
 impl AsyncStream for LogLines {
     type Item = Result<LogLine, Lagged>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_next(cx)
     }
 }

@@ -147,7 +147,7 @@ pub(crate) struct Subscription<T>(Arc<Lock<Queue<T>>>);
 
 impl<T> Subscription<T> {
     /// Returns the next item, `None` after the last, or registers the task to be woken.
-    pub(crate) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         let mut queue = self.0.lock();
         let missed = mem::take(&mut queue.missed);
         if missed > 0 {
@@ -164,7 +164,7 @@ impl<T> Subscription<T> {
     }
 
     /// Blocks this thread until there is an item, and returns it; `None` after the last.
-    pub(crate) fn wait(&mut self) -> Option<Result<T, Lagged>> {
+    pub(crate) fn wait(&self) -> Option<Result<T, Lagged>> {
         futures_lite::future::block_on(poll_fn(|cx| self.poll_next(cx)))
     }
 }
@@ -178,35 +178,35 @@ mod tests {
 
     use super::*;
 
-    fn poll<T>(subscription: &mut Subscription<T>) -> Poll<Option<Result<T, Lagged>>> {
+    fn poll<T>(subscription: &Subscription<T>) -> Poll<Option<Result<T, Lagged>>> {
         subscription.poll_next(&Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn a_slow_subscriber_loses_the_oldest_items_and_learns_their_number() {
         let broadcast = Broadcast::new(2);
-        let (mut slow, mut quick) = (broadcast.subscribe(), broadcast.subscribe());
+        let (slow, quick) = (broadcast.subscribe(), broadcast.subscribe());
         for item in 1..=5 {
             broadcast.publish(&item);
-            assert_eq!(poll(&mut quick), Poll::Ready(Some(Ok(item))));
+            assert_eq!(poll(&quick), Poll::Ready(Some(Ok(item))));
         }
-        let Poll::Ready(Some(Err(lagged))) = poll(&mut slow) else { panic!("it has lagged") };
+        let Poll::Ready(Some(Err(lagged))) = poll(&slow) else { panic!("it has lagged") };
         assert_eq!(lagged.missed(), 3);
         assert_eq!(lagged.to_string(), "missed 3 items: the subscriber reads too slowly");
         broadcast.publish(&6);
         // The gap is reported where it is: before item 5.
-        assert_eq!(poll(&mut slow), Poll::Ready(Some(Err(Lagged(1)))));
+        assert_eq!(poll(&slow), Poll::Ready(Some(Err(Lagged(1)))));
         assert_eq!(Lagged(1).to_string(), "missed 1 item: the subscriber reads too slowly");
-        assert_eq!(poll(&mut slow), Poll::Ready(Some(Ok(5))));
-        assert_eq!(poll(&mut slow), Poll::Ready(Some(Ok(6))));
-        assert_eq!(poll(&mut slow), Poll::Pending);
+        assert_eq!(poll(&slow), Poll::Ready(Some(Ok(5))));
+        assert_eq!(poll(&slow), Poll::Ready(Some(Ok(6))));
+        assert_eq!(poll(&slow), Poll::Pending);
     }
 
     #[test]
     fn closing_ends_a_subscription_after_its_unread_items() {
         let broadcast = Broadcast::new(8);
-        let mut subscription = broadcast.subscribe();
-        let mut waiting = broadcast.subscribe();
+        let subscription = broadcast.subscribe();
+        let waiting = broadcast.subscribe();
         let waiter = thread::spawn(move || (waiting.wait(), waiting.wait()));
         broadcast.publish(&1);
         broadcast.close();
@@ -220,13 +220,13 @@ mod tests {
     #[test]
     fn a_new_subscription_begins_with_the_latest_item_if_it_is_replayed() {
         let broadcast = Broadcast::with_latest(8, 0);
-        assert_eq!(poll(&mut broadcast.subscribe()), Poll::Ready(Some(Ok(0))));
+        assert_eq!(poll(&broadcast.subscribe()), Poll::Ready(Some(Ok(0))));
         broadcast.publish(&1);
-        let mut subscription = broadcast.subscribe();
+        let subscription = broadcast.subscribe();
         broadcast.publish(&2);
         assert_eq!(subscription.wait(), Some(Ok(1)));
         assert_eq!(subscription.wait(), Some(Ok(2)));
-        assert_eq!(poll(&mut Broadcast::<u8>::new(8).subscribe()), Poll::Pending);
+        assert_eq!(poll(&Broadcast::<u8>::new(8).subscribe()), Poll::Pending);
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         }
         let broadcast = Arc::new(Broadcast::new(8));
         let subscriber = Arc::new(Subscriber(broadcast.clone(), Lock::new(None)));
-        let mut subscription = broadcast.subscribe();
+        let subscription = broadcast.subscribe();
         let waker = Waker::from(subscriber.clone());
         assert!(subscription.poll_next(&Context::from_waker(&waker)).is_pending());
         broadcast.publish(&1);

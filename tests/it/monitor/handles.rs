@@ -115,7 +115,7 @@ fn a_weak_handle_does_not_keep_the_monitor_open() {
     weak.upgrade().unwrap().add_process("web", ["web"]).unwrap();
     monitor.start_service();
     sim.advance(secs(1.0));
-    let other = weak.clone().upgrade().unwrap();
+    let other = weak.upgrade().unwrap();
     drop(monitor);
     sim.advance(secs(1.0));
     assert!(other.is_running());

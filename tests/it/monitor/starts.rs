@@ -12,7 +12,7 @@ use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
 use childminder::machine::{SignalTarget, Stream};
 use childminder::{Exit, Host, ProcessMonitor, Signal, SpawnError, Spec};
 
-const START: Duration = Duration::from_micros(300);
+const START: Duration = Duration::from_micros(310);
 
 /// A world in which only starts take time.
 #[derive(Clone, Debug)]
