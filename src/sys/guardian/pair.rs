@@ -27,6 +27,9 @@ const STALLED: Duration = Duration::from_millis(500);
 /// How often the other one looks.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How many partners are replaced without a pause.
+const AT_ONCE: u32 = 8;
+
 /// The longest pause before a partner that could not be made, or that died at once, is made again.
 const LONGEST_PAUSE: c_int = 1000;
 
@@ -156,7 +159,7 @@ struct Guardian {
     /// Ends when the partner does.
     link: Option<RawFd>,
     partner: pid_t,
-    /// How many partners have died young, one after the other.
+    /// How often a partner has died, or could not be made.
     losses: u32,
 }
 
@@ -193,7 +196,10 @@ impl Guardian {
             if partner {
                 self.lose_partner();
             }
-            self.keep_a_partner();
+            // One that dies again and again is made after a pause.
+            if !partner || self.losses <= AT_ONCE {
+                self.keep_a_partner();
+            }
         }
     }
 
@@ -208,7 +214,7 @@ impl Guardian {
         platform::set_name(&self.birth, self.role);
     }
 
-    /// Makes a partner if there is none. The first losses are made good at once.
+    /// Makes a partner if there is none.
     fn keep_a_partner(&mut self) {
         if self.link.is_some() {
             return;
@@ -216,6 +222,7 @@ impl Guardian {
         let mut pair = [-1; 2];
         // SAFETY: the pointer is to room for two descriptors.
         if unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr()) } != 0 {
+            self.losses = self.losses.saturating_add(1);
             return;
         }
         let [ours, theirs] = pair;
@@ -226,7 +233,10 @@ impl Guardian {
                 // SAFETY: this is the only thread of a new process, and signals are blocked as they are here.
                 unsafe { Self::live(self.birth, Role::Standby, self.socket, Some(theirs), own) }
             }
-            -1 => close(ours),
+            -1 => {
+                close(ours);
+                self.losses = self.losses.saturating_add(1);
+            }
             pid => {
                 self.link = Some(ours);
                 self.partner = pid;

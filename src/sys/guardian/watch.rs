@@ -55,7 +55,8 @@ impl Watch {
         WATCH.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves an entry as soon as there is a guardian, which is made if there is none.
+    /// Reserves an entry: for a process that is to be started as soon as there is a guardian, which is made
+    /// if there is none; for a member of its family at once.
     pub(super) fn reserve(kind: Kind, run: u64, signal: i32) -> io::Result<(&'static Table, u32)> {
         let mut lock = Self::lock();
         if lock.as_ref().is_none_or(|watch| watch.owner != getpid()) {
@@ -70,11 +71,13 @@ impl Watch {
         let starting = |watch: &mut Option<Self>| {
             watch.as_ref().is_some_and(|watch| matches!(watch.health, Health::Starting))
         };
-        let waited = CHANGED.wait_timeout_while(lock, PATIENCE, starting);
+        let patience = if kind == Kind::Member { Duration::ZERO } else { PATIENCE };
+        let waited = CHANGED.wait_timeout_while(lock, patience, starting);
         let (mut lock, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let watch = lock.as_mut().expect("it was there before the wait, and is never taken away");
         match watch.health {
             Health::Up => {}
+            _ if kind == Kind::Member => {}
             Health::Down(errno) => return Err(io::Error::from_raw_os_error(errno)),
             Health::Starting => return Err(io::Error::from_raw_os_error(libc::EAGAIN)),
         }

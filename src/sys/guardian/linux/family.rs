@@ -389,3 +389,68 @@ fn send(member: &Member, signal: c_int) -> bool {
     // SAFETY: takes no pointers. The id was compared a moment ago; a kernel without pidfds allows no more.
     sent || unsafe { libc::kill(member.pid, signal) == 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    use super::super::super::pair::Label;
+    use super::super::super::table::{FreeList, Table};
+    use super::super::clock_ticks;
+    use super::*;
+    use crate::sys::mark::{RunMark, Token};
+
+    /// Ends registered processes, each of which is said to have begun in a range of time.
+    fn end_those(kind: Kind, processes: &[(&Child, u64, u64)]) -> bool {
+        let table = Table::create().expect("memory");
+        let mut free = FreeList::new(table);
+        for (process, earliest, latest) in processes {
+            let entry = table.entry(free.take().expect("there is room"));
+            entry.reserve(kind, RunMark::next().number(), *earliest, libc::SIGTERM);
+            entry.set_pid(process.id().cast_signed());
+            entry.set_latest(*latest);
+        }
+        let label = Label::new(Token::of_this_process());
+        let birth = Birth { table, label, limit_prefix: (u64::MAX, 24), stack: (0, 0), lean: false };
+        end(&birth, &[0; 2], &|| true)
+    }
+
+    fn start(script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).process_group(0).stdout(Stdio::null()).spawn().expect("a shell")
+    }
+
+    #[test]
+    fn f_22_45_a_process_that_has_the_id_of_a_registered_one_is_not_touched() {
+        let before = clock_ticks();
+        let [mut ours, mut stranger] = [(); 2].map(|()| start("exec sleep 1000"));
+        let after = clock_ticks();
+        // Began long before it, and long after it.
+        assert!(end_those(
+            Kind::Single,
+            &[(&stranger, 1, 2), (&stranger, after + 1000, 0), (&ours, before, after)]
+        ));
+        assert!(!ours.wait().expect("it is ours").success());
+        assert_eq!(stranger.try_wait().expect("it is ours"), None, "alive");
+        stranger.kill().expect("it is ours");
+        stranger.wait().expect("it is ours");
+    }
+
+    #[test]
+    fn f_45_a_family_that_forks_all_the_time_is_ended() {
+        let script = "trap '' TERM; while :; do sleep 0.01 & (sleep 1000 &) ; sleep 0.01; done";
+        let before = clock_ticks();
+        let mut root = start(script);
+        thread::sleep(Duration::from_millis(100));
+        assert!(end_those(Kind::Leader, &[(&root, before, clock_ticks())]));
+        root.wait().expect("it is ours");
+        let mut left = 0;
+        procfs::for_each_pid(|pid| {
+            left += u32::from(
+                procfs::stat(pid).is_some_and(|stat| stat.alive && stat.group == root.id().cast_signed()),
+            );
+        });
+        assert_eq!(left, 0);
+    }
+}
