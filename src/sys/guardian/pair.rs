@@ -116,10 +116,10 @@ impl Report {
 /// end of their socket. At its end, both are dead.
 pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
     let (ours, theirs) = UnixStream::pair()?;
-    let socket = theirs.as_raw_fd();
+    let sockets = [theirs.as_raw_fd(), ours.as_raw_fd()];
     let created = with_signals_blocked(|| match platform::copy_process(0) {
         // SAFETY: this is the only thread of a new process, and all signals are blocked.
-        0 => unsafe { bring_up(birth, socket) },
+        0 => unsafe { bring_up(birth, sockets) },
         -1 => Err(io::Error::last_os_error()),
         pid => Ok(pid),
     });
@@ -137,7 +137,9 @@ pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
 /// # Safety
 ///
 /// The caller is the only thread of a new process, with all signals blocked.
-unsafe fn bring_up(birth: &Birth, socket: RawFd) -> ! {
+unsafe fn bring_up(birth: &Birth, [socket, of_the_monitor]: [RawFd; 2]) -> ! {
+    // Whatever becomes of the other descriptors: with this one, a guardian would wait for its own end.
+    close(of_the_monitor);
     // Before the next copy, which would otherwise cost as much as the first.
     platform::release_memory(birth);
     let status = match platform::copy_process(libc::SIGCHLD) {

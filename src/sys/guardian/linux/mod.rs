@@ -170,12 +170,15 @@ fn close_range(first: RawFd, last: RawFd) {
         return;
     }
     // A kernel before 5.9. The list itself has a descriptor, which is closed with it.
-    procfs::for_each_descriptor(|fd| {
+    let close = |fd| {
         if (first..=last).contains(&fd) {
             // SAFETY: as above.
             unsafe { libc::close(fd) };
         }
-    });
+    };
+    if !procfs::for_each_descriptor(close) {
+        (0..65_536).for_each(close);
+    }
 }
 
 /// Shows what this process is in lists of processes, and hides the environment that it inherited: a mark in

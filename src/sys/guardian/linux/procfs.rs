@@ -51,12 +51,13 @@ pub(super) fn for_each_pid(mut each: impl FnMut(pid_t)) -> bool {
 }
 
 /// Calls `each` with the number of every descriptor of this process, but for the one that it needs for that.
-pub(super) fn for_each_descriptor(mut each: impl FnMut(c_int)) {
+/// Returns false if they cannot be listed.
+pub(super) fn for_each_descriptor(mut each: impl FnMut(c_int)) -> bool {
     for_each_number(c"/proc/self/fd", |fd, directory| {
         if fd != directory {
             each(fd);
         }
-    });
+    })
 }
 
 /// Calls `each` with every name in a directory that is a number, and with the descriptor of the directory.
