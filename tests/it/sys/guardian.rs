@@ -193,22 +193,30 @@ fn daemon(prefix: &str) -> String {
 }
 
 #[test]
-fn f_45_an_exempt_daemon_lives_on() {
-    const NAME: &str = "sys::guardian::f_45_an_exempt_daemon_lives_on";
+fn f_45_exempt_daemons_live_on() {
+    const NAME: &str = "sys::guardian::f_45_exempt_daemons_live_on";
     let mut doomed = DoomedProcess::start(NAME, |say| {
-        let scripts = [daemon(""), daemon(&format!("env -u {} CHILDMINDER_RUN=", DoomedProcess::MARK))];
-        let children = scripts.map(|script| {
-            let mut child = Child::start(&guarded(&script)).expect("it starts");
+        let other = format!("env -u {}", DoomedProcess::MARK);
+        let specs = [
+            guarded(&daemon("")),
+            guarded(&daemon(&format!("{other} CHILDMINDER_RUN="))),
+            // In its group, the program is not exempt.
+            guarded(&daemon(&other)).spare("tmux").spare("sleep"),
+        ];
+        let children = specs.map(|spec| {
+            let mut child = Child::start(&spec).expect("it starts");
             say(&child.line());
             child
         });
         std::mem::forget(children);
     });
-    let [marked, exempt] = [(); 2].map(|()| doomed.line().parse().expect("a process id"));
+    let [marked, exempt, spared] = [(); 3].map(|()| doomed.line().parse().expect("a process id"));
     doomed.kill_and_wait(rustix::process::Signal::KILL);
     wait_for_the_end_of(marked);
-    assert!(is_alive(exempt));
-    kill(exempt);
+    for pid in [exempt, spared] {
+        assert!(is_alive(pid));
+        kill(pid);
+    }
 }
 
 #[test]
