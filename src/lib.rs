@@ -194,6 +194,9 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/recipes.md")]
     pub mod recipes {}
 
+    #[doc = include_str!("../docs/guide/servers.md")]
+    pub mod servers {}
+
     #[doc = include_str!("../docs/guide/supervising.md")]
     pub mod supervising {}
 }
