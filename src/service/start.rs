@@ -56,7 +56,8 @@ impl StartFuture {
     }
 }
 
-/// Returns the system for all services of this process, with the strongest containment that this machine offers.
+/// Returns the system for all services of this process, with the strongest containment that this machine
+/// offers.
 fn system() -> io::Result<System> {
     static SYSTEM: Lock<Option<System>> = Lock::new(None);
     let mut system = SYSTEM.lock();

@@ -11,7 +11,8 @@ use crate::support::PATIENCE;
 /// The environment variable of a child that runs the scenario of a test.
 const INNER: &str = "CHILDMINDER_TEST_DROPPED";
 
-/// Runs `scenario` in a child process without a logger, and returns what it has written to the standard error.
+/// Runs `scenario` in a child process without a logger, and returns what it has written to the standard
+/// error.
 fn stderr_of(name: &str, scenario: impl FnOnce()) -> String {
     if env::var_os(INNER).is_some() {
         scenario();

@@ -7,7 +7,8 @@ use childminder::{Condition, RunningService, Service};
 
 use crate::support::{alone, alone_under, required, skip};
 
-/// Sends `READY=1`, and afterwards more notifications than the queue of a socket holds. A failing one ends it.
+/// Sends `READY=1`, and afterwards more notifications than the queue of a socket holds. A failing one ends
+/// it.
 const TALKATIVE: &str = "
 import os, socket, time
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

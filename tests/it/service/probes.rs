@@ -56,7 +56,8 @@ fn f_128_a_server_at_any_local_address_is_found() {
     drop(service.expect(Condition::http(port.number(), "/")).start().unwrap());
 }
 
-/// Becomes ready after some time, and sends its body in pieces. A connection that is reset meanwhile is logged.
+/// Becomes ready after some time, and sends its body in pieces. A connection that is reset meanwhile is
+/// logged.
 const SLOW_BODY: &str = "
 import http.server, sys, time
 begin = time.time()
