@@ -12,6 +12,7 @@ use childminder::output::WriterSink;
 use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal as Stop;
 
 use crate::config::RunConfig;
@@ -35,6 +36,10 @@ const INTERRUPTED: i32 = 130;
 /// [`RunError`] if supervision could not start, or if a process survived.
 pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     let RunConfig { name, spec, system, forward, inherits_stdin } = config;
+    let spec = match raise_open_files() {
+        Some(inherited) => spec.open_files(inherited),
+        None => spec,
+    };
     let signals = Signals::install(forward).map_err(RunError::Signals)?;
     let terminal = if inherits_stdin { Terminal::of_stdin().map_err(RunError::Signals)? } else { None };
     let stdout = Stdout::open().map_err(RunError::Stdout)?;
@@ -60,6 +65,13 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
         manager: ServiceManager::from_env(),
     };
     block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
+}
+
+/// Raises the limit on open descriptors of childminder itself. Returns the former soft limit, for the program.
+fn raise_open_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
+    Some(soft)
 }
 
 struct Supervisor {

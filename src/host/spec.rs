@@ -41,6 +41,7 @@ pub struct Spec {
     pub(super) gid: Option<u32>,
     pub(super) groups: Option<Vec<u32>>,
     pub(super) umask: Option<u32>,
+    pub(super) open_files: Option<u64>,
     pub(super) merge_output: bool,
     pub(super) stdin: Stdin,
     pub(super) stop_signal: Signal,
@@ -70,6 +71,7 @@ impl Spec {
             gid: None,
             groups: None,
             umask: None,
+            open_files: None,
             merge_output: false,
             stdin: Stdin::Null,
             stop_signal: Signal::TERM,
@@ -207,6 +209,22 @@ impl Spec {
     #[must_use]
     pub fn umask(mut self, umask: u32) -> Self {
         self.umask = Some(umask);
+        self
+    }
+
+    /// Sets the soft limit on the number of open descriptors, at most the hard limit. Default: inherited.
+    ///
+    /// A supervisor of many processes raises its own soft limit. Programs should not inherit that: some close all
+    /// possible descriptors one by one, and `select` fails with numbers above 1023.
+    ///
+    /// ```
+    /// use childminder::Spec;
+    ///
+    /// assert_eq!(Spec::new("web").open_files(1024).get_open_files(), Some(1024));
+    /// ```
+    #[must_use]
+    pub fn open_files(mut self, soft: u64) -> Self {
+        self.open_files = Some(soft);
         self
     }
 

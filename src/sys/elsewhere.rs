@@ -155,6 +155,19 @@ pub(super) mod calls {
     /// Does nothing: runs are not marked here.
     pub(in crate::sys) fn set_run_limit(_limits: [u64; 2]) {}
 
+    /// Sets the soft limit on open descriptors, at most to the hard limit.
+    pub(in crate::sys) fn set_open_files(soft: u64) {
+        let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+        // SAFETY: the pointer is to room for one `rlimit`.
+        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } == 0 {
+            // SAFETY: the call succeeded.
+            let mut limit = unsafe { limit.assume_init() };
+            limit.rlim_cur = libc::rlim_t::try_from(soft).unwrap_or(libc::rlim_t::MAX).min(limit.rlim_max);
+            // SAFETY: the pointer is to an `rlimit`.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+        }
+    }
+
     /// Sets the supplementary groups.
     pub(in crate::sys) fn set_groups(groups: &[gid_t]) -> c_int {
         // SAFETY: the pointer and the length are those of one slice.

@@ -95,6 +95,9 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
     if let Some(limits) = launch.run_limits() {
         calls::set_run_limit(limits);
     }
+    if let Some(soft) = spec.get_open_files() {
+        calls::set_open_files(soft);
+    }
     if let Some(groups) = spec.get_groups() {
         check(SpawnStep::Setgroups, calls::set_groups(groups))?;
     }

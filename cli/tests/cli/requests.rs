@@ -207,3 +207,15 @@ fn a_stop_command_is_run_instead_of_the_stop_signal() {
     assert_eq!(status, 0, "{err}");
     assert!(out.contains("[sh] usr1") && err.contains("sh#1 stopped with code 0"), "{out}{err}");
 }
+
+#[test]
+fn f_160_the_limit_on_open_files_is_raised_for_childminder_and_not_for_the_program() {
+    let script = "ulimit -S -n 100; exec \"$0\" run sh -c 'ulimit -n; grep \"open files\" /proc/$PPID/limits; exec sleep 1000'";
+    let mut supervisor = Supervisor::start(Command::new("sh").args(["-c", script, PROGRAM]));
+    assert_eq!(supervisor.out.next(), "[sh] 100");
+    let limits = supervisor.out.next();
+    let mut words = limits.split_ascii_whitespace().skip(4);
+    let (soft, hard) = (words.next(), words.next());
+    assert!(soft.is_some() && soft == hard, "{limits}");
+    assert_eq!(supervisor.stop().status, 0);
+}

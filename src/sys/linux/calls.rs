@@ -106,6 +106,17 @@ pub(in crate::sys) fn set_run_limit(limits: [u64; 2]) {
     unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_RTTIME, limits.as_ptr(), old) };
 }
 
+/// Sets the soft limit on open descriptors, at most to the hard limit. That cannot fail.
+pub(in crate::sys) fn set_open_files(soft: u64) {
+    let mut limits = [0_u64; 2];
+    let (none, new) = (ptr::null::<[u64; 2]>(), ptr::null_mut::<[u64; 2]>());
+    // SAFETY: the pointer is to a `struct rlimit64`, which is two numbers; no new limits are given.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, none, limits.as_mut_ptr()) };
+    limits[0] = soft.min(limits[1]);
+    // SAFETY: as above; the old limits are not asked for.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, limits.as_ptr(), new) };
+}
+
 #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "m68k"))]
 mod ids {
     pub(super) use libc::{
