@@ -295,6 +295,7 @@ impl<S: Clone> Child<S> {
             }
             (State::Ending(mut ending), Input::Stop | Input::Cancel | Input::Kill) => {
                 ending.run.again = false;
+                ending.report_again(cx.now);
                 State::Ending(ending)
             }
             (State::Ending(mut ending), Input::Timeout) => {

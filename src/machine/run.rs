@@ -208,6 +208,14 @@ impl Ending {
         self.has_survivors() && self.report == SurvivorReport::Reported
     }
 
+    /// Checks and reports the survivors once more if they were reported already: a stop that is requested only
+    /// now waits for a report as well.
+    pub(super) fn report_again(&mut self, now: Instant) {
+        if self.is_unkillable() {
+            self.report = SurvivorReport::Due { at: now + FamilyPoll::LONGEST, killed_at: now };
+        }
+    }
+
     /// Returns the death of the leader if the run is over: the family is dead, and the output has ended or
     /// was awaited for long enough.
     pub(super) fn is_over(&self) -> Option<Death> {

@@ -17,4 +17,5 @@ mod ready;
 mod real;
 mod sim;
 mod stories;
+mod survivors;
 mod upstream;
