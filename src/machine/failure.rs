@@ -148,3 +148,19 @@ pub enum SpawnStep {
     /// Register its exit and its output with the event loop.
     Watch,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f_97_a_message_contains_no_character_that_changes_a_terminal_or_forges_a_line() {
+        let subject = "/a\x1b]0;title\x07\n[ERROR] b\u{202e}c\u{200b}é";
+        let error = SpawnError::new(SpawnStep::Find, subject, io::Error::from_raw_os_error(libc::ENOENT));
+        let text = error.to_string();
+        assert!(!text.contains(|c: char| c.is_control() || is_invisible(c)), "{text:?}");
+        assert!(text.starts_with(r"cannot find the program /a\u{1b}]0;title\u{7}\n[ERROR] b"), "{text}");
+        assert!(text.contains('é'));
+        assert_eq!(error.subject(), subject);
+    }
+}

@@ -21,6 +21,7 @@ mod guardian;
 mod inherit;
 mod probe;
 mod resources;
+mod start;
 mod stop;
 mod storm;
 
