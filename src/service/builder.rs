@@ -105,6 +105,19 @@ impl Service {
         self.with(|spec| spec.cwd(dir))
     }
 
+    /// Switches to this user, by name or by number, which only root may ([`Spec::user`]). An unknown name
+    /// fails the start. Default: the user of this process.
+    ///
+    /// ```
+    /// use childminder::Service;
+    ///
+    /// let error = Service::new("postgres").user("no-such-user").start().unwrap_err();
+    /// assert!(error.to_string().contains("no-such-user"));
+    /// ```
+    pub fn user(self, user: &str) -> Self {
+        self.with(|spec| spec.user(user))
+    }
+
     /// Sets the name in output, errors and the log. Default: the last part of the program's path.
     pub fn name(mut self, name: &str) -> Self {
         self.name = Name::new(name);
