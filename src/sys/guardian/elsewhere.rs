@@ -10,8 +10,8 @@ use std::ptr;
 
 use libc::pid_t;
 
+use super::birth::{Birth, Role};
 use super::groups;
-use super::pair::{Birth, Role};
 
 /// There is no clock that the kernel's own record could be compared with.
 pub(super) fn clock_ticks() -> u64 {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use libc::pid_t;
 
-use super::GRACE;
+use super::birth::GRACE;
 use super::table::{Kind, Registered, Table};
 
 const STEP: Duration = Duration::from_millis(20);

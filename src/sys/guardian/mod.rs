@@ -4,8 +4,8 @@
 //! asks to [`die_with_parent`](crate::Spec::die_with_parent), and waits for the end of a socket whose other
 //! end only the monitor has. However the monitor ends, by SIGKILL, abort, a panic, `exit` or the end of
 //! `main`, the kernel closes that end, and the guardian ends the families of all processes that are
-//! registered at that moment: first by the stop signal, and after [`GRACE`] by KILL. `linux/family.rs` says
-//! who belongs to a family.
+//! registered at that moment: first by the stop signal, and after half a second by KILL. `linux/family.rs`
+//! says who belongs to a family.
 //!
 //! **It is a fork of the monitor, without an `exec`.** A program of its own, such as a shell, would have to
 //! be found and would depend on the `PATH`, on commands, and on what the caller has installed; re-executing
@@ -34,6 +34,7 @@
 //! A program that forks itself shares the monitor's end of the socket with its copy: the families are ended
 //! when both have ended. To replace the monitor by another program with `exec` counts as its end.
 
+mod birth;
 mod groups;
 mod pair;
 mod table;
@@ -47,7 +48,6 @@ mod platform;
 mod platform;
 
 use std::ffi::OsStr;
-use std::time::Duration;
 
 use libc::pid_t;
 use rustix::process::{Pid, getpid};
@@ -58,10 +58,6 @@ use crate::machine::{SpawnError, SpawnStep};
 use self::table::{Kind, Table};
 use self::watch::Watch;
 use super::mark::RunMark;
-
-/// How long processes may take to end after the monitor has died and they were asked to, before they are
-/// killed.
-pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// Reserves a place for a process that is about to be created, and makes sure that there is a guardian.
 /// `None` if the spec does not ask for one, or if this process is PID 1.
@@ -112,7 +108,7 @@ impl Reservation {
     /// In the child, as the first thing that it does: registers it. After this it may close the descriptors
     /// that it has inherited.
     pub(super) fn register(&self) {
-        self.place.table.entry(self.place.index).set_pid(pair::own_pid());
+        self.place.table.entry(self.place.index).set_pid(birth::own_pid());
     }
 
     /// In the parent: the process has been created.

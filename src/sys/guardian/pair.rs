@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "fork, and what follows it")]
 
 use std::ffi::c_int;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,9 @@ use std::time::Duration;
 
 use libc::pid_t;
 
-use super::super::mark::Token;
 use super::super::platform::calls::with_signals_blocked;
+use super::birth::{Birth, Role, own_pid};
 use super::platform;
-use super::table::Table;
 
 /// How long the guardian that ends the families may show no progress, as one that is stopped, before the
 /// other one takes over.
@@ -32,57 +31,6 @@ const AT_ONCE: u32 = 8;
 
 /// The longest pause before a partner that could not be made, or that died at once, is made again.
 const LONGEST_PAUSE: c_int = 1000;
-
-/// What a guardian knows from its birth.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Birth {
-    pub(super) table: &'static Table,
-    pub(super) label: Label,
-    /// What the resource limits that mark its runs have in common, and how many bits they differ in.
-    pub(super) limit_prefix: (u64, u32),
-    /// The memory that a guardian needs of what it inherits: the stack it runs on.
-    pub(super) stack: (usize, usize),
-    /// Whether it gives the rest back.
-    pub(super) lean: bool,
-}
-
-/// The token of the monitor as text that can be used after a fork.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Label {
-    text: [u8; 40],
-    length: usize,
-}
-
-impl Label {
-    pub(super) fn new(token: Token) -> Self {
-        let mut text = [0; 40];
-        let mut rest = &mut text[..];
-        write!(rest, "{token}").expect("a process id has ten digits at most, and the rest of a token has 17");
-        let length = 40 - rest.len();
-        Self { text, length }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.text.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Which of the two it is. They differ only in who acts first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Guardian,
-    Standby,
-}
-
-impl Role {
-    /// The name that its command line begins with.
-    pub(super) fn name(self) -> &'static [u8] {
-        match self {
-            Self::Guardian => b"childminder-guardian",
-            Self::Standby => b"childminder-standby",
-        }
-    }
-}
 
 /// What a guardian reports to the monitor, for which it need not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -310,11 +258,6 @@ fn close(fd: RawFd) {
     unsafe { libc::close(fd) };
 }
 
-pub(super) fn own_pid() -> pid_t {
-    // SAFETY: takes no pointers, and cannot fail.
-    unsafe { libc::getpid() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,11 +267,5 @@ mod tests {
         for report in [Report::Born(7), Report::Died(pid_t::MAX)] {
             assert_eq!(Report::from_bytes(report.to_bytes()), report);
         }
-    }
-
-    #[test]
-    fn a_label_is_the_token() {
-        let token = Token::of_this_process();
-        assert_eq!(Label::new(token).as_bytes(), token.to_string().as_bytes());
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use libc::pid_t;
 use rustix::process::{Pid, getpid};
 
-use super::pair::{self, Birth, Label, Report};
+use super::birth::{Birth, Label};
+use super::pair::{self, Report};
 use super::platform;
 use super::table::{FreeList, Kind, Table};
 use crate::sys::mark::Token;

@@ -20,8 +20,7 @@ use std::time::{Duration, Instant};
 
 use libc::{c_int, pid_t};
 
-use super::super::GRACE;
-use super::super::pair::Birth;
+use super::super::birth::{Birth, GRACE};
 use super::super::table::{CAPACITY, Kind};
 use super::array::Array;
 use super::procfs::{self, Mark, Stat};
@@ -395,9 +394,8 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
-    use super::super::super::pair::Label;
+    use super::super::super::birth::Label;
     use super::super::super::table::{FreeList, Table};
-    use super::super::clock_ticks;
     use super::*;
     use crate::sys::mark::{RunMark, Token};
 
@@ -423,9 +421,9 @@ mod tests {
 
     #[test]
     fn f_22_45_a_process_that_has_the_id_of_a_registered_one_is_not_touched() {
-        let before = clock_ticks();
+        let before = procfs::clock_ticks();
         let [mut ours, mut stranger] = [(); 2].map(|()| start("exec sleep 1000"));
-        let after = clock_ticks();
+        let after = procfs::clock_ticks();
         // Began long before it, and long after it.
         assert!(end_those(
             Kind::Single,
@@ -440,10 +438,10 @@ mod tests {
     #[test]
     fn f_45_a_family_that_forks_all_the_time_is_ended() {
         let script = "trap '' TERM; while :; do sleep 0.01 & (sleep 1000 &) ; sleep 0.01; done";
-        let before = clock_ticks();
+        let before = procfs::clock_ticks();
         let mut root = start(script);
         thread::sleep(Duration::from_millis(100));
-        assert!(end_those(Kind::Leader, &[(&root, before, clock_ticks())]));
+        assert!(end_those(Kind::Leader, &[(&root, before, procfs::clock_ticks())]));
         root.wait().expect("it is ours");
         let mut left = 0;
         procfs::for_each_pid(|pid| {

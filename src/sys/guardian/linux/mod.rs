@@ -15,22 +15,10 @@ use std::ptr;
 
 use libc::{c_long, pid_t};
 
+use super::birth::{Birth, Role};
 use super::groups;
-use super::pair::{Birth, Role};
 
-/// Returns the time since the machine was started in clock ticks, as `/proc` says when a process began.
-pub(super) fn clock_ticks() -> u64 {
-    let mut time = MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: the pointer is to room for one `timespec`, of which all zeros are a valid one.
-    let time = unsafe {
-        libc::clock_gettime(libc::CLOCK_BOOTTIME, time.as_mut_ptr());
-        time.assume_init()
-    };
-    // SAFETY: takes no pointers.
-    let hertz = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1).cast_unsigned();
-    let (seconds, nanos) = (time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned());
-    seconds.saturating_mul(hertz).saturating_add(nanos.saturating_mul(hertz) / 1_000_000_000)
-}
+pub(super) use self::procfs::clock_ticks;
 
 /// Makes a copy of this process with only this thread. Returns as `fork` does. The C library's own function
 /// runs handlers of the program, and takes locks; neither is wanted here.

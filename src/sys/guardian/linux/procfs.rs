@@ -1,5 +1,7 @@
 //! The process table of `/proc`, read without allocating.
 
+#![expect(unsafe_code, reason = "the clock that `/proc` counts by")]
+
 use std::ffi::{CStr, c_int};
 use std::io::Write;
 use std::mem::MaybeUninit;
@@ -8,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use libc::pid_t;
 use rustix::fs::{Mode, OFlags, RawDir};
 
-use super::super::pair::own_pid;
+use super::super::birth::own_pid;
 use crate::sys::mark::VARIABLE;
 
 /// A process, as `/proc/PID/stat` describes it.
@@ -33,6 +35,20 @@ pub(super) enum Mark {
     Exempt,
     /// It belongs to the run with this number.
     Run(u64),
+}
+
+/// Returns the time since the machine was started in clock ticks, as `/proc` says when a process began.
+pub(in crate::sys::guardian) fn clock_ticks() -> u64 {
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: the pointer is to room for one `timespec`, of which all zeros are a valid one.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, time.as_mut_ptr());
+        time.assume_init()
+    };
+    // SAFETY: takes no pointers.
+    let hertz = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1).cast_unsigned();
+    let (seconds, nanos) = (time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned());
+    seconds.saturating_mul(hertz).saturating_add(nanos.saturating_mul(hertz) / 1_000_000_000)
 }
 
 /// Whether `/proc` shows the processes of this PID namespace, rather than those of another, or none.
@@ -245,7 +261,7 @@ mod tests {
         }));
         let own = found.expect("this process is in the table");
         assert_eq!(own.parent, std::os::unix::process::parent_id().cast_signed());
-        assert!(own.alive && own.start > 0 && own.start <= super::super::clock_ticks() + 1);
+        assert!(own.alive && own.start > 0 && own.start <= clock_ticks() + 1);
     }
 
     #[test]
