@@ -5,10 +5,9 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-
-use crate::panic_guard::catch;
 
 /// The descriptors that are needed: three of the event loop, one for the check of pidfds, and two for a first
 /// pipe.
@@ -31,7 +30,11 @@ pub(super) fn check_and_run<T>(start: impl FnOnce() -> T) -> io::Result<T> {
     check_event_loop()?;
     check_threads()?;
     // Another thread may take the last of it now.
-    let started = catch(start).map_err(io::Error::other)?;
+    let started = catch_unwind(AssertUnwindSafe(start)).map_err(|panic| {
+        let message =
+            panic.downcast::<String>().map_or_else(|_| "a thread panicked".to_owned(), |text| *text);
+        io::Error::other(message)
+    })?;
     PASSED.store(true, Ordering::Release);
     Ok(started)
 }

@@ -6,6 +6,7 @@
 )]
 
 use std::io::Write;
+use std::thread;
 use std::time::Duration;
 
 use libc::pid_t;
@@ -66,6 +67,12 @@ impl Role {
             Self::Standby => b"childminder-standby",
         }
     }
+}
+
+/// Waits a moment.
+#[expect(clippy::disallowed_methods, reason = "no event says that the processes of others are gone")]
+pub(super) fn pause(time: Duration) {
+    thread::sleep(time);
 }
 
 /// Returns the id of this process.

@@ -5,12 +5,11 @@
 
 #![expect(unsafe_code, reason = "signals by number")]
 
-use std::thread;
 use std::time::Duration;
 
 use libc::pid_t;
 
-use super::birth::GRACE;
+use super::birth::{GRACE, pause};
 use super::table::{Kind, Registered, Table};
 
 const STEP: Duration = Duration::from_millis(20);
@@ -26,7 +25,7 @@ pub(super) fn end(table: &Table, go_on: &dyn Fn() -> bool) -> bool {
     });
     let mut waited = Duration::ZERO;
     while waited < GRACE && any_is_there(table) {
-        thread::sleep(STEP);
+        pause(STEP);
         waited = waited.saturating_add(STEP);
         table.progress.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         if !go_on() {

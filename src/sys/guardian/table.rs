@@ -110,7 +110,7 @@ impl Table {
     /// Calls `each` with every entry that is in use. Allocates nothing.
     pub(super) fn for_each(&self, mut each: impl FnMut(Registered)) {
         let used = (self.used.load(Ordering::Acquire) as usize).min(CAPACITY);
-        self.entries[..used].iter().filter_map(Entry::get).for_each(|entry| each(entry));
+        self.entries[..used].iter().filter_map(Entry::get).for_each(&mut each);
     }
 
     /// Returns the registered run that `is_it` accepts, if any.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use libc::pid_t;
 use rustix::process::{Pid, getpid};
 
-use super::birth::{Birth, Label};
+use super::birth::{self, Birth, Label};
 use super::pair::{self, Report};
 use super::platform;
 use super::table::{FreeList, Kind, Table};
@@ -115,7 +115,7 @@ impl Watch {
 
 /// Makes guardians, and makes them again whenever both have died. Sleeps in a system call otherwise.
 fn keep_guardians(table: &'static Table, token: Token) {
-    let mut birth = Birth {
+    let mut inheritance = Birth {
         table,
         label: Label::new(token),
         limit_prefix: token.limit_prefix(),
@@ -124,15 +124,15 @@ fn keep_guardians(table: &'static Table, token: Token) {
     };
     let mut pause = Duration::ZERO;
     loop {
-        thread::sleep(pause);
+        birth::pause(pause);
         let begin = now();
-        match pair::start(&birth) {
+        match pair::start(&inheritance) {
             Ok(socket) => {
                 // Those that do not live to say so may have given back memory that they needed.
-                birth.lean &= wait_for_their_end(socket);
+                inheritance.lean &= wait_for_their_end(socket);
                 Watch::set_health(Health::Starting);
             }
-            Err(error) if birth.lean && error.raw_os_error().is_none() => birth.lean = false,
+            Err(error) if inheritance.lean && error.raw_os_error().is_none() => inheritance.lean = false,
             Err(error) => wait_for_a_wish(error.raw_os_error().unwrap_or(libc::EAGAIN)),
         }
         let was_short = now().saturating_duration_since(begin) < SHORT_LIFE;
@@ -172,7 +172,7 @@ fn reap(living: &mut Vec<pid_t>, dead: &[pid_t]) {
         if !dead.iter().any(|pid| living.contains(pid)) {
             return;
         }
-        thread::sleep(Duration::from_millis(1));
+        birth::pause(Duration::from_millis(1));
     }
     living.retain(|pid| !dead.contains(pid));
 }

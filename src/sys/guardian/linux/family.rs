@@ -15,12 +15,11 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use libc::{c_int, pid_t};
 
-use super::super::birth::{Birth, GRACE};
+use super::super::birth::{self, Birth, GRACE};
 use super::super::table::{CAPACITY, Kind};
 use super::array::Array;
 use super::procfs::{self, Mark, Stat};
@@ -354,7 +353,7 @@ impl Search<'_> {
     /// Waits a moment. Returns what `go_on` does.
     fn pause(&self, time: Duration, go_on: &dyn Fn() -> bool) -> bool {
         self.birth.table.progress.fetch_add(1, Ordering::AcqRel);
-        thread::sleep(time);
+        birth::pause(time);
         go_on()
     }
 }
@@ -440,7 +439,7 @@ mod tests {
         let script = "trap '' TERM; while :; do sleep 0.01 & (sleep 1000 &) ; sleep 0.01; done";
         let before = procfs::clock_ticks();
         let mut root = start(script);
-        thread::sleep(Duration::from_millis(100));
+        birth::pause(Duration::from_millis(100));
         assert!(end_those(Kind::Leader, &[(&root, before, procfs::clock_ticks())]));
         root.wait().expect("it is ours");
         let mut left = 0;

@@ -145,7 +145,7 @@ fn close_all_but(keep: [RawFd; 2]) {
             if null > 2 {
                 libc::close(null);
             }
-            if null > 2 || null < 0 {
+            if !(0..=2).contains(&null) {
                 break;
             }
         }
