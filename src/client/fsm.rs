@@ -9,10 +9,8 @@
 //! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and
 //!   asks for the next one must not receive the same one again. So the connection is
 //!   [checked](Output::CheckAlive) before waiters are resolved; if it is lost, they keep waiting.
-//! * **The retry policy is called by the driver.** It is the user's code, which may panic or call the
-//!   service.
-//! * **Waiters and stops are resolved last**: waiters fail after the next attempt is scheduled, stops are
-//!   resolved when nothing is open, and waiters come before stops.
+//! * **The retry policy is called by the driver**, since it is the user's code.
+//! * **Waiters and stops are resolved last**: waiters fail after the next attempt is scheduled, then stops.
 
 use std::collections::VecDeque;
 use std::mem;

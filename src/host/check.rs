@@ -104,7 +104,7 @@ pub struct SpecError {
     pub problem: SpecProblem,
 }
 
-/// What is wrong with a value of a [`Spec`].
+/// The problem of a value of a [`Spec`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SpecProblem {

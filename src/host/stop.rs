@@ -9,8 +9,9 @@ impl Spec {
     /// Sets which processes receive the [stop signal](Self::stop_signal). Default: the process group.
     ///
     /// With [`SignalTarget::Leader`] only the program itself is asked to end, which suits one that ends its
-    /// workers in its own order. When it has exited, the processes that it has left behind get the stop signal
-    /// as well. KILL, if it is needed at the kill time, always goes to everything that the program has started.
+    /// workers in its own order. When it has exited, the processes that it has left behind get the stop
+    /// signal as well. KILL, if it is needed at the kill time, always goes to everything that the program
+    /// has started.
     ///
     /// ```
     /// use childminder::Spec;

@@ -110,8 +110,8 @@ pub trait Process: Send + Debug {
         pids.iter().map(|pid| SurvivingProcess::new(*pid, "", SurvivalReason::OutOfReach)).collect()
     }
 
-    /// Records the processes that the run consists of now, so that they are recognised later even if they change
-    /// their environment, group or parent. It is called when the program has become ready.
+    /// Records the processes that the run consists of now, so that they are recognised later even if they
+    /// change their environment, group or parent. It is called when the program has become ready.
     fn observe_family(&mut self) {}
 
     /// Returns the signal that has stopped the leader and left it stopped, such as TTIN for a program that

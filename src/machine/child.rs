@@ -250,8 +250,8 @@ impl<S: Clone> Child<S> {
                 if remaining.is_empty() {
                     self.family_died(run, death, cx)
                 } else {
-                    // The rest of the family has until the kill time as well. It has not been asked to end if the
-                    // leader alone was, by its own signal or by a stop command.
+                    // The rest of the family has until the kill time as well. It has not been asked to end if
+                    // the leader alone was, by its own signal or by a stop command.
                     let Definition { stop_target, stop_signal, .. } = &self.definition;
                     let asked = run.stop_command.as_ref().map(|command| command.signal);
                     let by_signal = (*stop_target == SignalTarget::Leader).then_some(*stop_signal);

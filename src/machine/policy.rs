@@ -23,8 +23,8 @@ pub struct Policy {
     /// the delay doubles. After a run of this length or more the process is restarted at once, and the delay
     /// is reset.
     ///
-    /// If this is zero, no run is an instant death. A start that *fails* always waits, whatever the
-    /// threshold. Default: 1 s.
+    /// If this is zero, no run is an instant death. A start that *fails* always waits, also
+    /// then. Default: 1 s.
     pub threshold: Duration,
     /// The time from the stop signal to KILL, for the process and its whole family. If this is zero, KILL
     /// follows at once. Default: 5 s.

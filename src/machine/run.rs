@@ -25,7 +25,7 @@ pub(super) struct Run {
     pub(super) asked: bool,
     /// The stop command, if it was asked to end by one.
     pub(super) stop_command: Option<StopCommand>,
-    /// Whether the process is started again as soon as this run is over, whatever the policy says.
+    /// Whether the process is started again as soon as this run is over, without the delay of the policy.
     pub(super) again: bool,
     /// Whether its definition was removed and the name reused: the run does not count for the new definition.
     pub(super) disowned: bool,

@@ -24,7 +24,7 @@ pub(super) struct RunningProcess {
     output: [Option<Waker>; 2],
 }
 
-/// What a process is for.
+/// The purpose of a process.
 #[derive(Debug)]
 pub(super) enum Role {
     /// The leader of a run, started from this spec.

@@ -25,6 +25,7 @@
 //!    are published ahead of the output before them, and a warning with the amount of waiting output is
 //!    logged. A sink that panics is dropped, and the others continue.
 
+mod batch;
 mod lines;
 #[cfg(feature = "log-format")]
 pub mod log_format;
@@ -37,9 +38,10 @@ mod tail;
 mod text;
 mod writer;
 
+pub use batch::Batch;
 pub use lines::Line;
 pub(crate) use outlet::LineFormat;
-pub use protocol::{Batch, LoggingProtocol};
+pub use protocol::LoggingProtocol;
 pub(crate) use relay::Relay;
 pub use sink::{CallbackSink, TestOutputSink};
 pub(crate) use sink::{LogSink, Sink, report_in_test};

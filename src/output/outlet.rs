@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::batch::Batch;
 use super::lines::MAX_LINE;
-use super::protocol::{Batch, LoggingProtocol};
+use super::protocol::LoggingProtocol;
 use super::sink::Sink;
 use super::text::InvalidUtf8;
 use crate::machine::{Name, Notice, RunId, Stream};

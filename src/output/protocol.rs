@@ -2,7 +2,8 @@
 
 use crate::machine::{Name, RunId, Stream};
 
-use super::lines::{Framer, LEAST_MAX_LINE, Line, Lines, MAX_LINE};
+use super::batch::Batch;
+use super::lines::{Framer, LEAST_MAX_LINE, MAX_LINE};
 use super::sink::Sink;
 use super::text::InvalidUtf8;
 
@@ -96,90 +97,5 @@ impl LoggingProtocol {
         for (stream, framer) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
             framer.finish(|lines| sink.lines(&Batch { name, run, stream, lines }));
         }
-    }
-}
-
-/// The lines of one read: one or more lines of one stream of one run, in order.
-///
-/// ```
-/// use childminder::Sink;
-/// use childminder::output::Batch;
-///
-/// /// Prints the lines without the name of the process.
-/// struct Bare;
-///
-/// impl Sink for Bare {
-///     fn lines(&mut self, batch: &Batch<'_>) {
-///         for line in batch.lines() {
-///             println!("{}", line.text());
-///         }
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Batch<'a> {
-    name: &'a Name,
-    run: RunId,
-    stream: Stream,
-    lines: Lines<'a>,
-}
-
-impl<'a> Batch<'a> {
-    /// Returns the name of the process that wrote the lines.
-    pub fn name(&self) -> &'a Name {
-        self.name
-    }
-
-    /// Returns the run of the process.
-    pub fn run(&self) -> RunId {
-        self.run
-    }
-
-    /// Returns the stream that the lines were written to. With merged output this is always
-    /// [`Stream::Stdout`].
-    pub fn stream(&self) -> Stream {
-        self.stream
-    }
-
-    /// Returns the lines. They are found while iterating, and nothing is copied.
-    pub fn lines(&self) -> impl Iterator<Item = Line<'a>> + use<'a> {
-        self.lines.clone()
-    }
-
-    /// Appends all lines to `out`, each as `[name] text` and LF.
-    ///
-    /// A [continued](Line::continued) line begins with `[name+]`, a [partial](Line::partial) line with
-    /// `[name~]`, and a line that is both with `[name+~]`. A name contains neither of these characters, so no
-    /// line can imitate another.
-    pub fn render(&self, out: &mut Vec<u8>) {
-        let prefixes = Prefixes::new(self.name);
-        let plain = self.lines.are_plain();
-        for line in self.lines() {
-            out.extend_from_slice(prefixes.of(line).as_bytes());
-            if plain {
-                out.extend_from_slice(line.bytes);
-            } else {
-                line.push_text(out);
-            }
-            out.push(b'\n');
-        }
-    }
-
-    /// Whether the last line is a piece, continued in the next batch of the same stream.
-    pub(super) fn goes_on(&self) -> bool {
-        self.lines.go_on()
-    }
-}
-
-/// The beginnings of rendered lines, formatted once per batch.
-pub(super) struct Prefixes([String; 4]);
-
-impl Prefixes {
-    pub(super) fn new(name: &Name) -> Self {
-        Self(["", "+", "~", "+~"].map(|mark| format!("[{name}{mark}] ")))
-    }
-
-    pub(super) fn of(&self, line: Line<'_>) -> &str {
-        &self.0[usize::from(line.continued) + 2 * usize::from(line.partial)]
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::batch::{Batch, Prefixes};
 use super::lines::Line;
-use super::protocol::{Batch, Prefixes};
 
 /// A destination for the lines that processes write.
 ///

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::protocol::Batch;
+use super::batch::Batch;
 use super::sink::Sink;
 use crate::machine::Name;
 use crate::sync::Lock;

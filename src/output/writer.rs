@@ -6,7 +6,7 @@ use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::protocol::Batch;
+use super::batch::Batch;
 use super::sink::Sink;
 
 /// The amount of text that is written without waiting for a flush.

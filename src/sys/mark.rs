@@ -63,10 +63,10 @@ impl Token {
         }
     }
 
-    /// Returns what the resource limits that mark the runs of this process have in common, and how many bits
-    /// they differ in.
+    /// Returns the common part of the resource limits that mark the runs of this process, and the number of
+    /// bits in which they differ.
     pub(super) fn limit_prefix(self) -> (u64, u32) {
-        /// The bit that tells a mark from a limit that was meant as one.
+        /// The bit that distinguishes a mark from an ordinary limit.
         const TAG: u64 = 1 << 62;
         const NUMBER_BITS: u32 = 24;
         (TAG | ((self.random << NUMBER_BITS) & (TAG - 1)), NUMBER_BITS)
@@ -78,7 +78,7 @@ impl Token {
     }
 }
 
-/// As it begins the mark, and as the guardian shows it in its command line.
+/// Writes the beginning of the mark, which the guardian also shows in its command line.
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{:016x}", self.owner, self.random)

@@ -5,6 +5,5 @@ mod documents;
 mod imports;
 mod language;
 mod layers;
-mod ratchet;
 mod shape;
 mod source;

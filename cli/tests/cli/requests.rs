@@ -9,6 +9,7 @@ use nix::libc;
 use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
+use super::skip::skip;
 use super::supervisor::{Ended, PROGRAM, Supervisor};
 
 /// Sends a signal by its number, because `nix` has no names for real-time signals.
@@ -102,7 +103,7 @@ fn the_umask_and_the_standard_input_can_be_chosen() {
 fn f_153_a_user_has_its_own_home() {
     let account = User::from_name("nobody").unwrap().filter(|_| Uid::effective().is_root());
     let Some(account) = account else {
-        return eprintln!("SKIPPED: only root can switch the user");
+        return skip("requests::f_153_a_user_has_its_own_home", "only root can switch the user");
     };
     let started = |words: &[&str]| {
         let script = "echo $HOME $USER $LOGNAME $SHELL; exec sleep 1000";
@@ -121,7 +122,10 @@ fn f_153_a_user_has_its_own_home() {
 #[test]
 fn r2_15_another_user_without_root_is_a_usage_error() {
     if !Uid::effective().is_root() {
-        return eprintln!("SKIPPED: only root can give up its rights");
+        return skip(
+            "requests::r2_15_another_user_without_root_is_a_usage_error",
+            "only root can give up its rights",
+        );
     }
     let dir = TempDir::new().unwrap();
     let (copy, proof) = (dir.path().join("childminder"), dir.path().join("proof"));
@@ -162,7 +166,7 @@ fn f_154_the_service_manager_is_notified_and_the_program_is_not_asked_to() {
 fn f_155_as_process_1_it_reaps_orphans() {
     let namespace = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     if !Command::new("unshare").args(namespace).arg("true").status().is_ok_and(|status| status.success()) {
-        return eprintln!("SKIPPED: cannot create a PID namespace");
+        return skip("requests::f_155_as_process_1_it_reaps_orphans", "cannot create a PID namespace");
     }
     // The orphan leaves the process group, and its parent, so that it is left to process 1.
     let script = "(setsid sh -c 'sleep 0.2' >/dev/null 2>&1 &); n=0; while [ $n -lt 100 ]; do \

@@ -7,7 +7,7 @@ use log::kv::Value;
 use super::date::rfc3339;
 use super::parse::{LogFormat, ParsedLine};
 use crate::machine::{Name, RunId, Stream};
-use crate::output::protocol::Batch;
+use crate::output::batch::Batch;
 use crate::output::sink::{LogSink, Sink};
 
 /// Logs every line with its own level and logger name.

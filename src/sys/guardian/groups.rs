@@ -1,7 +1,7 @@
-//! Ends registered processes by their numbers, where there is no `/proc` that could tell more.
+//! Ends registered processes by their process group ids, on systems without `/proc`.
 //!
-//! The table holds no process whose group is gone, and numbers are given out in turn; so within the second
-//! that this takes, they do not mean anything else.
+//! The table contains only groups that have members, and ids are assigned in turn. So no id is reused within
+//! the second that this takes.
 
 #![expect(unsafe_code, reason = "signals by number")]
 

@@ -16,7 +16,7 @@ use libc::pid_t;
 /// Memory is used only up to the highest entry that was ever in use.
 pub(super) const CAPACITY: usize = 1 << 16;
 
-/// What an entry is about.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A process that the monitor has started, and that leads a group of its own.

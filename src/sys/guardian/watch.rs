@@ -15,7 +15,7 @@ use super::platform;
 use super::table::{FreeList, Kind, Table};
 use crate::sys::mark::Token;
 
-/// How long a start waits for guardians that are being made.
+/// The time that a start waits for guardians that are being created.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The stack of the thread that waits. A guardian keeps a copy of it, and runs on it.
@@ -31,7 +31,7 @@ static WATCH: Mutex<Option<Watch>> = Mutex::new(None);
 /// The health of the guardians has changed, or a start wants new ones.
 static CHANGED: Condvar = Condvar::new();
 
-/// What one process knows of its guardians.
+/// The guardians of this process.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// A forked copy of the process starts anew.

@@ -183,7 +183,7 @@ fn sv_35_the_logger_filters_and_what_does_not_match_does_not_vanish() {
 
 proptest! {
     #[test]
-    fn sv_26_32_33_one_record_for_every_line_whatever_is_printed_and_however_it_is_read(
+    fn sv_26_32_33_one_record_for_every_line_of_any_bytes_in_any_reads(
         lines in prop::collection::vec(
             prop_oneof![
                 prop::collection::vec(any::<u8>().prop_filter("a line feed", |byte| *byte != b'\n'), 0..150),

@@ -28,7 +28,8 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
     passes(&plan).await;
 }
 
-/// A shell with descendants that are hard to find: in a session of its own, orphaned, and in the group of a job.
+/// A shell with descendants that are hard to find: in a session of its own, orphaned, and in the group of a
+/// job.
 fn runaways(mark: &str) -> Spec {
     sh(&format!(
         "setsid sleep {mark} & (setsid sh -c 'sleep {mark} & sleep {mark} & exit') & \

@@ -33,10 +33,10 @@ pub(super) fn ask(port: &Port) -> u32 {
     std::io::read_to_string(connection).unwrap().parse().unwrap()
 }
 
-const TEST: &str = "service::tiny::is_a_server_when_it_is_told_to";
+const TEST: &str = "service::tiny::is_a_server_if_a_port_is_set";
 
 #[test]
-fn is_a_server_when_it_is_told_to() {
+fn is_a_server_if_a_port_is_set() {
     let Ok(port) = env::var(PORT) else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port.parse().unwrap())).unwrap();
     for connection in listener.incoming() {

@@ -15,7 +15,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("drive", &["host", "machine", "panic_guard", "sync"]),
     ("output", &["machine", "panic_guard", "sync"]),
     ("http", &[]),
-    ("sys", &["host", "http", "machine", "sync"]),
+    ("sys", &["host", "http", "machine", "panic_guard", "sync"]),
     ("testkit", &["host", "machine", "sync"]),
     ("search", &["machine"]),
     ("ready", &["drive", "host", "machine", "output", "search", "sync"]),

@@ -60,14 +60,14 @@ impl<T> Deref for Array<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: so many values have been written.
+        // SAFETY: `length` values have been written.
         unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
 
 impl<T> DerefMut for Array<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: so many values have been written, and this is the only reference.
+        // SAFETY: `length` values have been written, and this is the only reference.
         unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
     }
 }

@@ -27,14 +27,14 @@ use super::procfs::{self, Mark, Stat};
 /// The most processes of the machine that are looked at.
 const PROCESSES: usize = 1 << 18;
 
-/// How often living members are looked at during the grace period.
+/// The interval between two searches for living members during the grace period.
 const STEP: Duration = Duration::from_millis(5);
 
-/// How long killed processes may take to be gone. Only one that the kernel itself holds takes longer.
+/// The time that killed processes may take to exit. Only a process in a wait of the kernel takes longer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most searches before members are asked to end. Only a family that forks faster than it is stopped
-/// needs so many.
+/// The maximum number of searches before members get the stop signal. Only a family that forks faster than it
+/// is stopped reaches it.
 const SEARCHES: u32 = 32;
 
 /// The rounds of killing after which members are stopped before they are killed, so that they fork no more.
@@ -106,7 +106,7 @@ struct Process {
     kin: Kin,
 }
 
-/// How a process is related to the families.
+/// The relation of a process to the families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kin {
     Unknown,

@@ -1,11 +1,11 @@
 //! Gives back the memory that a guardian has inherited.
 //!
-//! A fork copies no memory, but keeps every page that the monitor has at that moment: whatever the monitor
-//! changes or frees later would exist twice. So all is unmapped but what the guardian runs on: code with its
-//! data, the stack, the table.
+//! A fork copies no memory, but keeps every page of the monitor: a page that the monitor changes or frees
+//! later would exist twice. So the guardian unmaps everything except its code with its data, its stack and
+//! the table.
 //!
-//! What is code, and what belongs to it, is found in `/proc/self/maps`: every file of which a part can be
-//! executed, and the zero-initialised data that follows directly after such a file.
+//! Code and its data are found in `/proc/self/maps`: every file with an executable part, and the
+//! zero-initialised data directly after such a file.
 
 #![expect(unsafe_code, reason = "unmapping what no Rust value of this process refers to")]
 

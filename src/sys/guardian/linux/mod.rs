@@ -37,7 +37,7 @@ pub(super) fn copy_process(exit_signal: c_int) -> pid_t {
 }
 
 /// Waits for the end of a process that exits at once, and returns its exit status. No other wait of this
-/// program finds it, since it sends no signal at its end.
+/// program finds it, since it sends no signal when it exits.
 pub(super) fn reap(pid: pid_t) -> io::Result<c_int> {
     let mut status = 0;
     loop {
@@ -169,8 +169,8 @@ fn close_range(first: RawFd, last: RawFd) {
     }
 }
 
-/// Shows what this process is in lists of processes, and hides the environment that it inherited: a mark in
-/// that would make it a member of somebody else's family.
+/// Sets the name in process lists, and hides the inherited environment, whose mark would make this process a
+/// member of the family of another monitor.
 pub(super) fn set_name(birth: &Birth, role: Role) {
     let name = role.name();
     // The kernel keeps 15 bytes.

@@ -26,7 +26,7 @@ pub(super) struct Stat {
     pub(super) alive: bool,
 }
 
-/// What the environment of a process says about the run that it belongs to.
+/// The mark in the environment of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     /// It does not name a run of this monitor, or cannot be read.
@@ -173,7 +173,7 @@ fn understand(value: &[u8], token: &[u8]) -> Mark {
 
 /// Looks for the variable in an environment, byte by byte.
 struct Scan {
-    /// How many bytes of the present entry are those of `NAME=`; `None` if one was not.
+    /// The number of bytes of the current entry that match `NAME=`; `None` after a mismatch.
     matched: Option<usize>,
     value: [u8; 64],
     length: usize,
