@@ -14,8 +14,7 @@ use libc::pid_t;
 use super::super::mark::Token;
 use super::table::Table;
 
-/// How long processes may take to end after the monitor has died and they were asked to, before they are
-/// killed.
+/// The grace period: the time from the stop signal to KILL after the death of the monitor.
 pub(super) const GRACE: Duration = Duration::from_millis(500);
 
 /// The inheritance of a guardian.
@@ -23,7 +22,8 @@ pub(super) const GRACE: Duration = Duration::from_millis(500);
 pub(super) struct Birth {
     pub(super) table: &'static Table,
     pub(super) label: Label,
-    /// What the resource limits that mark its runs have in common, and how many bits they differ in.
+    /// The common part of the resource limits that mark its runs, and the number of bits in which they
+    /// differ.
     pub(super) limit_prefix: (u64, u32),
     /// The memory that a guardian needs of what it inherits: the stack it runs on.
     pub(super) stack: (usize, usize),

@@ -25,7 +25,7 @@
 //! The families of runs that were ended in order are not touched: the mark in the environment of a process
 //! names its run, and only registered runs count.
 //!
-//! A monitor that is PID 1 has no guardian: at its end the kernel kills every process of the namespace.
+//! A monitor that is PID 1 has no guardian: when it exits, the kernel kills every process of the namespace.
 //!
 //! The kernel's own means, the parent-death signal, is not used. It follows the thread that forked, not the
 //! process: on an executor with many threads it kills children of a parent that is well. It does not reach
@@ -133,13 +133,13 @@ pub(super) struct Registration {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Member {
     pub(super) pid: pid_t,
-    /// As in field 22 of `/proc/PID/stat`: in clock ticks since the machine was started.
+    /// The start time in clock ticks since boot, field 22 of `/proc/PID/stat`.
     pub(super) start: u64,
 }
 
 impl Registration {
     /// Replaces the list of descendants that were seen outside of the process group, so that they are found
-    /// whatever becomes of their parents and of their environment. Costs nothing if the list has not changed.
+    /// although their parents exit and their environment changes. Costs nothing if the list has not changed.
     /// Members that the table has no room for are left out.
     pub(super) fn set_members(&mut self, members: &[Member]) {
         self.members.retain(|(known, _)| members.contains(known));

@@ -19,20 +19,20 @@ use super::super::platform::calls::with_signals_blocked;
 use super::birth::{Birth, Role, own_pid};
 use super::platform;
 
-/// How long the guardian that ends the families may show no progress, as one that is stopped, before the
-/// other one takes over.
+/// The time without progress after which the standby takes over from the guardian that ends the families, for
+/// example because that one is stopped.
 const STALLED: Duration = Duration::from_millis(500);
 
-/// How often the other one looks.
-const LOOK: Duration = Duration::from_millis(50);
+/// The interval at which the standby checks the progress.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How many partners are replaced without a pause.
+/// The number of partners that are replaced without a pause.
 const AT_ONCE: u32 = 8;
 
 /// The longest pause before a partner that could not be made, or that died at once, is made again.
 const LONGEST_PAUSE: c_int = 1000;
 
-/// What a guardian reports to the monitor, for which it need not wait.
+/// A report to the monitor, which does not wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
     /// A guardian with this process id is there.
@@ -61,7 +61,7 @@ impl Report {
 
 /// Makes both guardians, as children of init rather than of this process: no wait of the program finds them,
 /// and a guardian of a process further up does not take them for members of a family. Returns the monitor's
-/// end of their socket. At its end, both are dead.
+/// end of their socket, which reaches end-of-file when both are dead.
 pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
     let (ours, theirs) = UnixStream::pair()?;
     let sockets = [theirs.as_raw_fd(), ours.as_raw_fd()];
@@ -86,7 +86,7 @@ pub(super) fn start(birth: &Birth) -> io::Result<UnixStream> {
 ///
 /// The caller is the only thread of a new process, with all signals blocked.
 unsafe fn bring_up(birth: &Birth, [socket, of_the_monitor]: [RawFd; 2]) -> ! {
-    // Whatever becomes of the other descriptors: with this one, a guardian would wait for its own end.
+    // This descriptor must be closed first: with it, a guardian would wait for its own exit.
     close(of_the_monitor);
     // Before the next copy, which would otherwise cost as much as the first.
     platform::release_memory(birth);
@@ -109,7 +109,7 @@ struct Guardian {
     /// Ends when the partner does.
     link: Option<RawFd>,
     partner: pid_t,
-    /// How often a partner has died, or could not be made.
+    /// The number of times that a partner has died or could not be created.
     losses: u32,
 }
 
@@ -223,12 +223,12 @@ impl Guardian {
             if link.is_none() || since >= STALLED {
                 return true;
             }
-            let [died, _] = ended([link, None], c_int::try_from(LOOK.as_millis()).unwrap_or(50));
+            let [died, _] = ended([link, None], c_int::try_from(CHECK_INTERVAL.as_millis()).unwrap_or(50));
             if died {
                 link = None;
             }
             let now = table.progress.load(Ordering::Acquire);
-            since = if now == seen { since.saturating_add(LOOK) } else { Duration::ZERO };
+            since = if now == seen { since.saturating_add(CHECK_INTERVAL) } else { Duration::ZERO };
             seen = now;
         }
     }
@@ -241,8 +241,8 @@ impl Guardian {
     }
 }
 
-/// Waits until one of these sockets is at its end, or for so many milliseconds. Nothing is ever sent to a
-/// guardian, so what can be read is the end.
+/// Waits for end-of-file on one of these sockets, for `timeout` milliseconds at most. Nothing is sent to a
+/// guardian, so a readable socket is at end-of-file.
 fn ended(sockets: [Option<RawFd>; 2], timeout: c_int) -> [bool; 2] {
     // A negative number is left out by the kernel.
     let mut fds =
