@@ -67,7 +67,8 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
 }
 
-/// Raises the limit on open descriptors of childminder itself. Returns the former soft limit, for the program.
+/// Raises the limit on open descriptors of childminder itself. Returns the former soft limit, for the
+/// program.
 fn raise_open_files() -> Option<u64> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;

@@ -2,9 +2,8 @@
 //!
 //! One `match` covers every state and every input, so each command and event has a defined effect.
 //!
-//! * **Each attempt has an id, which its connection and its events carry.** At most one id is current, and
-//!   events with another id are ignored, in one place. So the late end of a rejected connection is never
-//!   taken for the end of the current one.
+//! * **Each attempt has an id, which its connection and its events carry.** Events with another id than the
+//!   current one are ignored, in one place, such as the late end of a rejected connection.
 //! * **At most one connection is open.** [`Output::Abort`] drops the previous one before an attempt starts.
 //! * **A connection that a waiter receives is alive.** A task that has just read the end of a connection and
 //!   asks for the next one must not receive the same one again. So the connection is

@@ -214,8 +214,8 @@ impl Spec {
 
     /// Sets the soft limit on the number of open descriptors, at most the hard limit. Default: inherited.
     ///
-    /// A supervisor of many processes raises its own soft limit. Programs should not inherit that: some close all
-    /// possible descriptors one by one, and `select` fails with numbers above 1023.
+    /// A supervisor of many processes raises its own soft limit. Programs should not inherit that: some close
+    /// all possible descriptors one by one, and `select` fails with numbers above 1023.
     ///
     /// ```
     /// use childminder::Spec;

@@ -27,7 +27,8 @@ pub(super) struct Run {
     pub(super) stop_command: Option<StopCommand>,
     /// Whether the process is started again as soon as this run is over, without the delay of the policy.
     pub(super) again: bool,
-    /// Whether its definition was removed and the name reused: the run does not count for the new definition.
+    /// Whether its definition was removed and the name reused: the run does not count for the new
+    /// definition.
     pub(super) disowned: bool,
 }
 
@@ -208,8 +209,8 @@ impl Ending {
         self.has_survivors() && self.report == SurvivorReport::Reported
     }
 
-    /// Checks and reports the survivors once more if they were reported already: a stop that is requested only
-    /// now waits for a report as well.
+    /// Checks and reports the survivors once more if they were reported already: a stop that is requested
+    /// only now waits for a report as well.
     pub(super) fn report_again(&mut self, now: Instant) {
         if self.is_unkillable() {
             self.report = SurvivorReport::Due { at: now + FamilyPoll::LONGEST, killed_at: now };

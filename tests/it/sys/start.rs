@@ -61,7 +61,7 @@ fn f_101_another_user_owns_its_pipes_and_has_its_own_environment() {
         .user("nobody");
     let (exit, out, err) = run(&spec);
     assert_eq!((exit, err), (Exit::Code(0), "err\n".into()));
-    let home = out.strip_prefix("out\nnobody nobody nobody ").expect("the user's names");
+    let home = out.strip_prefix(&format!("out\n{0} {0} {0} ", "nobody")).expect("the user's names");
     assert_ne!(home.trim_end(), std::env::var("HOME").unwrap_or_default());
     let given = run(&sh("echo $HOME").cwd("/").user("nobody").env("HOME", "/given"));
     assert_eq!(given.1, "/given\n");

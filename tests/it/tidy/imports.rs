@@ -32,7 +32,8 @@ impl Imports {
         for (text, file) in files {
             let path = module_path(&file);
             codes.push((path.clone(), without_tests(source::split(&text).code)));
-            modules.insert(path, Module { file, names: BTreeMap::new(), uses: Vec::new() });
+            let names = modules_with_path(&file, &text);
+            modules.insert(path, Module { file, names, uses: Vec::new() });
         }
         let mut imports = Self { modules };
         for (path, code) in codes {
@@ -88,7 +89,7 @@ impl Imports {
             }
         }
         let module = self.modules.get_mut(path).unwrap();
-        module.names = names.into_iter().map(|(name, (target, ..))| (name, target)).collect();
+        module.names.extend(names.into_iter().map(|(name, (target, ..))| (name, target)));
         module.uses = uses;
     }
 
@@ -193,6 +194,27 @@ fn module_path(file: &str) -> ModulePath {
     path.split('/').filter(|part| !matches!(*part, "mod" | "lib")).map(str::to_owned).collect()
 }
 
+/// Returns the modules that a file declares with a `#[path]` attribute.
+fn modules_with_path(file: &str, text: &str) -> BTreeMap<String, ModulePath> {
+    let folder = file.rsplit_once('/').map_or("src", |(folder, _)| folder);
+    let mut found = BTreeMap::new();
+    let mut path = None;
+    for line in text.lines().map(str::trim_start) {
+        if let Some((_, rest)) = line.split_once("#[path = \"") {
+            path = rest.split('"').next().filter(|path| !path.starts_with(".."));
+        } else if !line.starts_with('#')
+            && let Some(path) = path.take()
+            && let Some((_, name)) = line.split_once("mod ")
+        {
+            // The first one stands for all of them, which are for different systems.
+            found
+                .entry(name.trim_end_matches(';').to_owned())
+                .or_insert_with(|| module_path(&format!("{folder}/{path}")));
+        }
+    }
+    found
+}
+
 fn child(path: &ModulePath, name: &str) -> ModulePath {
     path.iter().cloned().chain([name.to_owned()]).collect()
 }
@@ -290,6 +312,13 @@ fn a_circle_is_found_through_a_reexport_and_an_inline_path() {
     let both = file("a/two.rs", "pub struct Second; fn f() { crate::a::Other::new(); }");
     assert_eq!(
         circles([lib(), room(), one(), both]),
+        ["src/a/one.rs -> src/a/two.rs, src/a/two.rs -> src/a/one.rs"]
+    );
+    let by_path = file("a/mod.rs", "mod one;\n#[path = \"two.rs\"]\nmod other;");
+    let via = file("a/one.rs", "use super::other::Second; pub struct Third;");
+    let back = file("a/two.rs", "use super::one::Third; pub struct Second;");
+    assert_eq!(
+        circles([lib(), by_path, via, back]),
         ["src/a/one.rs -> src/a/two.rs, src/a/two.rs -> src/a/one.rs"]
     );
     let only_in_tests = file(
