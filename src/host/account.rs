@@ -148,6 +148,10 @@ fn groups_of(name: *const c_char, gid: u32) -> Vec<u32> {
         let result = unsafe { libc::getgrouplist(name, gid as _, groups.as_mut_ptr(), &raw mut length) };
         if result >= 0 {
             groups.truncate(usize::try_from(length).unwrap_or_default());
+            #[cfg_attr(
+                not(target_os = "macos"),
+                expect(clippy::unnecessary_cast, reason = "macOS has signed group ids here")
+            )]
             return groups.into_iter().map(|group| group as u32).collect();
         }
         // Some systems do not say how many there are.

@@ -168,7 +168,7 @@ impl Cgroup {
     }
 
     /// Returns the live processes.
-    pub(super) fn pids(&mut self) -> io::Result<Vec<u32>> {
+    pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         if self.is_empty || !is_populated(&self.path)? {
             return Ok(Vec::new());
         }

@@ -99,7 +99,10 @@ impl Scope {
                 libc::SIGSTOP => cgroup.freeze(true),
                 _ => {
                     cgroup.freeze(false)?;
-                    group.signal(leader, signal).and(signal_cgroup(cgroup, spared, signal))
+                    // The members get the signal even if the group refuses it.
+                    let to_group = group.signal(leader, signal);
+                    let to_members = signal_cgroup(cgroup, spared, signal);
+                    to_group.and(to_members)
                 }
             },
         }
@@ -205,7 +208,7 @@ fn wait_while(limit: Duration, mut condition: impl FnMut() -> bool) {
 
 /// Sends a signal to every process of a control group that is not spared, also to those that are created
 /// meanwhile.
-fn signal_cgroup(cgroup: &mut Cgroup, spared: &[OsString], signal: c_int) -> io::Result<()> {
+fn signal_cgroup(cgroup: &Cgroup, spared: &[OsString], signal: c_int) -> io::Result<()> {
     let mut members = || Ok(cgroup.pids()?.into_iter().filter_map(member).collect());
     signal_all(&mut members, spared, signal)
 }
@@ -249,7 +252,8 @@ fn signal_all(
         }
         for member in new {
             if spared.is_empty() || !run_mark::is_exempt(member.pid, spared) {
-                result = result.and(signal_member(member, signal));
+                let sent = signal_member(member, signal);
+                result = result.and(sent);
             }
         }
     }
@@ -279,10 +283,11 @@ impl Family {
         if self.is_empty {
             return Ok(());
         }
-        let sent = self.group.signal(leader, signal);
+        let to_group = self.group.signal(leader, signal);
         let key = self.key;
         let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key));
-        sent.and(signal_all(&mut search, &[], signal))
+        let to_members = signal_all(&mut search, &[], signal);
+        to_group.and(to_members)
     }
 
     fn remaining(&mut self, leader: &mut Leader) -> Vec<u32> {

@@ -77,11 +77,8 @@ impl Case {
     /// In the second process: starts the third one, and counts what is left after each stop.
     fn count(&self, tier: Containment, wrapper: &[&str]) {
         let dir = tempfile::tempdir().expect("a directory");
-        fs::set_permissions(
-            dir.path(),
-            fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o777)),
-        )
-        .expect("it is ours");
+        fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+            .expect("it is ours");
         let binary = env::current_exe().expect("the test binary");
         let mut words = wrapper.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         words.push(binary.display().to_string());

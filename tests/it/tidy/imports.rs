@@ -95,7 +95,7 @@ impl Imports {
 
     /// Makes a path absolute; `None` for one into another crate.
     fn absolute(&self, from: &ModulePath, path: &[String]) -> Option<ModulePath> {
-        let (mut target, mut rest) = match &*path.first()?.as_str() {
+        let (mut target, mut rest) = match path.first()?.as_str() {
             "crate" => (Vec::new(), &path[1..]),
             "self" => (from.clone(), &path[1..]),
             "super" => (from.clone(), path),
