@@ -31,7 +31,7 @@ use super::{Event, Name, Output, Phase, RunId, Signal, Status};
 /// machine.start_service(now);
 /// machine.add_process("web".parse()?, Definition::new("a command line"), now)?;
 ///
-/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("it is started at once") };
+/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("not started") };
 /// assert_eq!(spec, "a command line");
 /// machine.handle_event(Event::Started { run, pid: 42, containment: Containment::Group }, now);
 ///

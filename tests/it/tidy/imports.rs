@@ -77,6 +77,10 @@ impl Imports {
             if body.get(i + 1).is_none_or(|(_, next)| *next != "::") || (i > 0 && body[i - 1].1 == "::") {
                 continue;
             }
+            // A visibility, such as `pub(in crate::sys)`, imports nothing.
+            if i > 1 && body[i - 1].1 == "in" && body[i - 2].1 == "(" {
+                continue;
+            }
             let segments = body[i..].chunks(2).scan(true, |go_on, pair| {
                 let this = go_on.then(|| pair[0].1.to_owned());
                 *go_on = pair.get(1).is_some_and(|(_, next)| *next == "::");
