@@ -49,7 +49,7 @@ impl ProcessMonitor {
     ///
     /// let monitor = ProcessMonitor::background(System::new())?;
     /// monitor.add_process("sleeper", ["sleep", "1000"])?;
-    /// monitor.add_process("listing", Spec::new("ls").current_dir("/"))?;
+    /// monitor.add_process("listing", Spec::new("ls").cwd("/"))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
