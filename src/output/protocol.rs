@@ -78,8 +78,8 @@ impl LoggingProtocol {
         framer.data(bytes, |lines| sink.lines(&Batch { name, run, stream, lines }));
     }
 
-    /// Passes the unfinished line of `stream`, if there is one, to `sink` as a [partial](super::Line::partial) line.
-    /// The rest of it follows as a continued line.
+    /// Passes the unfinished line of `stream`, if there is one, to `sink` as a
+    /// [partial](super::Line::partial) line. The rest of it follows as a continued line.
     ///
     /// A monitor calls this when a stream has been silent for a while in the middle of a line.
     pub fn show_partial(&mut self, stream: Stream, sink: &mut dyn Sink) {
