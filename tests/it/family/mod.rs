@@ -51,11 +51,13 @@ struct Case {
     tiers: &'static [Containment],
     /// The number of times that the program is started and stopped in the same directory.
     rounds: u32,
+    /// The time in which it must become ready.
+    patience: Duration,
 }
 
 impl Case {
     fn new(name: &'static str, spec: fn(&Path) -> Spec, until: Until) -> Self {
-        Self { name, spec, until, tiers: &STRONG, rounds: 1 }
+        Self { name, spec, until, tiers: &STRONG, rounds: 1, patience: PATIENCE }
     }
 
     fn run(&self) {
@@ -138,7 +140,7 @@ impl Case {
             monitor.add_process("it", (self.spec)(dir).policy(policy)).expect("it is added");
             monitor.start_service();
             match self.until {
-                Until::Ready(is_ready) => eventually("it is ready", || is_ready(dir)),
+                Until::Ready(is_ready) => eventually_within(self.patience, "it is ready", || is_ready(dir)),
                 Until::Exited => {
                     let exited = notices.iter().flatten().find(|notice| {
                         assert!(!matches!(notice.kind, NoticeKind::SpawnFailed { .. }), "{notice}");
@@ -190,9 +192,14 @@ impl Monitor {
 
 /// Waits until `condition` holds.
 fn eventually(what: &str, condition: impl Fn() -> bool) {
+    eventually_within(PATIENCE, what, condition);
+}
+
+/// Waits at most `patience` until `condition` holds.
+fn eventually_within(patience: Duration, what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        assert!(begin.elapsed() < patience, "not within {patience:?}: {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,10 +1,12 @@
 //! Servers from Debian's packages whose processes leave the group.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use childminder::Spec;
 use childminder::machine::Containment;
@@ -177,4 +179,67 @@ fn has_session(dir: &Path) -> bool {
         drop(ssh.spawn().expect("ssh"));
     }
     super::wrote_ready(dir)
+}
+
+/// The wrapper in `/usr/sbin` insists on the package's own user and directories.
+const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+
+/// Erlang starts its port mapper `epmd` as a daemon in a session of its own, and its helpers in groups of their
+/// own. It needs a few seconds to start, and several times as long while other tests occupy the processors.
+#[test]
+fn f_104_rabbitmq_is_ended_with_the_port_mapper_that_it_has_started_as_a_daemon() {
+    let name =
+        "family::servers::f_104_rabbitmq_is_ended_with_the_port_mapper_that_it_has_started_as_a_daemon";
+    if required(name, RABBITMQ).is_some() {
+        let case = Case::new(name, rabbitmq, Until::Ready(has_broker_and_port_mapper));
+        Case { patience: Duration::from_secs(120), ..case }.run();
+    }
+}
+
+/// A broker whose files, node name and ports are its own, those of the port mapper included: it neither finds
+/// a port mapper of the machine nor leaves one there.
+fn rabbitmq(dir: &Path) -> Spec {
+    // They are bound at the same time in order to differ.
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("bind"));
+    let [broker, peers, mapper] =
+        listeners.map(|listener| listener.local_addr().expect("it is bound").port().to_string());
+    fs::write(dir.join("ports"), format!("{broker} {mapper}")).expect("write");
+    let spec = Spec::new(RABBITMQ)
+        .cwd(dir)
+        .env("HOME", dir)
+        .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+        .env("ERL_EPMD_PORT", mapper)
+        .env("RABBITMQ_NODENAME", "childminder@localhost")
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_NODE_PORT", broker)
+        .env("RABBITMQ_DIST_PORT", peers)
+        .env("RABBITMQ_MNESIA_BASE", dir.join("data"))
+        .env("RABBITMQ_LOG_BASE", dir.join("log"))
+        .env("RABBITMQ_PID_FILE", dir.join("pid"))
+        .env("RABBITMQ_CONFIG_FILE", dir.join("config"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("plugins"))
+        .env("RABBITMQ_CONF_ENV_FILE", "/dev/null");
+    // The package creates this user. Without the right to become it, the test's own user serves as well.
+    if rustix::process::geteuid().is_root() { spec.user("rabbitmq") } else { spec }
+}
+
+/// Whether the broker greets a client, and the port mapper knows the node.
+fn has_broker_and_port_mapper(dir: &Path) -> bool {
+    let ports = fs::read_to_string(dir.join("ports")).expect("read");
+    let (broker, mapper) = ports.split_once(' ').expect("two ports");
+    // A broker answers the protocol header of AMQP 0-9-1 with a method frame, whose first byte is 1. The other
+    // request asks for all names.
+    ask(broker, b"AMQP\x00\x00\x09\x01", 1).is_ok_and(|greeting| greeting == [1])
+        && ask(mapper, b"\x00\x01n", 1000)
+            .is_ok_and(|names| String::from_utf8_lossy(&names).contains("name childminder at port"))
+}
+
+/// Sends `request` to a port of this machine, and returns at most `limit` bytes of the answer.
+fn ask(port: &str, request: &[u8], limit: u64) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}"))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.take(limit).read_to_end(&mut answer)?;
+    Ok(answer)
 }
