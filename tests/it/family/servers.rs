@@ -184,8 +184,9 @@ fn has_session(dir: &Path) -> bool {
 /// The wrapper in `/usr/sbin` insists on the package's own user and directories.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 
-/// Erlang starts its port mapper `epmd` as a daemon in a session of its own, and its helpers in groups of their
-/// own. It needs a few seconds to start, and several times as long while other tests occupy the processors.
+/// Erlang starts its port mapper `epmd` as a daemon in a session of its own, and its helpers in groups of
+/// their own. It needs a few seconds to start, and several times as long while other tests occupy the
+/// processors.
 #[test]
 fn f_104_rabbitmq_is_ended_with_the_port_mapper_that_it_has_started_as_a_daemon() {
     let name =
@@ -227,8 +228,8 @@ fn rabbitmq(dir: &Path) -> Spec {
 fn has_broker_and_port_mapper(dir: &Path) -> bool {
     let ports = fs::read_to_string(dir.join("ports")).expect("read");
     let (broker, mapper) = ports.split_once(' ').expect("two ports");
-    // A broker answers the protocol header of AMQP 0-9-1 with a method frame, whose first byte is 1. The other
-    // request asks for all names.
+    // A broker answers the protocol header of AMQP 0-9-1 with a method frame, whose first byte is 1. The
+    // other request asks for all names.
     ask(broker, b"AMQP\x00\x00\x09\x01", 1).is_ok_and(|greeting| greeting == [1])
         && ask(mapper, b"\x00\x01n", 1000)
             .is_ok_and(|names| String::from_utf8_lossy(&names).contains("name childminder at port"))
