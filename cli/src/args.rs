@@ -171,8 +171,8 @@ const STOPPING: &str = "Stopping";
 const PROGRAM: &str = "The program";
 
 const EXAMPLES: &str = "\
-S is a number of seconds, such as 0.5, or has units: 500ms, '1m 30s'. U and G are names or numbers. SIG is a name, such
-as HUP, or a number. CHILDMINDER_LOG, if set, overrides -q and -v; it has the syntax of RUST_LOG.
+S is a number of seconds, such as 0.5, or has units: 500ms, '1m 30s'. U and G are names or numbers. \
+SIG is a name, such as HUP, or a number. CHILDMINDER_LOG, if set, overrides -q and -v; it has the syntax of RUST_LOG.
 
 Examples:
   childminder run python3 -m http.server --bind 127.0.0.1 8000

@@ -3,9 +3,10 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use childminder::host::SpecError;
 use childminder::machine::{PolicyError, PolicyProblem, SpawnStep};
@@ -85,6 +86,11 @@ impl RunConfig {
         let inherits_stdin = matches!(stdin, Stdin::Inherit);
         spec = spec.stdin(stdin);
         spec.check()?;
+        if let Stdin::File(path) = spec.get_stdin() {
+            check_input(path).map_err(|error| {
+                ConfigError::Stdin(SpawnError::new(SpawnStep::Stdin, path.display().to_string(), error))
+            })?;
+        }
         let system = System::with_strongest_containment().map_err(ConfigError::System)?;
         system.locate(&spec).map_err(|error| ConfigError::start(error, args.program()))?;
         Ok(Self { name, spec, system, forward, inherits_stdin })
@@ -104,6 +110,12 @@ fn stdin(text: &OsStr) -> Stdin {
         b"inherit" => Stdin::Inherit,
         _ => Stdin::File(text.into()),
     }
+}
+
+/// Checks that an input file exists and can be read. Only a regular file is opened for that: a FIFO would
+/// release a writer that waits for the program.
+fn check_input(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() { File::open(path).map(drop) } else { Ok(()) }
 }
 
 /// Whether this process may become `account`: as root, with the capabilities for it, or because it is that
@@ -155,6 +167,8 @@ pub(crate) enum ConfigError {
     Start(SpawnError),
     /// The system lacks what childminder itself needs.
     System(io::Error),
+    /// The input file does not exist, or cannot be read.
+    Stdin(SpawnError),
     /// The program does not exist, but looks like a line for a shell.
     CommandLine(SpawnError),
 }
@@ -196,6 +210,7 @@ impl fmt::Display for ConfigError {
             Self::Spec(error) => error.fmt(f),
             Self::Start(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start the event loop: {error}"),
+            Self::Stdin(error) => write!(f, "{error}; --stdin takes 'null', 'inherit' or a file"),
             Self::CommandLine(error) => {
                 write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
             }
@@ -211,7 +226,7 @@ impl std::error::Error for ConfigError {
             Self::Variable(error) => Some(error),
             Self::Account(error) => Some(error),
             Self::Spec(error) => Some(error),
-            Self::Start(error) | Self::CommandLine(error) => Some(error),
+            Self::Start(error) | Self::Stdin(error) | Self::CommandLine(error) => Some(error),
             Self::System(error) => Some(error),
         }
     }

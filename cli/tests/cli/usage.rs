@@ -36,7 +36,7 @@ fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
     fs::create_dir(&folder).unwrap();
     let no_such = "no-such-program-anywhere";
     let touch: &[&str] = &["touch", &proof];
-    let cases: [(&[&str], &[&str], &[&str]); 24] = [
+    let cases: [(&[&str], &[&str], &[&str]); 26] = [
         (&["-t", "soon"], touch, &["--threshold", "'soon'"]),
         (&["-k", "-1"], touch, &["--killtime", "'-1'", "negative"]),
         (&["-m", "nan"], touch, &["--minrestartdelay", "'nan'", "not a number"]),
@@ -54,6 +54,8 @@ fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
         (&["--cwd", &missing], touch, &["working directory", &missing]),
         (&["--cwd", &plain], touch, &["working directory", &plain]),
         (&["--cwd", ""], touch, &["cwd"]),
+        (&["--stdin", &missing], touch, &["standard input", &missing, "'inherit'"]),
+        (&["--stdin", ""], touch, &["stdin", "empty"]),
         (&["--user", "no-such-name"], touch, &["--user", "no-such-name"]),
         (&["--group", "no-such-name"], touch, &["--group", "no-such-name"]),
         (&[], &[no_such], &["cannot find the program", no_such]),
@@ -88,6 +90,7 @@ fn parameter_defaults_pmt_3_are_in_the_help() {
         "-M, --maxrestartdelay <S>",
         "[default: 3600]",
         "--env <K[=V]>",
+        "SIG is a name, such as HUP, or a number.",
         "  childminder run python3 -m http.server --bind 127.0.0.1 8000",
         "Exit status: 0 when everything is gone",
     ] {
