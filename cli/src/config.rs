@@ -53,35 +53,13 @@ impl RunConfig {
         if let Some(command) = &args.stop_command {
             spec = spec.stop_command(&command.0);
         }
-        if args.env_clear {
-            spec = spec.env_clear();
+        if let Some(account) = &account
+            && !may_switch_to(account)
+        {
+            return Err(ConfigError::NotRoot);
         }
-        for name in notify::VARIABLES {
-            spec = spec.env_remove(name);
-        }
-        if let Some(account) = &account {
-            if !may_switch_to(account) {
-                return Err(ConfigError::NotRoot);
-            }
-            for (name, value) in account.variables() {
-                spec = spec.env(name, value);
-            }
-        }
-        for variable in &variables {
-            spec = spec.env(&variable.name, &variable.value);
-        }
-        if let Some(dir) = &args.cwd {
-            spec = spec.cwd(dir);
-        }
-        if let Some(umask) = args.umask {
-            spec = spec.umask(umask);
-        }
-        if let Some(Account { uid, gid, groups, .. }) = account {
-            spec = spec.gid(gid).groups(groups);
-            if let Some(uid) = uid {
-                spec = spec.uid(uid);
-            }
-        }
+        let surround = |spec| surround(spec, &args, &variables, account.as_ref());
+        spec = surround(spec);
         let stdin = stdin(&args.stdin);
         let inherits_stdin = matches!(stdin, Stdin::Inherit);
         spec = spec.stdin(stdin);
@@ -93,8 +71,40 @@ impl RunConfig {
         }
         let system = System::with_strongest_containment().map_err(ConfigError::System)?;
         system.locate(&spec).map_err(|error| ConfigError::start(error, args.program()))?;
+        if let Some(program) = spec.get_stop_command().next() {
+            system.locate(&surround(Spec::new(program))).map_err(ConfigError::StopCommand)?;
+        }
         Ok(Self { name, spec, system, forward, inherits_stdin })
     }
+}
+
+/// Sets what the program and its stop command have in common: environment, directory, account and umask.
+fn surround(mut spec: Spec, args: &Run, variables: &[Variable], account: Option<&Account>) -> Spec {
+    if args.env_clear {
+        spec = spec.env_clear();
+    }
+    for name in notify::VARIABLES {
+        spec = spec.env_remove(name);
+    }
+    for (name, value) in account.into_iter().flat_map(Account::variables) {
+        spec = spec.env(name, value);
+    }
+    for variable in variables {
+        spec = spec.env(&variable.name, &variable.value);
+    }
+    if let Some(dir) = &args.cwd {
+        spec = spec.cwd(dir);
+    }
+    if let Some(umask) = args.umask {
+        spec = spec.umask(umask);
+    }
+    if let Some(account) = account {
+        spec = spec.gid(account.gid).groups(account.groups.clone());
+        if let Some(uid) = account.uid {
+            spec = spec.uid(uid);
+        }
+    }
+    spec
 }
 
 /// Whether a signal cannot be forwarded: because it cannot be handled, or because childminder could not be
@@ -169,6 +179,8 @@ pub(crate) enum ConfigError {
     System(io::Error),
     /// The input file does not exist, or cannot be read.
     Stdin(SpawnError),
+    /// The program of the stop command does not exist, or cannot be executed.
+    StopCommand(SpawnError),
     /// The program does not exist, but looks like a line for a shell.
     CommandLine(SpawnError),
 }
@@ -211,6 +223,7 @@ impl fmt::Display for ConfigError {
             Self::Start(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start the event loop: {error}"),
             Self::Stdin(error) => write!(f, "{error}; --stdin takes 'null', 'inherit' or a file"),
+            Self::StopCommand(error) => write!(f, "{error} (--stop-command)"),
             Self::CommandLine(error) => {
                 write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
             }
@@ -226,7 +239,8 @@ impl std::error::Error for ConfigError {
             Self::Variable(error) => Some(error),
             Self::Account(error) => Some(error),
             Self::Spec(error) => Some(error),
-            Self::Start(error) | Self::Stdin(error) | Self::CommandLine(error) => Some(error),
+            Self::Start(error) | Self::Stdin(error) => Some(error),
+            Self::StopCommand(error) | Self::CommandLine(error) => Some(error),
             Self::System(error) => Some(error),
         }
     }

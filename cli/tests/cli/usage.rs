@@ -36,7 +36,7 @@ fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
     fs::create_dir(&folder).unwrap();
     let no_such = "no-such-program-anywhere";
     let touch: &[&str] = &["touch", &proof];
-    let cases: [(&[&str], &[&str], &[&str]); 26] = [
+    let cases: [(&[&str], &[&str], &[&str]); 27] = [
         (&["-t", "soon"], touch, &["--threshold", "'soon'"]),
         (&["-k", "-1"], touch, &["--killtime", "'-1'", "negative"]),
         (&["-m", "nan"], touch, &["--minrestartdelay", "'nan'", "not a number"]),
@@ -56,6 +56,7 @@ fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
         (&["--cwd", ""], touch, &["cwd"]),
         (&["--stdin", &missing], touch, &["standard input", &missing, "'inherit'"]),
         (&["--stdin", ""], touch, &["stdin", "empty"]),
+        (&["--stop-command", "no-such-program x"], touch, &["no-such-program", "(--stop-command)"]),
         (&["--user", "no-such-name"], touch, &["--user", "no-such-name"]),
         (&["--group", "no-such-name"], touch, &["--group", "no-such-name"]),
         (&[], &[no_such], &["cannot find the program", no_such]),
