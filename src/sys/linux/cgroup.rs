@@ -9,14 +9,16 @@
 //! the services of a user manager, and many containers.
 //!
 //! The name of a group contains the process id and the start time of its monitor. Groups of a monitor that no
-//! longer exists are ended and removed by the next one in the same place.
+//! longer exists are ended and removed by the next one in the same place. Both numbers mean something only in
+//! the namespaces of that monitor, which are part of the name too: a group from other namespaces, such as
+//! those of a container, is left alone, because its monitor may exist and be invisible here.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,7 +28,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::retry_on_intr;
 use rustix::process::getpid;
 
-use super::process_table;
+use super::{family, process_table};
 
 /// The line of `cgroup.events` for a group with processes in it or below it.
 const POPULATED: &[u8] = b"populated 1";
@@ -75,7 +77,9 @@ impl CgroupRoot {
         let own = process_table::read(getpid().as_raw_nonzero().get().unsigned_abs())?;
         let start = own.map_or(0, |own| own.start);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = self.path.join(format!("{PREFIX}{}-{start}-{number}", getpid().as_raw_nonzero()));
+        let namespaces = namespaces().unwrap_or_else(|| "unknown".to_owned());
+        let pid = getpid().as_raw_nonzero();
+        let path = self.path.join(format!("{PREFIX}{namespaces}-{pid}-{start}-{number}"));
         fs::create_dir(&path)?;
         let directory = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         match directory {
@@ -87,10 +91,14 @@ impl CgroupRoot {
         }
     }
 
-    /// Ends and removes the groups of monitors that no longer exist.
+    /// Ends and removes the groups of monitors of our namespaces that no longer exist.
     fn remove_leftovers(&self) {
+        // Without a `/proc` of our own PID namespace every other monitor would seem not to exist.
+        let Some(namespaces) = namespaces().filter(|_| family::is_available()) else { return };
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
-            if entry.file_name().to_str().and_then(owner).is_some_and(|(pid, start)| !exists(pid, start)) {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| owner(name, &namespaces));
+            if owner.is_some_and(|(pid, start)| !exists(pid, start)) {
                 let _ = fs::write(entry.path().join("cgroup.kill"), "1");
                 wait_until_empty(&entry.path(), Duration::from_secs(1));
                 remove(&entry.path());
@@ -132,9 +140,17 @@ fn unescape(field: &[u8]) -> PathBuf {
     OsStr::from_bytes(&bytes).into()
 }
 
-/// Returns the process id and the start time of the monitor that has created a group.
-fn owner(name: &str) -> Option<(u32, u64)> {
-    let mut parts = name.strip_prefix(PREFIX)?.split('-');
+/// Returns what process ids and start times depend on: the PID and the time namespace of this process.
+fn namespaces() -> Option<String> {
+    let inode = |name: &str| fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|file| file.ino());
+    // Linux before 5.6 has no time namespaces.
+    Some(format!("{:x}.{:x}", inode("pid")?, inode("time").unwrap_or(0)))
+}
+
+/// Returns the process id and the start time of the monitor that has created a group. `None` if it was not a
+/// monitor in these namespaces.
+fn owner(name: &str, namespaces: &str) -> Option<(u32, u64)> {
+    let mut parts = name.strip_prefix(PREFIX)?.strip_prefix(namespaces)?.strip_prefix('-')?.split('-');
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
@@ -280,9 +296,25 @@ mod tests {
 
     #[test]
     fn the_monitor_of_a_group_is_known_by_its_name() {
-        assert_eq!(owner("childminder-12-345-6"), Some((12, 345)));
-        assert_eq!(owner("childminder-x-345-6"), None);
-        assert_eq!(owner("user.slice"), None);
+        assert_eq!(owner("childminder-a.b-12-345-6", "a.b"), Some((12, 345)));
+        assert_eq!(owner("childminder-a.b-x-345-6", "a.b"), None);
+        assert_eq!(owner("user.slice", "a.b"), None);
         assert!(!exists(std::process::id(), 1));
+    }
+
+    /// A monitor in a container does not end the runs of the monitors outside, whose ids mean nothing to it.
+    #[test]
+    fn f_105_a_group_of_other_namespaces_has_no_owner_here() {
+        let own = namespaces().expect("/proc");
+        assert_eq!(owner("childminder-a.b-12-345-6", "a.c"), None);
+        assert_eq!(owner("childminder-unknown-12-345-6", &own), None);
+        let Ok(root) = CgroupRoot::find() else { return };
+        let foreign = root.path.join("childminder-1.1-999999999-1-0");
+        let orphaned = root.path.join(format!("childminder-{own}-999999999-1-0"));
+        [&foreign, &orphaned].into_iter().for_each(|path| fs::create_dir(path).expect("a group"));
+        root.remove_leftovers();
+        let found = [&foreign, &orphaned].map(|path| path.exists());
+        fs::remove_dir(&foreign).expect("left alone");
+        assert_eq!(found, [true, false]);
     }
 }
