@@ -17,6 +17,12 @@ use crate::sync::Lock;
 /// The environment variable that carries the mark.
 pub(super) const VARIABLE: &str = "CHILDMINDER_RUN";
 
+/// The bit that distinguishes a resource limit that is a mark from one that is meant as a limit.
+pub(super) const LIMIT_TAG: u64 = 1 << 62;
+
+/// The number of bits of such a limit that hold the number of the run.
+const LIMIT_NUMBER_BITS: u32 = 24;
+
 /// The mark of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RunMark {
@@ -66,15 +72,7 @@ impl Token {
     /// Returns the common part of the resource limits that mark the runs of this process, and the number of
     /// bits in which they differ.
     pub(super) fn limit_prefix(self) -> (u64, u32) {
-        /// The bit that distinguishes a mark from an ordinary limit.
-        const TAG: u64 = 1 << 62;
-        const NUMBER_BITS: u32 = 24;
-        (TAG | ((self.random << NUMBER_BITS) & (TAG - 1)), NUMBER_BITS)
-    }
-
-    /// Returns the random part.
-    pub(super) fn random(self) -> u64 {
-        self.random
+        (LIMIT_TAG | ((self.random << LIMIT_NUMBER_BITS) & (LIMIT_TAG - 1)), LIMIT_NUMBER_BITS)
     }
 }
 

@@ -73,18 +73,14 @@ pub(super) fn is_exempt(pid: u32, spared: &[OsString]) -> bool {
     spared.iter().any(is)
 }
 
-/// The number of bits of the limit that hold the number of the run.
-const NUMBER_BITS: u32 = 24;
-
-/// The bit that distinguishes a mark from a limit that is meant as such.
-const TAG: u64 = 1 << 62;
-
 /// Returns the soft and the hard limit that mark a run. `None` if this process has a limit that is to be
 /// kept.
 pub(in crate::sys) fn limits(run: RunMark) -> Option<[u64; 2]> {
     let now = getrlimit(Resource::Rttime);
-    let is_free = now.current.is_none_or(|limit| limit & TAG != 0) && now.maximum.is_none();
-    (is_free && cfg!(target_pointer_width = "64")).then(|| [prefix() | number(run.number()), u64::MAX])
+    let is_free = now.current.is_none_or(|limit| limit & mark::LIMIT_TAG != 0) && now.maximum.is_none();
+    let (prefix, number_mask) = split();
+    let limit = || [prefix | (run.number() & number_mask), u64::MAX];
+    (is_free && cfg!(target_pointer_width = "64")).then(limit)
 }
 
 /// Reads the mark from the limits of a process.
@@ -92,14 +88,13 @@ pub(super) fn in_limits(pid: u32) -> Option<RunKey> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
     let limit: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    (limit & !number(u64::MAX) == prefix()).then_some(number(limit))
+    let (prefix, number_mask) = split();
+    (limit & !number_mask == prefix).then_some(limit & number_mask)
 }
 
-fn number(run: u64) -> u64 {
-    run & ((1 << NUMBER_BITS) - 1)
-}
-
-/// Returns the part that the limits of all runs of this process have in common.
-fn prefix() -> u64 {
-    TAG | ((Token::of_this_process().random() << NUMBER_BITS) & (TAG - 1))
+/// Returns the part that the limits of all runs of this process have in common, and the bits in which they
+/// differ.
+fn split() -> (u64, u64) {
+    let (prefix, bits) = Token::of_this_process().limit_prefix();
+    (prefix, (1 << bits) - 1)
 }
