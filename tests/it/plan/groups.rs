@@ -7,6 +7,7 @@ use childminder::{Signal, Spec};
 
 use super::harness::{fails, passes, plan, sh, short_kill_time, sleeper, unique_name};
 use crate::real::every_runtime;
+use crate::support::{PORTABLE, skip};
 
 /// Much less than the sleep of a sleeper, and more than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -27,6 +28,9 @@ async fn pl_17_a_grandchild_that_holds_the_pipe_delays_no_wait() {
     plan.wait(parent, 0).unwrap().within(SOON).unwrap();
     passes(&plan).await;
 }
+
+/// The reason why a test does not apply to the portable back end.
+const NO_FAMILIES: &str = "the portable back end reaches the process group only";
 
 /// A shell with descendants that are hard to find: in a session of its own, orphaned, and in the group of a
 /// job.
@@ -54,6 +58,9 @@ fn with_argument(mark: &str) -> Vec<u32> {
 }
 
 async fn f_138_descendants_that_left_the_group_go_with_a_kill() {
+    if PORTABLE {
+        return skip("plan::groups::f_138_descendants_that_left_the_group_go_with_a_kill", NO_FAMILIES);
+    }
     let mark = unique_sleep();
     let mut plan = plan("runaways");
     let shell = plan.spawn(runaways(&mark)).unwrap();
@@ -64,6 +71,9 @@ async fn f_138_descendants_that_left_the_group_go_with_a_kill() {
 }
 
 async fn f_138_descendants_that_left_the_group_go_with_a_failure() {
+    if PORTABLE {
+        return skip("plan::groups::f_138_descendants_that_left_the_group_go_with_a_failure", NO_FAMILIES);
+    }
     let mark = unique_sleep();
     let mut plan = plan("runaways");
     let shell = plan.spawn(runaways(&mark)).unwrap();
@@ -81,6 +91,12 @@ async fn f_138_descendants_that_left_the_group_go_with_a_failure() {
 
 /// A descendant that has left the group, and that nothing waits for, goes with its parent.
 async fn pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group() {
+    if PORTABLE {
+        return skip(
+            "plan::groups::pl_17_a_grandchild_that_holds_the_pipe_and_has_left_the_group",
+            NO_FAMILIES,
+        );
+    }
     let mark = unique_sleep();
     let mut plan = plan("runaway");
     let script = format!("setsid sh -c 'echo away; exec sleep {mark}' & read _; exit 1");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use childminder::service::NotReadyReason;
 use childminder::{Condition, Exit, Port, Service};
 
-use crate::support::{PATIENCE, is_alive, required};
+use crate::support::{PATIENCE, PORTABLE, is_alive, required, skip};
 
 /// Puts itself into the background as daemons do, and writes the id of the daemon to a file.
 const DAEMONIZES: &str = "
@@ -69,6 +69,9 @@ fn is_served(port: &Port, timeout: Duration) -> bool {
 #[cfg(target_os = "linux")]
 fn f_120_a_program_that_daemonizes_is_ended_when_its_start_fails_and_the_error_says_so() {
     const NAME: &str = "service::families::f_120_a_program_that_daemonizes_is_ended_when_its_start_fails_and_the_error_says_so";
+    if PORTABLE {
+        return skip(NAME, "the portable back end reaches the process group only");
+    }
     if required(NAME, "python3").is_none() {
         return;
     }
@@ -85,6 +88,9 @@ fn f_120_a_program_that_daemonizes_is_ended_when_its_start_fails_and_the_error_s
 #[cfg(target_os = "linux")]
 fn a_pause_and_a_stop_reach_a_worker_in_a_session_of_its_own() {
     const NAME: &str = "service::families::a_pause_and_a_stop_reach_a_worker_in_a_session_of_its_own";
+    if PORTABLE {
+        return skip(NAME, "the portable back end reaches the process group only");
+    }
     if required(NAME, "python3").is_none() {
         return;
     }
