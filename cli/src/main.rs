@@ -3,19 +3,11 @@
 //! The output of the program goes to stdout, events go to stderr, and signals end it. Everything is checked
 //! before anything is started, so that a mistake on the command line is exit status 2 and not a crash loop.
 
-mod account;
 mod args;
-mod config;
-mod duration;
-mod environment;
-mod messages;
-mod notify;
-mod reaper;
-mod signals;
-mod stderr;
-mod stdout;
-mod supervise;
-mod terminal;
+mod console;
+mod run;
+mod system;
+mod values;
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
@@ -26,7 +18,9 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::args::{Cli, Command};
-use crate::config::RunConfig;
+use crate::console::messages;
+use crate::run::config::RunConfig;
+use crate::run::supervise;
 
 /// Something could not be stopped, or the system refused a resource that childminder itself needs.
 const FAILED: u8 = 1;

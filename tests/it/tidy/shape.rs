@@ -7,9 +7,9 @@ const SHORTEST_FILE: usize = 60;
 
 /// The files of `src` and `cli/src` that are short for a reason.
 const SHORT_FILES: &[(&str, &str)] = &[
-    ("cli/src/notify.rs", "one protocol"),
-    ("cli/src/reaper.rs", "one duty of process 1"),
-    ("cli/src/stdout.rs", "one writer"),
+    ("cli/src/system/notify.rs", "one protocol"),
+    ("cli/src/system/reaper.rs", "one duty of process 1"),
+    ("cli/src/console/stdout.rs", "one writer"),
     ("src/host/descriptor.rs", "a public type of its own"),
     ("src/http/error.rs", "the errors, below the files that return them"),
     ("src/sys/environment.rs", "one step of a start"),

@@ -13,10 +13,10 @@ use childminder::machine::{PolicyError, PolicyProblem, SpawnStep};
 use childminder::{Host, Name, Policy, Signal, SpawnError, Spec, Stdin, System};
 use nix::unistd::{Uid, geteuid};
 
-use crate::account::{Account, AccountError};
+use super::account::{Account, AccountError};
+use super::environment::{Variable, VariableError};
 use crate::args::Run;
-use crate::environment::{Variable, VariableError};
-use crate::notify;
+use crate::system::notify;
 
 /// A program to supervise.
 #[derive(Debug)]

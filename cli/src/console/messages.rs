@@ -16,7 +16,7 @@ use env_logger::{Env, Target, WriteStyle};
 use jiff::Zoned;
 use log::{Level, LevelFilter, Record};
 
-use crate::stderr::Stderr;
+use super::stderr::Stderr;
 
 /// Not RUST_LOG, which may be meant for the program.
 const VARIABLE: &str = "CHILDMINDER_LOG";

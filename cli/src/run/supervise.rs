@@ -15,12 +15,12 @@ use futures_lite::future::{or, pending};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal as Stop;
 
-use crate::config::RunConfig;
-use crate::notify::ServiceManager;
-use crate::reaper::{self, Reaper};
-use crate::signals::{Received, Signals};
-use crate::stdout::Stdout;
-use crate::terminal::{self, Terminal};
+use crate::console::stdout::Stdout;
+use crate::run::config::RunConfig;
+use crate::system::notify::ServiceManager;
+use crate::system::reaper::{self, Reaper};
+use crate::system::signals::{Received, Signals};
+use crate::system::terminal::{self, Terminal};
 
 /// The exit code of a program that was interrupted by Ctrl-C and has a handler, by convention.
 const INTERRUPTED: i32 = 130;

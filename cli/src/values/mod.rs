@@ -1,0 +1,3 @@
+//! Values that the command line and a file have in common.
+
+pub(crate) mod duration;
