@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use async_io::Async;
-use childminder::backoff::BackoffPolicy;
+use childminder::backoff::{BackoffPolicy, Growth};
 use childminder::client::{ClientState, ConnectError};
 use childminder::{ClientService, Host, System};
 
@@ -18,7 +18,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let attempts = bench.sample(400, 50);
     let policy = BackoffPolicy {
         initial_delay: Duration::from_millis(5),
-        factor: 1.0,
+        growth: Growth::Fixed,
         jitter: Duration::ZERO,
         ..BackoffPolicy::default()
     };

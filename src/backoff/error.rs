@@ -1,9 +1,10 @@
-//! The error for an invalid policy.
+//! The error for delays that are not valid.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The error for a [`BackoffPolicy`](super::BackoffPolicy) that is not valid.
+/// The error for a [`BackoffPolicy`](super::BackoffPolicy), a [`Growth`](super::Growth) or a
+/// [`Jitter`](super::Jitter) that is not valid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BackoffError {
     pub(super) field: &'static str,
@@ -11,7 +12,8 @@ pub struct BackoffError {
 }
 
 impl BackoffError {
-    /// Returns the name of the field as it is spelled in [`BackoffPolicy`](super::BackoffPolicy).
+    /// Returns the name of the field as it is spelled in [`BackoffPolicy`](super::BackoffPolicy); for a
+    /// growth it is `factor`, `step`, `steps` or `growth`.
     pub fn field(&self) -> &'static str {
         self.field
     }
@@ -22,7 +24,7 @@ impl BackoffError {
     }
 }
 
-/// The reasons why a field of a [`BackoffPolicy`](super::BackoffPolicy) is not valid.
+/// The reasons why a field is not valid. Displayed as the rest of a sentence about the field.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BackoffProblem {
@@ -36,6 +38,8 @@ pub enum BackoffProblem {
     Zero,
     /// The factor is below 1, so delays would shrink.
     BelowOne(f64),
+    /// The fraction is above 1.
+    AboveOne(f64),
     /// The maximum is below the initial delay.
     BelowInitial {
         /// The initial delay.
@@ -43,22 +47,33 @@ pub enum BackoffProblem {
         /// The maximum.
         max: Duration,
     },
+    /// There is no delay, and nothing else bounds the number of failures.
+    Endless,
 }
 
 impl fmt::Display for BackoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.field;
-        match &self.problem {
-            BackoffProblem::NotANumber => write!(f, "{field} is not a number"),
-            BackoffProblem::Negative => write!(f, "{field} is negative"),
-            BackoffProblem::TooLong => write!(f, "{field} is longer than a hundred years"),
-            BackoffProblem::Zero => write!(f, "{field} is zero, so failures would never be slowed"),
-            BackoffProblem::BelowOne(factor) => {
-                write!(f, "{field} is {factor}, which is below 1, so delays would shrink")
+        write!(f, "{} {}", self.field, self.problem)
+    }
+}
+
+impl fmt::Display for BackoffProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotANumber => write!(f, "is not a number"),
+            Self::Negative => write!(f, "is negative"),
+            Self::TooLong => write!(f, "is longer than a hundred years"),
+            Self::Zero => write!(f, "is zero, so failures would never be slowed"),
+            Self::BelowOne(factor) => {
+                write!(f, "is {factor}, which is below 1, so delays would shrink")
             }
-            BackoffProblem::BelowInitial { initial, max } => {
-                write!(f, "{field} is {max:?}, which is below initial_delay, {initial:?}")
+            Self::AboveOne(fraction) => {
+                write!(f, "is {fraction}, which is above 1; it is a fraction of the delay, such as 0.1")
             }
+            Self::BelowInitial { initial, max } => {
+                write!(f, "is {max:?}, which is below initial_delay, {initial:?}")
+            }
+            Self::Endless => write!(f, "has no delays, so failures would never be slowed"),
         }
     }
 }

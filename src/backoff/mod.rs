@@ -1,12 +1,18 @@
-//! Delays that grow up to a maximum.
+//! Delays that grow from one failure in a row to the next, up to a maximum.
 //!
-//! All of them are `initial × factor^n`, at most `max`. A monitor doubles its delays; a client uses a
-//! [`BackoffPolicy`], which has a factor of its own and adds jitter.
+//! A [`Growth`] is the rule by which they grow. A monitor takes the rule, the minimum, the maximum and a
+//! [`Jitter`] from the [`Policy`](crate::Policy) of a process; a client has a [`BackoffPolicy`]. Both compute
+//! a delay from the number of failures and a seed alone, so all delays are known beforehand: a [`Wait`] is
+//! one of them.
 
 mod error;
 mod growth;
+mod jitter;
 mod policy;
+mod series;
 
 pub use error::{BackoffError, BackoffProblem};
-pub(crate) use growth::Backoff;
+pub use growth::Growth;
+pub use jitter::{Jitter, Wait};
 pub use policy::BackoffPolicy;
+pub(crate) use series::Backoff;

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use fastrand::Rng;
-
 use super::error::{BackoffError, BackoffProblem};
-use super::growth::grown;
+use super::growth::Growth;
+use super::jitter::random;
 
 /// The delays between the connection attempts of a [`ClientService`](crate::ClientService).
 ///
 /// After the `n`-th failure in a row, counted from 1, the delay is
 ///
 /// ```text
-/// delay(n) = min(initial_delay × factor^min(100, n), max_delay) + jitter(n)
+/// delay(n) = growth.delay(n + 1, initial_delay, max_delay) + jitter(n)
 /// ```
 ///
-/// This is the formula of Twisted, with two details that are easily missed. The first delay is *not*
-/// `initial_delay` but `initial_delay × factor`: 1.5 s by default, before jitter. And jitter is added after
-/// the maximum is applied: by default a delay may be longer than 60 s, but not as long as 61 s. If the power
-/// overflows, the delay is `max_delay`.
+/// With the default growth the first part is `min(initial_delay × 1.5^min(100, n), max_delay)`. This is the
+/// formula of Twisted, with two details that are easily missed. The first delay is *not* `initial_delay` but
+/// the one after it: 1.5 s by default, before jitter. And jitter is added after the maximum is applied: by
+/// default a delay may be longer than 60 s, but not as long as 61 s. If the power overflows, the delay is
+/// `max_delay`.
 ///
 /// The same policy and the same `n` always give the same delay, and the delays of a service are exactly those
 /// of [`schedule`](Self::schedule).
@@ -32,14 +32,15 @@ use super::growth::grown;
 /// assert_eq!(seconds, [1.5, 2.25, 3.375, 5.0625, 7.59375]);
 /// assert_eq!(policy.delay(1_000_000), Duration::from_secs(60));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackoffPolicy {
     /// The delay that grows. It may not be zero. Default: 1 s.
     pub initial_delay: Duration,
     /// The maximum delay before jitter. It may not be below `initial_delay`. Default: 60 s.
     pub max_delay: Duration,
-    /// The growth from one failure to the next. It may not be below 1. Default: 1.5.
-    pub factor: f64,
+    /// The growth from one failure to the next. Its factor may not be below 1, and
+    /// [`Growth::AtOnce`] is not accepted. Default: `Growth::Factor(1.5)`.
+    pub growth: Growth,
     /// The upper bound of the jitter, which is uniformly distributed from zero to just below this. If it is
     /// zero, there is no jitter. Default: 1 s.
     pub jitter: Duration,
@@ -53,7 +54,7 @@ impl Default for BackoffPolicy {
         Self {
             initial_delay: Duration::from_secs(1),
             max_delay: Duration::from_secs(60),
-            factor: 1.5,
+            growth: Growth::Factor(1.5),
             jitter: Duration::from_secs(1),
             seed: fastrand::u64(..),
         }
@@ -87,7 +88,7 @@ impl BackoffPolicy {
         let policy = Self {
             initial_delay: seconds("initial_delay", initial_delay)?,
             max_delay: seconds("max_delay", max_delay)?,
-            factor,
+            growth: Growth::Factor(factor),
             jitter: seconds("jitter", jitter)?,
             ..Self::default()
         };
@@ -101,7 +102,7 @@ impl BackoffPolicy {
     ///
     /// [`BackoffError`] with the first field that is not valid.
     pub fn check(&self) -> Result<(), BackoffError> {
-        let Self { initial_delay, max_delay, factor, jitter, seed: _ } = *self;
+        let Self { initial_delay, max_delay, growth, jitter, seed: _ } = *self;
         let wrong = |field, problem| Err(BackoffError { field, problem });
         for (field, duration) in
             [("initial_delay", initial_delay), ("max_delay", max_delay), ("jitter", jitter)]
@@ -117,18 +118,16 @@ impl BackoffPolicy {
             let problem = BackoffProblem::BelowInitial { initial: initial_delay, max: max_delay };
             return wrong("max_delay", problem);
         }
-        if factor.is_nan() {
-            return wrong("factor", BackoffProblem::NotANumber);
+        if growth == Growth::AtOnce {
+            return wrong("growth", BackoffProblem::Endless);
         }
-        if factor < 1.0 {
-            return wrong("factor", BackoffProblem::BelowOne(factor));
-        }
-        Ok(())
+        growth.check()
     }
 
     /// Returns the delay after the `n`-th failure in a row, counted from 1.
     pub fn delay(&self, n: u32) -> Duration {
-        grown(self.initial_delay, self.factor, n, self.max_delay).saturating_add(self.jitter(n))
+        let delay = self.growth.delay(n.saturating_add(1), self.initial_delay, self.max_delay);
+        delay.saturating_add(self.jitter(n))
     }
 
     /// Returns the delays if every attempt fails, from the first. The delays of a service are exactly these,
@@ -138,17 +137,11 @@ impl BackoffPolicy {
         (1..=u32::MAX).map(move |n| policy.delay(n))
     }
 
-    /// Uses a random generator of its own for each `n`, so that the result depends on nothing but the seed
-    /// and `n`.
     fn jitter(&self, n: u32) -> Duration {
-        let end = u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX);
-        if end == 0 {
-            return Duration::ZERO;
+        match u64::try_from(self.jitter.as_nanos()).unwrap_or(u64::MAX) {
+            0 => Duration::ZERO,
+            end => Duration::from_nanos(random(self.seed, n.into(), end)),
         }
-        // The seed passes through the generator before `n` is added, so that neighbouring seeds give
-        // unrelated jitter.
-        let seed = Rng::with_seed(self.seed).u64(..).wrapping_add(u64::from(n));
-        Duration::from_nanos(Rng::with_seed(seed).u64(..end))
     }
 }
 
@@ -202,14 +195,27 @@ mod tests {
     #[test]
     fn cs_weak_10_a_power_that_overflows_is_the_cap() {
         for factor in [1e10, 1e300, f64::MAX, f64::INFINITY] {
-            let policy = BackoffPolicy { factor, ..steady() };
+            let policy = BackoffPolicy { growth: Growth::Factor(factor), ..steady() };
             assert_eq!(policy.check(), Ok(()));
             assert_eq!(policy.delay(2_000), policy.max_delay, "{factor}");
         }
         // The exponent ends at a hundred, also below the maximum.
-        let slow = BackoffPolicy { factor: 1.01, max_delay: Duration::from_secs(3600), ..steady() };
+        let slow =
+            BackoffPolicy { growth: Growth::Factor(1.01), max_delay: Duration::from_secs(3600), ..steady() };
         assert_eq!(slow.delay(100), slow.delay(101));
         assert!(slow.delay(99) < slow.delay(100) && slow.delay(100) < slow.max_delay);
+    }
+
+    #[test]
+    fn a_client_has_the_growths_of_a_monitor_from_their_second_delay_on() {
+        let seconds = |growth| {
+            let policy = BackoffPolicy { growth, ..steady() };
+            [1, 2, 3, 7].map(|n| policy.delay(n).as_secs())
+        };
+        assert_eq!(seconds(Growth::Doubling), [2, 4, 8, 60]);
+        assert_eq!(seconds(Growth::Linear(Duration::from_secs(5))), [6, 11, 16, 36]);
+        assert_eq!(seconds(Growth::Fixed), [1, 1, 1, 1]);
+        assert_eq!(seconds(Growth::DoublingAfterFirst), [1, 2, 4, 60]);
     }
 
     #[test]
@@ -248,6 +254,9 @@ mod tests {
         assert_eq!(error(1.0, 60.0, 1.5, -0.1), "jitter is negative");
         let endless = BackoffPolicy { jitter: Duration::MAX, ..BackoffPolicy::default() };
         assert_eq!(endless.check().unwrap_err().field(), "jitter");
+        let eager = BackoffPolicy { growth: Growth::AtOnce, ..BackoffPolicy::default() };
+        let error = eager.check().unwrap_err().to_string();
+        assert_eq!(error, "growth has no delays, so failures would never be slowed");
         assert!(BackoffPolicy::from_secs(1.0, 1.0, 1.0, 0.0).is_ok());
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, BackoffPolicy};
+use crate::backoff::{Backoff, BackoffPolicy, Growth};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
@@ -150,7 +150,7 @@ impl Policy {
     }
 
     pub(super) fn backoff(&self) -> Backoff {
-        Backoff::new(self.min_restart_delay, self.max_restart_delay)
+        Backoff::new(Growth::Doubling, self.min_restart_delay, self.max_restart_delay)
     }
 }
 

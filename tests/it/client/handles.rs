@@ -159,7 +159,8 @@ fn f_131_blocking_the_thread_that_polls_the_driver_fails_at_once() {
 
 #[test]
 fn an_invalid_policy_is_an_error_when_the_service_is_created() {
-    let invalid = backoff::BackoffPolicy { factor: 0.5, ..backoff::BackoffPolicy::default() };
+    let invalid =
+        backoff::BackoffPolicy { growth: backoff::Growth::Factor(0.5), ..backoff::BackoffPolicy::default() };
     let sim = Sim::new();
     let error = builder(&sim).policy(invalid).build(sim.clone()).unwrap_err();
     assert_eq!(error, invalid.check().unwrap_err());
@@ -167,8 +168,9 @@ fn an_invalid_policy_is_an_error_when_the_service_is_created() {
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
     assert!(error.get_ref().is_some_and(|inner| inner.is::<backoff::BackoffError>()));
     // A function replaces the policy.
-    let function =
-        builder(&sim).policy(backoff::BackoffPolicy { factor: 0.5, ..steady() }).policy_fn(|_| secs(1.0));
+    let function = builder(&sim)
+        .policy(backoff::BackoffPolicy { growth: backoff::Growth::Factor(0.5), ..steady() })
+        .policy_fn(|_| secs(1.0));
     assert!(function.build(sim).is_ok());
 }
 
