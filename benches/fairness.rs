@@ -20,7 +20,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     for number in 0..CHILDREN {
         monitor.add_process(&number.to_string(), Spec::new(bench.baseline.program("writer")).arg("0"))?;
     }
-    monitor.start_service();
+    monitor.start_service()?;
     let read = || counts.iter().map(|count| count.load(Ordering::Relaxed) as f64).collect::<Vec<_>>();
     let moment = Duration::from_millis(100);
     while read().contains(&0.0) {

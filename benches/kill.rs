@@ -59,7 +59,7 @@ fn stop_all(monitor: &ProcessMonitor, fifos: &[PathBuf]) -> Outcome<Vec<f64>> {
             })
         })
         .collect();
-    monitor.start_service();
+    monitor.start_service()?;
     for _ in fifos {
         all_ready.recv()?;
     }

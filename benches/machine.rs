@@ -51,7 +51,7 @@ impl CrashLoops {
             let name: Name = number.to_string().parse()?;
             machine.add_process(name, Definition { policy, ..Definition::new(()) }, now)?;
         }
-        machine.start_service(now);
+        machine.start_service(now)?;
         Ok(Self { machine, now, pending: VecDeque::new(), events: 0 })
     }
 

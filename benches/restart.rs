@@ -43,7 +43,7 @@ pub(crate) fn contend(command: &[String]) -> Outcome<()> {
     let policy = Policy { threshold: Duration::ZERO, ..Policy::default() };
     let monitor = ProcessMonitor::builder().policy(policy).background(System::new())?;
     monitor.add_process("mayfly", Spec::new(&command[0]).args(&command[1..]))?;
-    monitor.start_service();
+    monitor.start_service()?;
     loop {
         thread::park();
     }

@@ -118,7 +118,7 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     for number in 0..count {
         monitor.add_process(&number.to_string(), Spec::new(program))?;
     }
-    monitor.start_service();
+    monitor.start_service()?;
     let mut started = 0;
     while started < count {
         match notices.wait() {

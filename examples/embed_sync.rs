@@ -7,7 +7,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = ProcessMonitor::builder().tail(100).background(System::new())?;
     monitor.add_process("helper", Spec::new("sh").args(["-c", "echo ready; exec sleep 1000"]))?;
     let mut notices = monitor.notices();
-    monitor.start_service();
+    monitor.start_service()?;
 
     // The first event is the start.
     if let Some(Ok(notice)) = notices.wait() {

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     monitor.add_process("hello", Spec::new("sh").args(["-c", "echo hello from $$; sleep 0.2; exit 3"]))?;
     let mut notices = monitor.notices();
-    monitor.start_service();
+    monitor.start_service()?;
 
     // A subscription delivers the same events as data.
     let mut restarts = 0;

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = ProcessMonitor::builder().sink(records).background(System::new())?;
     monitor.add_process("server", Spec::new("sh").args(["-c", "echo \"$0\"; exit 139", LINES]))?;
     let mut notices = monitor.notices();
-    monitor.start_service();
+    monitor.start_service()?;
 
     // The notice of the exit follows the last line.
     while let Some(heard) = notices.wait() {

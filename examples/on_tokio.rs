@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "ticker",
         Spec::new("sh").args(["-c", "for i in 1 2 3; do echo tick $i; done; sleep 60"]),
     )?;
-    monitor.start_service();
+    monitor.start_service()?;
     while monitor.status("ticker").is_none_or(|status| status.pid.is_none()) {
         tokio::task::yield_now().await;
     }

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let definition = Definition { policy, ..Definition::new("echo here I am; sleep 0.1; exit 1") };
     driver.machine.add_process("flaky".parse()?, definition, now())?;
 
-    driver.machine.start_service(now());
+    driver.machine.start_service(now())?;
     driver.run_until(now() + Duration::from_millis(700));
     driver.machine.stop_service(now());
     driver.run_until(now() + Duration::from_secs(10));

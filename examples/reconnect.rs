@@ -42,7 +42,7 @@ fn survive() -> Result<(), Box<dyn Error>> {
     let no_delay = Policy { threshold: Duration::ZERO, ..Policy::default() };
     let monitor = ProcessMonitor::builder().policy(no_delay).background(System::new())?;
     monitor.add_process("echo", Spec::new(std::env::current_exe()?).args(["serve", &port.to_string()]))?;
-    monitor.start_service();
+    monitor.start_service()?;
 
     let short_delays = BackoffPolicy {
         initial_delay: Duration::from_millis(5),

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     sim.spawn(driver);
 
     monitor.add_process("server", Spec::new("server").stop_signal(Signal::INT))?;
-    monitor.start_service();
+    monitor.start_service()?;
     sim.advance(Duration::from_secs(7200));
     sim.note("two hours later");
     sim.block_on(monitor.stop_service())?;

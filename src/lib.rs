@@ -10,7 +10,7 @@
 //!
 //! let monitor = ProcessMonitor::background(System::new())?;
 //! monitor.add_process("sleeper", Spec::new("sleep").arg("1000"))?;
-//! monitor.start_service();
+//! monitor.start_service()?;
 //! // The process is kept alive until the service stops.
 //! monitor.stop_service().wait()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -130,11 +130,13 @@ pub use drive::{NotDriven, StopError, Ticket};
 pub use host::spec::Spec;
 pub use host::stdin::Stdin;
 pub use host::traits::Host;
+pub use machine::dependency::Until;
 pub use machine::exit::Exit;
 pub use machine::failure::SpawnError;
 pub use machine::name::Name;
 pub use machine::notice::Notice;
 pub use machine::policy::Policy;
+pub use machine::restart::Restart;
 pub use machine::signal::Signal;
 pub use machine::status::{Phase, Status};
 pub use monitor::builder::MonitorBuilder;

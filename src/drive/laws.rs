@@ -101,7 +101,7 @@ impl Walk {
             4 => drop(machine.start_process(name, now)),
             5 => drop(machine.hold_process(name, now)),
             6 => drop(machine.release_process(name, now)),
-            7 => machine.start_service(now),
+            7 => drop(machine.start_service(now)),
             8 if choice.is_multiple_of(4) => machine.kill_service(now),
             8 => machine.stop_service(now),
             9 | 10 => self.answer(choice),

@@ -26,7 +26,7 @@ use crate::sync::Oneshot;
 ///
 /// let monitor = ProcessMonitor::background(System::new())?;
 /// monitor.add_process("sleeper", Spec::new("sleep").arg("1000"))?;
-/// monitor.start_service();
+/// monitor.start_service()?;
 /// let ticket = monitor.stop_process("sleeper")?;
 /// ticket.wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

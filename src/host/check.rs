@@ -86,6 +86,9 @@ impl Spec {
         if let Some(user) = self.user.as_ref().filter(|_| self.get_gid().is_none()) {
             return bad("user", user.text.as_ref(), SpecProblem::NoGroup);
         }
+        if let Some(error) = &self.after_error {
+            return bad("after", error.name().as_ref(), SpecProblem::Name(error.clone()));
+        }
         match self.get_policy().map_or(Ok(()), |policy| policy.check()) {
             Ok(()) => Ok(()),
             Err(error) => bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error)),
@@ -124,6 +127,8 @@ pub enum SpecProblem {
     NoGroup,
     /// The user database could not be read.
     Lookup(String),
+    /// The name of a process is invalid.
+    Name(crate::machine::NameError),
     /// The policy is invalid.
     Policy(crate::machine::PolicyError),
 }
@@ -143,6 +148,7 @@ impl fmt::Display for SpecError {
                 write!(f, "{field} {value} is not in the user database; set the group as well")
             }
             SpecProblem::Lookup(error) => write!(f, "cannot look up the {field} {value:?}: {error}"),
+            SpecProblem::Name(error) => write!(f, "{field} is invalid: {error}"),
             SpecProblem::Policy(error) => write!(f, "{error}"),
         }
     }

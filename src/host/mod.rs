@@ -8,6 +8,7 @@ mod check;
 mod command_line;
 mod descriptor;
 mod getters;
+mod relations;
 pub(crate) mod spec;
 pub(crate) mod stdin;
 mod stop;

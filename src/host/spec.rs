@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::account::AccountLookup;
 use super::descriptor::Descriptor;
 use super::stdin::Stdin;
-use crate::machine::{Policy, Signal, SignalTarget};
+use crate::machine::{Dependency, NameError, Policy, RestartGroup, Signal, SignalTarget};
 
 /// A program with its arguments and everything else that a start needs.
 ///
@@ -53,6 +53,10 @@ pub struct Spec {
     pub(super) listeners: Vec<Descriptor>,
     pub(super) die_with_parent: bool,
     pub(super) spared: Vec<OsString>,
+    pub(super) after: Vec<Dependency>,
+    /// The first name of a dependency that is not valid.
+    pub(super) after_error: Option<NameError>,
+    pub(super) restart_group: Option<RestartGroup>,
 }
 
 impl Spec {
@@ -83,6 +87,9 @@ impl Spec {
             listeners: Vec::new(),
             die_with_parent: false,
             spared: Vec::new(),
+            after: Vec::new(),
+            after_error: None,
+            restart_group: None,
         }
     }
 

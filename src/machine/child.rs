@@ -7,38 +7,10 @@ use super::run::{Context, Death, Ending, FamilyPoll, Run, StopCommand};
 use super::state::{Goal, Input, State, StopMode};
 use super::status::{LastRun, Phase, Status};
 use super::{
-    Event, Name, NoticeKind, Output, Policy, RunId, Signal, SignalTarget, SpawnError, StopCommandError,
+    Definition, Event, Name, NoticeKind, Output, Policy, RunId, Signal, SignalTarget, SpawnError,
+    StopCommandError,
 };
 use crate::backoff::Backoff;
-
-/// The definition of one process. `S` is what the driver needs to start it: the machine only returns it with
-/// [`Output::Spawn`].
-#[derive(Clone, Debug)]
-pub struct Definition<S> {
-    /// The program to start, for the driver.
-    pub spec: S,
-    /// When to restart it, and how long it may take to stop. The machine does not [check](Policy::check) it.
-    pub policy: Policy,
-    /// The signal that asks it to end.
-    pub stop_signal: Signal,
-    /// The processes of the run that receive the stop signal. KILL always goes to the whole family.
-    pub stop_target: SignalTarget,
-    /// Whether it has a stop command, which is run instead of sending the stop signal.
-    pub stop_command: bool,
-}
-
-impl<S> Definition<S> {
-    /// Creates a definition with the default policy, whose process group is sent TERM to stop it.
-    pub fn new(spec: S) -> Self {
-        Self {
-            spec,
-            policy: Policy::default(),
-            stop_signal: Signal::TERM,
-            stop_target: SignalTarget::Group,
-            stop_command: false,
-        }
-    }
-}
 
 /// A process of the machine: its definition, and the run it is in.
 #[derive(Debug)]
@@ -95,6 +67,14 @@ impl<S: Clone> Child<S> {
     /// Whether it was removed and its last run is over.
     pub(super) fn is_finished(&self) -> bool {
         self.is_removed() && matches!(self.state, State::Down)
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.definition.policy
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Policy) {
+        self.definition.policy = policy;
     }
 
     pub(super) fn spec(&self) -> &S {
@@ -370,6 +350,14 @@ impl<S: Clone> Child<S> {
             last: self.last.clone(),
             delay: self.backoff.next(),
             next_start,
+            ready_since: None,
+            kill_at: match self.state {
+                State::Stopping { kill_at, .. } => Some(kill_at),
+                _ => None,
+            },
+            blocked_on: None,
+            failures: 0,
+            policy: self.definition.policy,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The events and outputs of the machine.
 
+use std::sync::Arc;
+
 use super::{
     Containment, Exit, Name, Notice, RunId, Signal, SignalTarget, SpawnError, StopCommandError,
     SurvivingProcess,
@@ -54,6 +56,26 @@ pub enum Event {
         /// The processes that are still alive.
         processes: Vec<SurvivingProcess>,
     },
+    /// The run has become ready, or is ready again after [`NotReady`](Self::NotReady).
+    Ready {
+        /// The run.
+        run: RunId,
+    },
+    /// Before the run was ready: it will never be ready, so it is stopped, which counts as a failure. After
+    /// that: it is no longer ready, and runs on.
+    NotReady {
+        /// The run.
+        run: RunId,
+        /// The reason, for people.
+        reason: Arc<str>,
+    },
+    /// The run is unhealthy: it is stopped, which counts as a failure.
+    Unhealthy {
+        /// The run.
+        run: RunId,
+        /// The reason, for people.
+        reason: Arc<str>,
+    },
     /// Both output streams have been read to their end.
     Closed {
         /// The run.
@@ -71,6 +93,9 @@ impl Event {
             | Self::Family { run, .. }
             | Self::StopCommandEnded { run, .. }
             | Self::Survivors { run, .. }
+            | Self::Ready { run }
+            | Self::NotReady { run, .. }
+            | Self::Unhealthy { run, .. }
             | Self::Closed { run } => run,
         }
     }

@@ -184,6 +184,13 @@ enum Problem {
     TooLong(usize),
 }
 
+impl NameError {
+    /// Returns the text as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;

@@ -5,7 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Exit, Name, RunId, Signal, SpawnError, StopCommandError, SurvivingProcess};
+use super::{
+    Dependency, Escaped, Exit, Name, OnGiveUp, RunId, Signal, SpawnError, StopCommandError, SurvivingProcess,
+};
 
 /// Something that happened to a process, published by its monitor.
 ///
@@ -16,13 +18,13 @@ pub struct Notice {
     pub at: Instant,
     /// The name of the process.
     pub name: Name,
-    /// The run of the process.
-    pub run: RunId,
+    /// The run; `None` if the event is about the process and not about one of its runs.
+    pub run: Option<RunId>,
     /// The kind of event.
     pub kind: NoticeKind,
 }
 
-/// The kinds of events in the life of a run.
+/// The kinds of events in the life of a process.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum NoticeKind {
@@ -99,12 +101,57 @@ pub enum NoticeKind {
         /// The processes, and the reasons why they survive as far as they are known.
         processes: Vec<SurvivingProcess>,
     },
+    /// The process was added.
+    Added,
+    /// The process was removed. Its run, if there is one, is being stopped.
+    Removed,
+    /// The process is held: it stays down, and its run, if there is one, is being stopped.
+    Held,
+    /// The process is no longer held.
+    Released,
+    /// The policy of the process was changed.
+    PolicyChanged,
+    /// The definition of the process was replaced.
+    Replaced,
+    /// The process is not started before this condition holds.
+    Blocked {
+        /// The first condition that does not hold.
+        on: Dependency,
+    },
+    /// The run has become ready.
+    Ready,
+    /// The run has not become ready, or is no longer ready.
+    NotReady {
+        /// The reason.
+        reason: Arc<str>,
+    },
+    /// The run is unhealthy, and is being stopped.
+    Unhealthy {
+        /// The reason.
+        reason: Arc<str>,
+    },
+    /// The run was a success, after which the policy does not restart the process.
+    Completed,
+    /// The run was a failure, after which the policy does not restart the process.
+    Failed,
+    /// The process is not started again, because it has failed too often.
+    GaveUp {
+        /// The number of failures.
+        failures: u32,
+        /// The window in which they count; `None` for failures in a row.
+        within: Option<Duration>,
+        /// The consequence.
+        then: OnGiveUp,
+    },
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { at: _, name, run, kind } = self;
-        write!(f, "{name}{run} {kind}")
+        match run {
+            Some(run) => write!(f, "{name}{run} {kind}"),
+            None => write!(f, "{name} {kind}"),
+        }
     }
 }
 
@@ -146,6 +193,24 @@ impl fmt::Display for NoticeKind {
             Self::Restarting { delay: Duration::ZERO, .. } => write!(f, "starts again at once"),
             Self::Restarting { delay, .. } => write!(f, "starts again in {}", Span(*delay)),
             Self::Survived { processes } => write!(f, "still not gone after KILL: {}", List(processes)),
+            Self::Added => write!(f, "was added"),
+            Self::Removed => write!(f, "was removed"),
+            Self::Held => write!(f, "is held"),
+            Self::Released => write!(f, "is no longer held"),
+            Self::PolicyChanged => write!(f, "has a new policy"),
+            Self::Replaced => write!(f, "has a new definition"),
+            Self::Blocked { on } => write!(f, "waits for {on}"),
+            Self::Ready => write!(f, "is ready"),
+            Self::NotReady { reason } => write!(f, "is not ready: {}", Escaped(reason)),
+            Self::Unhealthy { reason } => write!(f, "is unhealthy: {}", Escaped(reason)),
+            Self::Completed => write!(f, "has completed and is not started again"),
+            Self::Failed => write!(f, "has failed and is not started again"),
+            Self::GaveUp { failures, within: Some(within), .. } => {
+                write!(f, "is given up after {failures} failures in {}", Span(*within))
+            }
+            Self::GaveUp { failures, within: None, .. } => {
+                write!(f, "is given up after {failures} failures in a row")
+            }
         }
     }
 }
@@ -172,7 +237,7 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
 }
 
 /// Displays a duration as `250 ms` or `2.5 s`.
-struct Span(Duration);
+pub(super) struct Span(pub(super) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,10 @@
-//! The policy of a process: five durations, and which values are valid.
+//! The policy of a process, and which values are valid.
 
-use std::fmt;
 use std::time::Duration;
 
-use crate::backoff::{Backoff, BackoffPolicy, Growth};
+use super::policy_error::{PolicyError, PolicyProblem};
+use super::{ExitSet, GiveUp, Restart};
+use crate::backoff::{Backoff, BackoffPolicy, Growth, Jitter};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
@@ -38,6 +39,20 @@ pub struct Policy {
     /// The time that the end of a run waits for the end of its output if another process holds the pipes
     /// open, most often a descendant that is not found as a member of the family. Default: 200 ms.
     pub leak_timeout: Duration,
+    /// After which runs the process is restarted. Default: always.
+    pub restart: Restart,
+    /// The exits that are a success. Default: code 0.
+    pub success: ExitSet,
+    /// The growth of the delay from `min_restart_delay` to `max_restart_delay`. Default: it doubles.
+    pub growth: Growth,
+    /// The random part of each delay. Default: none.
+    pub jitter: Jitter,
+    /// The time of being ready after which a run resets the delay and is restarted at once, in the place of
+    /// `threshold`; a process without a condition for its readiness is ready from its start. Default: `None`,
+    /// `threshold` applies.
+    pub reset_after_ready: Option<Duration>,
+    /// When the process is given up. Default: never.
+    pub give_up: Option<GiveUp>,
 }
 
 impl Default for Policy {
@@ -48,6 +63,12 @@ impl Default for Policy {
             min_restart_delay: Duration::from_secs(1),
             max_restart_delay: Duration::from_secs(3600),
             leak_timeout: Duration::from_millis(200),
+            restart: Restart::Always,
+            success: ExitSet::default(),
+            growth: Growth::Doubling,
+            jitter: Jitter::NONE,
+            reset_after_ready: None,
+            give_up: None,
         }
     }
 }
@@ -104,7 +125,7 @@ impl Policy {
         } else {
             return Ok(Duration::from_secs_f64(seconds));
         };
-        Err(PolicyError { field, problem })
+        Err(PolicyError::new(field, problem))
     }
 
     /// Checks the fields and their combination. Monitors call this before they use a policy.
@@ -113,26 +134,41 @@ impl Policy {
     ///
     /// [`PolicyError`] with the first field that is not valid.
     pub fn check(&self) -> Result<(), PolicyError> {
-        let Self { threshold, kill_time, min_restart_delay, max_restart_delay, leak_timeout } = *self;
+        let Self { threshold, kill_time, min_restart_delay, max_restart_delay, leak_timeout, .. } = *self;
+        let reset_after_ready = self.reset_after_ready.unwrap_or_default();
+        let within = self.give_up.and_then(|give_up| give_up.within);
         for (field, duration) in [
             ("threshold", threshold),
             ("kill_time", kill_time),
             ("min_restart_delay", min_restart_delay),
             ("max_restart_delay", max_restart_delay),
             ("leak_timeout", leak_timeout),
+            ("reset_after_ready", reset_after_ready),
+            ("give_up.within", within.unwrap_or_default()),
         ] {
             if duration > Self::LONGEST {
-                return Err(PolicyError { field, problem: PolicyProblem::TooLong });
+                return Err(PolicyError::new(field, PolicyProblem::TooLong));
             }
         }
         if min_restart_delay.is_zero() {
-            return Err(PolicyError { field: "min_restart_delay", problem: PolicyProblem::Zero });
+            return Err(PolicyError::new("min_restart_delay", PolicyProblem::Zero));
         }
         if min_restart_delay > max_restart_delay {
             let problem = PolicyProblem::AboveMaximum { min: min_restart_delay, max: max_restart_delay };
-            return Err(PolicyError { field: "min_restart_delay", problem });
+            return Err(PolicyError::new("min_restart_delay", problem));
         }
-        Ok(())
+        match self.give_up {
+            Some(GiveUp { failures: 0, .. }) => {
+                Err(PolicyError::new("give_up.failures", PolicyProblem::NoFailures))
+            }
+            Some(GiveUp { failures, .. }) if failures > GiveUp::MAX_FAILURES => {
+                Err(PolicyError::new("give_up.failures", PolicyProblem::TooManyFailures(failures)))
+            }
+            Some(GiveUp { within: Some(Duration::ZERO), .. }) => {
+                Err(PolicyError::new("give_up.within", PolicyProblem::NoWindow))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the delays of a process that dies instantly every time, from the first: they double from the
@@ -150,66 +186,9 @@ impl Policy {
     }
 
     pub(super) fn backoff(&self) -> Backoff {
-        Backoff::new(Growth::Doubling, self.min_restart_delay, self.max_restart_delay)
+        Backoff::new(self.growth, self.min_restart_delay, self.max_restart_delay)
     }
 }
-
-/// The error for a [`Policy`] that is not valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyError {
-    field: &'static str,
-    problem: PolicyProblem,
-}
-
-impl PolicyError {
-    /// Returns the name of the field as it is spelled in [`Policy`].
-    pub fn field(&self) -> &'static str {
-        self.field
-    }
-
-    /// Returns what is wrong with the field.
-    pub fn problem(&self) -> &PolicyProblem {
-        &self.problem
-    }
-}
-
-/// The reasons why a field of a [`Policy`] is not valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PolicyProblem {
-    /// It is not a number.
-    NotANumber,
-    /// It is less than zero.
-    Negative,
-    /// It is longer than [`Policy::LONGEST`].
-    TooLong,
-    /// It is zero, which would be a busy loop.
-    Zero,
-    /// The minimum is above the maximum.
-    AboveMaximum {
-        /// The minimum.
-        min: Duration,
-        /// The maximum.
-        max: Duration,
-    },
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let field = self.field;
-        match &self.problem {
-            PolicyProblem::NotANumber => write!(f, "{field} is not a number"),
-            PolicyProblem::Negative => write!(f, "{field} is negative"),
-            PolicyProblem::TooLong => write!(f, "{field} is longer than a hundred years"),
-            PolicyProblem::Zero => write!(f, "{field} is zero, so a crash loop would never be slowed"),
-            PolicyProblem::AboveMaximum { min, max } => {
-                write!(f, "{field} is {min:?}, which is above max_restart_delay, {max:?}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}
 
 #[cfg(test)]
 mod tests {

@@ -125,8 +125,8 @@ impl<S> Context<'_, S> {
         self.signal(run, SignalTarget::Family, Signal::KILL);
     }
 
-    pub(super) fn publish(&mut self, name: Name, run: RunId, kind: NoticeKind) {
-        self.push(Output::Notice(Notice { at: self.now, name, run, kind }));
+    pub(super) fn publish(&mut self, name: Name, run: impl Into<Option<RunId>>, kind: NoticeKind) {
+        self.push(Output::Notice(Notice { at: self.now, name, run: run.into(), kind }));
     }
 }
 

@@ -1,14 +1,15 @@
 //! All processes of a monitor: commands, events and the time go in, outputs come out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::error::Error;
-use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::child::{Child, Definition};
+use super::child::Child;
 use super::run::Context;
 use super::state::Input;
-use super::{Event, Name, Output, Phase, RunId, Signal, Status};
+use super::{
+    Cause, CauseKind, Definition, DefinitionError, DependencyError, DuplicateName, Event, Name, Output,
+    Phase, Policy, Replaced, RunId, Signal, Status, UnknownName, Why,
+};
 
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
 ///
@@ -28,7 +29,7 @@ use super::{Event, Name, Output, Phase, RunId, Signal, Status};
 ///
 /// let mut now = Instant::now(); // the machine itself never reads a clock
 /// let mut machine = Machine::new();
-/// machine.start_service(now);
+/// machine.start_service(now)?;
 /// machine.add_process("web".parse()?, Definition::new("a command line"), now)?;
 ///
 /// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("not started") };
@@ -52,6 +53,8 @@ pub struct Machine<S> {
     running: bool,
     runs: u64,
     additions: u64,
+    /// The source of all jitter.
+    seed: u64,
 }
 
 impl<S> Default for Machine<S> {
@@ -65,6 +68,7 @@ impl<S> Default for Machine<S> {
             running: false,
             runs: 0,
             additions: 0,
+            seed: 0,
         }
     }
 }
@@ -76,24 +80,31 @@ impl<S: Clone> Machine<S> {
         Self::default()
     }
 
+    /// Creates a machine whose [jitter](Policy::jitter) comes from this seed. [`new`](Self::new) uses zero.
+    /// The same seed and the same inputs result in the same delays.
+    pub fn with_seed(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     /// Adds a process. While the service runs it is started at once. If a process of the same name was
     /// removed and its last run is not over, the new one is started when it is.
     ///
     /// # Errors
     ///
-    /// [`DuplicateName`] if there is a process with this name.
+    /// [`DefinitionError`] if there is a process with this name, or if its dependencies or its group cannot
+    /// work: a cycle, a group with two strategies, and while the service runs a name that no process has.
     pub fn add_process(
         &mut self,
         name: Name,
         definition: Definition<S>,
         now: Instant,
-    ) -> Result<(), DuplicateName> {
+    ) -> Result<(), DefinitionError> {
         let order = self.additions;
         let slot = match self.slots.get(&name) {
             Some(&slot) => {
                 let child = self.child_mut(slot);
                 if !child.is_removed() {
-                    return Err(DuplicateName(name));
+                    return Err(DuplicateName::new(name).into());
                 }
                 child.succeed(definition, order);
                 slot
@@ -174,6 +185,19 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
+    /// Changes the policy of a process, from its next decision on: a delay that has begun and a KILL that is
+    /// due stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownName`] if there is no process with this name.
+    pub fn set_policy(&mut self, name: &str, policy: Policy, now: Instant) -> Result<(), UnknownName> {
+        let slot = self.find(name)?;
+        let _ = now;
+        self.child_mut(slot).set_policy(policy);
+        Ok(())
+    }
+
     /// Sends a signal to the process group of a process, and changes nothing else: if it ends the process,
     /// that is an exit like any other. Returns whether the process was running.
     ///
@@ -194,9 +218,15 @@ impl<S: Clone> Machine<S> {
 
     /// Starts the service: every process that is not held is kept running. They are started in the order in
     /// which they were added. Does nothing if the service runs.
-    pub fn start_service(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] if a process depends on one that does not exist or never completes. Nothing is
+    /// started then.
+    pub fn start_service(&mut self, now: Instant) -> Result<(), DependencyError> {
         self.running = true;
         self.drive_all(|| Input::Wake, now);
+        Ok(())
     }
 
     /// Stops the service and every process.
@@ -209,6 +239,57 @@ impl<S: Clone> Machine<S> {
     pub fn kill_service(&mut self, now: Instant) {
         self.running = false;
         self.drive_all(|| Input::Kill, now);
+    }
+}
+
+/// Changes and explanations.
+impl<S: Clone> Machine<S> {
+    /// Replaces the definition of a process. If the spec is another one, the current run is stopped, and the
+    /// process is started with the new spec; it counts as new, apart from its place in the order. If the spec
+    /// is the same, the rest of the definition takes effect without a restart.
+    ///
+    /// # Errors
+    ///
+    /// [`DefinitionError`] if there is no process with this name, or if the new dependencies or the new group
+    /// cannot work. Nothing is changed then.
+    pub fn replace_process(
+        &mut self,
+        name: &str,
+        definition: Definition<S>,
+        now: Instant,
+    ) -> Result<Replaced, DefinitionError>
+    where
+        S: PartialEq,
+    {
+        let slot = self.find(name)?;
+        let _ = (slot, definition, now);
+        Ok(Replaced::Unchanged)
+    }
+
+    /// Returns why a process is in its state; `None` if there is no process with this name.
+    pub fn why(&self, name: &str, now: Instant) -> Option<Why> {
+        let process = self.child(self.find(name).ok()?).name.clone();
+        Some(Why::new(now, vec![Cause { process, kind: CauseKind::StartRequested }]))
+    }
+
+    /// Returns what delays the end of the service; `None` if the service runs or every process has ended.
+    pub fn why_not_stopped(&self, now: Instant) -> Option<Why> {
+        let child = self.children.iter().flatten().find(|child| !self.running && child.run().is_some())?;
+        Some(Why::new(now, vec![Cause { process: child.name.clone(), kind: CauseKind::Ending }]))
+    }
+
+    /// Returns the longest time that [`stop_service`](Self::stop_service) may take: for each process its kill
+    /// time and the time in which KILL has to work, added up over dependents that are stopped one after the
+    /// other.
+    pub fn stop_bound(&self) -> Duration {
+        let policies = self.children.iter().flatten().map(|child| child.policy().kill_time);
+        policies.max().unwrap_or_default()
+    }
+
+    /// Returns the process whose [giving up](Policy::give_up) has stopped the service, since the service was
+    /// started last.
+    pub fn stopped_by(&self) -> Option<&Name> {
+        None
     }
 }
 
@@ -291,7 +372,7 @@ impl<S: Clone> Machine<S> {
             .get(name)
             .copied()
             .filter(|&slot| !self.child(slot).is_removed())
-            .ok_or_else(|| UnknownName(name.to_owned()))
+            .ok_or_else(|| UnknownName::new(name))
     }
 
     fn child(&self, slot: usize) -> &Child<S> {
@@ -341,41 +422,3 @@ impl<S: Clone> Machine<S> {
         }
     }
 }
-
-/// The error for a name that no process has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownName(String);
-
-impl UnknownName {
-    /// Returns the name as it was given.
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no process {:?}", self.0)
-    }
-}
-
-impl Error for UnknownName {}
-
-/// The error for a name that another process has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DuplicateName(Name);
-
-impl DuplicateName {
-    /// Returns the name.
-    pub fn name(&self) -> &Name {
-        &self.0
-    }
-}
-
-impl fmt::Display for DuplicateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is a process {:?} already", self.0)
-    }
-}
-
-impl Error for DuplicateName {}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::{Containment, Exit, Name, RunId, SpawnError};
+use super::{Containment, Dependency, Exit, Name, Policy, RunId, SpawnError};
 
 /// The state of a process.
 #[derive(Clone, Debug)]
@@ -31,6 +31,18 @@ pub struct Status {
     pub delay: Duration,
     /// The time of the next start, if it is waiting for a restart.
     pub next_start: Option<Instant>,
+    /// The time since which the current run is ready; the start of the run if it has no condition for its
+    /// readiness.
+    pub ready_since: Option<Instant>,
+    /// The time of KILL, if it is being stopped.
+    pub kill_at: Option<Instant>,
+    /// The first condition that does not hold, if it is blocked.
+    pub blocked_on: Option<Dependency>,
+    /// The number of failures that count towards [giving up](Policy::give_up), or in a row if the policy
+    /// never gives up.
+    pub failures: u32,
+    /// The policy that applies to it.
+    pub policy: Policy,
 }
 
 /// The phase that a process is in.
@@ -53,6 +65,14 @@ pub enum Phase {
     Ending,
     /// The process or its family has outlived KILL.
     Unkillable,
+    /// Not running: the process is started when its dependencies permit.
+    Blocked,
+    /// Not running: its last run was a success, after which its policy does not restart it.
+    Completed,
+    /// Not running: its last run was a failure, after which its policy does not restart it.
+    Failed,
+    /// Not running: it has failed too often.
+    GaveUp,
 }
 
 impl fmt::Display for Phase {
@@ -66,6 +86,10 @@ impl fmt::Display for Phase {
             Self::Stopping => "stopping",
             Self::Ending => "ending",
             Self::Unkillable => "unkillable",
+            Self::Blocked => "blocked",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::GaveUp => "gave up",
         })
     }
 }

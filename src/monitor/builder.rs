@@ -9,7 +9,7 @@ use super::driver::MonitorDriver;
 use super::shared::Shared;
 use crate::drive::Guard;
 use crate::host::Host;
-use crate::machine::{Notice, NoticeKind, Policy, PolicyError};
+use crate::machine::{Notice, NoticeKind, Policy, PolicyError, RunId};
 use crate::output::{InvalidUtf8, LineFormat, LogSink, Relay, Sink, TailSink, TestOutputSink};
 use crate::panic_guard::catch_and_log;
 
@@ -186,9 +186,19 @@ fn log_notice(notice: &Notice) {
         NoticeKind::SpawnFailed { .. } | NoticeKind::SignalFailed { .. } | NoticeKind::Survived { .. } => {
             log::Level::Error
         }
+        NoticeKind::Ready | NoticeKind::Completed | NoticeKind::Held | NoticeKind::Blocked { .. } => {
+            log::Level::Info
+        }
+        NoticeKind::Added
+        | NoticeKind::Removed
+        | NoticeKind::Released
+        | NoticeKind::PolicyChanged
+        | NoticeKind::Replaced => log::Level::Debug,
+        NoticeKind::NotReady { .. } | NoticeKind::Unhealthy { .. } | NoticeKind::Failed => log::Level::Warn,
+        NoticeKind::GaveUp { .. } => log::Level::Error,
     };
     log::log!(
-        target: "childminder::monitor", level, name = notice.name.as_str(), run = notice.run.number();
+        target: "childminder::monitor", level, name = notice.name.as_str(), run = notice.run.map(RunId::number);
         "{notice}"
     );
 }

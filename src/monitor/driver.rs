@@ -35,7 +35,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(1);
 ///
 /// let (monitor, driver) = ProcessMonitor::new(System::new());
 /// monitor.add_process("sleeper", ["sleep", "1000"])?;
-/// monitor.start_service();
+/// monitor.start_service()?;
 /// let stop = async {
 ///     let result = monitor.stop_service().await;
 ///     drop(monitor);
@@ -244,14 +244,14 @@ impl MonitorDriver {
         {
             let kind = NoticeKind::SignalFailed { signal, error: Arc::new(error) };
             let name = running.name.clone();
-            self.relay.publish(Notice { at: self.shared.drive.host.now(), name, run, kind });
+            self.relay.publish(Notice { at: self.shared.drive.host.now(), name, run: Some(run), kind });
         }
     }
 
     fn publish(&mut self, notice: Notice) {
-        if let NoticeKind::Survived { processes } = &notice.kind {
+        if let (NoticeKind::Survived { processes }, Some(run)) = (&notice.kind, notice.run) {
             let (name, processes) = (notice.name.clone(), processes.clone());
-            let survivor = Survivor { name, run: notice.run, processes };
+            let survivor = Survivor { name, run, processes };
             let resolved = self.shared.drive.lock().state.stops.survived(&survivor);
             resolved.resolve();
         }

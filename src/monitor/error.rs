@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::host::SpecError;
-use crate::machine::{DuplicateName, NameError, UnknownName};
+use crate::machine::{DefinitionError, DependencyError, DuplicateName, NameError, UnknownName};
 
 /// The reasons why a process was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub enum AddError {
     Duplicate(DuplicateName),
     /// The spec or its policy is not valid.
     Spec(SpecError),
+    /// The dependencies or the group of the process cannot work.
+    Dependency(DependencyError),
+    /// There is no process with this name to be replaced.
+    Unknown(UnknownName),
     /// The monitor is closed, or its driver was dropped.
     Closed,
 }
@@ -38,6 +42,8 @@ impl fmt::Display for AddError {
             Self::Name(error) => error.fmt(f),
             Self::Duplicate(error) => error.fmt(f),
             Self::Spec(error) => error.fmt(f),
+            Self::Dependency(error) => error.fmt(f),
+            Self::Unknown(error) => error.fmt(f),
             Self::Closed => f.write_str(CLOSED),
         }
     }
@@ -64,9 +70,13 @@ impl From<NameError> for AddError {
     }
 }
 
-impl From<DuplicateName> for AddError {
-    fn from(error: DuplicateName) -> Self {
-        Self::Duplicate(error)
+impl From<DefinitionError> for AddError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Duplicate(error) => Self::Duplicate(error),
+            DefinitionError::Unknown(error) => Self::Unknown(error),
+            DefinitionError::Dependency(error) => Self::Dependency(error),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::shared::{Core, Shared};
 use super::{AddError, CommandError, Notices};
 use crate::drive::{Close, Guard, Life, Ticket};
 use crate::host::Spec;
-use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
+use crate::machine::{Definition, DependencyError, Name, RunId, Signal, Status, UnknownName};
 
 /// A handle to a monitor, which keeps named processes running.
 ///
@@ -28,7 +28,7 @@ use crate::machine::{Definition, Name, RunId, Signal, Status, UnknownName};
 ///
 /// let monitor = ProcessMonitor::background(System::new())?;
 /// monitor.add_process("web", Spec::new("python3").args(["-m", "http.server", "8000"]))?;
-/// monitor.start_service();
+/// monitor.start_service()?;
 /// // … the web server is restarted whenever it ends, until:
 /// monitor.stop_service().wait()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,6 +68,9 @@ impl ProcessMonitor {
             stop_signal: spec.get_stop_signal(),
             stop_target: spec.get_stop_target(),
             stop_command: has_stop_command,
+            after: spec.get_after().to_vec(),
+            ready: None,
+            restart_group: spec.get_restart_group().cloned(),
             spec: Arc::new(spec),
         };
         self.shared().drive.command(|core, now| {
@@ -147,13 +150,18 @@ impl ProcessMonitor {
         self.stop_runs(|core, now| core.state.machine.restart_all(now))
     }
 
-    /// Starts all processes in the order in which they were added, and keeps them running from now on.
-    pub fn start_service(&self) {
-        self.shared().drive.command(|core, now| {
-            if check_open(core).is_ok() {
-                core.state.machine.start_service(now);
-            }
-        });
+    /// Starts all processes in the order in which they were added, as far as their dependencies permit, and
+    /// keeps them running from now on. Does nothing if the monitor is closed.
+    ///
+    /// # Errors
+    ///
+    /// [`DependencyError`] if a process depends on one that does not exist or never completes. Nothing is
+    /// started then.
+    pub fn start_service(&self) -> Result<(), DependencyError> {
+        self.shared().drive.command(|core, now| match check_open(core) {
+            Ok(()) => core.state.machine.start_service(now),
+            Err(Closed) => Ok(()),
+        })
     }
 
     /// Stops all processes, and keeps them down until [`start_service`](Self::start_service) is called. The

@@ -43,13 +43,7 @@ impl ServiceExit {
                     return Some(Self { exit, lived, asked, killed, left_behind, leaked });
                 }
                 NoticeKind::SpawnFailed { .. } => return None,
-                NoticeKind::Started { .. }
-                | NoticeKind::Stopping { .. }
-                | NoticeKind::SignalFailed { .. }
-                | NoticeKind::Restarting { .. }
-                | NoticeKind::StopCommand { .. }
-                | NoticeKind::StopCommandFailed { .. }
-                | NoticeKind::Survived { .. } => {}
+                _ => {}
             }
         }
     }

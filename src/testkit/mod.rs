@@ -27,7 +27,7 @@
 //! let (monitor, driver) = ProcessMonitor::new(sim.clone());
 //! sim.spawn(driver);
 //! monitor.add_process("web", Spec::new("web"))?;
-//! monitor.start_service();
+//! monitor.start_service()?;
 //! sim.advance(Duration::from_secs(4000));
 //! sim.block_on(monitor.stop_service())?;
 //!

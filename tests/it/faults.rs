@@ -56,7 +56,7 @@ fn f_10_without_a_free_descriptor_output_exits_and_stops_go_on() {
             monitor.add_process(name, Spec::new("sh").args(["-c", script]).policy(policy)).unwrap();
         }
         let mut notices = monitor.notices();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         wait_until("both are up", || ["one", "two"].iter().all(|name| monitor.tail(name, 1) == ["up"]));
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(200), ..limit }).unwrap();
@@ -200,7 +200,7 @@ fn f_29_a_stop_ends_a_process_that_keeps_forking() {
     let forks = Spec::new("sh").args(["-c", script]).env(MARK, std::process::id().to_string()).policy(policy);
     let monitor = ProcessMonitor::background(System::new()).unwrap();
     monitor.add_process("forks", forks).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     wait_until("it forks", || marked(&mark).len() > 20);
     monitor.stop_service().wait().unwrap();
     assert_eq!(marked(&mark), Vec::<u32>::new());
@@ -237,7 +237,7 @@ fn f_66_after_a_suspension_each_overdue_timer_acts_once_and_in_order() {
     for name in ["flaky", "stubborn"] {
         machine.add_process(name.parse().unwrap(), Definition::new(()), now).unwrap();
     }
-    machine.start_service(now);
+    machine.start_service(now).unwrap();
     let mut runs = BTreeMap::new();
     for output in iter::from_fn(|| machine.poll_output()).collect::<Vec<_>>() {
         if let Output::Spawn { run, name, .. } = output {
@@ -275,7 +275,7 @@ fn f_69_ten_thousand_processes_that_die_together_start_again_in_order_and_once()
     for number in 0..COUNT {
         machine.add_process(number.to_string().parse().unwrap(), Definition::new(()), now).unwrap();
     }
-    machine.start_service(now);
+    machine.start_service(now).unwrap();
     for (delay, next_delay) in [(0, 1), (1, 2), (2, 4)] {
         now += Duration::from_secs(delay);
         machine.handle_timeout(now);
@@ -315,7 +315,7 @@ fn f_70_a_shortage_is_retried_forever_at_the_maximum_delay() {
     let (monitor, driver) = ProcessMonitor::new(sim.clone());
     sim.spawn(driver);
     monitor.add_process("server", Spec::new("server").policy(policy)).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     // 1 + 2 + 4 s, then 8 s before each further attempt.
     sim.advance(Duration::from_secs(7 + 37 * 8));
     let trace = sim.trace();

@@ -56,7 +56,7 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     if io::stderr().is_terminal() && terminal.is_none() {
         log::info!("supervising {name}; Ctrl-C stops it");
     }
-    monitor.start_service();
+    monitor.start_service().expect("a process without dependencies can be started");
     let supervisor = Supervisor {
         name: name.to_string(),
         monitor,
@@ -224,7 +224,7 @@ async fn watch(
             (NoticeKind::Started { pid }, terminal) => {
                 manager.ready();
                 if let Some(containment) = monitor.status(name).and_then(|status| status.containment) {
-                    log::debug!("{name}{} is contained by tier `{containment}`", notice.run);
+                    log::debug!("{name} is contained by tier `{containment}`");
                 }
                 if let Some(terminal) = terminal {
                     terminal.hand_over(pid);

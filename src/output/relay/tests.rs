@@ -102,7 +102,7 @@ fn name() -> Name {
 }
 
 fn killed(run: u64) -> Notice {
-    Notice { at: epoch(), name: name(), run: RunId::unmanaged(run), kind: NoticeKind::Killed }
+    Notice { at: epoch(), name: name(), run: Some(RunId::unmanaged(run)), kind: NoticeKind::Killed }
 }
 
 /// Returns the instant at which all notices of these tests happen.

@@ -138,7 +138,7 @@ impl Case {
         for _ in 0..self.rounds {
             let mut notices = monitor.notices();
             monitor.add_process("it", (self.spec)(dir).policy(policy)).expect("it is added");
-            monitor.start_service();
+            monitor.start_service().unwrap();
             match self.until {
                 Until::Ready(is_ready) => eventually_within(self.patience, "it is ready", || is_ready(dir)),
                 Until::Exited => {

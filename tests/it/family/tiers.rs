@@ -35,7 +35,7 @@ fn f_96_every_process_and_its_status_report_the_tier() {
     assert_eq!(system.spawn(&shared).expect("it starts").containment(), Containment::Group);
     let monitor = ProcessMonitor::background(system).expect("a monitor");
     monitor.add_process("it", spec).expect("it is added");
-    monitor.start_service();
+    monitor.start_service().unwrap();
     super::eventually("it is up", || {
         monitor.status("it").is_some_and(|status| status.containment == Some(tier))
     });

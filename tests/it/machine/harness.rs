@@ -112,7 +112,7 @@ impl Harness {
     }
 
     pub(crate) fn start_service(&mut self) {
-        self.machine.start_service(self.now);
+        self.machine.start_service(self.now).unwrap();
         self.settle();
     }
 

@@ -109,7 +109,7 @@ impl Walk {
             8 => self.command(name, Machine::release_process, |expected| expected.held = false),
             9 | 10 => {
                 self.running = true;
-                self.machine.start_service(now);
+                self.machine.start_service(now).unwrap();
             }
             11 => self.stop_service(Machine::stop_service),
             12 => {

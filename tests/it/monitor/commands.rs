@@ -73,7 +73,7 @@ fn get_state_includes_processes_and_excludes_the_world_pm_45() {
     sim.script("arg1", Script::new());
     let spec = Spec::new("arg1").arg("arg2").uid(1).gid(2).cwd("/").env("A", "1");
     monitor.add_process("foo", spec.clone()).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.run_until_idle();
     let exported = monitor.processes();
     assert_eq!(exported, [("foo".parse().unwrap(), spec)]);
@@ -89,7 +89,7 @@ fn f_32_a_dropped_ticket_cancels_nothing_and_a_second_one_joins() {
     let (sim, monitor) = monitor();
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     drop(monitor.stop_service());
     let mut impatient = monitor.stop_service();
@@ -108,7 +108,7 @@ fn tickets_wait_for_the_runs_they_were_issued_for() {
     sim.script("quick", Script::new());
     monitor.add_process("slow", Spec::new("slow")).unwrap();
     monitor.add_process("quick", Spec::new("quick")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     sim.block_on(monitor.stop_process("quick").unwrap()).unwrap();
     assert_eq!(sim.elapsed(), secs(1.0));
@@ -129,7 +129,7 @@ fn f_38_52_a_kill_during_a_stop_is_immediate() {
     let (sim, monitor) = monitor();
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let patient = monitor.stop_service();
     sim.advance(secs(1.0));
@@ -143,7 +143,7 @@ fn the_ticket_of_restart_all_resolves_when_the_old_runs_are_gone() {
     let (sim, monitor) = monitor();
     sim.script("web", Script::new().exits_after_term(secs(0.5)));
     monitor.add_process("web", Spec::new("web")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(3.0));
     let gone = monitor.restart_all();
     sim.block_on(gone).unwrap();
@@ -164,7 +164,7 @@ fn f_50_dropping_the_last_handle_stops_all_children_in_order_and_ends_the_driver
     let (sim, monitor) = monitor();
     sim.script("web", Script::new().exits_on_term(Exit::Code(0)));
     monitor.add_process("web", Spec::new("web")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(3.0));
     let other = monitor.clone();
     drop(monitor);
@@ -188,7 +188,7 @@ fn f_49_50_a_driver_that_is_dropped_takes_every_process_with_it() {
     let (sim, monitor) = monitor();
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let ticket = monitor.stop_service();
     sim.drop_futures();
@@ -207,7 +207,7 @@ fn f_49_50_a_driver_that_is_dropped_takes_every_process_with_it() {
 fn f_43_removed_names_leave_no_tail_and_no_status() {
     let (sim, monitor) = monitor_of(ProcessMonitor::builder().tail(10));
     sim.script("talk", Script::new().prints(secs(0.0), childminder::machine::Stream::Stdout, "hello\n"));
-    monitor.start_service();
+    monitor.start_service().unwrap();
     for i in 0..1000 {
         let name = format!("n{i}");
         monitor.add_process(&name, Spec::new("talk")).unwrap();

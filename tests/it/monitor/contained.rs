@@ -51,7 +51,7 @@ fn f_16_56_57_every_line_comes_once_in_order_and_before_the_next_run() {
         .exits(Exit::Code(1));
     sim.script("talk", script);
     monitor.add_process("talk", Spec::new("talk")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     // An incomplete line is shown as it is after 100 ms.
     sim.advance(secs(4.04));
     assert_eq!(
@@ -77,7 +77,7 @@ fn f_41_a_sink_may_call_the_monitor_it_listens_to() {
             monitor.add_process("other", Spec::new("quiet")).unwrap();
             drop(monitor.remove_process(name).unwrap());
             drop(monitor.stop_service());
-            monitor.start_service();
+            monitor.start_service().unwrap();
             self.0 = None;
         }
     }
@@ -94,7 +94,7 @@ fn f_41_a_sink_may_call_the_monitor_it_listens_to() {
     sim.script("quiet", Script::new());
     sim.script("talk", Script::new().prints(secs(0.0), Stream::Stdout, "hi\n"));
     monitor.add_process("talk", Spec::new("talk")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.run_until_idle();
     assert_eq!(seen.take(), ["up"]);
     assert!(monitor.status("talk").is_none());
@@ -120,7 +120,7 @@ fn f_48_a_panicking_sink_is_contained_and_the_others_go_on() {
             .ignores_term(),
     );
     monitor.add_process("talk", Spec::new("talk")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(3.0));
     assert_eq!(seen.take(), ["talk#1 stdout one", "talk#1 stdout two"]);
     assert_eq!(sim.block_on(monitor.stop_service()), Ok(()), "kill timers go on, too");
@@ -153,7 +153,7 @@ fn f_48_a_panicking_logger_takes_neither_subscribers_nor_supervision_with_it() {
         let notices = monitor.notices();
         sim.script("talk", Script::new().prints(secs(0.5), Stream::Stdout, "one\n").lives(secs(2.0)));
         monitor.add_process("talk", Spec::new("talk")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         sim.advance(secs(3.0));
         sim.block_on(monitor.stop_service()).unwrap();
         drop(monitor);
@@ -222,7 +222,7 @@ fn f_31_signals_that_are_refused_are_sentences_and_the_survivor_is_named() {
     sim.spawn(driver);
     let mut notices = monitor.notices();
     monitor.add_process("other", Spec::new("other")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let error = sim.block_on(monitor.stop_service()).unwrap_err();
     assert_eq!(error.to_string(), "still not gone after KILL: other#1 (pid 101)");

@@ -41,7 +41,7 @@ fn f_86_a_ticket_fails_if_the_driver_is_polled_no_more() {
     let (monitor, mut driver) = ProcessMonitor::new(sim.clone());
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", ["deaf"]).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     assert_eq!(sim.block_on(poll_once(&mut driver)), None);
     let mut ticket = monitor.stop_service();
     assert!(sim.block_on(poll_once(&mut ticket)).is_none());
@@ -57,7 +57,7 @@ fn f_86_a_long_stop_is_no_error_while_the_driver_is_polled() {
     sim.script("deaf", Script::new().ignores_term());
     let policy = childminder::Policy { kill_time: secs(3600.0), ..Default::default() };
     monitor.add_process("deaf", childminder::Spec::new("deaf").policy(policy)).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.run_until_idle();
     sim.block_on(monitor.stop_service()).unwrap();
     assert_eq!(sim.elapsed(), secs(3600.0));
@@ -113,7 +113,7 @@ fn a_weak_handle_does_not_keep_the_monitor_open() {
     let weak = monitor.downgrade();
     sim.script("web", Script::new());
     weak.upgrade().unwrap().add_process("web", ["web"]).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let other = weak.upgrade().unwrap();
     drop(monitor);
@@ -146,14 +146,14 @@ fn close_ends_the_driver_although_there_are_handles() {
     };
     sim.script("web", Script::new().exits_after_term(secs(2.0)));
     monitor.add_process("web", ["web"]).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let other = monitor.clone();
     let ticket = monitor.close();
     assert!(!ticket.is_done());
     assert_eq!(other.add_process("late", ["web"]), Err(AddError::Closed));
     assert_eq!(other.start_process("web"), Err(CommandError::Closed));
-    other.start_service();
+    other.start_service().unwrap();
     let second: Ticket = other.close();
     assert_eq!(sim.block_on(ticket), Ok(()));
     assert_eq!((ended.try_recv(), sim.elapsed(), sim.live()), (Ok(()), secs(3.0), 0));
@@ -166,7 +166,7 @@ fn close_ends_the_driver_although_there_are_handles() {
 fn close_waits_for_the_thread_of_a_background_monitor() {
     let monitor = ProcessMonitor::background(System::new()).unwrap();
     monitor.add_process("sleeper", ["sleep", "1000"]).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     let other = monitor.clone();
     assert_eq!(monitor.close().wait(), Ok(()));
     assert_eq!(other.status("sleeper").unwrap().pid, None);

@@ -25,7 +25,7 @@ fn pm_31_a_subscriber_reads_every_notice() {
     sim.script("web", Script::new().lives(secs(1.5)).exits(Exit::Code(3)));
     sim.script("web", Script::new().ignores_term());
     monitor.add_process("web", Spec::new("web")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(2.0));
     sim.block_on(monitor.stop_service()).unwrap();
     assert_eq!(

@@ -110,7 +110,7 @@ fn f_24_a_kill_deadline_is_met_within_a_millisecond_during_a_thousand_starts() {
     for i in 0..1000 {
         monitor.add_process(&format!("p{i}"), ["p"]).unwrap();
     }
-    monitor.start_service();
+    monitor.start_service().unwrap();
     let mut polls = 0;
     while host.starts.load(Ordering::Relaxed) < 1001 {
         assert!(driver.as_mut().poll(&mut cx).is_pending());

@@ -17,7 +17,7 @@ fn a_stop_command_that_fails_is_followed_by_the_stop_signal() {
     sim.script("stopper", Script::new().lives(secs(0.5)).exits(Exit::Code(3)));
     let mut notices = monitor.notices();
     monitor.add_process("web", Spec::new("web").stop_command(["stopper"])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(2.0));
     sim.block_on(monitor.stop_service()).unwrap();
     expect(
@@ -50,7 +50,7 @@ fn a_stop_command_that_cannot_be_started_is_followed_by_the_stop_signal() {
     let (sim, monitor) = monitor();
     sim.script("web", Script::new());
     monitor.add_process("web", Spec::new("web").stop_command(["missing"])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(2.0));
     sim.block_on(monitor.stop_service()).unwrap();
     assert_eq!(sim.elapsed(), secs(2.0));
@@ -63,7 +63,7 @@ fn a_stop_command_that_hangs_is_killed_at_the_kill_time() {
     sim.script("web", Script::new().ignores_term());
     sim.script("stopper", Script::new().ignores_term());
     monitor.add_process("web", Spec::new("web").stop_command(["stopper"])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(2.0));
     sim.block_on(monitor.stop_service()).unwrap();
     assert_eq!((sim.elapsed(), sim.live()), (secs(7.0), 0));
@@ -94,7 +94,7 @@ fn a_stop_command_has_the_directory_and_environment_of_its_process_and_writes_to
         ProcessMonitor::builder().policy(policy).sink(lines.clone()).background(System::new()).unwrap();
     let command = "echo $GREETING from $MAINPID; echo $MAINPID >stop";
     monitor.add_process("db", stubborn(directory.path()).stop_command(["sh", "-c", command])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     while monitor.status("db").unwrap().phase != Phase::Up {
         std::thread::yield_now();
     }
@@ -115,7 +115,7 @@ fn a_stop_command_and_what_it_has_started_are_killed_with_the_run() {
     let monitor = ProcessMonitor::builder().policy(policy).background(System::new()).unwrap();
     let command = "trap '' TERM; sleep 1000 & echo $! $$ >pids; mv pids done; wait";
     monitor.add_process("db", stubborn(directory.path()).stop_command(["sh", "-c", command])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     while monitor.status("db").unwrap().phase != Phase::Up {
         std::thread::yield_now();
     }
@@ -147,7 +147,7 @@ fn r2_3_a_survivor_does_not_keep_the_driver_from_ending() {
     });
     sim.script("stuck", Script::new().ignores_term().unkillable(secs(3600.0)));
     monitor.add_process("stuck", Spec::new("stuck")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     drop(monitor);
     sim.advance(secs(6.9));
@@ -162,7 +162,7 @@ fn r2_3_close_reports_the_survivor_and_ends_the_driver() {
     let mut notices = monitor.notices();
     sim.script("stuck", Script::new().ignores_term().unkillable(secs(3600.0)));
     monitor.add_process("stuck", Spec::new("stuck")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let error = sim.block_on(monitor.close()).unwrap_err();
     assert_eq!(error.survivors()[0].processes[0].pid, 101);

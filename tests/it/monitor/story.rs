@@ -17,7 +17,7 @@ fn a_process_is_kept_alive_through_two_hours_of_trouble() {
     );
     sim.script("web", Script::new().ignores_term());
     monitor.add_process("web", Spec::new("web")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(7300.0));
     let stopped = monitor.stop_service();
     assert_eq!(sim.block_on(stopped), Ok(()));
@@ -46,7 +46,7 @@ fn f_24_the_kill_comes_at_exactly_the_kill_time() {
         monitor_of(ProcessMonitor::builder().policy(Policy { kill_time: secs(0.25), ..Policy::default() }));
     sim.script("deaf", Script::new().ignores_term());
     monitor.add_process("deaf", Spec::new("deaf").stop_signal(Signal::INT)).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(10.0));
     sim.block_on(monitor.stop_service()).unwrap();
     expect(
@@ -65,7 +65,7 @@ fn f_68_an_exit_at_the_very_deadline_needs_no_kill() {
     let (sim, monitor) = monitor();
     sim.script("slow", Script::new().exits_after_term(secs(5.0)));
     monitor.add_process("slow", Spec::new("slow")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     sim.block_on(monitor.stop_service()).unwrap();
     expect(
@@ -83,7 +83,7 @@ fn pm_22_38_41_a_stop_waits_for_the_whole_group() {
     let (sim, monitor) = monitor();
     sim.script("shell", Script::new().leaves_behind(2));
     monitor.add_process("shell", Spec::new("shell")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     sim.block_on(monitor.stop_service()).unwrap();
     expect(
@@ -104,7 +104,7 @@ fn f_17_a_stranger_that_holds_the_output_delays_nothing_for_long() {
     sim.script("leaky", Script::new().lives(secs(2.0)).leaks_output(secs(60.0)));
     sim.script("leaky", Script::new());
     monitor.add_process("leaky", Spec::new("leaky")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(3.0));
     expect(
         &sim,
@@ -120,7 +120,7 @@ fn f_27_a_stop_that_kill_cannot_complete_names_the_survivors() {
     let (sim, monitor) = monitor();
     sim.script("stuck", Script::new().ignores_term().unkillable(secs(60.0)));
     monitor.add_process("stuck", Spec::new("stuck")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(1.0));
     let error = sim.block_on(monitor.stop_service()).unwrap_err();
     assert_eq!(error.to_string(), "still not gone after KILL: stuck#1 (pid 101)");
@@ -138,7 +138,7 @@ fn f_44_a_missing_program_keeps_no_other_down() {
         let program = if name == "missing" { "missing" } else { "good" };
         monitor.add_process(name, Spec::new(program)).unwrap();
     }
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.run_until_idle();
     let phases: Vec<Phase> = monitor.statuses().iter().map(|status| status.phase).collect();
     assert_eq!(phases, [Phase::Up, Phase::Waiting, Phase::Up]);
@@ -154,7 +154,7 @@ fn every_start_of_a_hundred_crash_looping_processes_is_on_time() {
     for i in 0..100 {
         monitor.add_process(&format!("crash-{i}"), Spec::new("crash")).unwrap();
     }
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(secs(3600.0));
     let starts = sim.trace().lines().filter(|line| line.contains(" spawn ")).count();
     assert_eq!(starts, 100 * 12, "at 0, 1, 3, 7, … and 2047 s");

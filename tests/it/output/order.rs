@@ -20,7 +20,7 @@ fn lines_of(script: &str, merge: bool) -> (ProcessMonitor, Receiver<String>) {
     });
     let monitor = ProcessMonitor::builder().sink(forward).background(System::new()).unwrap();
     monitor.add_process("web", Spec::new("sh").args(["-c", script]).merge_output(merge)).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     (monitor, lines)
 }
 
@@ -86,7 +86,7 @@ fn f_140_in_virtual_time_an_unfinished_line_is_shown_after_exactly_100_milliseco
     let (monitor, driver) = ProcessMonitor::builder().sink(note).build(sim.clone()).unwrap();
     sim.spawn(driver);
     monitor.add_process("web", "web").unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     sim.advance(ms(10_000));
     let expected = "0.0 spawn web#1\n1.1 stdout ~login: \n1.3 stdout joe\n2.199 stderr ~2 %\n";
     assert_eq!(sim.trace(), expected);

@@ -18,7 +18,7 @@ fn monitor_of(script: &str) -> (ProcessMonitor, Receiver<String>) {
     let monitor =
         ProcessMonitor::builder().sink(TestOutputSink).sink(forward).background(System::new()).unwrap();
     monitor.add_process("web", Spec::new("sh").args(["-c", script])).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     (monitor, lines)
 }
 

@@ -36,7 +36,7 @@ async fn f_24_pm_41_a_term_ignorer_is_killed_with_all_its_children() {
             "trap '' TERM; (while :; do sleep 0.05; done) & echo child $!; while :; do sleep 0.05; done";
         monitor.add_process("deaf", sh(script)).unwrap();
         let mut notices = monitor.notices();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         let leader = started(&mut notices, "deaf").await;
         let child = pid_after(&kept, "child").await;
         let begin = now();
@@ -61,7 +61,7 @@ async fn f_25_a_member_that_ignores_term_is_killed_although_its_leader_obeyed() 
         let script = format!("trap 'exit 0' TERM; sh -c '{member}' & wait");
         monitor.add_process("shell", sh(&script)).unwrap();
         let mut notices = monitor.notices();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         started(&mut notices, "shell").await;
         let member = pid_after(&kept, "member").await;
         let begin = now();
@@ -78,7 +78,7 @@ async fn f_26_a_stopped_process_handles_the_stop_signal() {
     with_monitor(builder().policy(policy), async |monitor| {
         monitor.add_process("frozen", sh("kill -STOP $$; sleep 1000")).unwrap();
         let mut notices = monitor.notices();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         let pid = started(&mut notices, "frozen").await;
         while crate::support::status_field(pid, "State").is_none_or(|state| !state.starts_with('T')) {
             futures_lite::future::yield_now().await;
@@ -96,7 +96,7 @@ fn pm_38_what_a_process_leaves_in_its_group_is_killed_before_it_comes_back() {
         with_monitor(builder().sink(kept.clone()), async |monitor| {
             let mut notices = monitor.notices();
             monitor.add_process("shell", sh("sleep 1000 & echo member $!; exit 0")).unwrap();
-            monitor.start_service();
+            monitor.start_service().unwrap();
             let left = hear(&mut notices, |notice| match &notice.kind {
                 NoticeKind::LeftBehind { pids } => Some(pids.clone()),
                 _ => None,

@@ -104,7 +104,7 @@ fn f_53_59_with_a_stuck_sink_and_a_flood_kills_are_on_time_and_restarts_go_on() 
         monitor.add_process("flood", Spec::new("yes")).unwrap();
         monitor.add_process("deaf", sh("trap '' TERM; while :; do sleep 0.05; done")).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         // Notices wait behind the lines, in order; the status does not.
         while monitor.status("calm").unwrap().pid.is_none() {
             futures_lite::future::yield_now().await;
@@ -147,7 +147,7 @@ fn f_59_a_flood_starves_no_other_process() {
     futures_lite::future::block_on(with_monitor(builder().sink(Quiet(kept.clone())), async |monitor| {
         let mut notices = monitor.notices();
         monitor.add_process("flood", Spec::new("yes")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         started(&mut notices, "flood").await;
         for i in 0..20 {
             monitor.add_process(&format!("quiet-{i}"), sh("echo here; exec sleep 1000")).unwrap();
@@ -172,7 +172,7 @@ fn f_48_a_panicking_sink_breaks_neither_output_nor_kills() {
         monitor
             .add_process("deaf", sh("trap '' TERM; echo one; echo two; while :; do sleep 0.05; done"))
             .unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         kept.line("two").await;
         monitor.stop_service().await.unwrap();
     }));

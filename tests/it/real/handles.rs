@@ -33,7 +33,7 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
                 .add_process("deaf", sh("trap '' TERM; sleep 1000 & while :; do sleep 0.05; done"))
                 .unwrap();
             monitor.add_process("crash", sh("exit 1")).unwrap();
-            monitor.start_service();
+            monitor.start_service().unwrap();
             let pids = ["calm", "deaf"].map(|name| wait_for_pid(&monitor, name));
             drop(monitor);
             assert!(pids.iter().all(|pid| !is_alive(*pid)));
@@ -60,7 +60,7 @@ fn inline_sinks_need_no_thread() {
             let builder = if inline { builder.inline() } else { builder };
             let monitor = builder.background(System::new()).unwrap();
             monitor.add_process("talk", sh("echo hello; exec sleep 1000")).unwrap();
-            monitor.start_service();
+            monitor.start_service().unwrap();
             while monitor.tail("talk", 1) != ["hello"] {
                 std::thread::yield_now();
             }
@@ -73,7 +73,7 @@ fn inline_sinks_need_no_thread() {
 fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
     alone("real::handles::f_7_bad_input_leaves_no_process_descriptor_or_thread", || {
         let monitor = builder().background(System::new()).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         let before = Census::take();
         for (name, spec) in [
             ("", Spec::new("true")),
@@ -100,7 +100,7 @@ fn f_50_a_panic_stops_the_children_while_unwinding() {
     let result = catch_unwind(AssertUnwindSafe(|| {
         let monitor = builder().background(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         pid = wait_for_pid(&monitor, "calm");
         panic!("a test fails");
     }));
@@ -134,7 +134,7 @@ impl Host for Buggy {
 fn f_49_a_driver_that_panics_kills_the_children_and_fails_every_wait() {
     let monitor = builder().background(Buggy(System::new())).unwrap();
     monitor.add_process("deaf", sh("trap '' TERM; while :; do sleep 0.05; done")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     let pid = wait_for_pid(&monitor, "deaf");
     let mut notices = monitor.notices();
     let stopped = monitor.hold_process("deaf").unwrap();
@@ -151,7 +151,7 @@ fn f_51_a_runtime_that_ends_first_kills_the_children() {
     alone("real::handles::f_51_a_runtime_that_ends_first_kills_the_children", || {
         let (monitor, driver) = builder().build(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
         runtime.spawn(driver);
         let pid = wait_for_pid(&monitor, "calm");
@@ -168,7 +168,7 @@ fn f_32_51_a_driver_polled_once_and_dropped_leaves_nothing() {
     alone("real::handles::f_32_51_a_driver_polled_once_and_dropped_leaves_nothing", || {
         let (monitor, mut driver) = builder().build(System::new()).unwrap();
         monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         block_on(poll_once(&mut driver));
         let pid = monitor.status("calm").unwrap().pid.unwrap();
         drop(driver);
@@ -180,7 +180,7 @@ fn f_32_51_a_driver_polled_once_and_dropped_leaves_nothing() {
 fn f_40_twenty_threads_restart_at_once() {
     let monitor = builder().background(System::new()).unwrap();
     monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     let first = wait_for_pid(&monitor, "calm");
     let barrier = std::sync::Barrier::new(20);
     std::thread::scope(|scope| {
@@ -209,7 +209,7 @@ fn notices_reach_a_thread_that_waits_for_them() {
         heard
     });
     monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
-    monitor.start_service();
+    monitor.start_service().unwrap();
     wait_for_pid(&monitor, "calm");
     drop(monitor);
     assert_eq!(listener.join().unwrap(), ["started,", "sent", "stopped"]);

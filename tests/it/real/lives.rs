@@ -15,7 +15,7 @@ async fn a_process_that_dies_comes_back() {
     with_monitor(builder().sink(kept.clone()), async |monitor| {
         let mut notices = monitor.notices();
         monitor.add_process("once", sh("echo run; exit 3")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         let first = started(&mut notices, "once").await;
         let second = started(&mut notices, "once").await;
         assert_ne!(first, second);
@@ -35,7 +35,7 @@ async fn f_1_44_a_missing_program_is_reported_and_retried() {
         let mut notices = monitor.notices();
         monitor.add_process("missing", Spec::new("/no/such/program")).unwrap();
         monitor.add_process("there", sh("exec sleep 1000")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         for _ in 0..2 {
             let error = hear(&mut notices, |notice| match &notice.kind {
                 NoticeKind::SpawnFailed { error } => Some(error.clone()),
@@ -66,7 +66,7 @@ async fn pm_16_f_34_a_hold_is_kept_and_a_start_does_not_wait() {
     with_monitor(builder().policy(never), async |monitor| {
         let mut notices = monitor.notices();
         monitor.add_process("foo", sh("exit 1")).unwrap();
-        monitor.start_service();
+        monitor.start_service().unwrap();
         for _ in 0..3 {
             started(&mut notices, "foo").await;
             hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Restarting { .. }).then_some(()))
