@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// The error for a [`BackoffPolicy`](super::BackoffPolicy), a [`Growth`](super::Growth) or a
 /// [`Jitter`](super::Jitter) that is not valid.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackoffError {
     pub(super) field: &'static str,
     pub(super) problem: BackoffProblem,
@@ -50,6 +50,9 @@ pub enum BackoffProblem {
     /// There is no delay, and nothing else bounds the number of failures.
     Endless,
 }
+
+/// What is not a number is [`NotANumber`](Self::NotANumber), so every value equals itself.
+impl Eq for BackoffProblem {}
 
 impl fmt::Display for BackoffError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,6 +32,9 @@ impl Jitter {
     /// No jitter.
     pub const NONE: Self = Self { millionths: 0 };
 
+    /// At most a tenth of each delay.
+    pub const TENTH: Self = Self { millionths: Self::ONE / 10 };
+
     const ONE: u32 = 1_000_000;
 
     /// Creates jitter of at most this fraction of a delay, from 0 to 1, rounded to a millionth.
@@ -142,7 +145,7 @@ mod tests {
             "jitter is 1.01, which is above 1; it is a fraction of the delay, such as 0.1"
         );
         assert_eq!(Jitter::new(1.0).map(Jitter::fraction), Ok(1.0));
-        assert_eq!(Jitter::new(0.0), Ok(Jitter::NONE));
+        assert_eq!([Jitter::new(0.0), Jitter::new(0.1)], [Ok(Jitter::NONE), Ok(Jitter::TENTH)]);
         assert_eq!(format!("{:?}", Jitter::new(0.125).unwrap()), "Jitter(0.125)");
     }
 

@@ -464,8 +464,7 @@ impl<S: Clone> Child<S> {
         } else if instant {
             self.backoff.grow()
         } else {
-            self.backoff.reset();
-            Duration::ZERO
+            self.backoff.start_over()
         };
         if run.again {
             return self.spawn(cx);

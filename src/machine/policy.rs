@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::policy_error::{PolicyError, PolicyProblem};
-use super::{ExitSet, GiveUp, Restart};
-use crate::backoff::{Backoff, BackoffPolicy, Growth, Jitter};
+use super::{ExitSet, GiveUp, LongRun, Restart};
+use crate::backoff::{BackoffPolicy, Growth, Jitter};
 
 /// When a process is restarted, and how long it may take to stop.
 ///
@@ -47,6 +47,8 @@ pub struct Policy {
     pub growth: Growth,
     /// The random part of each delay. Default: none.
     pub jitter: Jitter,
+    /// The delay after a run that was long enough to reset the delay. Default: none.
+    pub long_run: LongRun,
     /// The time of being ready after which a run resets the delay and is restarted at once, in the place of
     /// `threshold`; a process without a condition for its readiness is ready from its start. Default: `None`,
     /// `threshold` applies.
@@ -67,6 +69,7 @@ impl Default for Policy {
             success: ExitSet::default(),
             growth: Growth::Doubling,
             jitter: Jitter::NONE,
+            long_run: LongRun::AtOnce,
             reset_after_ready: None,
             give_up: None,
         }
@@ -157,6 +160,10 @@ impl Policy {
             let problem = PolicyProblem::AboveMaximum { min: min_restart_delay, max: max_restart_delay };
             return Err(PolicyError::new("min_restart_delay", problem));
         }
+        self.growth.check().map_err(PolicyError::of_growth)?;
+        if self.growth == Growth::AtOnce && self.give_up.is_none() {
+            return Err(PolicyError::new("growth", PolicyProblem::Endless));
+        }
         match self.give_up {
             Some(GiveUp { failures: 0, .. }) => {
                 Err(PolicyError::new("give_up.failures", PolicyProblem::NoFailures))
@@ -170,29 +177,12 @@ impl Policy {
             _ => Ok(()),
         }
     }
-
-    /// Returns the delays of a process that dies instantly every time, from the first: they double from the
-    /// minimum to the maximum and stay there. The delays of a monitor are exactly these.
-    ///
-    /// ```
-    /// use childminder::Policy;
-    ///
-    /// let seconds: Vec<u64> = Policy::default().schedule().map(|wait| wait.as_secs()).take(13).collect();
-    /// assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 3600]);
-    /// ```
-    pub fn schedule(&self) -> impl Iterator<Item = Duration> + use<> {
-        let mut backoff = self.backoff();
-        std::iter::repeat_with(move || backoff.grow())
-    }
-
-    pub(super) fn backoff(&self) -> Backoff {
-        Backoff::new(self.growth, self.min_restart_delay, self.max_restart_delay)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::OnGiveUp;
 
     #[test]
     fn f_67_pm_27_pmt_6_numbers_that_make_no_sense_name_their_field() {
@@ -214,5 +204,35 @@ mod tests {
         assert!(Policy::from_secs(0.0, 0.0, 1e-9, 1e-9).is_ok());
         let endless = Policy { leak_timeout: Duration::MAX, ..Policy::default() };
         assert_eq!(endless.check().unwrap_err().field(), "leak_timeout");
+    }
+
+    #[test]
+    fn f_190_f_192_restarts_without_sense_name_their_field() {
+        let error = |policy: Policy| policy.check().unwrap_err().to_string();
+        let growth = |growth| error(Policy { growth, ..Policy::default() });
+        assert_eq!(
+            growth(Growth::Factor(0.5)),
+            "growth.factor is 0.5, which is below 1, so delays would shrink"
+        );
+        assert_eq!(growth(Growth::Steps(0)), "growth.steps is zero, so failures would never be slowed");
+        assert_eq!(growth(Growth::Linear(Duration::MAX)), "growth.step is longer than a hundred years");
+        assert_eq!(
+            growth(Growth::AtOnce),
+            "growth has no delays, so a crash loop would never be slowed; set `give_up` or another growth"
+        );
+        let give_up = |failures, within| {
+            let give_up = Some(GiveUp { failures, within, then: OnGiveUp::StayDown });
+            error(Policy { give_up, growth: Growth::AtOnce, ..Policy::default() })
+        };
+        assert_eq!(
+            give_up(0, None),
+            "give_up.failures is zero, so the process would be given up before its first failure"
+        );
+        assert_eq!(give_up(1_000_000, None), "give_up.failures is 1000000; at most 10000 are possible");
+        assert_eq!(
+            give_up(1, Some(Duration::ZERO)),
+            "give_up.within is zero, so no failure would ever count"
+        );
+        assert_eq!(give_up(1, Some(Duration::MAX)), "give_up.within is longer than a hundred years");
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::GiveUp;
+use crate::backoff::{BackoffError, BackoffProblem};
 
 /// The error for a [`Policy`](super::Policy) that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub struct PolicyError {
 impl PolicyError {
     pub(super) fn new(field: &'static str, problem: PolicyProblem) -> Self {
         Self { field, problem }
+    }
+
+    /// Creates the error for a growth that is not valid.
+    pub(super) fn of_growth(error: BackoffError) -> Self {
+        let field = match error.field() {
+            "factor" => "growth.factor",
+            "step" => "growth.step",
+            "steps" => "growth.steps",
+            _ => "growth",
+        };
+        Self::new(field, PolicyProblem::Growth(error.problem().clone()))
     }
 
     /// Returns the name of the field as it is spelled in [`Policy`](super::Policy).
@@ -40,6 +52,10 @@ pub enum PolicyProblem {
     TooLong,
     /// It is zero, which would be a busy loop.
     Zero,
+    /// There are no delays, and no limit to the number of failures.
+    Endless,
+    /// The number of a growth is not valid.
+    Growth(BackoffProblem),
     /// It is zero, so the process would be given up before its first failure.
     NoFailures,
     /// It is above [`GiveUp::MAX_FAILURES`].
@@ -63,6 +79,11 @@ impl fmt::Display for PolicyError {
             PolicyProblem::Negative => write!(f, "{field} is negative"),
             PolicyProblem::TooLong => write!(f, "{field} is longer than a hundred years"),
             PolicyProblem::Zero => write!(f, "{field} is zero, so a crash loop would never be slowed"),
+            PolicyProblem::Endless => write!(
+                f,
+                "{field} has no delays, so a crash loop would never be slowed; set `give_up` or another growth"
+            ),
+            PolicyProblem::Growth(problem) => write!(f, "{field} {problem}"),
             PolicyProblem::NoFailures => {
                 write!(f, "{field} is zero, so the process would be given up before its first failure")
             }

@@ -28,7 +28,7 @@ const NAMES: [(&str, Signal); 15] = [
     ("USR1", Signal::USR1),
     ("SEGV", Signal(libc::SIGSEGV)),
     ("USR2", Signal::USR2),
-    ("PIPE", Signal(libc::SIGPIPE)),
+    ("PIPE", Signal::PIPE),
     ("TERM", Signal::TERM),
     ("CONT", Signal::CONT),
     ("STOP", Signal::STOP),
@@ -43,6 +43,8 @@ impl Signal {
     pub const HUP: Self = Self(libc::SIGHUP);
     /// Interrupt, as Ctrl-C sends it.
     pub const INT: Self = Self(libc::SIGINT);
+    /// A write to a pipe that nothing reads.
+    pub const PIPE: Self = Self(libc::SIGPIPE);
     /// Ends the process, which cannot handle or ignore it.
     pub const KILL: Self = Self(libc::SIGKILL);
     /// Quit, as Ctrl-\ sends it.
