@@ -13,8 +13,10 @@
 //! **Cost.** Nothing is read while processes live undisturbed. A search needs the table of all processes,
 //! which is shared by all runs and only brought up to date: process ids are assigned in turn, so those that
 //! were created since the last search have the numbers between the latest then and the latest now, which the
-//! kernel shows. Reading all of `/proc` is necessary only at the beginning, after a long time, or if very
-//! many processes were created.
+//! kernel shows. So each new process is read once for all runs; leaders are known and never read. If nothing
+//! was created since the last search, as when a thousand idle programs are stopped, a search is one system
+//! call. Reading all of `/proc` is necessary only at the beginning, after a long time, or if very many
+//! processes were created.
 //!
 //! **Limits.** A process that leaves group and session, loses its parent before it was seen, and removes both
 //! marks is not found. Only a control group includes that one. `/proc` must show our own PID namespace.
@@ -30,6 +32,7 @@ use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use crate::sync::Lock;
 
 use super::calls::boot_ticks;
+use super::process_ids::{between, distance, last_pid, pid_max};
 use super::process_table::{self, Entry};
 use super::run_mark::{self, EnvironmentMark, RunKey};
 
@@ -111,6 +114,10 @@ impl Families {
         if self.owner != Some(getpid()) {
             *self = Self { owner: Some(getpid()), ..Self::new() };
         }
+        if self.runs.is_empty() {
+            // No member can be older than the first leader.
+            self.coverage = Some(Coverage { from: Some(leader), to: leader, at: now() });
+        }
         self.seen.remove(&leader);
         self.leaders.insert(leader, key);
         // The clock and the start times of processes may differ by a tick.
@@ -143,11 +150,16 @@ impl Families {
     /// `/proc` cannot be read.
     pub(super) fn live_members(&mut self, key: RunKey) -> io::Result<Vec<Member>> {
         loop {
-            self.refresh(key)?;
+            let has_new = self.refresh(key)?;
+            let Some(run) = self.runs.get(&key) else { return Ok(Vec::new()) };
+            // No process was created since the last search, which has left nothing alive that could do so.
+            if !has_new && run.members.is_empty() {
+                return Ok(Vec::new());
+            }
             let members = self.known_members(key)?;
             let latest = self.coverage.map(|coverage| coverage.to);
             // A member may have created a process after the search and ended before it was looked at.
-            if !members.is_empty() || latest == Some(last_pid()?) || !self.runs.contains_key(&key) {
+            if !members.is_empty() || latest == Some(last_pid()?) {
                 return Ok(members);
             }
         }
@@ -183,25 +195,19 @@ impl Families {
         Ok(alive)
     }
 
-    /// Brings the table up to date as far as this run needs it.
-    fn refresh(&mut self, key: RunKey) -> io::Result<()> {
-        let Some(run) = self.runs.get(&key) else { return Ok(()) };
+    /// Brings the table up to date as far as this run needs it. Returns whether a process was created since
+    /// it was last brought up to date.
+    fn refresh(&mut self, key: RunKey) -> io::Result<bool> {
+        let Some(run) = self.runs.get(&key) else { return Ok(false) };
         let (leader, latest) = (run.leader, last_pid()?);
-        let known = self.seen.len().saturating_add(self.leaders.len());
-        let many = MANY.max(u32::try_from(known).unwrap_or(u32::MAX).saturating_mul(2));
-        let from = match self.coverage.filter(|coverage| coverage.includes(leader)) {
-            Some(coverage) if distance(coverage.to, latest) <= many => coverage.to,
-            // A short life: all that it has started has a number between its own and the latest.
-            None if self.coverage.is_none() && distance(leader, latest) <= MANY => {
-                self.coverage = Some(Coverage { from: Some(leader), to: latest, at: now() });
-                leader
-            }
-            Some(_) | None => return self.read_everything(latest),
+        let Some(from) = self.end_of_coverage(leader, latest) else {
+            return self.read_everything(latest).map(|()| true);
         };
+        if from == latest {
+            return Ok(false);
+        }
         let mut entries = Vec::new();
-        let mut pid = from;
-        while pid != latest {
-            pid = next_pid(pid);
+        for pid in between(from, latest).filter(|pid| !self.leaders.contains_key(pid)) {
             match process_table::read(pid)? {
                 Some(entry) => entries.push(entry),
                 None => drop(self.seen.remove(&pid)),
@@ -211,12 +217,21 @@ impl Families {
         if let Some(coverage) = &mut self.coverage {
             coverage.to = latest;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Returns the latest process id that has been read, if reading those after it, up to `latest`, is enough
+    /// to know all members of the run of `leader`, and costs less than to read everything.
+    fn end_of_coverage(&self, leader: u32, latest: u32) -> Option<u32> {
+        let end = self.coverage.filter(|coverage| coverage.includes(leader))?.to;
+        let known = self.seen.len().saturating_add(self.leaders.len());
+        let many = MANY.max(u32::try_from(known).unwrap_or(u32::MAX).saturating_mul(2));
+        (distance(end, latest) <= many).then_some(end)
     }
 
     /// Reads all processes. `latest` was the latest process id before.
     fn read_everything(&mut self, latest: u32) -> io::Result<()> {
-        let entries = process_table::read_all()?;
+        let entries = process_table::read_all_but(|pid| self.leaders.contains_key(&pid))?;
         let exists: BTreeMap<u32, u64> = entries.iter().map(|entry| (entry.pid, entry.start)).collect();
         self.seen.retain(|pid, seen| exists.get(pid) == Some(&seen.start));
         self.classify(entries);
@@ -231,11 +246,7 @@ impl Families {
         entries.retain(|entry| {
             let known = self.seen.get(&entry.pid).filter(|seen| seen.start == entry.start);
             let settled = known.is_some_and(|seen| seen.kin != Kin::Stranger);
-            !settled
-                && entry.start >= oldest
-                && entry.pid != own
-                && !self.leaders.contains_key(&entry.pid)
-                && !is_kernel_thread(entry)
+            !settled && entry.start >= oldest && entry.pid != own && !is_kernel_thread(entry)
         });
         // By their relation to processes that are known already, until no more are found.
         loop {
@@ -374,33 +385,66 @@ fn is_kernel_thread(entry: &Entry) -> bool {
     entry.parent == KTHREADD || (entry.pid == KTHREADD && entry.parent == 0)
 }
 
-/// Returns the latest process id that was assigned in this PID namespace.
-fn last_pid() -> io::Result<u32> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    let last = text.split_ascii_whitespace().last().and_then(|last| last.parse().ok());
-    last.ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Returns the end of the process ids, which are smaller.
-fn pid_max() -> u32 {
-    static MAX: std::sync::OnceLock<u32> = std::sync::OnceLock::new();
-    *MAX.get_or_init(|| {
-        let text = fs::read_to_string("/proc/sys/kernel/pid_max").ok();
-        text.and_then(|text| text.trim().parse().ok()).unwrap_or(32_768)
-    })
-}
-
-fn next_pid(pid: u32) -> u32 {
-    if pid + 1 >= pid_max() { 1 } else { pid + 1 }
-}
-
-/// Returns how many process ids were assigned after `from` up to `to`, at most.
-fn distance(from: u32, to: u32) -> u32 {
-    if to >= from { to - from } else { pid_max().saturating_sub(from).saturating_add(to) }
-}
-
 /// Returns whether `/proc` shows the processes of our own PID namespace.
 pub(super) fn is_available() -> bool {
     let own = getpid().as_raw_nonzero().get().to_string();
     fs::read_link("/proc/self").is_ok_and(|link| link.as_os_str() == own.as_str()) && last_pid().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::super::process_table::tests::READ;
+    use super::*;
+
+    /// Starts a program that lives until its standard input ends.
+    fn start(script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(std::process::Stdio::piped());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().expect("sh")
+    }
+
+    /// The stop of many programs asks for the family of each. None of them may cost a look at the others.
+    #[test]
+    fn f_220_leaders_are_never_read_and_other_processes_once() {
+        let mut families = Families::new();
+        let mut children: Vec<Child> = (0..30).map(|_| start("exec cat")).collect();
+        let keys = 1_000_000_u64..;
+        for (key, child) in keys.clone().zip(&children) {
+            families.register(key, child.id(), Vec::new());
+        }
+        READ.take();
+        for _ in 0..3 {
+            for (key, _) in keys.clone().zip(&children) {
+                assert_eq!(families.live_members(key).expect("/proc"), []);
+            }
+        }
+        let read = READ.take();
+        for child in &mut children {
+            assert!(!read.contains(&child.id()), "a leader was read");
+            drop(child.stdin.take());
+            child.wait().expect("wait");
+        }
+    }
+
+    /// The table is complete from the first start on: a member that is created later is found, whichever run
+    /// is asked for first.
+    #[test]
+    fn f_221_a_member_is_found_when_the_run_of_a_later_leader_was_asked_for_first() {
+        let mut families = Families::new();
+        let mut first = start("sleep 1000 & read _; kill $!; wait");
+        families.register(2_000_000, first.id(), Vec::new());
+        let mut second = start("exec cat");
+        families.register(2_000_001, second.id(), Vec::new());
+        assert_eq!(families.live_members(2_000_001).expect("/proc"), []);
+        let deadline = now() + Duration::from_secs(10);
+        while families.live_members(2_000_000).expect("/proc").is_empty() {
+            assert!(now() < deadline, "the member is not found");
+        }
+        for child in [&mut first, &mut second] {
+            drop(child.stdin.take());
+            child.wait().expect("wait");
+        }
+    }
 }

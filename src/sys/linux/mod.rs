@@ -12,6 +12,7 @@ mod listeners;
 pub(super) mod members;
 pub(super) mod owner;
 mod process;
+mod process_ids;
 mod process_table;
 pub(super) mod reserve;
 pub(super) mod run_mark;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 
-use rustix::io::Errno;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// A process, from its line in `/proc/…/stat`.
@@ -26,11 +27,22 @@ pub(super) struct Entry {
 ///
 /// `/proc` cannot be read.
 pub(super) fn read_all() -> io::Result<Vec<Entry>> {
+    read_all_but(|_| false)
+}
+
+/// Returns all processes but those whose ids `is_known` accepts. One that is forked meanwhile may be missing.
+///
+/// # Errors
+///
+/// `/proc` cannot be read.
+pub(super) fn read_all_but(is_known: impl Fn(u32) -> bool) -> io::Result<Vec<Entry>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        found.extend(read(pid)?);
+        if !is_known(pid) {
+            found.extend(read(pid)?);
+        }
     }
     Ok(found)
 }
@@ -41,11 +53,20 @@ pub(super) fn read_all() -> io::Result<Vec<Entry>> {
 ///
 /// `/proc` cannot be read.
 pub(super) fn read(pid: u32) -> io::Result<Option<Entry>> {
-    match fs::read(format!("/proc/{pid}/stat")) {
-        Ok(stat) => Ok(parse(pid, &stat)),
+    #[cfg(test)]
+    tests::READ.with_borrow_mut(|read| read.push(pid));
+    // One read returns the whole line, which is shorter: `fs::read` would take two, and ask for the size.
+    let mut stat = [0; 2048];
+    match read_file(&format!("/proc/{pid}/stat"), &mut stat) {
+        Ok(length) => Ok(parse(pid, &stat[..length])),
         Err(error) if has_ended(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn read_file(path: &str, buffer: &mut [u8]) -> io::Result<usize> {
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(retry_on_intr(|| rustix::io::read(&file, &mut *buffer))?)
 }
 
 /// Returns whether this is the number of a thread that is not a process. `/proc` shows those as well, but
@@ -72,8 +93,15 @@ fn parse(pid: u32, stat: &[u8]) -> Option<Entry> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::cell::RefCell;
+
     use super::{Entry, parse, read};
+
+    thread_local! {
+        /// The processes that this thread has read.
+        pub(in crate::sys::linux) static READ: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+    }
 
     #[test]
     fn the_fields_are_found_after_any_name() {
