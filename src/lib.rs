@@ -56,9 +56,10 @@
 //! | `background` | `Background` | yes |
 //! | `client` | `ClientService` | yes |
 //! | `log-format` | `output::LogFormat`: log lines of other programs as log records | yes |
-//! | `plan` | `Plan`; includes `timeline` | yes |
+//! | `plan` | `Plan`; includes `ready` and `timeline` | yes |
+//! | `ready` | `Condition`, `Spec::ready`, `Spec::alive`: readiness and health | yes |
 //! | `server` | `TidyServer` | yes |
-//! | `service` | `Service`, `SharedService`, `Port`; includes `log-format` | yes |
+//! | `service` | `Service`, `SharedService`, `Port`; includes `log-format` and `ready` | yes |
 //! | `timeline` | `Journal::timeline_svg`: the events of a run as a picture | yes |
 //! | `webdriver` | `WebDriver`: a browser for a test; includes `service` | no |
 //!
@@ -76,6 +77,7 @@
         feature = "client",
         feature = "log-format",
         feature = "plan",
+        feature = "ready",
         feature = "server",
         feature = "service",
         feature = "webdriver"
@@ -103,9 +105,9 @@ pub mod output;
 mod panic_guard;
 #[cfg(feature = "plan")]
 pub mod plan;
-#[cfg(any(feature = "service", feature = "plan"))]
+#[cfg(feature = "ready")]
 pub mod ready;
-#[cfg(any(feature = "service", feature = "plan"))]
+#[cfg(feature = "ready")]
 mod search;
 #[cfg(feature = "server")]
 pub mod server;
@@ -148,7 +150,7 @@ pub use output::sink::{LogSink, Sink};
 pub use plan::builder::Plan;
 #[cfg(feature = "plan")]
 pub use plan::error::PlanError;
-#[cfg(any(feature = "service", feature = "plan"))]
+#[cfg(feature = "ready")]
 pub use ready::condition::Condition;
 #[cfg(feature = "server")]
 pub use server::handle::TidyServer;

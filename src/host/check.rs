@@ -6,6 +6,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 use super::Spec;
+use super::requirement::{InvalidRequirement, RequirementProblem};
 
 impl Spec {
     /// Checks the values of the spec. Every `add_process` does this. Whether the program exists is found out
@@ -89,10 +90,13 @@ impl Spec {
         if let Some(error) = &self.after_error {
             return bad("after", error.name().as_ref(), SpecProblem::Name(error.clone()));
         }
-        match self.get_policy().map_or(Ok(()), |policy| policy.check()) {
-            Ok(()) => Ok(()),
-            Err(error) => bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error)),
+        if let Some(Err(error)) = self.get_policy().map(|policy| policy.check()) {
+            return bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error));
         }
+        let Some(InvalidRequirement { field, value, problem }) = self.find_invalid_requirement() else {
+            return Ok(());
+        };
+        bad(field, value.as_ref(), SpecProblem::Requirement(problem))
     }
 }
 
@@ -131,6 +135,8 @@ pub enum SpecProblem {
     Name(crate::machine::NameError),
     /// The policy is invalid.
     Policy(crate::machine::PolicyError),
+    /// The required readiness or health cannot be met.
+    Requirement(RequirementProblem),
 }
 
 impl fmt::Display for SpecError {
@@ -150,6 +156,7 @@ impl fmt::Display for SpecError {
             SpecProblem::Lookup(error) => write!(f, "cannot look up the {field} {value:?}: {error}"),
             SpecProblem::Name(error) => write!(f, "{field} is invalid: {error}"),
             SpecProblem::Policy(error) => write!(f, "{error}"),
+            SpecProblem::Requirement(problem) => write!(f, "{field} ({value}) cannot be met: {problem}"),
         }
     }
 }

@@ -8,7 +8,9 @@ mod check;
 mod command_line;
 mod descriptor;
 mod getters;
+pub(crate) mod health;
 mod relations;
+mod requirement;
 pub(crate) mod spec;
 pub(crate) mod stdin;
 mod stop;
@@ -18,6 +20,8 @@ pub(crate) mod traits;
 
 pub use check::{SpecError, SpecProblem};
 pub use descriptor::Descriptor;
+pub use requirement::RequirementProblem;
+pub(crate) use requirement::{InvalidRequirement, Requirement};
 pub(crate) use spec::Spec;
 pub(crate) use stdin::Stdin;
 pub(crate) use target::LONGEST_SOCKET_PATH;

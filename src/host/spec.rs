@@ -1,12 +1,15 @@
 //! The description of a process to start.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::account::AccountLookup;
 use super::descriptor::Descriptor;
+use super::requirement::{InvalidRequirement, OptionalRequirement, Requirement};
 use super::stdin::Stdin;
 use crate::machine::{Dependency, NameError, Policy, RestartGroup, Signal, SignalTarget};
 
@@ -57,6 +60,7 @@ pub struct Spec {
     /// The first name of a dependency that is not valid.
     pub(super) after_error: Option<NameError>,
     pub(super) restart_group: Option<RestartGroup>,
+    pub(super) requirement: OptionalRequirement,
 }
 
 impl Spec {
@@ -90,6 +94,7 @@ impl Spec {
             after: Vec::new(),
             after_error: None,
             restart_group: None,
+            requirement: OptionalRequirement::default(),
         }
     }
 
@@ -98,6 +103,24 @@ impl Spec {
     pub(crate) fn with_program(mut self, program: impl AsRef<OsStr>) -> Self {
         self.program = program.as_ref().to_owned();
         self
+    }
+
+    /// Sets the readiness and health that are required of each run.
+    #[must_use]
+    pub(crate) fn require(mut self, requirement: impl Requirement) -> Self {
+        self.requirement.0 = Some(Arc::new(requirement));
+        self
+    }
+
+    /// Returns what is required of each run, if that is of type `R`.
+    pub(crate) fn get_requirement<R: Requirement>(&self) -> Option<&R> {
+        let requirement: &dyn Any = self.requirement.0.as_deref()?;
+        requirement.downcast_ref()
+    }
+
+    /// Returns what is required and can never be met.
+    pub(super) fn find_invalid_requirement(&self) -> Option<InvalidRequirement> {
+        self.requirement.0.as_ref()?.check().err()
     }
 
     /// Creates a spec for another program with the same user, directory, environment and limits.

@@ -122,19 +122,7 @@ impl Host for TapHost {
             Some((host, spec)) => host.spawn(spec),
             None => self.host.spawn(spec),
         };
-        match spawned {
-            Ok(process) => {
-                let pid = process.id();
-                let slot = Arc::new(ProcessSlot::new(process));
-                observer.started(pid, &slot, self.now());
-                let host = self.host.clone();
-                Ok(Box::new(TapProcess { pid, slot, observer, host, was_polled: false, has_exited: false }))
-            }
-            Err(error) => {
-                observer.start_failed(&error, self.now());
-                Err(error)
-            }
-        }
+        observe(spawned, observer, &self.host)
     }
 
     fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {
@@ -155,6 +143,28 @@ impl Host for TapHost {
 
     fn has_threads(&self) -> bool {
         self.host.has_threads()
+    }
+}
+
+/// Has `observer` observe a process from now on, with the times of `host`; or reports to it that the start has
+/// failed.
+pub(crate) fn observe(
+    spawned: Result<Box<dyn Process>, SpawnError>,
+    observer: Arc<dyn Observer>,
+    host: &Arc<dyn Host>,
+) -> Result<Box<dyn Process>, SpawnError> {
+    match spawned {
+        Ok(process) => {
+            let pid = process.id();
+            let slot = Arc::new(ProcessSlot::new(process));
+            observer.started(pid, &slot, host.now());
+            let host = host.clone();
+            Ok(Box::new(TapProcess { pid, slot, observer, host, was_polled: false, has_exited: false }))
+        }
+        Err(error) => {
+            observer.start_failed(&error, host.now());
+            Err(error)
+        }
     }
 }
 

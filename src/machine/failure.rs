@@ -64,6 +64,7 @@ impl fmt::Display for SpawnError {
             SpawnStep::Setgid => write!(f, "cannot switch to group {subject}"),
             SpawnStep::Setuid => write!(f, "cannot switch to user {subject}"),
             SpawnStep::Exec => write!(f, "cannot execute {subject}"),
+            SpawnStep::Notify => write!(f, "cannot open a channel for the notifications of {subject}"),
             SpawnStep::Watch => write!(f, "cannot watch the new process {subject}"),
         }?;
         write!(f, ": {source}")
@@ -125,6 +126,8 @@ pub enum SpawnStep {
     Chdir,
     /// Open the standard input.
     Stdin,
+    /// Open the channels for its notifications.
+    Notify,
     /// Create the pipes for its output.
     Pipe,
     /// Create the process.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError, StatusRange};
 use crate::search::{InvalidOutputMatch, OutputMatch};
 
-/// A condition under which a process counts as ready. Conditions are combined with [`all`](Self::all) and
+/// A condition under which a process counts as ready or healthy. Conditions are combined with [`all`](Self::all) and
 /// [`any`](Self::any).
 ///
 /// A condition that was met once stays met, but a process that has died is never ready. Output, uptime and
@@ -28,11 +28,11 @@ use crate::search::{InvalidOutputMatch, OutputMatch};
 /// assert!(ready.check().is_ok());
 /// assert_eq!(Condition::port(0).check().unwrap_err().to_string(), "the port must not be 0");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition(pub(super) Node);
 
 /// A node in the tree of conditions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     All(Vec<Self>),
     Any(Vec<Self>),
@@ -40,7 +40,7 @@ pub(super) enum Node {
 }
 
 /// An elementary condition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Leaf {
     /// The process has lived this long.
     Uptime(Duration),
@@ -142,6 +142,16 @@ impl Condition {
         self.0.is_conclusive()
     }
 
+    /// Returns the uptime without which the condition cannot be met.
+    pub(super) fn min_uptime(&self) -> Duration {
+        self.0.min_uptime()
+    }
+
+    /// Returns a part that happens only once, and so cannot be checked repeatedly.
+    pub(super) fn find_unrepeatable(&self) -> Option<&impl fmt::Display> {
+        self.0.find_unrepeatable()
+    }
+
     fn probe(target: ProbeTarget) -> Self {
         Self(Node::Leaf(Leaf::Probe { target, any_owner: false }))
     }
@@ -174,6 +184,25 @@ impl Node {
                 Leaf::Probe { any_owner, target: _ } => !any_owner,
                 Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => true,
                 Leaf::Uptime(_) | Leaf::Output(_) => false,
+            },
+        }
+    }
+
+    fn min_uptime(&self) -> Duration {
+        match self {
+            Self::All(nodes) => nodes.iter().map(Self::min_uptime).max().unwrap_or_default(),
+            Self::Any(nodes) => nodes.iter().map(Self::min_uptime).min().unwrap_or_default(),
+            Self::Leaf(Leaf::Uptime(uptime)) => *uptime,
+            Self::Leaf(_) => Duration::ZERO,
+        }
+    }
+
+    fn find_unrepeatable(&self) -> Option<&Leaf> {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().find_map(Self::find_unrepeatable),
+            Self::Leaf(leaf) => match leaf {
+                Leaf::Probe { .. } | Leaf::Command(_) => None,
+                Leaf::Uptime(_) | Leaf::Output(_) | Leaf::Notify(_) | Leaf::SdNotify => Some(leaf),
             },
         }
     }

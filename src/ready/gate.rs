@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::condition::{Condition, Leaf, Node};
-use super::leaf::{ConditionStatus, LeafEvent, LeafState};
+use super::leaf::{LeafEvent, LeafState};
 use crate::drive::StateMachine;
+use crate::host::health::{ConditionStatus, FailureCause};
 use crate::machine::{Exit, SpawnError};
 
 /// A condition with numbered leaves, in the order in which they were written.
@@ -37,6 +38,11 @@ impl FlatCondition {
         let mut leaves = Vec::new();
         let tree = Tree::number(&condition.0, &mut leaves);
         Self { tree, leaves }
+    }
+
+    /// Returns whether the condition holds in this state of its leaves.
+    pub(super) fn holds(&self, leaves: &[LeafState]) -> bool {
+        self.tree.holds(leaves)
     }
 
     /// Returns the leaves with their numbers.
@@ -157,19 +163,6 @@ pub(crate) enum Output {
     Ready,
     /// The start has failed. This is the last output.
     Failed(FailureCause),
-}
-
-/// The reason why a process did not become ready.
-#[derive(Clone, Debug)]
-pub(crate) enum FailureCause {
-    /// The process could not be started.
-    SpawnFailed(SpawnError),
-    /// The process died before it was ready, with any exit code.
-    Exited(Exit),
-    /// The timeout, counted from the start, has expired.
-    TimedOut(Duration),
-    /// The host was dropped before the process was started.
-    NeverStarted,
 }
 
 impl StateMachine for Gate {

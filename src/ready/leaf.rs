@@ -1,9 +1,9 @@
 //! The state of one elementary condition.
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::condition::Leaf;
+use crate::host::health::{ConditionKind, ConditionState, ConditionStatus};
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 
 /// A server is noticed late by at most this fraction of the time that it has taken so far.
@@ -238,72 +238,6 @@ impl LeafState {
                 Some(format!("no answer for {:.1?}", now.saturating_duration_since(since)))
             }
             AttemptState::Delayed { .. } => None,
-        }
-    }
-}
-
-/// The progress of one elementary part of a [`Condition`](crate::Condition).
-///
-/// It is formatted as one line: `port 5432: missing after 15s (Connection refused (os error 111))`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConditionStatus {
-    /// The condition, such as `port 5432` or `output "ready"`.
-    pub what: String,
-    /// Whether the condition is met.
-    pub state: ConditionState,
-    /// A detail, such as why the last attempt failed, how often the output has matched, or the `STATUS=` that
-    /// the program has sent.
-    pub remark: Option<String>,
-    pub(crate) kind: ConditionKind,
-}
-
-/// The kind of a condition, for advice about what may be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConditionKind {
-    Output,
-    /// A TCP port, also one for HTTP.
-    Port(u16),
-    Other,
-}
-
-/// The state of one elementary condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConditionState {
-    /// The condition is met.
-    Met {
-        /// The time after the start when it was met.
-        after: Duration,
-    },
-    /// The condition is not met.
-    Missing {
-        /// The time after the start when this was observed.
-        after: Duration,
-    },
-}
-
-impl ConditionStatus {
-    /// Returns whether the condition is met.
-    pub fn is_met(&self) -> bool {
-        matches!(self.state, ConditionState::Met { .. })
-    }
-}
-
-impl fmt::Display for ConditionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.state)?;
-        match &self.remark {
-            Some(remark) => write!(f, " ({remark})"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for ConditionState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Met { after } => write!(f, "met after {after:.1?}"),
-            Self::Missing { after } => write!(f, "missing after {after:.1?}"),
         }
     }
 }

@@ -1,32 +1,39 @@
-//! Readiness: the conditions under which a process counts as ready, and the wait for them.
+//! Readiness and health: the conditions under which a process counts as ready, and as healthy.
 //!
-//! A [`Condition`] describes what is required. A [`Service`](crate::Service) and a plan
-//! wait for it.
+//! A [`Condition`] describes what is required. A [`Spec`](crate::Spec) can require that its runs become ready
+//! and stay healthy, which its monitor then sees to; a plan waits for conditions in its steps.
 //!
-//! * `condition` is the tree of conditions that a user builds.
-//! * `watch` belongs to one service. It lends out a host that observes the start, the output and the end of
-//!   the process, and creates a future for each start.
-//! * `until` is that future, which ends when the start is ready or has failed. It drives `gate`, a pure state
-//!   machine that decides, with the state of each elementary condition in `leaf`.
-//! * `session` connects the two, since they usually run on different threads.
-//! * `notify` holds the notification channels; `attempt` makes probes and runs commands.
+//! * `condition` is the tree of conditions that a user builds; `requirements` is what a spec requires.
+//! * `run` watches one run of a monitor: first with `until`, a future that ends when the run is ready or has
+//!   failed, then with `alive`, which ends when it is unhealthy. They drive `gate` and `liveness`, the pure
+//!   state machines that decide, with the state of each elementary condition in `leaf`.
+//! * `session` observes the start, the output and the end of the process for them.
+//! * `watch` belongs to a plan, in which several steps may wait for one process. It lends out a host that
+//!   observes the process, and creates a future for each start.
+//! * `notify` holds the notification channels; `attempt` makes probes and runs commands; `address` finds out
+//!   whether another process has the address of a process that is to be started.
 
+mod address;
+mod alive;
 mod attempt;
 pub(crate) mod condition;
 mod gate;
 mod leaf;
+mod liveness;
 mod notify;
+mod requirements;
+mod run;
 mod session;
 mod until;
 mod watch;
 
+pub use address::AddressInUse;
+pub(crate) use address::check_free;
 pub(crate) use condition::Condition;
 pub use condition::ConditionError;
-pub(crate) use gate::FailureCause;
-pub(crate) use leaf::ConditionKind;
-pub use leaf::{ConditionState, ConditionStatus};
-pub(crate) use until::{Failure, Ready, UntilReady};
-pub use watch::AddressInUse;
+pub use liveness::Liveness;
+pub(crate) use until::UntilReady;
 pub(crate) use watch::Watch;
 
+pub use crate::host::health::{ConditionState, ConditionStatus};
 pub use crate::search::OutputMatch;

@@ -23,12 +23,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_io::Async;
 use rustix::process::{Pid, geteuid, test_kill_process};
 use tempfile::TempDir;
 
-use super::leaf::LeafEvent;
+use super::condition::Leaf;
+use super::gate::FlatCondition;
 use crate::host::{LONGEST_SOCKET_PATH, Spec};
 
 /// The longest datagram of the protocol of systemd.
@@ -57,32 +59,95 @@ pub(super) struct NotifyHandle {
 }
 
 impl NotifyHandle {
-    pub(super) fn new(leaf: usize, channel: NotifyChannel) -> Self {
-        Self { leaves: vec![leaf], channel, has_ended: false }
+    fn new(leaves: Vec<usize>, channel: NotifyChannel) -> Self {
+        Self { leaves, channel, has_ended: false }
     }
 
-    /// Has another leaf wait for the same channel.
-    pub(super) fn share(&mut self, leaf: usize) {
-        self.leaves.push(leaf);
-    }
-
-    /// Adds what has arrived to `events`, and registers the waker unless nothing more can arrive. `is_member`
-    /// returns whether a process belongs to the run.
+    /// Returns what has arrived, and registers the waker unless nothing more can arrive. `is_member` returns
+    /// whether a process belongs to the run.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         is_member: &dyn Fn(u32) -> bool,
-        events: &mut Vec<(usize, LeafEvent)>,
-    ) {
-        if self.has_ended {
-            return;
-        }
+    ) -> Vec<Notification> {
         let mut arrived = Vec::new();
-        self.has_ended = self.channel.poll(cx, is_member, &mut arrived).is_ready();
-        for event in arrived {
-            events.extend(self.leaves.iter().map(|leaf| (*leaf, event.clone())));
+        if !self.has_ended {
+            self.has_ended = self.channel.poll(cx, is_member, &mut arrived).is_ready();
+        }
+        arrived
+    }
+
+    /// Returns the leaves that wait for this channel.
+    pub(super) fn leaves(&self) -> &[usize] {
+        &self.leaves
+    }
+}
+
+/// Something that a process has sent, or that happened to its channel.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Notification {
+    /// The process is ready.
+    Ready,
+    /// A remark for the report.
+    Remark(String),
+    Watchdog(WatchdogSignal),
+}
+
+/// A notification for the watchdog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WatchdogSignal {
+    /// The process works.
+    Alive,
+    /// The process wants to be restarted.
+    Trigger,
+    /// From now on the process notifies at this interval.
+    Timeout(Duration),
+}
+
+/// Adds to `spec` a new pipe or socket for each notification that `condition` and the watchdog wait for.
+///
+/// # Errors
+///
+/// The system's error when it cannot create a pipe, a socket or its directory.
+pub(super) fn open_channels(
+    condition: &FlatCondition,
+    watchdog: Option<Duration>,
+    mut spec: Spec,
+) -> io::Result<(Spec, Vec<NotifyHandle>)> {
+    let mut pipes: Vec<(i32, NotifyHandle)> = Vec::new();
+    let mut socket: Option<NotifyHandle> = None;
+    for (number, leaf) in condition.leaves() {
+        match leaf {
+            Leaf::Notify(descriptor) => {
+                if let Some((_, handle)) = pipes.iter_mut().find(|(known, _)| known == descriptor) {
+                    handle.leaves.push(number);
+                    continue;
+                }
+                let channel;
+                (channel, spec) = NotifyChannel::pipe(*descriptor, spec)?;
+                pipes.push((*descriptor, NotifyHandle::new(vec![number], channel)));
+            }
+            Leaf::SdNotify => {
+                if let Some(handle) = &mut socket {
+                    handle.leaves.push(number);
+                    continue;
+                }
+                let channel;
+                (channel, spec) = NotifyChannel::socket(spec)?;
+                socket = Some(NotifyHandle::new(vec![number], channel));
+            }
+            Leaf::Uptime(_) | Leaf::Output(_) | Leaf::Probe { .. } | Leaf::Command(_) => {}
         }
     }
+    if let Some(timeout) = watchdog {
+        spec = spec.env("WATCHDOG_USEC", timeout.as_micros().to_string());
+        if socket.is_none() {
+            let channel;
+            (channel, spec) = NotifyChannel::socket(spec)?;
+            socket = Some(NotifyHandle::new(Vec::new(), channel));
+        }
+    }
+    Ok((spec, pipes.into_iter().map(|(_, handle)| handle).chain(socket).collect()))
 }
 
 /// Our end of a notification channel. Dropping it closes the channel and removes the directory of a socket.
@@ -149,7 +214,7 @@ impl NotifyChannel {
         &self,
         cx: &mut Context<'_>,
         is_member: &dyn Fn(u32) -> bool,
-        events: &mut Vec<LeafEvent>,
+        events: &mut Vec<Notification>,
     ) -> Poll<()> {
         loop {
             let readable = match self.read(is_member, events) {
@@ -165,7 +230,7 @@ impl NotifyChannel {
             match readable {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
-                    events.push(LeafEvent::Remark(error.to_string()));
+                    events.push(Notification::Remark(error.to_string()));
                     return Poll::Ready(());
                 }
                 Poll::Pending => return Poll::Pending,
@@ -176,19 +241,19 @@ impl NotifyChannel {
     fn read(
         &self,
         is_member: &dyn Fn(u32) -> bool,
-        events: &mut Vec<LeafEvent>,
+        events: &mut Vec<Notification>,
     ) -> io::Result<ControlFlow<()>> {
         let mut buf = [0; LONGEST_DATAGRAM];
         match self {
             Self::Pipe(pipe) => {
                 let length = rustix::io::read(pipe, &mut buf)?;
                 if length == 0 {
-                    events.push(LeafEvent::Remark("closed without a line feed".to_owned()));
+                    events.push(Notification::Remark("closed without a line feed".to_owned()));
                     return Ok(ControlFlow::Break(()));
                 }
                 // Bytes before the line feed have no meaning.
                 if memchr::memchr(b'\n', &buf[..length]).is_some() {
-                    events.push(LeafEvent::Met);
+                    events.push(Notification::Ready);
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -199,7 +264,7 @@ impl NotifyChannel {
                         let pid = pid.map_or(0, |pid| pid.as_raw_nonzero().get());
                         let remark =
                             format!("ignored a notification of pid {pid} (user {uid}), a foreign process");
-                        events.push(LeafEvent::Remark(remark));
+                        events.push(Notification::Remark(remark));
                     }
                     None => {
                         let text = String::from_utf8_lossy(&buf[..length]);
@@ -298,12 +363,20 @@ mod sender {
     }
 }
 
-/// Parses a line of a datagram. Variables that say nothing about readiness are ignored.
-fn parse_assignment(line: &str) -> Option<LeafEvent> {
-    if line == "READY=1" {
-        return Some(LeafEvent::Met);
+/// Parses a line of a datagram. Variables without a meaning for readiness and health are ignored.
+fn parse_assignment(line: &str) -> Option<Notification> {
+    let (name, value) = line.split_once('=')?;
+    match (name, value) {
+        ("READY", "1") => Some(Notification::Ready),
+        ("STATUS", status) => Some(Notification::Remark(format!("status: {status}"))),
+        ("WATCHDOG", "1") => Some(Notification::Watchdog(WatchdogSignal::Alive)),
+        ("WATCHDOG", "trigger") => Some(Notification::Watchdog(WatchdogSignal::Trigger)),
+        ("WATCHDOG_USEC", time) => {
+            let timeout = time.parse().ok().filter(|time| *time > 0).map(Duration::from_micros)?;
+            Some(Notification::Watchdog(WatchdogSignal::Timeout(timeout)))
+        }
+        _ => None,
     }
-    line.strip_prefix("STATUS=").map(|status| LeafEvent::Remark(format!("status: {status}")))
 }
 
 #[cfg(test)]

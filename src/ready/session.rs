@@ -10,12 +10,13 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use super::gate::Event;
+use super::condition::Leaf;
+use super::gate::{Event, FlatCondition};
 use super::leaf::LeafEvent;
-use super::notify::NotifyHandle;
+use super::notify::{Notification, NotifyHandle, WatchdogSignal};
 use crate::host::tap::{Observer, ProcessSlot};
-use crate::machine::{Exit, Signal, SignalTarget, SpawnError, Stream};
-use crate::search::{MatchCount, ParallelSearch};
+use crate::machine::{Exit, Signal, SpawnError, Stream};
+use crate::search::{MatchCount, MessageExtractor, ParallelSearch};
 use crate::sync::{Lock, WakerCell};
 
 /// One observed start.
@@ -29,6 +30,8 @@ pub(super) struct Session {
     /// The channels through which the process notifies. They stay open until the process is gone: a daemon
     /// may regard a failing notification as fatal, also after it is ready.
     notifications: Lock<Vec<NotifyHandle>>,
+    /// Whether notifications are read after the verdict as well, by [`Self::poll_watchdog`].
+    has_watchdog: bool,
 }
 
 /// The events that the future has not read.
@@ -41,14 +44,28 @@ struct Events {
 }
 
 impl Session {
-    pub(super) fn new(search: ParallelSearch, notifications: Vec<NotifyHandle>) -> Self {
+    /// Creates a session for the next start of a process that is to meet `condition`.
+    pub(super) fn of(
+        condition: &FlatCondition,
+        message: MessageExtractor,
+        notifications: Vec<NotifyHandle>,
+        has_watchdog: bool,
+    ) -> Arc<Self> {
+        let outputs = condition.leaves().filter_map(|(number, leaf)| match leaf {
+            Leaf::Output(wanted) => Some((number, wanted)),
+            Leaf::Uptime(_) | Leaf::Probe { .. } | Leaf::Command(_) | Leaf::Notify(_) | Leaf::SdNotify => {
+                None
+            }
+        });
+        let search = ParallelSearch::new(outputs, message);
         let events = Events { search, queue: VecDeque::new(), waiter: WakerCell::default(), start: None };
-        Self {
+        Arc::new(Self {
             is_open: AtomicBool::new(true),
             events: Lock::new(events),
             process: OnceLock::new(),
             notifications: Lock::new(notifications),
-        }
+            has_watchdog,
+        })
     }
 
     fn is_open(&self) -> bool {
@@ -94,8 +111,38 @@ impl Session {
         is_member: &dyn Fn(u32) -> bool,
     ) -> Vec<(usize, LeafEvent)> {
         let mut events = Vec::new();
-        self.notifications.lock().iter_mut().for_each(|handle| handle.poll(cx, is_member, &mut events));
+        for handle in self.notifications.lock().iter_mut() {
+            let arrived =
+                handle.poll(cx, is_member).into_iter().filter_map(|notification| match notification {
+                    Notification::Ready => Some(LeafEvent::Met),
+                    Notification::Remark(remark) => Some(LeafEvent::Remark(remark)),
+                    Notification::Watchdog(_) => None,
+                });
+            for event in arrived {
+                events.extend(handle.leaves().iter().map(|leaf| (*leaf, event.clone())));
+            }
+        }
         events
+    }
+
+    /// Returns the notifications for the watchdog that have arrived, or registers the waker. Without a watchdog
+    /// there are none.
+    pub(super) fn poll_watchdog(
+        &self,
+        cx: &mut Context<'_>,
+        is_member: &dyn Fn(u32) -> bool,
+    ) -> Vec<WatchdogSignal> {
+        if !self.has_watchdog {
+            return Vec::new();
+        }
+        let mut notifications = self.notifications.lock();
+        let arrived = notifications.iter_mut().flat_map(|handle| handle.poll(cx, is_member));
+        arrived
+            .filter_map(|notification| match notification {
+                Notification::Watchdog(signal) => Some(signal),
+                Notification::Ready | Notification::Remark(_) => None,
+            })
+            .collect()
     }
 
     /// Returns whether the process is alive, even if its death was not reported yet.
@@ -104,16 +151,9 @@ impl Session {
         exit.map_or(Event::Alive, Event::Exited)
     }
 
-    /// Has the process recognise all processes that belong to it now.
-    pub(super) fn observe_family(&self) {
-        if let Some(process) = self.process.get() {
-            process.observe_family();
-        }
-    }
-
-    /// Sends a signal before this returns; returns whether the process was there.
-    pub(super) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
-        self.process.get().is_some_and(|process| process.signal(target, signal))
+    /// Returns the process, once it was started.
+    pub(super) fn process(&self) -> Option<Arc<ProcessSlot>> {
+        self.process.get().cloned()
     }
 
     /// Ends the observation. From now on the driver of the process discards the notifications.
@@ -124,7 +164,7 @@ impl Session {
         events.queue = VecDeque::new();
         events.waiter = WakerCell::default();
         drop(events);
-        let has_notifications = !self.notifications.lock().is_empty();
+        let has_notifications = !self.has_watchdog && !self.notifications.lock().is_empty();
         if let Some(process) = self.process.get().filter(|_| has_notifications) {
             process.wake_driver();
         }
@@ -148,7 +188,7 @@ impl Observer for Session {
 
     /// Discards notifications after the verdict, so that their sender is not blocked by a full queue.
     fn poll(&self, cx: &mut Context<'_>) {
-        if !self.is_open() {
+        if !self.is_open() && !self.has_watchdog {
             self.poll_notifications(cx, &|_| true);
         }
     }

@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::attempt::{Attempt, begin};
-use super::gate::{Event, FailureCause, Gate, Output};
-use super::leaf::{ConditionKind, ConditionStatus, LeafEvent};
+use super::gate::{Event, Gate, Output};
+use super::leaf::LeafEvent;
 use super::session::Session;
 use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
 use crate::host::Host;
-use crate::machine::{Signal, SignalTarget};
+use crate::host::health::{ConditionKind, ConditionStatus, Failure, FailureCause, Ready};
 
 /// A future that ends when the start is ready or has failed.
 ///
@@ -27,35 +26,6 @@ pub(crate) struct UntilReady {
     pid: Option<u32>,
     attempts: Vec<PendingAttempt>,
     alarm: Alarm,
-}
-
-/// A process that is ready.
-#[derive(Clone, Debug)]
-pub(crate) struct Ready {
-    /// The status of each part of the condition.
-    pub(crate) progress: Vec<ConditionStatus>,
-    /// The time from the start until the process was ready.
-    pub(crate) took: Duration,
-    session: Arc<Session>,
-}
-
-impl Ready {
-    /// Sends a signal before this returns; returns whether the process was there.
-    pub(crate) fn signal(&self, target: SignalTarget, signal: Signal) -> bool {
-        self.session.signal(target, signal)
-    }
-}
-
-/// A process that did not become ready.
-#[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    pub(crate) cause: FailureCause,
-    /// The status of each part of the condition.
-    pub(crate) progress: Vec<ConditionStatus>,
-    /// The time since the start; zero if the process was not started.
-    pub(crate) took: Duration,
-    /// The addresses at which the process listens, if it was to listen at a port and does not.
-    pub(crate) listening: Vec<SocketAddr>,
 }
 
 struct PendingAttempt {
@@ -179,10 +149,12 @@ impl Driver for UntilReady {
                 Step::Continue
             }
             Output::Ready => {
-                self.session.observe_family();
+                let process = self.session.process().expect("the gate is ready only after the start");
+                process.observe_family();
                 let now = self.host.now();
                 let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
-                Step::Done(Ok(Ready { progress, took, session: self.session.clone() }))
+                let pid = self.pid.expect("the gate is ready only after the start");
+                Step::Done(Ok(Ready { progress, took, pid, process }))
             }
             Output::Failed(cause) => {
                 let now = self.host.now();

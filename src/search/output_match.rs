@@ -20,7 +20,7 @@ use crate::machine::Stream;
 /// let ready = Condition::all([Condition::output("listening"), workers.into()]);
 /// assert!(ready.check().is_ok());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OutputMatch {
     pub(super) pattern: Pattern,
     pub(super) stream: Option<Stream>,
@@ -35,6 +35,16 @@ pub(super) enum Pattern {
     Regex(Regex),
     /// A regular expression that does not compile, and the reason.
     Invalid(String),
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) | (Self::Invalid(one), Self::Invalid(other)) => one == other,
+            (Self::Regex(one), Self::Regex(other)) => one.as_str() == other.as_str(),
+            (Self::Text(_) | Self::Regex(_) | Self::Invalid(_), _) => false,
+        }
+    }
 }
 
 /// Why an [`OutputMatch`] can never match.

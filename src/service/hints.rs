@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::{NotReadyReason, Port};
+use crate::host::health::{ConditionKind, ConditionStatus};
 use crate::machine::Exit;
-use crate::ready::{ConditionKind, ConditionStatus};
 
 /// Texts that programs print when they cannot bind an address, in lower case.
 const ADDRESS_IN_USE: [&str; 3] = ["address already in use", "address in use", "eaddrinuse"];

@@ -10,11 +10,12 @@ use super::exit::ServiceExit;
 use super::log_lines::LinePublisher;
 use super::not_ready::{Details, NotReady, NotReadyReason, ServiceError};
 use super::{Port, Service, hints};
+use crate::host::health::{Failure, FailureCause, Ready};
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, StopError};
 use crate::output::log_format::{LogFormat, LogFormatSink};
-use crate::ready::{Condition, Failure, FailureCause, Ready, Watch};
+use crate::ready::{Condition, Watch, check_free};
 use crate::search::MessageExtractor;
 
 /// The number of output lines that a service keeps.
@@ -33,6 +34,7 @@ pub(super) struct Launcher {
     pub(super) lines: LinePublisher,
     spec: Spec,
     format: Option<LogFormat>,
+    condition: Condition,
     host: Arc<dyn Host>,
     watch: Watch,
 }
@@ -61,9 +63,10 @@ impl Launcher {
             min_uptime => Condition::all([Condition::uptime(min_uptime), expected]),
         };
         let host: Arc<dyn Host> = Arc::new(host);
-        let watch = Watch::new(Arc::clone(&host), condition, timeout, message_extractor(format.clone()));
+        let watch =
+            Watch::new(Arc::clone(&host), condition.clone(), timeout, message_extractor(format.clone()));
         let (port, lines) = (service.port.clone(), LinePublisher::new());
-        Ok(Self { name, port, lines, spec, format, host, watch })
+        Ok(Self { name, port, lines, spec, format, condition, host, watch })
     }
 
     /// Returns the error for a system that cannot be used at all, for example without descriptors.
@@ -88,7 +91,7 @@ impl Launcher {
 
     /// Checks that no other process answers at the addresses of the service.
     pub(super) async fn check_free(&self) -> Result<(), NotReady> {
-        let free = self.watch.check_free(&self.spec).await;
+        let free = check_free(&self.host, &self.condition, &self.spec).await;
         free.map_err(|in_use| self.details(NotReadyReason::AddressInUse(in_use)).into())
     }
 

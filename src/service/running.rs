@@ -10,10 +10,11 @@ use super::exit::{ServiceDied, ServiceExit};
 use super::launcher::{ERROR_TAIL, Launcher};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
+use crate::host::health::Ready;
 use crate::machine::{Name, Phase, Signal, SignalTarget};
 use crate::monitor::{Notices, ProcessMonitor, StopError};
 use crate::output::report_in_test;
-use crate::ready::{ConditionStatus, Ready};
+use crate::ready::ConditionStatus;
 use crate::shutdown::Registration;
 use crate::sync::Lock;
 
@@ -146,7 +147,7 @@ impl RunningService {
     }
 
     fn send(&self, target: SignalTarget, signal: Signal) -> bool {
-        self.is_alive() && self.run().ready.signal(target, signal)
+        self.is_alive() && self.run().ready.process.signal(target, signal)
     }
 
     /// Suspends all processes of the service while `body` runs: their sockets stay open, but no request is

@@ -142,7 +142,7 @@ impl Launch {
         let program = Path::new(OsStr::from_bytes(self.program.as_bytes()));
         let subject = match error.step {
             SpawnStep::Exec => return lookup::explain(&self.spec, program, &self.dir, errno),
-            SpawnStep::Find | SpawnStep::Fork | SpawnStep::Guard | SpawnStep::Watch => {
+            SpawnStep::Find | SpawnStep::Notify | SpawnStep::Fork | SpawnStep::Guard | SpawnStep::Watch => {
                 program.display().to_string()
             }
             SpawnStep::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),

@@ -182,6 +182,7 @@ fn subject(step: SpawnStep, spec: &Spec) -> String {
     let id = |id: Option<u32>| id.map_or_else(|| "unchanged".to_owned(), |id| id.to_string());
     match step {
         SpawnStep::Find
+        | SpawnStep::Notify
         | SpawnStep::Pipe
         | SpawnStep::Fork
         | SpawnStep::Cgroup

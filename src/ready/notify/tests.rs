@@ -13,11 +13,9 @@ fn read_all(channel: &NotifyChannel) -> (Vec<String>, bool) {
         let mut events = Vec::new();
         let has_ended = channel.poll(cx, &|pid| pid == std::process::id(), &mut events).is_ready();
         let events = events.into_iter().map(|event| match event {
-            LeafEvent::Met => "met".to_owned(),
-            LeafEvent::Remark(remark) => remark,
-            LeafEvent::Matched(_) | LeafEvent::Attempt(..) => {
-                unreachable!("a channel does not produce this: {event:?}")
-            }
+            Notification::Ready => "ready".to_owned(),
+            Notification::Remark(remark) => remark,
+            Notification::Watchdog(signal) => format!("watchdog {signal:?}"),
         });
         Poll::Ready((events.collect(), has_ended))
     }))
@@ -42,7 +40,7 @@ fn only_a_line_feed_on_the_pipe_is_a_notification() {
     theirs.write_all(b"almost").unwrap();
     assert_eq!(read_all(&channel), (Vec::new(), false));
     theirs.write_all(b" there\n").unwrap();
-    assert_eq!(read_all(&channel), (events(&["met"]), true));
+    assert_eq!(read_all(&channel), (events(&["ready"]), true));
 }
 
 #[test]
@@ -72,7 +70,17 @@ fn a_datagram_with_ready_1_is_a_notification_and_the_status_is_kept() {
     send("MAINPID=7\nXREADY=1\nREADY=11");
     assert_eq!(read_all(&channel), (events(&["status: loading"]), false));
     send("READY=1\nSTATUS=serving");
-    assert_eq!(read_all(&channel), (events(&["met", "status: serving"]), false));
+    assert_eq!(read_all(&channel), (events(&["ready", "status: serving"]), false));
+}
+
+#[test]
+fn f_204_the_notifications_of_the_watchdog_are_those_of_systemd() {
+    let (channel, spec) = NotifyChannel::socket(Spec::new("x")).unwrap();
+    let theirs = UnixDatagram::unbound().unwrap();
+    theirs.send_to(b"WATCHDOG=1\nWATCHDOG=2\nWATCHDOG_USEC=0\nWATCHDOG_USEC=x", socket_path(&spec)).unwrap();
+    assert_eq!(read_all(&channel), (events(&["watchdog Alive"]), false));
+    theirs.send_to(b"WATCHDOG_USEC=1500000\nWATCHDOG=trigger", socket_path(&spec)).unwrap();
+    assert_eq!(read_all(&channel), (events(&["watchdog Timeout(1.5s)", "watchdog Trigger"]), false));
 }
 
 #[test]

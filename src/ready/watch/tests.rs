@@ -8,10 +8,13 @@ mod servers;
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
+use futures_lite::future::or;
+
 use super::*;
 use crate::host::Process;
+use crate::host::health::{Failure, FailureCause, Ready};
 use crate::machine::{Exit, Stream};
-use crate::ready::{Failure, FailureCause, Ready};
+use crate::ready::{AddressInUse, check_free};
 use crate::testkit::{Script, Sim};
 
 use servers::SimWithServers;

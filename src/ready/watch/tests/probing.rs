@@ -44,8 +44,9 @@ fn sv_21_a_command_is_killed_when_its_result_is_not_needed_any_more() {
 }
 
 fn free(host: SimWithServers, condition: Condition) -> Result<(), String> {
-    let trial = Trial::with_servers(host, Script::new(), condition);
-    let free = trial.sim.block_on(trial.watch.check_free(&Spec::new("x")));
+    let trial = Trial::with_servers(host, Script::new(), condition.clone());
+    let host: Arc<dyn Host> = trial.host.clone();
+    let free = trial.sim.block_on(check_free(&host, &condition, &Spec::new("x")));
     assert!(trial.is_at_rest());
     free.map_err(|taken| taken.to_string())
 }

@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
-use futures_lite::future::or;
-
 use super::*;
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 use crate::machine::SpawnStep;

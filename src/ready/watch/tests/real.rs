@@ -108,16 +108,19 @@ fn f_82_a_real_port_counts_if_the_process_owns_it_and_not_if_a_stranger_does() {
 fn f_82_a_real_address_is_free_or_in_use() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let in_use = block_on(watch(Condition::http(port, "/")).check_free(&Spec::new("x"))).unwrap_err();
+    let is_free = |condition: Condition| -> Result<(), AddressInUse> {
+        let host: Arc<dyn Host> = Arc::new(System::new());
+        block_on(check_free(&host, &condition, &Spec::new("x")))
+    };
+    let in_use = is_free(Condition::http(port, "/")).unwrap_err();
     assert_eq!(in_use.target, ProbeTarget::Port(port));
     assert_ne!(in_use.by, ProbeOwner::Own);
 
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
-    block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x"))).unwrap();
+    is_free(Condition::unix(&path)).unwrap();
     drop(UnixListener::bind(&path).unwrap());
-    block_on(watch(Condition::unix(&path)).check_free(&Spec::new("x")))
-        .expect("no process listens on the socket");
+    is_free(Condition::unix(&path)).expect("no process listens on the socket");
 }
 
 #[test]
