@@ -82,7 +82,13 @@
         feature = "service",
         feature = "webdriver"
     )),
-    allow(clippy::allow_attributes, dead_code, unused_imports, reason = "parts that only some features use")
+    allow(
+        clippy::allow_attributes,
+        dead_code,
+        unreachable_pub,
+        unused_imports,
+        reason = "parts that only some features use"
+    )
 )]
 
 #[cfg(feature = "background")]

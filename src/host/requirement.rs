@@ -1,8 +1,8 @@
 //! What a spec requires of its runs, as far as a spec itself knows it.
 //!
 //! Conditions of readiness and health are in a room above, with their searches and probes, which a program
-//! that only supervises does not need. A spec carries them as a trait object that can be checked and compared;
-//! [`health`](super::health) has the rest.
+//! that only supervises does not need. A spec carries them as a trait object that can be checked and
+//! compared; [`health`](super::health) has the rest.
 
 use std::any::Any;
 use std::fmt;

@@ -146,8 +146,8 @@ impl Host for TapHost {
     }
 }
 
-/// Has `observer` observe a process from now on, with the times of `host`; or reports to it that the start has
-/// failed.
+/// Has `observer` observe a process from now on, with the times of `host`; or reports to it that the start
+/// has failed.
 pub(crate) fn observe(
     spawned: Result<Box<dyn Process>, SpawnError>,
     observer: Arc<dyn Observer>,

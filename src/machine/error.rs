@@ -10,7 +10,7 @@ use super::{DependencyError, Name};
 pub struct UnknownName(String);
 
 impl UnknownName {
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self(name.to_owned())
     }
 

@@ -126,7 +126,7 @@ impl MonitorBuilder {
             let mut logger_works = true;
             move |notice: Notice| {
                 shared.notices.publish(&notice);
-                shared.forget_tail(&notice);
+                shared.forget_removed(&notice);
                 // Guarded on its own: the panic of a logger must not end the subscriptions.
                 logger_works = logger_works && catch_and_log("the logger", || log_notice(&notice));
             }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::health::RunHealth;
 use super::process::{Role, RunningProcess, stop_command_id};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
-use super::shared::Shared;
+use super::shared::{Shared, State};
 use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step, Survivor};
 use crate::host::{Host, Spec};
 use crate::machine::{
@@ -140,6 +141,7 @@ impl Driver for MonitorDriver {
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
+        self.resolve_waits(None);
         let mut busy = self.start_processes();
         let mut ready = std::mem::take(&mut self.ready);
         self.ready_queue.take(&mut ready);
@@ -191,11 +193,24 @@ impl MonitorDriver {
     }
 
     fn spawn(&mut self, Start { run, name, spec }: Start) {
-        match self.shared.drive.host.spawn(&spec) {
-            Ok(process) => {
+        let host = &self.shared.drive.host;
+        let spawned = match spec.get_health() {
+            None => host.spawn(&spec).map(|process| (process, None)),
+            Some(health) => {
+                self.shared.drive.lock().state.reports.forget(&name);
+                let start = health.begin(&spec, host).and_then(|start| start.spawn(host));
+                start.map(|(process, watch)| {
+                    (process, Some(Box::new(RunHealth::new(run, &spec, watch, &self.ready_queue))))
+                })
+            }
+        };
+        match spawned {
+            Ok((process, health)) => {
                 let (pid, containment) = (process.id(), process.containment());
                 let role = Role::Leader(spec);
-                self.processes.insert(run, RunningProcess::new(run, name, process, role, &self.ready_queue));
+                let mut running = RunningProcess::new(run, name, process, role, &self.ready_queue);
+                running.health = health;
+                self.processes.insert(run, running);
                 self.feed(Event::Started { run, pid, containment });
             }
             Err(error) => {
@@ -231,6 +246,7 @@ impl MonitorDriver {
 
     /// Passes on the last output of a process, and reaps it.
     fn reap(&mut self, id: RunId) {
+        self.poll_health(id);
         if let Some(mut running) = self.processes.remove(&id) {
             running.finish_output(id, &mut self.relay);
         }
@@ -255,6 +271,7 @@ impl MonitorDriver {
             let resolved = self.shared.drive.lock().state.stops.survived(&survivor);
             resolved.resolve();
         }
+        self.resolve_waits(Some(&notice));
         self.relay.publish(notice);
     }
 
@@ -267,6 +284,7 @@ impl MonitorDriver {
         let Some(running) = self.processes.get_mut(&source.run) else { return };
         let event = match source.source {
             Source::Exit => running.poll_exit(source.run),
+            Source::Health => return self.poll_health(source.run),
             Source::Output(stream) => {
                 if self.relay.poll_ready(cx).is_pending() {
                     // The process blocks in `write` until the sinks have room; nothing else waits for that.
@@ -281,6 +299,36 @@ impl MonitorDriver {
             self.reap(stop_command_id(run));
         }
         self.feed(event);
+    }
+
+    /// Feeds the machine what was found out about the readiness and health of a run.
+    fn poll_health(&mut self, run: RunId) {
+        let Some(running) = self.processes.get_mut(&run) else { return };
+        let Some(health) = &mut running.health else { return };
+        while let Some(event) = health.poll() {
+            let translated = health.translate(run, &event);
+            let now = self.shared.drive.host.now();
+            let mut core = self.shared.drive.lock();
+            core.state.reports.note(&running.name, event);
+            if let Some(event) = translated {
+                core.state.machine.handle_event(event, now);
+            }
+        }
+    }
+
+    /// Resolves the tickets whose outcome is known after a notice, or after commands.
+    fn resolve_waits(&self, notice: Option<&Notice>) {
+        let now = self.shared.drive.host.now();
+        let mut core = self.shared.drive.lock();
+        let State { machine, waits, .. } = &mut core.state;
+        let resolved = match notice {
+            Some(notice) => waits.after_notice(notice, machine, now),
+            None => waits.after_commands(machine, now),
+        };
+        drop(core);
+        if let Some(resolved) = resolved {
+            resolved.resolve();
+        }
     }
 
     /// Lets the relay do what is due, such as showing a prompt, and sleeps until its next deadline.

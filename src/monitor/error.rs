@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::host::SpecError;
-use crate::machine::{DefinitionError, DependencyError, DuplicateName, NameError, UnknownName};
+use crate::machine::{DefinitionError, DependencyError, DuplicateName, NameError, PolicyError, UnknownName};
 
 /// The reasons why a process was not added.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum AddError {
 pub enum CommandError {
     /// There is no process with this name.
     Unknown(UnknownName),
+    /// The policy is not valid.
+    Policy(PolicyError),
     /// The monitor is closed, or its driver was dropped.
     Closed,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(error) => error.fmt(f),
+            Self::Policy(error) => error.fmt(f),
             Self::Closed => f.write_str(CLOSED),
         }
     }
@@ -89,5 +92,11 @@ impl From<SpecError> for AddError {
 impl From<UnknownName> for CommandError {
     fn from(error: UnknownName) -> Self {
         Self::Unknown(error)
+    }
+}
+
+impl From<PolicyError> for CommandError {
+    fn from(error: PolicyError) -> Self {
+        Self::Policy(error)
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use super::health::ready_timeout;
 use super::shared::{Core, Shared};
 use super::{AddError, CommandError, Notices};
 use crate::drive::{Close, Guard, Life, Ticket};
@@ -60,23 +61,8 @@ impl ProcessMonitor {
     /// notice and retried.
     pub fn add_process(&self, name: &str, spec: impl Into<Spec>) -> Result<(), AddError> {
         let name = Name::new(name)?;
-        let spec = spec.into();
-        spec.check()?;
-        let has_stop_command = spec.get_stop_command().next().is_some();
-        let definition = Definition {
-            policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
-            stop_signal: spec.get_stop_signal(),
-            stop_target: spec.get_stop_target(),
-            stop_command: has_stop_command,
-            after: spec.get_after().to_vec(),
-            ready: None,
-            restart_group: spec.get_restart_group().cloned(),
-            spec: Arc::new(spec),
-        };
-        self.shared().drive.command(|core, now| {
-            check_open(core).map_err(|Closed| AddError::Closed)?;
-            Ok(core.state.machine.add_process(name, definition, now)?)
-        })
+        let definition = self.definition(spec.into())?;
+        self.change(|core, now| Ok(core.state.machine.add_process(name, definition, now)?))
     }
 
     /// Stops a process and removes it. The ticket resolves when it is gone.
@@ -158,7 +144,7 @@ impl ProcessMonitor {
     /// [`DependencyError`] if a process depends on one that does not exist or never completes. Nothing is
     /// started then.
     pub fn start_service(&self) -> Result<(), DependencyError> {
-        self.shared().drive.command(|core, now| match check_open(core) {
+        self.shared().command(|core, now| match check_open(core) {
             Ok(()) => core.state.machine.start_service(now),
             Err(Closed) => Ok(()),
         })
@@ -186,7 +172,7 @@ impl ProcessMonitor {
         let shared = self.shared();
         let (promise, ticket) = shared.drive.ticket();
         shared.close();
-        shared.drive.command(|core, _| {
+        shared.command(|core, _| {
             let runs = runs_under_way(core);
             if core.life == Life::Over {
                 core.state.stops.add(promise, runs);
@@ -248,15 +234,42 @@ impl ProcessMonitor {
 }
 
 impl ProcessMonitor {
-    fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Shared {
         &self.0.service
     }
 
-    fn apply<T>(
+    /// Checks a spec, and returns what the machine has to know about it.
+    pub(super) fn definition(&self, spec: Spec) -> Result<Definition<Arc<Spec>>, AddError> {
+        spec.check()?;
+        let has_stop_command = spec.get_stop_command().next().is_some();
+        Ok(Definition {
+            policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
+            stop_signal: spec.get_stop_signal(),
+            stop_target: spec.get_stop_target(),
+            stop_command: has_stop_command,
+            after: spec.get_after().to_vec(),
+            ready: ready_timeout(&spec),
+            restart_group: spec.get_restart_group().cloned(),
+            spec: Arc::new(spec),
+        })
+    }
+
+    /// Applies a command that adds or changes a process.
+    pub(super) fn change<T>(
+        &self,
+        command: impl FnOnce(&mut Core, Instant) -> Result<T, AddError>,
+    ) -> Result<T, AddError> {
+        self.shared().command(|core, now| {
+            check_open(core).map_err(|Closed| AddError::Closed)?;
+            command(core, now)
+        })
+    }
+
+    pub(super) fn apply<T>(
         &self,
         command: impl FnOnce(&mut Core, Instant) -> Result<T, UnknownName>,
     ) -> Result<T, CommandError> {
-        self.shared().drive.command(|core, now| {
+        self.shared().command(|core, now| {
             check_open(core).map_err(|Closed| CommandError::Closed)?;
             Ok(command(core, now)?)
         })
@@ -281,7 +294,7 @@ impl ProcessMonitor {
     /// Applies a command that ends all runs.
     fn stop_runs(&self, command: impl FnOnce(&mut Core, Instant)) -> Ticket {
         let (promise, ticket) = self.shared().drive.ticket();
-        self.shared().drive.command(|core, now| {
+        self.shared().command(|core, now| {
             if core.life == Life::Open {
                 command(core, now);
             }

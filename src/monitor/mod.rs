@@ -12,18 +12,23 @@ pub(crate) mod builder;
 pub(crate) mod driver;
 mod error;
 pub(crate) mod handle;
+mod health;
 pub(crate) mod notices;
 mod process;
 mod ready_queue;
 mod shared;
 mod stops;
+mod supervision;
+mod waits;
 
 pub(crate) use builder::MonitorBuilder;
 pub(crate) use driver::MonitorDriver;
 pub use error::{AddError, CommandError};
 pub(crate) use handle::ProcessMonitor;
 pub use handle::WeakMonitor;
+pub(crate) use health::Report;
 pub(crate) use notices::Notices;
+pub use waits::{ReadyError, StoppedError};
 
 pub(crate) use crate::drive::{StopError, Ticket};
 pub use crate::drive::{StopErrorKind, Survivor};

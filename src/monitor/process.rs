@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::health::RunHealth;
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
 use crate::host::{Process, Spec};
 use crate::machine::{Event, Exit, Name, RunId, StopCommandError, Stream};
@@ -22,6 +23,8 @@ pub(super) struct RunningProcess {
     exit: Option<Waker>,
     /// `None` after the end of the stream.
     output: [Option<Waker>; 2],
+    /// The watch over its readiness and health, if its spec requires any.
+    pub(super) health: Option<Box<RunHealth>>,
 }
 
 /// The purpose of a process.
@@ -50,7 +53,7 @@ impl RunningProcess {
     ) -> Self {
         let waker = |source| Some(Waker::from(queue.add_source(id, source)));
         let output = Stream::BOTH.map(|stream| waker(Source::Output(stream)));
-        Self { name, process, role, exit: waker(Source::Exit), output }
+        Self { name, process, role, exit: waker(Source::Exit), output, health: None }
     }
 
     /// Returns an event if the process has exited.

@@ -16,6 +16,7 @@ use crate::sync::{Lock, WakerCell};
 pub(super) enum Source {
     Exit,
     Output(Stream),
+    Health,
 }
 
 /// The sources that were woken since the driver last polled them.

@@ -1,10 +1,13 @@
 //! The state that the handles and the driver of a monitor share.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::Notices;
+use super::health::Reports;
 use super::stops::PendingStops;
-use crate::drive::{self, Close, Life};
+use super::waits::{PendingWaits, StoppedError};
+use crate::drive::{self, Close, Life, Promise};
 use crate::host::{Host, Spec};
 use crate::machine::{Machine, Notice, NoticeKind, Policy};
 use crate::output::TailSink;
@@ -25,6 +28,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) machine: Machine<Arc<Spec>>,
     pub(super) stops: PendingStops,
+    pub(super) waits: PendingWaits,
+    pub(super) reports: Reports,
 }
 
 pub(super) type Core = drive::Core<State>;
@@ -35,12 +40,41 @@ impl Shared {
         Self { drive, policy, notices: Broadcast::new(Notices::CAPACITY), tail }
     }
 
-    /// Forgets the last lines of a process that has been removed. Called with each notice, after the output
+    /// Applies a command. The driver is woken to execute what follows from it.
+    pub(super) fn command<T>(&self, command: impl FnOnce(&mut Core, Instant) -> T) -> T {
+        self.drive.command(|core, now| {
+            let result = command(core, now);
+            core.state.waits.command_applied();
+            result
+        })
+    }
+
+    /// Adds a ticket that waits until the service has stopped.
+    pub(super) fn add_stopped_wait(&self, promise: Arc<Promise<StoppedError>>) {
+        self.command(|core, _| {
+            if core.life == Life::Over {
+                // The ticket has not been returned yet, so this wakes no task.
+                promise.fill(Ok(()));
+            } else {
+                let State { machine, waits, .. } = &mut core.state;
+                waits.add_stopped(promise, machine);
+            }
+        });
+    }
+
+    /// Forgets what is known about a process that has been removed. Called with each notice, after the output
     /// of its run.
-    pub(super) fn forget_tail(&self, notice: &Notice) {
-        if let (NoticeKind::Exited { .. }, Some(tail)) = (&notice.kind, &self.tail)
-            && self.drive.lock().state.machine.status(&notice.name).is_none()
-        {
+    pub(super) fn forget_removed(&self, notice: &Notice) {
+        if !matches!(notice.kind, NoticeKind::Exited { .. } | NoticeKind::Removed) {
+            return;
+        }
+        let mut core = self.drive.lock();
+        if core.state.machine.status(&notice.name).is_some() {
+            return;
+        }
+        core.state.reports.forget(&notice.name);
+        drop(core);
+        if let Some(tail) = &self.tail {
             tail.forget(&notice.name);
         }
     }
@@ -50,15 +84,17 @@ impl Shared {
         let mut core = self.drive.lock();
         core.life = Life::Over;
         let resolved = core.state.stops.driver_over();
+        let resolved_waits = core.state.waits.driver_over();
         drop(core);
         self.notices.close();
         resolved.resolve();
+        resolved_waits.resolve();
     }
 }
 
 impl Close for Shared {
     fn close(&self) {
-        self.drive.command(|core, now| {
+        self.command(|core, now| {
             if core.life == Life::Open {
                 core.life = Life::Closing;
                 core.state.machine.stop_service(now);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::host::{LONGEST_SOCKET_PATH, ProbeTarget, Spec, SpecError, StatusRange};
 use crate::search::{InvalidOutputMatch, OutputMatch};
 
-/// A condition under which a process counts as ready or healthy. Conditions are combined with [`all`](Self::all) and
-/// [`any`](Self::any).
+/// A condition under which a process counts as ready or healthy. Conditions are combined with
+/// [`all`](Self::all) and [`any`](Self::any).
 ///
 /// A condition that was met once stays met, but a process that has died is never ready. Output, uptime and
 /// notifications are waited for; ports, sockets, HTTP and commands are probed repeatedly. In an `all`,

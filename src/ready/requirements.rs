@@ -24,18 +24,18 @@ pub(crate) struct Requirements {
     pub(crate) ready_timeout: Option<Duration>,
     alive: Option<(Condition, Liveness)>,
     watchdog: Option<Duration>,
-    /// What finds the message in a line of output, for conditions on the output.
+    /// The function that finds the message in a line of output, for conditions on the output.
     pub(crate) message: MessageExtractor,
 }
 
 /// Readiness and health.
 impl Spec {
-    /// Sets the condition under which a run of this process counts as ready. Default: none, so that it is ready
-    /// when it is started.
+    /// Sets the condition under which a run of this process counts as ready. Default: none, so that it is
+    /// ready when it is started.
     ///
     /// A process that waits for this one [until it is ready](crate::machine::Until::Ready) is started then. A
-    /// run that is not ready within the [timeout](Self::ready_timeout) has failed: it is stopped, and restarted
-    /// according to its policy.
+    /// run that is not ready within the [timeout](Self::ready_timeout) has failed: it is stopped, and
+    /// restarted according to its policy.
     ///
     /// ```
     /// use childminder::{Condition, ProcessMonitor, Spec, System};
@@ -61,8 +61,9 @@ impl Spec {
         self.change_requirements(|requirements| requirements.ready_timeout = Some(timeout))
     }
 
-    /// Has each run checked regularly once it is ready. A run that fails too many checks in a row is unhealthy:
-    /// that is published as a notice, the run is stopped, and its end counts as a failure. Default: no checks.
+    /// Has each run checked regularly once it is ready. A run that fails too many checks in a row is
+    /// unhealthy: that is published as a notice, the run is stopped, and its end counts as a failure.
+    /// Default: no checks.
     ///
     /// The condition may consist of ports, sockets, HTTP requests and commands; output and notifications
     /// arrive only once.

@@ -125,8 +125,8 @@ impl Session {
         events
     }
 
-    /// Returns the notifications for the watchdog that have arrived, or registers the waker. Without a watchdog
-    /// there are none.
+    /// Returns the notifications for the watchdog that have arrived, or registers the waker. Without a
+    /// watchdog there are none.
     pub(super) fn poll_watchdog(
         &self,
         cx: &mut Context<'_>,

@@ -1,0 +1,254 @@
+//! The tickets that wait until a process is ready, or until the service has stopped.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::drive::{NotDriven, Promise, StopError, Survivor};
+use crate::host::Spec;
+use crate::machine::{Machine, Name, Notice, NoticeKind, Phase, RunId, Why};
+
+/// The reason why a process does not become ready, from
+/// [`ProcessMonitor::wait_ready`](crate::ProcessMonitor::wait_ready).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ReadyError {
+    /// The process does not run, and only a command starts it again.
+    NotRunning {
+        /// The name of the process.
+        name: Name,
+        /// The phase that it is in.
+        phase: Phase,
+        /// Why it is in this phase.
+        why: Why,
+    },
+    /// This process was removed.
+    Removed(Name),
+    /// The monitor is closed, or its driver was dropped.
+    Closed,
+    /// The driver of the monitor is not polled.
+    NotDriven(NotDriven),
+}
+
+/// The reason why a service has stopped other than by a command, or has not stopped completely, from
+/// [`ProcessMonitor::wait_stopped`](crate::ProcessMonitor::wait_stopped).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoppedError {
+    /// This process was [given up](crate::Policy::give_up), and its policy stops the service then.
+    GaveUp(Name),
+    /// Processes have survived KILL, or the driver of the monitor is not polled.
+    Stop(StopError),
+}
+
+impl fmt::Display for ReadyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning { why, .. } => why.fmt(f),
+            Self::Removed(name) => write!(f, "{name} was removed"),
+            Self::Closed => f.write_str("the monitor is closed, or its driver was dropped"),
+            Self::NotDriven(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for StoppedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GaveUp(name) => write!(f, "the service was stopped because {name} was given up"),
+            Self::Stop(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The message contains that of the cause, so there is no source.
+impl Error for ReadyError {}
+
+/// The message contains that of the cause, so there is no source.
+impl Error for StoppedError {}
+
+impl From<NotDriven> for ReadyError {
+    fn from(error: NotDriven) -> Self {
+        Self::NotDriven(error)
+    }
+}
+
+impl From<NotDriven> for StoppedError {
+    fn from(error: NotDriven) -> Self {
+        Self::Stop(error.into())
+    }
+}
+
+/// The tickets that are not resolved.
+#[derive(Debug, Default)]
+pub(super) struct PendingWaits {
+    ready: HashMap<Name, Vec<Arc<Promise<ReadyError>>>>,
+    stopped: Vec<Arc<Promise<StoppedError>>>,
+    /// The runs that have survived KILL and are not over.
+    survivors: Vec<Survivor>,
+    /// Whether a command may have changed what the tickets wait for.
+    is_stale: bool,
+}
+
+/// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
+#[must_use]
+#[derive(Default)]
+pub(super) struct ResolvedWaits {
+    ready: Vec<(Arc<Promise<ReadyError>>, Result<(), ReadyError>)>,
+    stopped: Vec<(Arc<Promise<StoppedError>>, Result<(), StoppedError>)>,
+}
+
+impl ResolvedWaits {
+    /// Resolves the tickets.
+    pub(super) fn resolve(self) {
+        for (promise, result) in self.ready {
+            promise.fill(result);
+        }
+        for (promise, result) in self.stopped {
+            promise.fill(result);
+        }
+    }
+}
+
+impl PendingWaits {
+    /// Adds a ticket that waits until `name` is ready, or resolves it: it has not been returned yet, so this
+    /// wakes no task.
+    pub(super) fn add_ready(
+        &mut self,
+        name: Name,
+        promise: Arc<Promise<ReadyError>>,
+        machine: &Machine<Arc<Spec>>,
+        now: Instant,
+    ) {
+        if let Some(result) = readiness(machine, &name, now) {
+            promise.fill(result);
+            return;
+        }
+        let promises = self.ready.entry(name).or_default();
+        // Without a ticket nothing waits.
+        promises.retain(|promise| Arc::strong_count(promise) > 1);
+        promises.push(promise);
+    }
+
+    /// Adds a ticket that waits until the service has stopped, or resolves it: it has not been returned yet,
+    /// so this wakes no task.
+    pub(super) fn add_stopped(&mut self, promise: Arc<Promise<StoppedError>>, machine: &Machine<Arc<Spec>>) {
+        self.stopped.retain(|promise| Arc::strong_count(promise) > 1);
+        self.stopped.push(promise);
+        let mut resolved = ResolvedWaits::default();
+        self.check_stopped(machine, &mut resolved);
+        resolved.resolve();
+    }
+
+    /// Notes that a command was applied.
+    pub(super) fn command_applied(&mut self) {
+        self.is_stale = !(self.ready.is_empty() && self.stopped.is_empty());
+    }
+
+    /// Resolves what is known after commands.
+    pub(super) fn after_commands(
+        &mut self,
+        machine: &Machine<Arc<Spec>>,
+        now: Instant,
+    ) -> Option<ResolvedWaits> {
+        if !std::mem::take(&mut self.is_stale) {
+            return None;
+        }
+        let mut resolved = ResolvedWaits::default();
+        self.ready.retain(|name, promises| {
+            let result = readiness(machine, name, now);
+            resolve_all(promises, result, &mut resolved.ready);
+            !promises.is_empty()
+        });
+        self.check_stopped(machine, &mut resolved);
+        Some(resolved)
+    }
+
+    /// Resolves what is known when a notice is published.
+    pub(super) fn after_notice(
+        &mut self,
+        notice: &Notice,
+        machine: &Machine<Arc<Spec>>,
+        now: Instant,
+    ) -> Option<ResolvedWaits> {
+        self.note_survivors(notice);
+        if self.ready.is_empty() && self.stopped.is_empty() {
+            return None;
+        }
+        let mut resolved = ResolvedWaits::default();
+        if let Some(mut promises) = self.ready.remove(&notice.name) {
+            resolve_all(&mut promises, readiness(machine, &notice.name, now), &mut resolved.ready);
+            if !promises.is_empty() {
+                self.ready.insert(notice.name.clone(), promises);
+            }
+        }
+        self.check_stopped(machine, &mut resolved);
+        Some(resolved)
+    }
+
+    /// Resolves everything, because the driver has ended.
+    pub(super) fn driver_over(&mut self) -> ResolvedWaits {
+        let Self { ready, stopped, .. } = std::mem::take(self);
+        let ready = ready.into_values().flatten();
+        ResolvedWaits {
+            ready: ready.map(|promise| (promise, Err(ReadyError::Closed))).collect(),
+            stopped: stopped.into_iter().map(|promise| (promise, Ok(()))).collect(),
+        }
+    }
+
+    fn note_survivors(&mut self, notice: &Notice) {
+        let Some(run) = notice.run else { return };
+        match &notice.kind {
+            NoticeKind::Survived { processes } => {
+                let (name, processes) = (notice.name.clone(), processes.clone());
+                self.survivors.retain(|survivor| survivor.run != run);
+                self.survivors.push(Survivor { name, run, processes });
+            }
+            NoticeKind::Exited { .. } => self.survivors.retain(|survivor| survivor.run != run),
+            _ => {}
+        }
+    }
+
+    fn check_stopped(&mut self, machine: &Machine<Arc<Spec>>, resolved: &mut ResolvedWaits) {
+        if self.stopped.is_empty() || machine.is_running() {
+            return;
+        }
+        let has_survived = |run: RunId| self.survivors.iter().any(|survivor| survivor.run == run);
+        if !machine.runs().all(has_survived) {
+            return;
+        }
+        let result = match machine.stopped_by() {
+            _ if !self.survivors.is_empty() => Err(StoppedError::Stop(self.survivors.clone().into())),
+            Some(name) => Err(StoppedError::GaveUp(name.clone())),
+            None => Ok(()),
+        };
+        resolve_all(&mut self.stopped, Some(result), &mut resolved.stopped);
+    }
+}
+
+/// Returns the result of a wait for the readiness of a process, if it is known.
+fn readiness(machine: &Machine<Arc<Spec>>, name: &Name, now: Instant) -> Option<Result<(), ReadyError>> {
+    let Some(status) = machine.status(name) else { return Some(Err(ReadyError::Removed(name.clone()))) };
+    match status.phase {
+        Phase::Up if status.ready_since.is_some() => Some(Ok(())),
+        Phase::Down | Phase::Held | Phase::Completed | Phase::Failed | Phase::GaveUp | Phase::Unkillable => {
+            let why = machine.why(name, now)?;
+            Some(Err(ReadyError::NotRunning { name: name.clone(), phase: status.phase, why }))
+        }
+        Phase::Up | Phase::Waiting | Phase::Starting | Phase::Stopping | Phase::Ending | Phase::Blocked => {
+            None
+        }
+    }
+}
+
+fn resolve_all<E: Clone>(
+    promises: &mut Vec<Arc<Promise<E>>>,
+    result: Option<Result<(), E>>,
+    resolved: &mut Vec<(Arc<Promise<E>>, Result<(), E>)>,
+) {
+    if let Some(result) = result {
+        resolved.extend(promises.drain(..).map(|promise| (promise, result.clone())));
+    }
+}
