@@ -99,6 +99,8 @@ pub(crate) struct Ready {
     pub(crate) progress: Vec<ConditionStatus>,
     /// The time from the start until the process was ready.
     pub(crate) took: Duration,
+    /// The number of lines that the process had written when it was ready, to each stream.
+    pub(crate) lines: [u64; 2],
     pub(crate) pid: u32,
     /// Access to the process, to send it a signal at once.
     pub(crate) process: Arc<ProcessSlot>,

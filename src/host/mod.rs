@@ -16,6 +16,7 @@ pub(crate) mod stdin;
 mod stop;
 pub(crate) mod tap;
 mod target;
+mod texts;
 pub(crate) mod traits;
 
 pub use check::{SpecError, SpecProblem};

@@ -44,7 +44,7 @@ pub(crate) use outlet::LineFormat;
 pub use protocol::LoggingProtocol;
 pub(crate) use relay::Relay;
 pub use sink::{CallbackSink, TestOutputSink};
-pub(crate) use sink::{LogSink, Sink, report_in_test};
+pub(crate) use sink::{LogSink, Sink, print_in_test, report_in_test};
 pub use tail::TailSink;
 pub use text::InvalidUtf8;
 pub use writer::{WriterHealth, WriterSink};

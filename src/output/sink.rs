@@ -145,6 +145,13 @@ impl Sink for TestOutputSink {
     }
 }
 
+/// Prints text to the captured output of the test, which the harness shows if the test fails.
+///
+/// It is called in destructors, so it must not panic.
+pub(crate) fn print_in_test(text: &str) {
+    let _ = std::panic::catch_unwind(|| eprint!("{text}"));
+}
+
 /// Reports an unexpected event of a fixture: to the logger, or without one to the captured output of the
 /// test.
 ///

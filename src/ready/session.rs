@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Instant;
@@ -25,6 +25,8 @@ pub(super) struct Session {
     /// else.
     is_open: AtomicBool,
     events: Lock<Events>,
+    /// The line feeds that were read from each stream before the verdict.
+    lines: [AtomicU64; 2],
     /// The process, once it was started.
     process: OnceLock<Arc<ProcessSlot>>,
     /// The channels through which the process notifies. They stay open until the process is gone: a daemon
@@ -62,6 +64,7 @@ impl Session {
         Arc::new(Self {
             is_open: AtomicBool::new(true),
             events: Lock::new(events),
+            lines: Default::default(),
             process: OnceLock::new(),
             notifications: Lock::new(notifications),
             has_watchdog,
@@ -151,6 +154,11 @@ impl Session {
         exit.map_or(Event::Alive, Event::Exited)
     }
 
+    /// Returns the number of line feeds that were read before the verdict, from each stream.
+    pub(super) fn lines(&self) -> [u64; 2] {
+        self.lines.each_ref().map(|lines| lines.load(Ordering::Relaxed))
+    }
+
     /// Returns the process, once it was started.
     pub(super) fn process(&self) -> Option<Arc<ProcessSlot>> {
         self.process.get().cloned()
@@ -203,6 +211,9 @@ impl Observer for Session {
         if !self.is_open() {
             return;
         }
+        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let index = usize::from(stream == Stream::Stderr);
+        self.lines[index].fetch_add(lines as u64, Ordering::Relaxed);
         self.update(|Events { search, queue, .. }| {
             let counts = search.feed(stream, bytes).into_iter();
             queue.extend(

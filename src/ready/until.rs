@@ -154,7 +154,8 @@ impl Driver for UntilReady {
                 let now = self.host.now();
                 let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
                 let pid = self.pid.expect("the gate is ready only after the start");
-                Step::Done(Ok(Ready { progress, took, pid, process }))
+                let lines = self.session.lines();
+                Step::Done(Ok(Ready { progress, took, lines, pid, process }))
             }
             Output::Failed(cause) => {
                 let now = self.host.now();

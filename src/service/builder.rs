@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Port;
+use super::recipe::Recipe;
 use crate::host::Spec;
 use crate::machine::{Name, NameError, Policy, Signal, SignalTarget};
 use crate::output::log_format::{LogFormat, LogFormatError};
@@ -44,6 +45,7 @@ pub struct Service {
     pub(super) format: Option<Result<LogFormat, LogFormatError>>,
     pub(super) policy: Policy,
     pub(super) port: Option<Port>,
+    pub(super) recipe: Recipe,
 }
 
 /// The program.
@@ -71,6 +73,7 @@ impl Service {
             expected: Vec::new(),
             format: None,
             port: None,
+            recipe: Recipe::default(),
         }
     }
 

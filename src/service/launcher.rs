@@ -9,11 +9,13 @@ use futures_lite::future::or;
 use super::exit::ServiceExit;
 use super::log_lines::LinePublisher;
 use super::not_ready::{Details, NotReady, NotReadyReason, ServiceError};
+use super::provide::{Provided, expected, provide};
 use super::{Port, Service, hints};
 use crate::host::health::{Failure, FailureCause, Ready};
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, StopError};
+use crate::output::LogSink;
 use crate::output::log_format::{LogFormat, LogFormatSink};
 use crate::ready::{Condition, Watch, check_free};
 use crate::search::MessageExtractor;
@@ -25,32 +27,36 @@ const TAIL: usize = 1000;
 pub(super) const ERROR_TAIL: usize = 20;
 
 /// The time that the last output of a run may take to pass the sinks.
-const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Starts the processes of one service.
 pub(super) struct Launcher {
     pub(super) name: Name,
     pub(super) port: Option<Port>,
     pub(super) lines: LinePublisher,
+    pub(super) provided: Provided,
     spec: Spec,
     format: Option<LogFormat>,
     condition: Condition,
-    host: Arc<dyn Host>,
+    pub(super) host: Arc<dyn Host>,
     watch: Watch,
 }
 
 impl Launcher {
     /// Checks the description of a service.
     pub(super) fn new(service: &Service, host: impl Host) -> Result<Self, NotReady> {
-        let invalid = |error| {
+        let fail = |reason| {
             let name = service.name.as_ref().map_or("?", |name| &**name);
-            NotReady::from(Details::new(name, service.spec.to_string(), NotReadyReason::Invalid(error)))
+            NotReady::from(Details::new(name, service.spec.to_string(), reason))
         };
+        let invalid = |error| fail(NotReadyReason::Invalid(error));
+        let message = message_extractor(service.format.clone().and_then(Result::ok));
+        let (service, provided) = provide(service, message).map_err(fail)?;
         let name = service.name.clone().map_err(|error| invalid(ServiceError::Name(error)))?;
         service.policy.check().map_err(|error| invalid(ServiceError::Policy(error)))?;
         let spec = service.spec.clone().policy(service.policy);
         spec.check().map_err(|error| invalid(ServiceError::Spec(error)))?;
-        let expected = Condition::all(service.expected.iter().cloned());
+        let expected = expected(&service);
         expected.check().map_err(|error| invalid(ServiceError::Condition(error)))?;
         let format =
             service.format.clone().transpose().map_err(|error| invalid(ServiceError::Format(error)))?;
@@ -66,7 +72,7 @@ impl Launcher {
         let watch =
             Watch::new(Arc::clone(&host), condition.clone(), timeout, message_extractor(format.clone()));
         let (port, lines) = (service.port.clone(), LinePublisher::new());
-        Ok(Self { name, port, lines, spec, format, condition, host, watch })
+        Ok(Self { name, port, lines, provided, spec, format, condition, host, watch })
     }
 
     /// Returns the error for a system that cannot be used at all, for example without descriptors.
@@ -77,10 +83,13 @@ impl Launcher {
 
     /// Returns the builder of the monitor for this service.
     pub(super) fn monitor_builder(&self) -> MonitorBuilder {
-        let builder = ProcessMonitor::builder().tail(TAIL).sink(self.lines.sink());
-        match &self.format {
-            Some(format) => builder.sink(LogFormatSink::new(format.clone())),
-            None => builder.for_tests(),
+        let builder =
+            ProcessMonitor::builder().tail(TAIL).sink(self.lines.sink()).sink(self.provided.output.sink());
+        match (&self.format, &self.provided.recorder) {
+            (Some(format), _) => builder.sink(LogFormatSink::new(format.clone())),
+            (None, None) => builder.for_tests(),
+            // Each of the tests that share the service prints its part of the output itself.
+            (None, Some(recorder)) => builder.sink(LogSink).sink(recorder.sink()),
         }
     }
 
@@ -95,7 +104,7 @@ impl Launcher {
         free.map_err(|in_use| self.details(NotReadyReason::AddressInUse(in_use)).into())
     }
 
-    fn details(&self, reason: NotReadyReason) -> Details {
+    pub(super) fn details(&self, reason: NotReadyReason) -> Details {
         Details::new(&self.name, self.spec.to_string(), reason)
     }
 
@@ -119,6 +128,7 @@ impl Launcher {
         if let Some(port) = &self.port {
             port.prepare_bind();
         }
+        self.provided.output.arm();
         let until_ready = self.watch.arm();
         // A notification channel is good for one run only, so each run is a process of its own for the
         // monitor.
@@ -128,7 +138,10 @@ impl Launcher {
             return Err(self.details(NotReadyReason::NeverStarted).into());
         }
         match until_ready.await {
-            Ok(ready) => Ok(ready),
+            Ok(ready) => match self.follow_output(monitor, &ready).await {
+                Ok(()) => Ok(ready),
+                Err(reason) => Err(self.end_start(monitor, notices, reason).await),
+            },
             Err(failure) => Err(self.fail_start(monitor, notices, failure).await),
         }
     }
@@ -140,13 +153,7 @@ impl Launcher {
         notices: &mut Notices,
         failure: Failure,
     ) -> NotReady {
-        let survivors = match monitor.stop_process(&self.name) {
-            Ok(ticket) => ticket.await.err(),
-            Err(_) => None,
-        };
-        self.wait_for_end(notices).await;
-        let tail = monitor.tail(&self.name, ERROR_TAIL);
-        let _ = monitor.remove_process(&self.name);
+        let (tail, survivors) = self.end_run(monitor, notices).await;
         let reason = match failure.cause {
             FailureCause::SpawnFailed(error) => NotReadyReason::Spawn(error),
             FailureCause::Exited(exit) => NotReadyReason::Exited { exit, after: failure.took },
@@ -159,7 +166,23 @@ impl Launcher {
             _ => failure.progress,
         };
         let hints = hints::hints(&reason, &progress, &failure.listening, &tail, self.port.as_ref());
-        Details { progress, hints, tail, survivors, ..self.details(reason) }.into()
+        self.failed(Details { progress, hints, tail, survivors, ..self.details(reason) })
+    }
+
+    /// Stops the process of a start that has failed. Returns its last lines and the processes that survived.
+    pub(super) async fn end_run(
+        &self,
+        monitor: &ProcessMonitor,
+        notices: &mut Notices,
+    ) -> (Vec<String>, Option<StopError>) {
+        let survivors = match monitor.stop_process(&self.name) {
+            Ok(ticket) => ticket.await.err(),
+            Err(_) => None,
+        };
+        self.wait_for_end(notices).await;
+        let tail = monitor.tail(&self.name, ERROR_TAIL);
+        let _ = monitor.remove_process(&self.name);
+        (tail, survivors)
     }
 
     /// Waits until the last output of a run that is over has passed the sinks. A sink that blocks is not

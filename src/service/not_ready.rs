@@ -3,10 +3,13 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::write_tail;
+use super::placeholders::PlaceholderError;
+use super::step_error::StepError;
 use crate::host::SpecError;
 use crate::machine::{Exit, NameError, PolicyError, SpawnError};
 use crate::monitor::StopError;
@@ -39,6 +42,7 @@ pub(super) struct Details {
     pub(super) hints: Vec<String>,
     pub(super) tail: Vec<String>,
     pub(super) survivors: Option<StopError>,
+    pub(super) kept_dir: Option<PathBuf>,
 }
 
 /// The reason why a service is not ready.
@@ -66,6 +70,16 @@ pub enum NotReadyReason {
     /// The process was not started: its previous run could not be ended, or the driver of
     /// [`Service::start_on`](crate::Service::start_on) was dropped.
     NeverStarted,
+    /// The scratch directory or a file in it could not be created.
+    Scratch(ScratchError),
+    /// A step before or after the start of the program has failed.
+    Step(StepError),
+    /// The output matched this regular expression of [`Service::capture`](crate::Service::capture), but no
+    /// whole line did.
+    NotCaptured {
+        /// The regular expression.
+        regex: String,
+    },
     /// The system provides no thread for the monitor, or no pipe or socket for a notification.
     System(Arc<io::Error>),
 }
@@ -84,6 +98,21 @@ pub enum ServiceError {
     Condition(ConditionError),
     /// The output format is invalid.
     Format(LogFormatError),
+    /// A placeholder cannot be filled in.
+    Placeholder(PlaceholderError),
+    /// The path of a file is not inside the scratch directory.
+    FileOutside(PathBuf),
+    /// The regular expression of a capture is invalid.
+    Capture {
+        /// The regular expression.
+        regex: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The regular expression of a capture has no group, so that there is nothing to capture.
+    CaptureWithoutGroup(String),
+    /// The command of a step is invalid.
+    Step(SpecError),
     /// The timeout is shorter than the minimum uptime, so the service could never be ready.
     TimeoutBelowUptime {
         /// The timeout of the start.
@@ -104,6 +133,7 @@ impl Details {
             hints: Vec::new(),
             tail: Vec::new(),
             survivors: None,
+            kept_dir: None,
         }
     }
 }
@@ -145,6 +175,16 @@ impl NotReady {
         &self.0.tail
     }
 
+    /// Returns the scratch directory, if it is kept because the variable `CHILDMINDER_KEEP` is set.
+    pub fn kept_dir(&self) -> Option<&Path> {
+        self.0.kept_dir.as_deref()
+    }
+
+    pub(super) fn with_survivors(mut self, survivors: StopError) -> Self {
+        self.0.survivors = Some(survivors);
+        self
+    }
+
     /// Returns the processes that survived KILL, if there are any.
     pub fn survivors(&self) -> Option<&StopError> {
         self.0.survivors.as_ref()
@@ -153,7 +193,7 @@ impl NotReady {
 
 impl fmt::Display for NotReady {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Details { service, command, reason, progress, hints, tail, survivors } = &*self.0;
+        let Details { service, command, reason, progress, hints, tail, survivors, kept_dir } = &*self.0;
         write!(f, "service {service} is not ready: {reason}\n  command: {command}")?;
         for status in progress {
             write!(f, "\n  {status}")?;
@@ -161,15 +201,22 @@ impl fmt::Display for NotReady {
         if let Some(survivors) = survivors {
             write!(f, "\n  {survivors}")?;
         }
+        if let Some(dir) = kept_dir {
+            write!(f, "\n  its directory is kept: {}", dir.display())?;
+        }
         for hint in hints {
             write!(f, "\n  hint: {hint}")?;
         }
         match reason {
-            NotReadyReason::Exited { .. } | NotReadyReason::TimedOut { .. } => write_tail(f, tail),
+            NotReadyReason::Exited { .. }
+            | NotReadyReason::TimedOut { .. }
+            | NotReadyReason::NotCaptured { .. } => write_tail(f, tail),
             NotReadyReason::Invalid(_)
             | NotReadyReason::AddressInUse(_)
             | NotReadyReason::Spawn(_)
             | NotReadyReason::NeverStarted
+            | NotReadyReason::Scratch(_)
+            | NotReadyReason::Step(_)
             | NotReadyReason::System(_) => Ok(()),
         }
     }
@@ -189,8 +236,11 @@ impl Error for NotReady {
             NotReadyReason::Spawn(error) => Some(error),
             NotReadyReason::System(error) => Some(&**error),
             NotReadyReason::AddressInUse(in_use) => Some(in_use),
+            NotReadyReason::Scratch(error) => Some(error),
+            NotReadyReason::Step(error) => Some(error),
             NotReadyReason::Exited { .. }
             | NotReadyReason::TimedOut { .. }
+            | NotReadyReason::NotCaptured { .. }
             | NotReadyReason::NeverStarted => None,
         }
     }
@@ -205,6 +255,11 @@ impl fmt::Display for NotReadyReason {
             Self::Exited { exit, after } => write!(f, "it exited with {exit} after {after:.0?}"),
             Self::TimedOut { timeout } => write!(f, "timed out after {timeout:?}"),
             Self::NeverStarted => write!(f, "it was not started"),
+            Self::Scratch(error) => error.fmt(f),
+            Self::Step(error) => error.fmt(f),
+            Self::NotCaptured { regex } => {
+                write!(f, "its output matches the capture /{regex}/, but no whole line of it does")
+            }
             Self::System(error) => write!(f, "cannot set up the observation of the process: {error}"),
         }
     }
@@ -218,6 +273,18 @@ impl fmt::Display for ServiceError {
             Self::Policy(error) => error.fmt(f),
             Self::Condition(error) => write!(f, "expectation: {error}"),
             Self::Format(error) => write!(f, "output format: {error}"),
+            Self::Placeholder(error) => error.fmt(f),
+            Self::FileOutside(path) => write!(
+                f,
+                "the file {path:?} is not inside the scratch directory: its path must be relative and without `..`"
+            ),
+            Self::Capture { regex, reason } => {
+                write!(f, "the capture {regex:?} is not a valid regular expression: {reason}")
+            }
+            Self::CaptureWithoutGroup(regex) => {
+                write!(f, "the capture {regex:?} has no group: put parentheses around what is to be captured")
+            }
+            Self::Step(error) => write!(f, "step: {error}"),
             Self::TimeoutBelowUptime { timeout, min_uptime } => {
                 write!(f, "timeout of {timeout:?} is shorter than the minimum uptime of {min_uptime:?}")
             }
@@ -233,7 +300,42 @@ impl Error for ServiceError {
             Self::Policy(error) => Some(error),
             Self::Condition(error) => Some(error),
             Self::Format(error) => Some(error),
-            Self::TimeoutBelowUptime { .. } => None,
+            Self::Placeholder(error) => Some(error),
+            Self::Step(error) => Some(error),
+            Self::FileOutside(_)
+            | Self::Capture { .. }
+            | Self::CaptureWithoutGroup(_)
+            | Self::TimeoutBelowUptime { .. } => None,
         }
+    }
+}
+
+/// The scratch directory of a service, or a file in it, that could not be created.
+#[derive(Clone, Debug)]
+pub struct ScratchError {
+    path: PathBuf,
+    error: Arc<io::Error>,
+}
+
+impl ScratchError {
+    pub(super) fn new(path: PathBuf, error: io::Error) -> Self {
+        Self { path, error: Arc::new(error) }
+    }
+
+    /// Returns the path that could not be read or created.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl fmt::Display for ScratchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot prepare {}: {}", self.path.display(), self.error)
+    }
+}
+
+impl Error for ScratchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.error)
     }
 }

@@ -1,15 +1,18 @@
 //! A service that is ready.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
 
+use super::blocking;
 use super::exit::{ServiceDied, ServiceExit};
 use super::launcher::{ERROR_TAIL, Launcher};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
+use super::resources::Resources;
 use crate::host::health::Ready;
 use crate::machine::{Name, Phase, Signal, SignalTarget};
 use crate::monitor::{Notices, ProcessMonitor, StopError};
@@ -39,7 +42,7 @@ use crate::sync::Lock;
 /// assert!(exit.asked && !exit.killed);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "the service is stopped when this is dropped"]
+#[must_use = "the service is stopped when this is dropped; the drop blocks, so use `stop_async` in async code"]
 pub struct RunningService {
     // The drop order matters. The exit hook holds the monitor, too, and the last holder waits for the end of
     // the monitor, which should be this. The launcher holds the port, which stays reserved until the process
@@ -73,6 +76,16 @@ impl RunningService {
         let run = Lock::new(Run::new(&monitor, &launcher, ready, notices));
         Self { exit_hook, monitor, run, launcher }
     }
+
+    /// Takes the steps after readiness. If one fails, the service is stopped.
+    pub(super) async fn prepare(self) -> Result<Self, NotReady> {
+        let Err(failed) = self.launcher.run_prepare().await else { return Ok(self) };
+        let error = self.launcher.step_failed(failed, self.tail(ERROR_TAIL));
+        match self.stop_async().await {
+            Ok(_) => Err(error),
+            Err(survivors) => Err(error.with_survivors(survivors)),
+        }
+    }
 }
 
 /// State and output.
@@ -87,15 +100,37 @@ impl RunningService {
         self.run().pid
     }
 
-    /// Returns the number of the port set with [`Service::port`](crate::Service::port).
+    /// Returns the number of the port set with [`Service::port`](crate::Service::port) or
+    /// [`free_port`](crate::Service::free_port).
     pub fn port(&self) -> Option<u16> {
         self.launcher.port.as_ref().map(super::Port::number)
     }
 
+    /// Returns the number of the port with this name ([`Service::named_port`](crate::Service::named_port)).
+    pub fn named_port(&self, name: &str) -> Option<u16> {
+        self.resources().named_port(name)
+    }
+
+    /// Returns the scratch directory, if there is one ([`Service::scratch`](crate::Service::scratch)).
+    pub fn dir(&self) -> Option<&Path> {
+        self.resources().dir()
+    }
+
+    /// Returns the values that [`Service::capture`](crate::Service::capture) has found in the output of the
+    /// current process, in the order of the calls.
+    pub fn captured(&self) -> Vec<String> {
+        self.resources().captured()
+    }
+
+    /// Returns the ports, the scratch directory and the captured values.
+    pub fn resources(&self) -> &Resources {
+        &self.launcher.provided.resources
+    }
+
     /// Returns the last `n` lines of output, oldest first. A thousand lines are kept.
     ///
-    /// A line arrives here a moment after it was read: the line that made the service ready may be missing
-    /// right after the start.
+    /// Right after the start, all complete lines are here that were printed before the service was ready.
+    /// Later a line arrives a moment after it was read.
     pub fn tail(&self, n: usize) -> Vec<String> {
         self.monitor.tail(&self.launcher.name, n)
     }
@@ -134,6 +169,7 @@ impl RunningService {
         block_on(run.wait_for_end(&self.launcher));
         run.is_reported = true;
         drop(run);
+        self.report_kept_dir();
         let last = self.monitor.status(&self.launcher.name).and_then(|status| status.last);
         Err(ServiceDied { name: self.launcher.name.clone(), last, tail: self.tail(ERROR_TAIL) })
     }
@@ -238,6 +274,14 @@ impl RunningService {
         }
     }
 
+    /// Keeps the scratch directory of a service that has failed, if that is asked for.
+    fn report_kept_dir(&self) {
+        if let Some(dir) = self.launcher.keep_dir() {
+            let name = &self.launcher.name;
+            report_in_test(&format!("the directory of service {name} is kept: {}", dir.display()));
+        }
+    }
+
     fn run(&self) -> MutexGuard<'_, Run> {
         self.run.lock()
     }
@@ -254,6 +298,7 @@ impl Drop for RunningService {
         }
         let name = &self.launcher.name;
         if is_alive && has_driver_thread {
+            blocking::warn_if_async(name);
             let stopped = self.monitor.stop_process(name).map_or(Ok(()), |ticket| ticket.wait());
             if let Err(error) = stopped {
                 report_in_test(&format!("service {name} could not be stopped: {error}"));
@@ -268,6 +313,9 @@ impl Drop for RunningService {
         }
         if let Some(report) = run.exit.as_ref().and_then(|exit| exit.describe_unexpected(name)) {
             report_in_test(&report);
+        }
+        if run.exit.as_ref().is_some_and(|exit| !exit.asked) || std::thread::panicking() {
+            self.report_kept_dir();
         }
     }
 }

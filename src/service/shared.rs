@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::guard::SharedGuard;
+use super::recorder::Recorder;
 use super::{NotReady, RunningService, Service, ServiceDied};
 use crate::shutdown;
 use crate::sync::Lock;
@@ -37,7 +39,7 @@ pub struct SharedService {
 enum State {
     /// The service was not started yet, or its death has been reported.
     Down,
-    Up(Arc<RunningService>),
+    Up(Arc<RunningService>, Recorder),
     /// The start has failed. It is not repeated, so that other tests do not wait for another failure.
     Failed(Arc<NotReady>),
 }
@@ -51,18 +53,22 @@ impl SharedService {
     /// Returns the service: started if necessary, and known to be running. If several threads call this at
     /// the same time, one of them starts it.
     ///
+    /// The guard shows what the server prints during the test; keep it until the test ends.
+    ///
     /// # Errors
     ///
     /// [`SharedError::NotReady`] if the start has failed; every later call returns the same error at once.
     /// [`SharedError::ServiceDied`] if the service has died since the last call. This is returned once, so
     /// that it does not go unnoticed; the next call starts a new process.
-    pub fn get(&self) -> Result<Arc<RunningService>, SharedError> {
+    pub fn get(&self) -> Result<SharedGuard, SharedError> {
         let mut state = self.state.lock();
         match &*state {
             State::Down => {}
             State::Failed(error) => return Err(SharedError::NotReady(Arc::clone(error))),
-            State::Up(service) => match service.reset() {
-                Ok(()) => return Ok(Arc::clone(service)),
+            State::Up(service, output) => match service.reset() {
+                Ok(()) => {
+                    return Ok(SharedGuard::new(Arc::clone(service), output.clone(), output.position()));
+                }
                 Err(died) => {
                     *state = State::Down;
                     return Err(SharedError::ServiceDied(died));
@@ -70,11 +76,14 @@ impl SharedService {
             },
         }
         shutdown::at_exit();
-        match (self.create)().start() {
+        let output = Recorder::default();
+        let mut service = (self.create)();
+        service.recipe.recorder = Some(output.clone());
+        match service.start() {
             Ok(service) => {
                 let service = Arc::new(service);
-                *state = State::Up(Arc::clone(&service));
-                Ok(service)
+                *state = State::Up(Arc::clone(&service), output.clone());
+                Ok(SharedGuard::new(service, output, 0))
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -90,7 +99,7 @@ impl fmt::Debug for SharedService {
         let state = match self.state.try_lock() {
             Some(state) => match &*state {
                 State::Down => "down",
-                State::Up(_) => "up",
+                State::Up(..) => "up",
                 State::Failed(_) => "failed",
             },
             None => "locked",

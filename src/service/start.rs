@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::Service;
+use super::blocking;
 use super::launcher::Launcher;
 use super::not_ready::NotReady;
 use super::running::RunningService;
@@ -21,7 +22,11 @@ use crate::sys::System;
 ///
 /// Dropping it stops the processes that it has started, and waits for their end.
 #[must_use = "a service is not started before this is awaited"]
-pub struct StartFuture(Pin<Box<dyn Future<Output = Result<RunningService, NotReady>> + Send>>);
+pub struct StartFuture {
+    start: Pin<Box<dyn Future<Output = Result<RunningService, NotReady>> + Send>>,
+    /// Whether the caller is asynchronous, so that a drop of the service may block an executor.
+    is_async: bool,
+}
 
 impl StartFuture {
     /// Starts a service whose driver has a thread of its own.
@@ -30,18 +35,29 @@ impl StartFuture {
             Ok(system) => Launcher::new(service, system),
             Err(error) => Err(Launcher::without_system(service, error)),
         };
-        Self(Box::pin(async move {
+        let start = Box::pin(async move {
             let launcher = launcher?;
             let started = launcher.monitor_builder().background(launcher.host());
             let monitor = started.map_err(|error| launcher.system_error(error))?;
             launcher.check_free().await?;
             // The process can be ended by a signal while the service starts.
             let exit_hook = shutdown::register({
-                let monitor = monitor.clone();
-                move || drop(monitor.stop_service().wait())
+                let (monitor, resources) = (monitor.clone(), launcher.provided.resources.clone());
+                move || {
+                    drop(monitor.stop_service().wait());
+                    resources.remove_dir();
+                }
             });
             run(launcher, monitor, Some(exit_hook)).await
-        }))
+        });
+        Self { start, is_async: true }
+    }
+
+    /// Marks a start whose caller may block the thread that polls this.
+    #[must_use]
+    pub(crate) fn from_blocking_code(mut self) -> Self {
+        self.is_async = false;
+        self
     }
 
     /// Starts a service whose driver is run by the caller.
@@ -52,7 +68,7 @@ impl StartFuture {
             launcher.check_free().await?;
             run(launcher, monitor, None).await
         });
-        Ok((Self(start), driver))
+        Ok((Self { start, is_async: false }, driver))
     }
 }
 
@@ -72,16 +88,21 @@ async fn run(
     monitor: ProcessMonitor,
     exit_hook: Option<Registration>,
 ) -> Result<RunningService, NotReady> {
+    launcher.run_before().await?;
     let mut notices = monitor.notices();
     let ready = launcher.run(&monitor, &mut notices).await?;
-    Ok(RunningService::new(launcher, monitor, notices, ready, exit_hook))
+    RunningService::new(launcher, monitor, notices, ready, exit_hook).prepare().await
 }
 
 impl Future for StartFuture {
     type Output = Result<RunningService, NotReady>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
+        let poll = self.start.as_mut().poll(cx);
+        if poll.is_ready() && self.is_async {
+            blocking::note_async_thread();
+        }
+        poll
     }
 }
 
@@ -100,7 +121,7 @@ impl Service {
     ///
     /// [`NotReady`], with everything that is known. No process of the service is left then.
     pub fn start(&self) -> Result<RunningService, NotReady> {
-        futures_lite::future::block_on(self.start_async())
+        futures_lite::future::block_on(self.start_async().from_blocking_code())
     }
 
     /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the

@@ -1,8 +1,10 @@
 //! Services: in virtual time, and with real servers.
 
+mod captured;
 mod dropped;
 mod ending;
 mod families;
+mod files;
 mod given;
 mod invalid;
 mod killed;
@@ -14,4 +16,6 @@ mod probes;
 mod readiness;
 mod real;
 mod shared;
+mod shared_output;
+mod steps;
 mod tiny;

@@ -25,7 +25,21 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("shutdown", &["panic_guard", "sync", "sys"]),
     ("background", &["panic_guard", "shutdown", "sync", "sys"]),
     ("server", &["backoff", "host", "panic_guard", "sync", "sys"]),
-    ("service", &["host", "machine", "monitor", "output", "ready", "search", "shutdown", "sync", "sys"]),
+    (
+        "service",
+        &[
+            "host",
+            "machine",
+            "monitor",
+            "output",
+            "panic_guard",
+            "ready",
+            "search",
+            "shutdown",
+            "sync",
+            "sys",
+        ],
+    ),
     (
         "plan",
         &[
