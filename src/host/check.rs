@@ -15,7 +15,8 @@ impl Spec {
     /// # Errors
     ///
     /// [`SpecError`] with the field: an empty program, a NUL byte, an environment variable without a name or
-    /// with `=` in it, a number that is out of range or used twice, an unknown user or group.
+    /// with `=` in it, a number that is out of range or used twice, an unknown user or group, a soft limit
+    /// above its hard limit, a setting that contradicts the terminal.
     pub fn check(&self) -> Result<(), SpecError> {
         let bad = |field, value: &OsStr, problem| {
             Err(SpecError { field, value: value.to_string_lossy().into_owned(), problem })
@@ -67,6 +68,9 @@ impl Spec {
                 _ => {}
             }
         }
+        self.check_limits()?;
+        self.check_attributes()?;
+        self.check_terminal()?;
         if let Some(umask) = self.get_umask().filter(|umask| *umask > 0o777) {
             return bad("umask", format!("{umask:#o}").as_ref(), SpecProblem::TooLarge);
         }
@@ -125,6 +129,13 @@ pub enum SpecProblem {
     TooLarge,
     /// The number is used twice.
     Twice,
+    /// The soft limit is above the hard limit.
+    AboveHardLimit,
+    /// The value contradicts another field.
+    Conflict {
+        /// The other field.
+        with: &'static str,
+    },
     /// There is no such user or group.
     Unknown,
     /// The user has no entry in the user database, and no group is given.
@@ -148,6 +159,8 @@ impl fmt::Display for SpecError {
             SpecProblem::Nul => write!(f, "{field} has a NUL byte in it: {value:?}"),
             SpecProblem::Equals => write!(f, "{field} has a name with '=' in it: {value:?}"),
             SpecProblem::TooLarge => write!(f, "{field} is out of range: {value}"),
+            SpecProblem::AboveHardLimit => write!(f, "{field} is above its hard limit: {value}"),
+            SpecProblem::Conflict { with } => write!(f, "{field} cannot be combined with {with}: {value}"),
             SpecProblem::Twice => write!(f, "{field} {value} is given twice"),
             SpecProblem::Unknown => write!(f, "{field} is unknown: {value:?}"),
             SpecProblem::NoGroup => {

@@ -73,11 +73,6 @@ impl Spec {
         self.merge_output
     }
 
-    /// Returns the soft limit on the number of open descriptors, if it is set.
-    pub fn get_open_files(&self) -> Option<u64> {
-        self.open_files
-    }
-
     /// Returns the file mode creation mask to set.
     pub fn get_umask(&self) -> Option<u32> {
         self.umask

@@ -9,8 +9,11 @@ use std::sync::Arc;
 
 use super::account::AccountLookup;
 use super::descriptor::Descriptor;
+use super::io_priority::IoPriority;
+use super::limits::{Limit, Resource};
 use super::requirement::{InvalidRequirement, OptionalRequirement, Requirement};
 use super::stdin::Stdin;
+use super::terminal::TerminalSize;
 use crate::machine::{Dependency, NameError, Policy, RestartGroup, Signal, SignalTarget};
 
 /// A program with its arguments and everything else that a start needs.
@@ -44,7 +47,11 @@ pub struct Spec {
     pub(super) gid: Option<u32>,
     pub(super) groups: Option<Vec<u32>>,
     pub(super) umask: Option<u32>,
-    pub(super) open_files: Option<u64>,
+    pub(super) limits: BTreeMap<Resource, Limit>,
+    pub(super) nice: Option<i32>,
+    pub(super) oom_score_adj: Option<i32>,
+    pub(super) io_priority: Option<IoPriority>,
+    pub(super) terminal: Option<TerminalSize>,
     pub(super) merge_output: bool,
     pub(super) stdin: Stdin,
     pub(super) stop_signal: Signal,
@@ -79,7 +86,11 @@ impl Spec {
             gid: None,
             groups: None,
             umask: None,
-            open_files: None,
+            limits: BTreeMap::new(),
+            nice: None,
+            oom_score_adj: None,
+            io_priority: None,
+            terminal: None,
             merge_output: false,
             stdin: Stdin::Null,
             stop_signal: Signal::TERM,
@@ -123,7 +134,8 @@ impl Spec {
         self.requirement.0.as_ref()?.check().err()
     }
 
-    /// Creates a spec for another program with the same user, directory, environment and limits.
+    /// Creates a spec for another program with the same user, directory, environment, limits and
+    /// priorities.
     pub(super) fn as_command(&self, program: &OsStr) -> Self {
         Self {
             env_clear: self.env_clear,
@@ -135,6 +147,10 @@ impl Spec {
             gid: self.gid,
             groups: self.groups.clone(),
             umask: self.umask,
+            limits: self.limits.clone(),
+            nice: self.nice,
+            oom_score_adj: self.oom_score_adj,
+            io_priority: self.io_priority,
             ..Self::new(program)
         }
     }
@@ -239,22 +255,6 @@ impl Spec {
     #[must_use]
     pub fn umask(mut self, umask: u32) -> Self {
         self.umask = Some(umask);
-        self
-    }
-
-    /// Sets the soft limit on the number of open descriptors, at most the hard limit. Default: inherited.
-    ///
-    /// A supervisor of many processes raises its own soft limit. Programs should not inherit that: some close
-    /// all possible descriptors one by one, and `select` fails with numbers above 1023.
-    ///
-    /// ```
-    /// use childminder::Spec;
-    ///
-    /// assert_eq!(Spec::new("web").open_files(1024).get_open_files(), Some(1024));
-    /// ```
-    #[must_use]
-    pub fn open_files(mut self, soft: u64) -> Self {
-        self.open_files = Some(soft);
         self
     }
 

@@ -15,6 +15,10 @@ pub enum Stdin {
     Null,
     /// The standard input of the monitor.
     Inherit,
+    /// A pipe that [`ProcessMonitor::write_stdin`](crate::ProcessMonitor::write_stdin) writes to. Each run
+    /// has a pipe of its own. It is open until
+    /// [`close_stdin`](crate::ProcessMonitor::close_stdin) or the end of the run.
+    Piped,
     /// This file. A FIFO without a writer is opened for reading and writing, so that neither the start nor
     /// the monitor waits for one; the child then waits for data and sees no end.
     File(PathBuf),
@@ -45,7 +49,7 @@ impl Stdin {
     pub(super) fn path(&self) -> Option<&Path> {
         match self {
             Self::File(path) => Some(path),
-            Self::Null | Self::Inherit | Self::Descriptor(_) => None,
+            Self::Null | Self::Inherit | Self::Piped | Self::Descriptor(_) => None,
         }
     }
 }
@@ -56,6 +60,7 @@ impl fmt::Display for Stdin {
         match self {
             Self::Null => f.write_str("/dev/null"),
             Self::Inherit => f.write_str("its own standard input"),
+            Self::Piped => f.write_str("a pipe"),
             Self::File(path) => path.display().fmt(f),
             Self::Descriptor(descriptor) => write!(f, "descriptor {}", descriptor.as_fd().as_raw_fd()),
         }

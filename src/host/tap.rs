@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec, TerminalSize};
 use crate::machine::{Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivingProcess};
 use crate::sync::{Lock, WakerCell};
 
@@ -281,6 +281,18 @@ impl Process for TapProcess {
             self.observer.read(stream, &buf[..length], self.host.now());
         }
         Poll::Ready(read)
+    }
+
+    fn poll_write_stdin(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.slot.0.lock().process().poll_write_stdin(cx, bytes)
+    }
+
+    fn poll_close_stdin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.slot.0.lock().process().poll_close_stdin(cx)
+    }
+
+    fn resize_terminal(&mut self, size: TerminalSize) -> io::Result<()> {
+        self.slot.0.lock().process().resize_terminal(size)
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {

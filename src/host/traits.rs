@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{ProbeFuture, ProbeTarget, Spec};
+use super::{ProbeFuture, ProbeTarget, Spec, TerminalSize};
 use crate::machine::{
     Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivalReason, SurvivingProcess,
 };
@@ -86,6 +86,35 @@ pub trait Process: Send + Debug {
     ///
     /// The error of the system; the stream then yields no more data.
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some of `bytes` to the standard input, and returns how many. It is called only if the spec of
+    /// the process [has a writable input](Spec::has_writable_stdin). The default refuses.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` if the process does not read any more, `Unsupported`, or another error of the system. The
+    /// input is then closed.
+    fn poll_write_stdin(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let _ = (cx, bytes);
+        Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// Ends the standard input, so that the process reads end-of-file after what was written. The default
+    /// does nothing.
+    fn poll_close_stdin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _ = cx;
+        Poll::Ready(())
+    }
+
+    /// Changes the size of the [terminal](Spec::terminal) of the process. The default refuses.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` if the process has no terminal; otherwise the error of the system.
+    fn resize_terminal(&mut self, size: TerminalSize) -> io::Result<()> {
+        let _ = size;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Sends `signal` to the processes of this run that `target` selects, also after the death of the leader.
     /// It is not an error if none of them exists.

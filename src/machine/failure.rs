@@ -60,6 +60,11 @@ impl fmt::Display for SpawnError {
             SpawnStep::Guard => write!(f, "cannot register {subject} with the guardian"),
             SpawnStep::Cgroup => write!(f, "cannot put it into a control group of its own"),
             SpawnStep::Group => write!(f, "cannot give it a process group of its own"),
+            SpawnStep::Terminal => write!(f, "cannot give it a terminal"),
+            SpawnStep::Limit => write!(f, "cannot set the limit {subject}"),
+            SpawnStep::Nice => write!(f, "cannot set the nice value {subject}"),
+            SpawnStep::OomScore => write!(f, "cannot set the OOM score adjustment {subject}"),
+            SpawnStep::IoPriority => write!(f, "cannot set the I/O priority {subject}"),
             SpawnStep::Setgroups => write!(f, "cannot set the supplementary groups {subject}"),
             SpawnStep::Setgid => write!(f, "cannot switch to group {subject}"),
             SpawnStep::Setuid => write!(f, "cannot switch to user {subject}"),
@@ -140,6 +145,16 @@ pub enum SpawnStep {
     Descriptor,
     /// Register it with the guardian, which kills it if this process dies.
     Guard,
+    /// Create its terminal, or make it the controlling terminal of a session of its own.
+    Terminal,
+    /// Set its nice value.
+    Nice,
+    /// Set its I/O priority.
+    IoPriority,
+    /// Set the adjustment of its OOM score.
+    OomScore,
+    /// Set a resource limit.
+    Limit,
     /// Set its supplementary groups.
     Setgroups,
     /// Set its group id.

@@ -207,9 +207,13 @@ impl MonitorDriver {
         match spawned {
             Ok((process, health)) => {
                 let (pid, containment) = (process.id(), process.containment());
+                let has_terminal = spec.get_terminal().is_some();
                 let role = Role::Leader(spec);
-                let mut running = RunningProcess::new(run, name, process, role, &self.ready_queue);
+                let mut running = RunningProcess::new(run, name.clone(), process, role, &self.ready_queue);
                 running.health = health;
+                if let Some(input) = running.input().cloned() {
+                    self.shared.drive.lock().state.inputs.open(run, name, has_terminal, input);
+                }
                 self.processes.insert(run, running);
                 self.feed(Event::Started { run, pid, containment });
             }
@@ -285,6 +289,7 @@ impl MonitorDriver {
         let event = match source.source {
             Source::Exit => running.poll_exit(source.run),
             Source::Health => return self.poll_health(source.run),
+            Source::Input => return running.poll_input(source.run, &self.shared),
             Source::Output(stream) => {
                 if self.relay.poll_ready(cx).is_pending() {
                     // The process blocks in `write` until the sinks have room; nothing else waits for that.
@@ -298,7 +303,12 @@ impl MonitorDriver {
         if let Event::StopCommandEnded { run, .. } = event {
             self.reap(stop_command_id(run));
         }
+        let exited = if let Event::Exited { run, .. } = event { Some(run) } else { None };
         self.feed(event);
+        if let Some(run) = exited {
+            let lost = self.shared.drive.lock().state.inputs.remove(run);
+            lost.resolve();
+        }
     }
 
     /// Feeds the machine what was found out about the readiness and health of a run.

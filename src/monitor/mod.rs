@@ -13,6 +13,8 @@ pub(crate) mod driver;
 mod error;
 pub(crate) mod handle;
 mod health;
+mod input;
+mod input_queue;
 pub(crate) mod notices;
 mod process;
 mod ready_queue;
@@ -27,6 +29,7 @@ pub use error::{AddError, CommandError};
 pub(crate) use handle::ProcessMonitor;
 pub use handle::WeakMonitor;
 pub(crate) use health::Report;
+pub use input_queue::InputError;
 pub(crate) use notices::Notices;
 pub use waits::{ReadyError, StoppedError};
 

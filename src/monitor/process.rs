@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::health::RunHealth;
+use super::input_queue::{InputTask, Written};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
+use super::shared::Shared;
 use crate::host::{Process, Spec};
 use crate::machine::{Event, Exit, Name, RunId, StopCommandError, Stream};
 use crate::output::Relay;
@@ -13,7 +15,7 @@ use crate::output::Relay;
 /// capacity of the largest pipe.
 const FINAL_READ: usize = 1024 * 1024;
 
-/// A process, and the wakers of its three sources.
+/// A process, and the wakers of its sources.
 #[derive(Debug)]
 pub(super) struct RunningProcess {
     pub(super) name: Name,
@@ -25,6 +27,8 @@ pub(super) struct RunningProcess {
     output: [Option<Waker>; 2],
     /// The watch over its readiness and health, if its spec requires any.
     pub(super) health: Option<Box<RunHealth>>,
+    /// `None` if its input cannot be written.
+    input: Option<Waker>,
 }
 
 /// The purpose of a process.
@@ -53,7 +57,42 @@ impl RunningProcess {
     ) -> Self {
         let waker = |source| Some(Waker::from(queue.add_source(id, source)));
         let output = Stream::BOTH.map(|stream| waker(Source::Output(stream)));
-        Self { name, process, role, exit: waker(Source::Exit), output, health: None }
+        let has_input = matches!(&role, Role::Leader(spec) if spec.has_writable_stdin());
+        let input = if has_input { waker(Source::Input) } else { None };
+        Self { name, process, role, exit: waker(Source::Exit), output, health: None, input }
+    }
+
+    /// Returns what has the driver poll its input, if that can be written.
+    pub(super) fn input(&self) -> Option<&Waker> {
+        self.input.as_ref()
+    }
+
+    /// Does one thing that waits to be done with its input.
+    pub(super) fn poll_input(&mut self, run: RunId, shared: &Shared) {
+        let Some(waker) = &self.input else { return };
+        let Some(task) = shared.drive.lock().state.inputs.next(run) else { return };
+        let mut cx = Context::from_waker(waker);
+        let written = match task {
+            InputTask::Resize(size) => {
+                // The size is valid, so only a host without terminals refuses.
+                if let Err(error) = self.process.resize_terminal(size) {
+                    log::warn!("cannot resize the terminal of {}: {error}", self.name);
+                }
+                Written::default()
+            }
+            InputTask::Write(bytes) => match self.process.poll_write_stdin(&mut cx, &bytes) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(count @ 1..)) => shared.drive.lock().state.inputs.written(run, count),
+                Poll::Ready(Ok(0) | Err(_)) => shared.drive.lock().state.inputs.ended(run),
+            },
+            InputTask::Close => match self.process.poll_close_stdin(&mut cx) {
+                Poll::Pending => return,
+                Poll::Ready(()) => shared.drive.lock().state.inputs.ended(run),
+            },
+        };
+        written.resolve();
+        // There may be more, for which the other sources have their turn first.
+        waker.wake_by_ref();
     }
 
     /// Returns an event if the process has exited.

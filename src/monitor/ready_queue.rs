@@ -15,6 +15,7 @@ use crate::sync::{Lock, WakerCell};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Exit,
+    Input,
     Output(Stream),
     Health,
 }

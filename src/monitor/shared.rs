@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Notices;
 use super::health::Reports;
+use super::input_queue::InputQueues;
 use super::stops::PendingStops;
 use super::waits::{PendingWaits, StoppedError};
 use crate::drive::{self, Close, Life, Promise};
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) stops: PendingStops,
     pub(super) waits: PendingWaits,
     pub(super) reports: Reports,
+    pub(super) inputs: InputQueues,
 }
 
 pub(super) type Core = drive::Core<State>;
@@ -85,10 +87,12 @@ impl Shared {
         core.life = Life::Over;
         let resolved = core.state.stops.driver_over();
         let resolved_waits = core.state.waits.driver_over();
+        let inputs = core.state.inputs.driver_over();
         drop(core);
         self.notices.close();
         resolved.resolve();
         resolved_waits.resolve();
+        inputs.resolve();
     }
 }
 

@@ -26,6 +26,7 @@
 //!    logged. A sink that panics is dropped, and the others continue.
 
 mod batch;
+mod file;
 mod lines;
 #[cfg(feature = "log-format")]
 pub mod log_format;
@@ -39,6 +40,7 @@ mod text;
 mod writer;
 
 pub use batch::Batch;
+pub use file::{FileSink, FileSinkError, FileSinkStep, Rotation};
 pub use lines::Line;
 pub(crate) use outlet::LineFormat;
 pub use protocol::LoggingProtocol;

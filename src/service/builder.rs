@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Port;
 use super::recipe::Recipe;
-use crate::host::Spec;
+use crate::host::{Resource, Spec, TerminalSize};
 use crate::machine::{Name, NameError, Policy, Signal, SignalTarget};
 use crate::output::log_format::{LogFormat, LogFormatError};
 use crate::ready::Condition;
@@ -119,6 +119,30 @@ impl Service {
     /// ```
     pub fn user(self, user: &str) -> Self {
         self.with(|spec| spec.user(user))
+    }
+
+    /// Sets a resource limit ([`Spec::limit`]). Default: inherited.
+    ///
+    /// ```
+    /// use childminder::Service;
+    /// use childminder::host::Resource;
+    ///
+    /// let service = Service::new("redis-server").limit(Resource::CoreFileSize, 0, 0);
+    /// # let _ = service;
+    /// ```
+    pub fn limit(self, resource: Resource, soft: u64, hard: impl Into<Option<u64>>) -> Self {
+        self.with(|spec| spec.limit(resource, soft, hard))
+    }
+
+    /// Sets the nice value ([`Spec::nice`]). Default: inherited.
+    pub fn nice(self, nice: i32) -> Self {
+        self.with(|spec| spec.nice(nice))
+    }
+
+    /// Gives the program a pseudo-terminal ([`Spec::terminal`]), so that it behaves as it does for a user.
+    /// Its output is one stream. Default: none.
+    pub fn terminal(self, size: TerminalSize) -> Self {
+        self.with(|spec| spec.terminal(size))
     }
 
     /// Sets the name in output, errors and the log. Default: the last part of the program's path.

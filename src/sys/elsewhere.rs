@@ -16,9 +16,9 @@ use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::Launch;
 use super::mark::RunMark;
-use super::outputs::Outputs;
 use super::portable;
 use super::socket::{PortOwner, Reached};
+use super::streams::Streams;
 
 /// The back end, which starts and holds processes: there is only one way.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +38,10 @@ impl BackEnd {
     pub(super) fn start(
         self,
         launch: Launch,
-        outputs: Outputs,
+        streams: Streams,
         _tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {
-        portable::start(launch, outputs)
+        portable::start(launch, streams)
     }
 }
 
@@ -102,15 +102,19 @@ pub(super) fn belongs_to(pid: u32, owner: u32) -> bool {
 pub(super) mod calls {
     //! System calls that differ between systems; `linux/calls.rs` has the same names.
 
+    use std::ffi::CStr;
     use std::mem::MaybeUninit;
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
     use std::path::Path;
     use std::ptr;
 
     use libc::{c_int, gid_t, uid_t};
-    use rustix::fs::OFlags;
+    use rustix::fs::{Mode, OFlags};
     use rustix::io::{Errno, FdFlags};
     use rustix::net::{AddressFamily, SocketType};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use crate::host::{IoPriority, Limit, Resource};
 
     /// The flags to open a directory that is only entered.
     pub(in crate::sys) const OPEN_DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
@@ -155,17 +159,69 @@ pub(super) mod calls {
     /// Does nothing: runs are not marked here.
     pub(in crate::sys) fn set_run_limit(_limits: [u64; 2]) {}
 
-    /// Sets the soft limit on open descriptors, at most to the hard limit.
-    pub(in crate::sys) fn set_open_files(soft: u64) {
-        let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    /// Returns the number of a resource here; `None` if it has no limit.
+    pub(in crate::sys) fn resource_number(resource: Resource) -> Option<c_int> {
+        let number = match resource {
+            Resource::AddressSpace => libc::RLIMIT_AS,
+            Resource::CoreFileSize => libc::RLIMIT_CORE,
+            Resource::CpuTime => libc::RLIMIT_CPU,
+            Resource::DataSize => libc::RLIMIT_DATA,
+            Resource::FileSize => libc::RLIMIT_FSIZE,
+            Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
+            Resource::OpenFiles => libc::RLIMIT_NOFILE,
+            Resource::Processes => libc::RLIMIT_NPROC,
+            Resource::StackSize => libc::RLIMIT_STACK,
+            Resource::MessageQueues
+            | Resource::Nice
+            | Resource::PendingSignals
+            | Resource::RealtimePriority => return None,
+        };
+        c_int::try_from(number).ok()
+    }
+
+    /// Sets a resource limit. Without a hard limit that stays, and the soft limit is at most that.
+    pub(in crate::sys) fn set_limit(resource: c_int, limit: Limit) -> c_int {
+        let mut now = MaybeUninit::<libc::rlimit>::uninit();
         // SAFETY: the pointer is to room for one `rlimit`.
-        if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) } == 0 {
-            // SAFETY: the call succeeded.
-            let mut limit = unsafe { limit.assume_init() };
-            limit.rlim_cur = libc::rlim_t::try_from(soft).unwrap_or(libc::rlim_t::MAX).min(limit.rlim_max);
-            // SAFETY: the pointer is to an `rlimit`.
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+        if unsafe { libc::getrlimit(resource as _, now.as_mut_ptr()) } == -1 {
+            return -1;
         }
+        let number =
+            |limit| libc::rlim_t::try_from(limit).unwrap_or(libc::RLIM_INFINITY).min(libc::RLIM_INFINITY);
+        // SAFETY: the call succeeded.
+        let mut new = unsafe { now.assume_init() };
+        new.rlim_max = limit.hard().map_or(new.rlim_max, number);
+        new.rlim_cur = number(limit.soft()).min(new.rlim_max);
+        // SAFETY: the pointer is to an `rlimit`.
+        unsafe { libc::setrlimit(resource as _, &new) }
+    }
+
+    /// Sets the nice value of the calling process.
+    pub(in crate::sys) fn set_nice(nice: i32) -> c_int {
+        // SAFETY: takes no pointers.
+        unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }
+    }
+
+    /// Returns an error: there are no such priorities here, which was checked before.
+    pub(in crate::sys) fn set_io_priority(_priority: IoPriority) -> c_int {
+        -1
+    }
+
+    /// Returns an error: there is no such score here, which was checked before.
+    pub(in crate::sys) fn set_oom_score(_text: &CStr) -> c_int {
+        -1
+    }
+
+    /// Opens a pseudo-terminal. A child that other code starts at this moment may inherit it. Returns the
+    /// master, and the terminal.
+    pub(in crate::sys) fn open_terminal() -> Result<(OwnedFd, OwnedFd), Errno> {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        rustix::io::fcntl_setfd(&master, FdFlags::CLOEXEC)?;
+        grantpt(&master)?;
+        unlockpt(&master)?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let terminal = rustix::fs::open(ptsname(&master, Vec::new())?, flags, Mode::empty())?;
+        Ok((master, terminal))
     }
 
     /// Sets the supplementary groups.

@@ -9,22 +9,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 
 use crate::host::Spec;
 use crate::machine::{SpawnError, SpawnStep};
 
+use super::attributes::Attributes;
 use super::cstr_array::{CStrArray, c_string};
 use super::descriptors::Descriptors;
 use super::environment::{self, Additions};
 use super::guardian::{self, Reservation};
 use super::lookup::{self, WorkingDir};
 use super::mark::{self, RunMark};
-use super::outputs::Outputs;
 use super::platform::run_limits;
 use super::report::ChildError;
-use super::stdio::{LowDescriptors, open_stdin};
+use super::stdio::LowDescriptors;
+use super::streams::Streams;
 
 /// A process that is about to be created.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub(super) struct Launch {
     env: CStrArray,
     dir: WorkingDir,
     stdio: [OwnedFd; 3],
+    attributes: Attributes,
     descriptors: Descriptors,
     reservation: Option<Reservation>,
     mark: RunMark,
@@ -43,14 +44,9 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// Prepares a start with output pipes, and returns this process's ends of them as well.
-    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Outputs), SpawnError> {
-        Self::gather(spec, |low| {
-            let stdin = open_stdin(spec.get_stdin(), low)?;
-            let (ours, [stdout, stderr]) = Outputs::open(spec.merges_output())?;
-            give_to_user(spec, [&stdout, &stderr]);
-            Ok((ours, [stdin, stdout, stderr]))
-        })
+    /// Prepares a start with pipes or a terminal, and returns this process's ends of them as well.
+    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Streams), SpawnError> {
+        Self::gather(spec, |low| Streams::open(spec, low))
     }
 
     /// Prepares a start. `connect` makes descriptors 0, 1 and 2 of the child, none of which may have one of
@@ -61,6 +57,7 @@ impl Launch {
     ) -> Result<(Self, T), SpawnError> {
         check(spec)?;
         let mut low = LowDescriptors::fill()?;
+        let attributes = Attributes::prepare(spec)?;
         let dir = WorkingDir::open(spec)?;
         let program = lookup::find(spec, &dir)?;
         let (ours, stdio) = connect(&mut low)?;
@@ -74,6 +71,7 @@ impl Launch {
             env: environment::build(spec, &additions),
             dir,
             stdio,
+            attributes,
             descriptors,
             reservation,
             mark,
@@ -109,6 +107,11 @@ impl Launch {
     /// Returns what becomes descriptors 0, 1 and 2. None of them has one of these numbers yet.
     pub(super) fn stdio(&self) -> [BorrowedFd<'_>; 3] {
         self.stdio.each_ref().map(AsFd::as_fd)
+    }
+
+    /// Returns the limits and priorities that the child sets itself.
+    pub(super) fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// Returns what becomes other descriptors.
@@ -147,7 +150,10 @@ impl Launch {
             }
             SpawnStep::Chdir => self.spec.get_cwd().unwrap_or(program).display().to_string(),
             SpawnStep::Stdin => self.spec.get_stdin().to_string(),
-            SpawnStep::Pipe | SpawnStep::Group | SpawnStep::Cgroup => String::new(),
+            SpawnStep::Pipe | SpawnStep::Terminal | SpawnStep::Group | SpawnStep::Cgroup => String::new(),
+            SpawnStep::Nice | SpawnStep::IoPriority | SpawnStep::OomScore | SpawnStep::Limit => {
+                self.attributes.describe(error)
+            }
             SpawnStep::Descriptor => {
                 format!("{:?}", self.spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
             }
@@ -171,15 +177,4 @@ pub(super) fn check(spec: &Spec) -> Result<(), SpawnError> {
         let error = io::Error::new(io::ErrorKind::InvalidInput, error);
         SpawnError::new(SpawnStep::Exec, spec.to_string(), error)
     })
-}
-
-/// Makes the user of the child the owner of its pipes, so that it can open `/dev/stdout`. Failing that, it
-/// writes to the descriptors it has, so an error does not matter.
-fn give_to_user(spec: &Spec, pipes: [&OwnedFd; 2]) {
-    let (uid, gid) = (spec.get_uid().map(Uid::from_raw), spec.get_gid().map(Gid::from_raw));
-    if uid.is_some() || gid.is_some() {
-        for pipe in pipes {
-            let _ = fchown(pipe, uid, gid);
-        }
-    }
 }

@@ -4,8 +4,8 @@
 //! everything that can fail comes before the process exists:
 //!
 //! 1. `launch` turns the spec into what `exec` needs: the program found, the arguments and the environment as
-//!    C strings, the working directory, the standard input and both pipes open.
-//! 2. The pipes are registered with the event loop.
+//!    C strings, the working directory, the standard input and the pipes or the terminal open.
+//! 2. Our ends are registered with the event loop.
 //! 3. The process is created. On Linux, `linux/clone.rs` does this at a cost that depends neither on the
 //!    memory nor on the number of descriptors of the monitor; elsewhere it is a `fork`. `pre_exec` has the
 //!    steps of the child.
@@ -21,6 +21,7 @@
 //!   `--cfg async_process_force_signal_backend` selects it on any Linux, which is how it is tested. There the
 //!   leader is reaped by the same call that finds it dead; `portable.rs` describes the consequences.
 
+mod attributes;
 mod broken_pipe;
 mod cstr_array;
 mod descriptors;
@@ -30,12 +31,12 @@ mod environment;
 mod executable;
 mod exit;
 mod guardian;
+mod input;
 mod launch;
 #[cfg(target_os = "linux")]
 mod linux;
 mod lookup;
 mod mark;
-mod outputs;
 mod platform;
 mod portable;
 mod pre_exec;
@@ -44,6 +45,7 @@ mod probe;
 mod report;
 mod socket;
 mod stdio;
+mod streams;
 pub(crate) mod system;
 
 pub(crate) use self::broken_pipe::write as write_without_sigpipe;

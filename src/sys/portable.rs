@@ -33,15 +33,15 @@ use futures_lite::future::{block_on, or, poll_once};
 use futures_timer::Delay;
 use rustix::process::Pid;
 
-use crate::host::Process;
+use crate::host::{Process, TerminalSize};
 use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 
 use super::guardian::Registration;
 use super::launch::Launch;
-use super::outputs::Outputs;
 use super::platform::{calls::with_signals_blocked, members};
 use super::pre_exec::{Table, become_program};
 use super::report;
+use super::streams::Streams;
 
 /// The time that a process that is dropped may take to die of KILL. Only one that waits inside the kernel
 /// takes longer.
@@ -69,7 +69,7 @@ pub(super) fn warm_up() {
 }
 
 /// Starts a process.
-pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>, SpawnError> {
+pub(super) fn start(launch: Launch, streams: Streams) -> Result<Box<dyn Process>, SpawnError> {
     let failed = |error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error);
     let relocate = |fd| Ok(launch.descriptors().copy_out_of_the_way(fd)?);
     let (reader, writer) = report::pipe(relocate).map_err(failed)?;
@@ -99,14 +99,14 @@ pub(super) fn start(launch: Launch, outputs: Outputs) -> Result<Box<dyn Process>
     let reservation = Arc::into_inner(launch).and_then(|mut launch| launch.take_reservation());
     let registration = reservation.map(|reservation| reservation.confirm(id));
     let life = Life::Running(Box::pin(child.status()));
-    Ok(Box::new(PortableProcess { id, own_group, life, outputs, registration }))
+    Ok(Box::new(PortableProcess { id, own_group, life, streams, registration }))
 }
 
 struct PortableProcess {
     id: Pid,
     own_group: bool,
     life: Life,
-    outputs: Outputs,
+    streams: Streams,
     /// Held as long as a process is left that the guardian has to end; dropped last.
     registration: Option<Registration>,
 }
@@ -156,14 +156,26 @@ impl Process for PortableProcess {
             Life::Running(status) => {
                 let exit = ready!(status.as_mut().poll(cx)).map_or(Exit::Lost, exit_of);
                 self.check_group(exit);
-                self.outputs.expect_data();
+                self.streams.expect_data();
                 Poll::Ready(exit)
             }
         }
     }
 
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.outputs.poll_read(stream, cx, buf)
+        self.streams.poll_read(stream, cx, buf)
+    }
+
+    fn poll_write_stdin(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.streams.input().poll_write(cx, bytes)
+    }
+
+    fn poll_close_stdin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.streams.input().poll_close(cx)
+    }
+
+    fn resize_terminal(&mut self, size: TerminalSize) -> io::Result<()> {
+        self.streams.input().resize(size)
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {

@@ -14,6 +14,7 @@
 //! * A table of descriptors that is shared with the parent is left before any descriptor is changed.
 //! * All descriptors are marked to be closed by `exec`; then those of the program are put in place, which
 //!   clears the mark.
+//! * Limits and priorities are set while the process has the rights of the monitor.
 //! * The groups are set before the group id, and that before the user id, after which the others are
 //!   forbidden.
 //!
@@ -69,7 +70,13 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
         reservation.register();
     }
     let spec = launch.spec();
-    if spec.has_own_group() {
+    if spec.get_terminal().is_some() {
+        // A session of its own, whose leader leads a group as well.
+        // SAFETY: takes no pointers.
+        check(SpawnStep::Terminal, unsafe { libc::setsid() })?;
+        // SAFETY: the argument is a number.
+        check(SpawnStep::Terminal, unsafe { libc::ioctl(stdio[0], libc::TIOCSCTTY as _, 0) })?;
+    } else if spec.has_own_group() {
         // SAFETY: takes no pointers.
         check(SpawnStep::Group, unsafe { libc::setpgid(0, 0) })?;
     }
@@ -95,9 +102,7 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
     if let Some(limits) = launch.run_limits() {
         calls::set_run_limit(limits);
     }
-    if let Some(soft) = spec.get_open_files() {
-        calls::set_open_files(soft);
-    }
+    launch.attributes().apply()?;
     if let Some(groups) = spec.get_groups() {
         check(SpawnStep::Setgroups, calls::set_groups(groups))?;
     }

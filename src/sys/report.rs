@@ -17,11 +17,13 @@ use crate::machine::SpawnStep;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChildError {
     pub(super) step: SpawnStep,
+    /// The number of the failed item, in a step that has several.
+    pub(super) item: u8,
     pub(super) errno: c_int,
 }
 
 /// All steps that a child can report.
-const STEPS: [SpawnStep; 11] = [
+const STEPS: [SpawnStep; 16] = [
     SpawnStep::Group,
     SpawnStep::Cgroup,
     SpawnStep::Stdin,
@@ -29,6 +31,11 @@ const STEPS: [SpawnStep; 11] = [
     SpawnStep::Chdir,
     SpawnStep::Descriptor,
     SpawnStep::Guard,
+    SpawnStep::Terminal,
+    SpawnStep::Nice,
+    SpawnStep::IoPriority,
+    SpawnStep::OomScore,
+    SpawnStep::Limit,
     SpawnStep::Setgroups,
     SpawnStep::Setgid,
     SpawnStep::Setuid,
@@ -38,17 +45,23 @@ const STEPS: [SpawnStep; 11] = [
 impl ChildError {
     /// Takes `errno` as the cause of a failure at `step`.
     pub(super) fn last_os_error(step: SpawnStep) -> Self {
-        Self { step, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
+        Self { step, item: 0, errno: io::Error::last_os_error().raw_os_error().unwrap_or(0) }
+    }
+
+    /// Sets the number of the failed item.
+    pub(super) fn of(self, item: u8) -> Self {
+        Self { item, ..self }
     }
 
     fn to_code(self) -> c_int {
-        ((self.step as c_int) << 16) | self.errno
+        ((self.step as c_int) << 24) | (c_int::from(self.item) << 16) | self.errno
     }
 
     /// A code without a known step comes from the library that created the process.
     fn from_code(code: c_int) -> Self {
-        let step = STEPS.into_iter().find(|step| *step as c_int == code >> 16).unwrap_or(SpawnStep::Fork);
-        Self { step, errno: code & 0xffff }
+        let step = STEPS.into_iter().find(|step| *step as c_int == code >> 24).unwrap_or(SpawnStep::Fork);
+        let [_, item, ..] = code.to_be_bytes();
+        Self { step, item, errno: code & 0xffff }
     }
 }
 
@@ -104,12 +117,12 @@ mod tests {
     #[test]
     fn every_step_survives_its_encoding() {
         for step in STEPS {
-            let error = ChildError { step, errno: libc::EACCES };
+            let error = ChildError { step, item: 12, errno: libc::EACCES };
             assert_eq!(ChildError::from_code(error.to_code()), error);
         }
         assert_eq!(
             ChildError::from_code(libc::EAGAIN),
-            ChildError { step: SpawnStep::Fork, errno: libc::EAGAIN }
+            ChildError { step: SpawnStep::Fork, item: 0, errno: libc::EAGAIN }
         );
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn open_stdin(stdin: &Stdin, low: &mut LowDescriptors) -> Result<Owne
             .map_err(|errno| SpawnError::new(SpawnStep::Stdin, stdin.to_string(), errno.into()))
     };
     match stdin {
-        Stdin::Null => Ok(low.take_null()),
+        // A pipe has another end, which is made elsewhere.
+        Stdin::Null | Stdin::Piped => Ok(low.take_null()),
         Stdin::Inherit => copy(io::stdin().as_fd()),
         Stdin::File(path) => open_file(path).map_err(|errno| stdin_error(path, errno)),
         Stdin::Descriptor(descriptor) => copy(descriptor.as_fd()),

@@ -187,8 +187,8 @@ impl Host for System {
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        let (launch, outputs) = Launch::prepare(spec)?;
-        self.back_end.start(launch, outputs, &self.tier)
+        let (launch, streams) = Launch::prepare(spec)?;
+        self.back_end.start(launch, streams, &self.tier)
     }
 
     /// Returns an absolute path. A name with a slash is relative to the working directory of the spec, or

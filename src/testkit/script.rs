@@ -38,6 +38,7 @@ pub struct Script {
     pub(super) exits_after_term: Option<Duration>,
     /// The exit on TERM; `None` if the signal itself ends the process.
     pub(super) exit_on_term: Option<Exit>,
+    pub(super) ignores_input: bool,
     pub(super) prints: Vec<Print>,
     /// The addresses that it serves, and the time from the start to when that begins, in this order.
     serves: Vec<(Duration, ProbeTarget)>,
@@ -64,6 +65,7 @@ impl Script {
             exit: None,
             exits_after_term: Some(Duration::ZERO),
             exit_on_term: None,
+            ignores_input: false,
             prints: Vec::new(),
             serves: Vec::new(),
             leaks_output: Duration::ZERO,
@@ -106,6 +108,14 @@ impl Script {
     /// Sets how the process exits on TERM, as if it had a handler. Default: the signal itself ends it.
     pub fn exits_on_term(mut self, exit: Exit) -> Self {
         self.exit_on_term = Some(exit);
+        self
+    }
+
+    /// Makes the process never read its standard input, whose pipe is full from the beginning. Otherwise what
+    /// [`ProcessMonitor::write_stdin`](crate::ProcessMonitor::write_stdin) writes is read at once, and is in
+    /// the trace.
+    pub fn ignores_input(mut self) -> Self {
+        self.ignores_input = true;
         self
     }
 
@@ -184,6 +194,7 @@ fn subject(step: SpawnStep, spec: &Spec) -> String {
         SpawnStep::Find
         | SpawnStep::Notify
         | SpawnStep::Pipe
+        | SpawnStep::Terminal
         | SpawnStep::Fork
         | SpawnStep::Cgroup
         | SpawnStep::Group
@@ -194,6 +205,14 @@ fn subject(step: SpawnStep, spec: &Spec) -> String {
         SpawnStep::Stdin => spec.get_stdin().to_string(),
         SpawnStep::Descriptor => {
             format!("{:?}", spec.get_descriptors().map(|(number, _)| number).collect::<Vec<_>>())
+        }
+        SpawnStep::Nice => spec.get_nice().unwrap_or_default().to_string(),
+        SpawnStep::IoPriority => {
+            spec.get_io_priority().map_or_else(|| "unchanged".to_owned(), |priority| priority.to_string())
+        }
+        SpawnStep::OomScore => spec.get_oom_score_adj().unwrap_or_default().to_string(),
+        SpawnStep::Limit => {
+            spec.get_limits().map(|(resource, _)| resource.to_string()).collect::<Vec<_>>().join(", ")
         }
         SpawnStep::Setgroups => format!("{:?}", spec.get_groups().unwrap_or_default()),
         SpawnStep::Setgid => id(spec.get_gid()),

@@ -13,7 +13,7 @@ use super::clock::{Clock, Key, Seconds};
 use super::executor::{Executor, Guest};
 use super::script::Script;
 use super::world::World;
-use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec, TerminalSize};
 use crate::machine::{Exit, Signal, SignalTarget, SpawnError, Stream};
 use crate::sync::Lock;
 
@@ -126,6 +126,7 @@ impl Sim {
     /// 0.0 spawn web#1
     /// 2.0 signal web#1 TERM
     /// 2.0 signal web#1 CONT
+    /// 3.0 input web#1 reload\n
     /// 7.0 signal web#1 KILL
     /// 7.0 exit web#1 signal KILL
     /// 7.0 reap web#1
@@ -371,6 +372,20 @@ impl Process for FakeProcess {
 
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.sim.world(|world| world.run(self.number).poll_read(stream, cx.waker(), buf))
+    }
+
+    fn poll_write_stdin(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.sim.world(|world| world.write(self.number, bytes))
+    }
+
+    fn poll_close_stdin(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        self.sim.world(|world| world.log_run(self.number, "close", "stdin"));
+        Poll::Ready(())
+    }
+
+    fn resize_terminal(&mut self, size: TerminalSize) -> io::Result<()> {
+        self.sim.world(|world| world.log_run(self.number, "resize", size));
+        Ok(())
     }
 
     fn signal(&mut self, _: SignalTarget, signal: Signal) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt::{self, Write as _};
 use std::io;
 use std::path::PathBuf;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use super::answer::answer;
 use super::clock::{Clock, Due, Seconds};
@@ -205,6 +205,25 @@ impl World {
         }
         let program = run.program.clone();
         self.log(format_args!("signal {program}#{number} {signal}"));
+    }
+
+    /// Writes to the standard input of a run, of which the process takes all or nothing.
+    pub(super) fn write(&mut self, number: u64, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let run = &self.runs[&number];
+        if run.exit.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+        if run.script.ignores_input {
+            return Poll::Pending;
+        }
+        self.log_run(number, "input", bytes.escape_ascii());
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    /// Appends a line about a run to the trace.
+    pub(super) fn log_run(&mut self, number: u64, verb: &str, what: impl fmt::Display) {
+        let program = self.runs[&number].program.clone();
+        self.log(format_args!("{verb} {program}#{number} {what}"));
     }
 
     /// Ends the process itself. The other members of its group stay alive.

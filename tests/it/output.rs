@@ -1,6 +1,7 @@
 //! The output room through its public API: the tests of Twisted's `LoggingProtocol`, its listed behaviours,
 //! and each sink.
 
+mod file;
 mod order;
 mod pattern;
 mod records;

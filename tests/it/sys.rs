@@ -15,6 +15,7 @@ use crate::support::{
     Census, Child, PORTABLE, alone, alone_with_fault, drop_privileges, run, skip, status_field,
 };
 
+mod attributes;
 mod descriptors;
 mod exit;
 mod guardian;
@@ -24,6 +25,7 @@ mod resources;
 mod start;
 mod stop;
 mod storm;
+mod terminal;
 
 /// Returns the error of a start, which must fail and leave nothing behind.
 fn error(spec: &Spec) -> SpawnError {

@@ -1,5 +1,7 @@
 //! The command line: subcommands, options, defaults, and help texts.
 
+pub(crate) mod attributes;
+pub(crate) mod log_file;
 mod run;
 
 use std::io::{self, Write};
@@ -18,13 +20,20 @@ pub(crate) use run::Run;
 /// been printed before, as by Twisted.
 pub(crate) fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().inspect_err(|error| {
-        if error.kind() == ErrorKind::MissingRequiredArgument {
+        if lacks_command(error) {
             let mut cli = Cli::command();
             cli.build();
             let run = cli.find_subcommand_mut("run").expect("`run` is defined below");
             let _ = writeln!(io::stderr(), "{}", run.render_help());
         }
     })
+}
+
+/// Whether `run` has no command.
+fn lacks_command(error: &clap::Error) -> bool {
+    let missing = error.get(ContextKind::InvalidArg);
+    error.kind() == ErrorKind::MissingRequiredArgument
+        && matches!(missing, Some(ContextValue::Strings(names)) if names.iter().any(|name| name.contains("COMMAND")))
 }
 
 /// Returns what to try after an error of the command line, if that is known.

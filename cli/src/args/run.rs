@@ -8,6 +8,8 @@ use childminder::machine::SignalTarget;
 use childminder::{Name, Signal};
 use log::LevelFilter;
 
+use super::attributes::Attributes;
+use super::log_file::LogFile;
 use crate::values::duration;
 
 /// Keeps a program running until a signal stops it
@@ -100,12 +102,18 @@ pub(crate) struct Run {
     #[arg(require_equals = true, action = clap::ArgAction::Set, help_heading = PROGRAM)]
     pub(crate) merge_output: bool,
 
+    #[command(flatten)]
+    pub(crate) attributes: Attributes,
+
+    #[command(flatten)]
+    pub(crate) log_file: LogFile,
+
     /// Says less: warnings and errors only; twice: errors only
-    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose")]
+    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose", help_heading = "Options")]
     pub(crate) quiet: u8,
 
     /// Says more
-    #[arg(short, long, action = clap::ArgAction::Count)]
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Options")]
     pub(crate) verbose: u8,
 
     /// The program to run, with its arguments; no shell is involved

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use childminder::host::SpecError;
 use childminder::machine::{PolicyError, PolicyProblem, SpawnStep};
+use childminder::output::{FileSink, FileSinkError};
 use childminder::{Host, Name, Policy, Signal, SpawnError, Spec, Stdin, System};
 use nix::unistd::{Uid, geteuid};
 
@@ -27,6 +28,8 @@ pub(crate) struct RunConfig {
     pub(crate) system: System,
     /// The signals to pass on to the program.
     pub(crate) forward: Vec<Signal>,
+    /// The file for the output of the program, if that does not go to stdout.
+    pub(crate) log_file: Option<FileSink>,
     /// Whether the program reads from the standard input of childminder.
     pub(crate) inherits_stdin: bool,
 }
@@ -58,6 +61,7 @@ impl RunConfig {
         {
             return Err(ConfigError::NotRoot);
         }
+        spec = args.attributes.apply(spec);
         let surround = |spec| surround(spec, &args, &variables, account.as_ref());
         spec = surround(spec);
         let stdin = stdin(&args.stdin);
@@ -74,7 +78,8 @@ impl RunConfig {
         if let Some(program) = spec.get_stop_command().next() {
             system.locate(&surround(Spec::new(program))).map_err(ConfigError::StopCommand)?;
         }
-        Ok(Self { name, spec, system, forward, inherits_stdin })
+        let log_file = args.log_file.open().map_err(ConfigError::LogFile)?;
+        Ok(Self { name, spec, system, forward, log_file, inherits_stdin })
     }
 }
 
@@ -181,6 +186,8 @@ pub(crate) enum ConfigError {
     Stdin(SpawnError),
     /// The program of the stop command does not exist, or cannot be executed.
     StopCommand(SpawnError),
+    /// The log file cannot be used.
+    LogFile(FileSinkError),
     /// The program does not exist, but looks like a line for a shell.
     CommandLine(SpawnError),
 }
@@ -223,6 +230,7 @@ impl fmt::Display for ConfigError {
             Self::Start(error) => error.fmt(f),
             Self::System(error) => write!(f, "cannot start the event loop: {error}"),
             Self::Stdin(error) => write!(f, "{error}; --stdin takes 'null', 'inherit' or a file"),
+            Self::LogFile(error) => write!(f, "{error} (--log-file)"),
             Self::StopCommand(error) => write!(f, "{error} (--stop-command)"),
             Self::CommandLine(error) => {
                 write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
@@ -240,6 +248,7 @@ impl std::error::Error for ConfigError {
             Self::Account(error) => Some(error),
             Self::Spec(error) => Some(error),
             Self::Start(error) | Self::Stdin(error) => Some(error),
+            Self::LogFile(error) => Some(error),
             Self::StopCommand(error) | Self::CommandLine(error) => Some(error),
             Self::System(error) => Some(error),
         }

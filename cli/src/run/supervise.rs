@@ -35,19 +35,22 @@ const INTERRUPTED: i32 = 130;
 ///
 /// [`RunError`] if supervision could not start, or if a process survived.
 pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
-    let RunConfig { name, spec, system, forward, inherits_stdin } = config;
+    let RunConfig { name, spec, system, forward, log_file, inherits_stdin } = config;
     let spec = match raise_open_files() {
-        Some(inherited) => spec.open_files(inherited),
-        None => spec,
+        Some(inherited) if spec.get_open_files().is_none() => spec.open_files(inherited),
+        _ => spec,
     };
     let signals = Signals::install(forward).map_err(RunError::Signals)?;
     let terminal = if inherits_stdin { Terminal::of_stdin().map_err(RunError::Signals)? } else { None };
     let stdout = Stdout::open().map_err(RunError::Stdout)?;
     let builder = ProcessMonitor::builder();
-    // Messages never block for long, so only stdout matters.
-    let builder = if stdout.never_blocks() { builder.inline() } else { builder };
-    let built = builder.sink(WriterSink::new(stdout)).build(system);
-    let (monitor, driver) = built.expect("the default policy is valid");
+    let builder = match log_file {
+        Some(log_file) => builder.sink(log_file),
+        // Messages never block for long, so only stdout matters.
+        None if stdout.never_blocks() => builder.inline().sink(WriterSink::new(stdout)),
+        None => builder.sink(WriterSink::new(stdout)),
+    };
+    let (monitor, driver) = builder.build(system).expect("the default policy is valid");
     monitor.add_process(&name, spec).expect("the spec was checked, and there is no other process");
     let notices = monitor.notices();
     // The threads of the event loop exist from here on, so nothing panics for lack of resources any more.

@@ -1,3 +1,4 @@
 //! Values that the command line and a file have in common.
 
 pub(crate) mod duration;
+pub(crate) mod size;

@@ -143,3 +143,45 @@ fn pm_31_the_verbosity_selects_messages() {
     assert_eq!(has(&messages(&[], Some("error"))), (false, false));
     assert_eq!(has(&messages(&["-qq"], Some("info"))), (true, true));
 }
+
+#[test]
+fn limits_and_priorities_are_those_of_the_program() {
+    let script = "ulimit -n; ulimit -Hn; ulimit -c; nice; cat /proc/self/oom_score_adj; exec sleep 1000";
+    let own: i32 =
+        fs::read_to_string("/proc/self/oom_score_adj").expect("Linux").trim().parse().expect("a number");
+    let score = (own.max(0) + 9).to_string();
+    let words = ["--limit", "nofile=100:200", "--limit", "core=0", "--nice", "7", "--io-priority", "idle"];
+    let options = [&words[..], &["--oom-score-adj", &score], &["sh", "-c", script]].concat();
+    let mut supervisor = Supervisor::run(&options);
+    for expected in ["100", "200", "0", "7", &score] {
+        assert_eq!(supervisor.out.next(), format!("[sh] {expected}"));
+    }
+    assert_eq!(supervisor.stop().status, 0);
+}
+
+#[test]
+fn f_219_the_output_goes_to_a_log_file_that_is_rotated() {
+    let dir = TempDir::new().expect("a directory");
+    let path = dir.path().join("out.log");
+    let path = path.to_str().expect("text");
+    let script = "seq 300; echo done >&2; exec sleep 1000";
+    let options = ["--log-file", path, "--log-max-size", "1K", "--log-keep", "1", "sh", "-c", script];
+    let mut supervisor = Supervisor::run(&options);
+    supervisor.err.wait_for("started");
+    let begin = std::time::Instant::now();
+    while !fs::read_to_string(path).is_ok_and(|text| text.contains("[sh] done")) {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "the last line is missing");
+        std::thread::yield_now();
+    }
+    let ended = supervisor.stop();
+    assert_eq!((ended.status, &*ended.out), (0, ""));
+    let (new, old) =
+        (fs::read_to_string(path).expect("new"), fs::read_to_string(format!("{path}.1")).expect("old"));
+    assert!(new.len() <= 1024 && old.len() <= 1024);
+    let both = old + &new;
+    let lines: Vec<&str> = both.lines().collect();
+    let first: u32 = lines[0].strip_prefix("[sh] ").expect("whole lines").parse().expect("a number");
+    let expected = (first..=300).map(|number| format!("[sh] {number}")).chain(["[sh] done".to_owned()]);
+    assert_eq!(lines, expected.collect::<Vec<_>>());
+    assert!(!fs::exists(format!("{path}.2")).expect("a directory"));
+}

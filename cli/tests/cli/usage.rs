@@ -34,9 +34,15 @@ fn pmt_2_6_f_7_usage_errors_name_the_option_and_nothing_is_started() {
     fs::write(&plain, "").unwrap();
     fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).unwrap();
     fs::create_dir(&folder).unwrap();
+    let missing_log = path("missing/out.log");
     let no_such = "no-such-program-anywhere";
     let touch: &[&str] = &["touch", &proof];
-    let cases: [(&[&str], &[&str], &[&str]); 27] = [
+    let cases: [(&[&str], &[&str], &[&str]); 32] = [
+        (&["--limit", "files=1"], touch, &["--limit", "the names are as, core"]),
+        (&["--limit", "nofile=2:1"], touch, &["--limit", "above the hard limit"]),
+        (&["--nice", "20"], touch, &["--nice", "-20..=19"]),
+        (&["--log-keep", "2"], touch, &["--log-file"]),
+        (&["--log-file", &missing_log], touch, &["cannot open the log file", &missing_log, "--log-file"]),
         (&["-t", "soon"], touch, &["--threshold", "'soon'"]),
         (&["-k", "-1"], touch, &["--killtime", "'-1'", "negative"]),
         (&["-m", "nan"], touch, &["--minrestartdelay", "'nan'", "not a number"]),

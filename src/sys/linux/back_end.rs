@@ -10,8 +10,8 @@ use crate::host::Process;
 use crate::machine::SpawnError;
 
 use super::super::launch::Launch;
-use super::super::outputs::Outputs;
 use super::super::portable;
+use super::super::streams::Streams;
 use super::process;
 use super::tier::Tier;
 
@@ -56,12 +56,12 @@ impl BackEnd {
     pub(in crate::sys) fn start(
         self,
         launch: Launch,
-        outputs: Outputs,
+        streams: Streams,
         tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {
         match self {
-            Self::Pidfd => process::start(launch, outputs, tier),
-            Self::Portable => portable::start(launch, outputs),
+            Self::Pidfd => process::start(launch, streams, tier),
+            Self::Portable => portable::start(launch, streams),
         }
     }
 }

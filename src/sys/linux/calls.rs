@@ -6,6 +6,7 @@
 
 #![expect(unsafe_code, reason = "raw system calls")]
 
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -15,11 +16,14 @@ use std::sync::OnceLock;
 use std::thread;
 
 use libc::{c_int, c_long, c_uint, gid_t, uid_t};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{SpliceFlags, tee};
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
+
+use crate::host::{IoPriority, Limit, Resource};
 
 use super::super::executable::access;
 
@@ -106,15 +110,89 @@ pub(in crate::sys) fn set_run_limit(limits: [u64; 2]) {
     unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_RTTIME, limits.as_ptr(), old) };
 }
 
-/// Sets the soft limit on open descriptors, at most to the hard limit. That cannot fail.
-pub(in crate::sys) fn set_open_files(soft: u64) {
+/// Returns the kernel's number of a resource.
+pub(in crate::sys) fn resource_number(resource: Resource) -> Option<c_int> {
+    let number = match resource {
+        Resource::AddressSpace => libc::RLIMIT_AS,
+        Resource::CoreFileSize => libc::RLIMIT_CORE,
+        Resource::CpuTime => libc::RLIMIT_CPU,
+        Resource::DataSize => libc::RLIMIT_DATA,
+        Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
+        Resource::MessageQueues => libc::RLIMIT_MSGQUEUE,
+        Resource::Nice => libc::RLIMIT_NICE,
+        Resource::OpenFiles => libc::RLIMIT_NOFILE,
+        Resource::PendingSignals => libc::RLIMIT_SIGPENDING,
+        Resource::Processes => libc::RLIMIT_NPROC,
+        Resource::RealtimePriority => libc::RLIMIT_RTPRIO,
+        Resource::StackSize => libc::RLIMIT_STACK,
+    };
+    c_int::try_from(number).ok()
+}
+
+/// Sets a resource limit. Without a hard limit that stays, and the soft limit is at most that.
+pub(in crate::sys) fn set_limit(resource: c_int, limit: Limit) -> c_int {
     let mut limits = [0_u64; 2];
     let (none, new) = (ptr::null::<[u64; 2]>(), ptr::null_mut::<[u64; 2]>());
     // SAFETY: the pointer is to a `struct rlimit64`, which is two numbers; no new limits are given.
-    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, none, limits.as_mut_ptr()) };
-    limits[0] = soft.min(limits[1]);
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, limits.as_mut_ptr()) };
+    let hard = limit.hard().unwrap_or(limits[1]);
+    limits = [limit.soft().min(hard), hard];
     // SAFETY: as above; the old limits are not asked for.
-    unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, limits.as_ptr(), new) };
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, limits.as_ptr(), new) as c_int }
+}
+
+/// Sets the nice value of the calling process.
+pub(in crate::sys) fn set_nice(nice: i32) -> c_int {
+    // SAFETY: takes no pointers.
+    unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) as c_int }
+}
+
+/// Sets the I/O priority of the calling process.
+pub(in crate::sys) fn set_io_priority(priority: IoPriority) -> c_int {
+    const WHO_PROCESS: c_int = 1;
+    const CLASS_SHIFT: u32 = 13;
+    let class = match priority {
+        IoPriority::RealTime(_) => 1,
+        IoPriority::BestEffort(_) => 2,
+        IoPriority::Idle => 3,
+    };
+    let value = class << CLASS_SHIFT | c_int::from(priority.level());
+    // SAFETY: takes no pointers. No C library has a function for it.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, value) as c_int }
+}
+
+/// Writes the adjustment of the OOM score of the calling process. While the parent waits as after `vfork`,
+/// the kernel leaves the value of the parent alone, although the memory is shared.
+pub(in crate::sys) fn set_oom_score(text: &CStr) -> c_int {
+    // SAFETY: the path is a C string, and the length is that of the text.
+    unsafe {
+        let file = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        if file == -1 {
+            return -1;
+        }
+        let written = libc::write(file, text.as_ptr().cast(), text.count_bytes());
+        // A `close` that succeeds leaves the error of `write` in place.
+        libc::close(file);
+        if written == -1 { -1 } else { 0 }
+    }
+}
+
+/// Opens a pseudo-terminal that no child inherits. Returns the master, and the terminal.
+pub(in crate::sys) fn open_terminal() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let terminal = match ioctl_tiocgptpeer(&master, flags) {
+        Ok(terminal) => terminal,
+        // Before Linux 4.13.
+        Err(_) => {
+            let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+            rustix::fs::open(ptsname(&master, Vec::new())?, flags, Mode::empty())?
+        }
+    };
+    Ok((master, terminal))
 }
 
 #[cfg(any(target_arch = "x86", target_arch = "arm", target_arch = "m68k"))]

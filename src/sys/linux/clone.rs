@@ -131,7 +131,7 @@ fn create(
 
 fn open_procs(cgroup: BorrowedFd<'_>) -> Result<OwnedFd, ChildError> {
     openat(cgroup, "cgroup.procs", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|errno| ChildError { step: SpawnStep::Cgroup, errno: errno.raw_os_error() })
+        .map_err(|errno| ChildError { step: SpawnStep::Cgroup, item: 0, errno: errno.raw_os_error() })
 }
 
 /// Runs in the child: becomes the program, or leaves the error for the parent.

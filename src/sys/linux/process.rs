@@ -8,14 +8,14 @@ use rustix::event::{Timespec, poll};
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, kill_process, waitpid};
 
-use crate::host::Process;
+use crate::host::{Process, TerminalSize};
 use crate::machine::{
     Containment, Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream, SurvivingProcess,
 };
 
 use super::super::guardian::Registration;
 use super::super::launch::Launch;
-use super::super::outputs::Outputs;
+use super::super::streams::Streams;
 use super::leader::Leader;
 use super::scope::Scope;
 use super::tier::Tier;
@@ -29,7 +29,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(1);
 struct PidfdProcess {
     leader: Leader,
     scope: Scope,
-    outputs: Outputs,
+    streams: Streams,
     /// Held as long as a process is left that the guardian has to end; dropped last.
     registration: Option<Registration>,
 }
@@ -37,7 +37,7 @@ struct PidfdProcess {
 /// Starts a process.
 pub(super) fn start(
     mut launch: Launch,
-    outputs: Outputs,
+    streams: Streams,
     tier: &Tier,
 ) -> Result<Box<dyn Process>, SpawnError> {
     let own_group = launch.spec().has_own_group();
@@ -59,7 +59,7 @@ pub(super) fn start(
     match leader {
         Ok(leader) => {
             let scope = Scope::new(&spec, &leader, tier, mark, cgroup);
-            Ok(Box::new(PidfdProcess { leader, scope, outputs, registration }))
+            Ok(Box::new(PidfdProcess { leader, scope, streams, registration }))
         }
         Err(error) => {
             if let Some(cgroup) = cgroup {
@@ -106,13 +106,25 @@ impl Process for PidfdProcess {
         let was_alive = self.leader.is_running();
         let exit = self.leader.poll_exit(cx);
         if was_alive && exit.is_ready() {
-            self.outputs.expect_data();
+            self.streams.expect_data();
         }
         exit
     }
 
     fn poll_read(&mut self, stream: Stream, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.outputs.poll_read(stream, cx, buf)
+        self.streams.poll_read(stream, cx, buf)
+    }
+
+    fn poll_write_stdin(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.streams.input().poll_write(cx, bytes)
+    }
+
+    fn poll_close_stdin(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.streams.input().poll_close(cx)
+    }
+
+    fn resize_terminal(&mut self, size: TerminalSize) -> io::Result<()> {
+        self.streams.input().resize(size)
     }
 
     fn signal(&mut self, target: SignalTarget, signal: Signal) -> io::Result<()> {

@@ -3,6 +3,7 @@
 mod commands;
 mod contained;
 mod handles;
+mod input;
 mod notices;
 mod starts;
 mod stop_command;

@@ -4,6 +4,7 @@
 mod endings;
 mod flood;
 mod handles;
+mod input;
 mod lives;
 
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
-//! The two pipes that a child writes to.
+//! The ends of the standard streams of a child that stay here.
 //!
-//! The child's ends block, as programs expect; ours do not, and the event loop watches them. No end is ever
-//! descriptor 0, 1 or 2, and a child that other code starts at the same moment inherits none.
+//! The output comes through one or two pipes, or through a terminal. The child's ends block, as programs
+//! expect; ours do not, and the event loop watches them. No end is ever descriptor 0, 1 or 2, and a child
+//! that other code starts at the same moment inherits none.
 
 use std::io;
 use std::mem;
@@ -9,36 +10,65 @@ use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
 use async_io::Async;
+use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 
+use crate::host::{Spec, Stdin, TerminalSize};
 use crate::machine::{SpawnError, SpawnStep, Stream};
 
+use super::input::{Input, set_size};
 use super::platform::calls;
+use super::stdio::{LowDescriptors, open_stdin};
 
 /// The default capacity of a pipe. A read that returns this much shows that the writer is faster than the
 /// reader.
 const PIPE_SIZE: usize = 64 * 1024;
 
-/// Our ends of both pipes.
+/// Our ends of the standard streams.
 #[derive(Debug)]
-pub(super) struct Outputs {
+pub(super) struct Streams {
+    input: Input,
     stdout: Output,
     stderr: Output,
 }
 
-impl Outputs {
-    /// Creates both pipes, or one for both streams if they are merged. Returns our ends and those of the
-    /// child: its descriptors 1 and 2.
-    pub(super) fn open(merge: bool) -> Result<(Self, [OwnedFd; 2]), SpawnError> {
+impl Streams {
+    /// Opens the standard streams of a child. Returns our ends and the descriptors of the child.
+    pub(super) fn open(spec: &Spec, low: &mut LowDescriptors) -> Result<(Self, [OwnedFd; 3]), SpawnError> {
+        if let Some(size) = spec.get_terminal() {
+            return Self::open_terminal(spec, size);
+        }
+        let (input, zero) = match spec.get_stdin() {
+            Stdin::Piped => Input::pipe()?,
+            other => (Input::Closed, open_stdin(other, low)?),
+        };
         let (stdout, one) = Output::open()?;
-        let (stderr, two) = if merge {
+        let (stderr, two) = if spec.merges_output() {
             let two =
                 one.try_clone().map_err(|error| SpawnError::new(SpawnStep::Pipe, "its output", error))?;
             (Output::closed(), two)
         } else {
             Output::open()?
         };
-        Ok((Self { stdout, stderr }, [one, two]))
+        give_to_user(spec, &one);
+        give_to_user(spec, &two);
+        if matches!(input, Input::Pipe(_)) {
+            give_to_user(spec, &zero);
+        }
+        Ok((Self { input, stdout, stderr }, [zero, one, two]))
+    }
+
+    /// Opens a terminal for all three streams of a child.
+    fn open_terminal(spec: &Spec, size: TerminalSize) -> Result<(Self, [OwnedFd; 3]), SpawnError> {
+        let failed = |error: io::Error| SpawnError::new(SpawnStep::Terminal, size.to_string(), error);
+        let (master, terminal) = calls::open_terminal().map_err(|errno| failed(errno.into()))?;
+        set_size(&master, size).map_err(failed)?;
+        rustix::io::ioctl_fionbio(&master, true).map_err(|errno| failed(errno.into()))?;
+        give_to_user(spec, &terminal);
+        let copy = || terminal.try_clone().map_err(failed);
+        let theirs = [copy()?, copy()?, terminal];
+        let input = Input::terminal(&master)?;
+        Ok((Self { input, stdout: Output::watch(master)?, stderr: Output::closed() }, theirs))
     }
 
     pub(super) fn poll_read(
@@ -53,6 +83,11 @@ impl Outputs {
         }
     }
 
+    /// Returns our end of the standard input.
+    pub(super) fn input(&mut self) -> &mut Input {
+        &mut self.input
+    }
+
     /// Makes the next reads try the pipes first. To be called when the child has died: what it wrote is in
     /// the pipes by then, whether or not the event loop has noticed.
     pub(super) fn expect_data(&mut self) {
@@ -61,7 +96,16 @@ impl Outputs {
     }
 }
 
-/// Our end of one pipe.
+/// Makes the user of the child the owner of a pipe or a terminal, so that it can open `/dev/stdout` or
+/// `/dev/tty`. Failing that, it uses the descriptors it has, so an error does not matter.
+fn give_to_user(spec: &Spec, fd: &OwnedFd) {
+    let (uid, gid) = (spec.get_uid().map(Uid::from_raw), spec.get_gid().map(Gid::from_raw));
+    if uid.is_some() || gid.is_some() {
+        let _ = fchown(fd, uid, gid);
+    }
+}
+
+/// Our end of one output: of a pipe, or of a terminal.
 #[derive(Debug)]
 struct Output {
     /// `None` after the end of the stream or an error.
@@ -82,12 +126,18 @@ impl Output {
     }
 
     fn open() -> Result<(Self, OwnedFd), SpawnError> {
-        let failed = |step| move |error| SpawnError::new(step, "its output", error);
-        let (ours, theirs) = io::pipe().map_err(failed(SpawnStep::Pipe))?;
+        let failed = |error| SpawnError::new(SpawnStep::Pipe, "its output", error);
+        let (ours, theirs) = io::pipe().map_err(failed)?;
         let ours = OwnedFd::from(ours);
-        rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(SpawnStep::Pipe)(errno.into()))?;
-        let pipe = Async::new_nonblocking(ours).map_err(failed(SpawnStep::Watch))?;
-        Ok((Self { pipe: Some(pipe), hot: false, registered: false, grown: false }, theirs.into()))
+        rustix::io::ioctl_fionbio(&ours, true).map_err(|errno| failed(errno.into()))?;
+        Ok((Self::watch(ours)?, theirs.into()))
+    }
+
+    /// Registers a descriptor that does not block.
+    fn watch(ours: OwnedFd) -> Result<Self, SpawnError> {
+        let pipe = Async::new_nonblocking(ours)
+            .map_err(|error| SpawnError::new(SpawnStep::Watch, "its output", error))?;
+        Ok(Self { pipe: Some(pipe), hot: false, registered: false, grown: false })
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -115,6 +165,8 @@ impl Output {
                     }
                     return Poll::Ready(Ok(count));
                 }
+                // A terminal that no process has open any more reports EIO at the end.
+                Err(Errno::IO) => break Ok(0),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.hot = false,
                 Err(errno) => break Err(errno.into()),
