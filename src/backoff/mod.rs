@@ -9,10 +9,8 @@ mod error;
 mod growth;
 mod jitter;
 mod policy;
-mod series;
 
 pub use error::{BackoffError, BackoffProblem};
 pub use growth::Growth;
 pub use jitter::{Jitter, Wait};
 pub use policy::BackoffPolicy;
-pub(crate) use series::Backoff;

@@ -3,14 +3,11 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::run::{Context, Death, Ending, FamilyPoll, Run, StopCommand};
-use super::state::{Goal, Input, State, StopMode};
-use super::status::{LastRun, Phase, Status};
-use super::{
-    Definition, Event, Name, NoticeKind, Output, Policy, RunId, Signal, SignalTarget, SpawnError,
-    StopCommandError,
-};
-use crate::backoff::Backoff;
+use super::give_up::Failures;
+use super::run::{Context, Death, Ending, FamilyPoll, Gate, Readiness, StopReason, StopWay};
+use super::state::{Goal, Input, Rest, State, StopMode};
+use super::status::LastRun;
+use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget};
 
 /// A process of the machine: its definition, and the run it is in.
 #[derive(Debug)]
@@ -19,40 +16,105 @@ pub(super) struct Child<S> {
     pub(super) name: Name,
     /// Its position in the order of additions.
     pub(super) order: u64,
-    definition: Definition<S>,
-    goal: Goal,
-    state: State,
-    backoff: Backoff,
+    /// Without its dependencies and its group, which are among the relations.
+    pub(super) definition: Definition<S>,
+    pub(super) goal: Goal,
+    pub(super) state: State,
+    pub(super) failures: Failures,
     /// The number of runs since it was added.
-    starts: u64,
-    /// The result of the last run.
-    last: Option<LastRun>,
+    pub(super) starts: u64,
+    /// The last run.
+    pub(super) last: Option<Last>,
+}
+
+/// How the last run of a process has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Last {
+    pub(super) result: LastRun,
+    /// The time from its start to its exit.
+    pub(super) lived: Duration,
+    pub(super) asked: bool,
+    /// The reason why it was asked to end, if it was not a command.
+    pub(super) reason: Option<Box<StopReason>>,
 }
 
 impl<S: Clone> Child<S> {
     pub(super) fn new(name: Name, definition: Definition<S>, order: u64) -> Self {
-        let backoff = definition.policy.backoff();
-        Self { name, order, definition, goal: Goal::Keep, state: State::Down, backoff, starts: 0, last: None }
+        Self {
+            name,
+            order,
+            definition,
+            goal: Goal::Keep,
+            state: State::Down(Rest::Idle),
+            failures: Failures::default(),
+            starts: 0,
+            last: None,
+        }
     }
 
     /// Replaces a removed definition whose run is not over. The new process is started when the old run is
     /// over.
     pub(super) fn succeed(&mut self, definition: Definition<S>, order: u64) {
-        let state = mem::replace(&mut self.state, State::Down);
+        let state = mem::replace(&mut self.state, State::Down(Rest::Idle));
+        let way = self.stop_way();
         *self = Self::new(self.name.clone(), definition, order);
         self.state = state;
+        self.disown_run(way);
+    }
+
+    /// Takes a new definition with another program. The run of the old one is stopped as that wanted, and does
+    /// not count for the new one.
+    pub(super) fn replace(&mut self, definition: Definition<S>, cx: &mut Context<'_, S>) {
+        let is_by_hand = self.state.is_started() && !self.wanted(cx);
+        self.handle(Input::Restart(Box::new(StopReason::Replaced)), cx);
+        let way = self.stop_way();
+        self.definition = definition;
+        (self.failures, self.last) = (Failures::default(), None);
+        self.disown_run(way);
         if let Some(run) = self.state.run_mut() {
-            run.disowned = true;
-            run.again = false;
+            run.again |= is_by_hand;
+        } else {
+            self.state = State::Down(Rest::Idle);
         }
     }
 
-    pub(super) fn hold(&mut self) {
-        self.goal = Goal::Hold;
+    fn disown_run(&mut self, way: StopWay) {
+        let is_starting = matches!(self.state, State::Starting { .. });
+        if let Some(run) = self.state.run_mut() {
+            run.disowned = true;
+            run.again = false;
+            if is_starting && run.stop_way.is_none() {
+                run.stop_way = Some(Box::new(way));
+            }
+        }
     }
 
-    pub(super) fn release(&mut self) {
-        self.goal = Goal::Keep;
+    /// Starts the service for it: what has come to rest is started again.
+    pub(super) fn begin(&mut self) {
+        if let State::Down(rest) = &mut self.state {
+            if *rest == Rest::GaveUp {
+                self.failures = Failures::default();
+            }
+            *rest = Rest::Idle;
+        }
+    }
+
+    /// Lets a process that was given up start over.
+    pub(super) fn pardon(&mut self) {
+        match self.state {
+            State::Down(Rest::GaveUp) => self.failures = Failures::default(),
+            _ => self.failures.start_over(),
+        }
+    }
+
+    /// Returns whether it was not held before.
+    pub(super) fn hold(&mut self) -> bool {
+        mem::replace(&mut self.goal, Goal::Hold) != Goal::Hold
+    }
+
+    /// Returns whether it was held before.
+    pub(super) fn release(&mut self) -> bool {
+        mem::replace(&mut self.goal, Goal::Keep) != Goal::Keep
     }
 
     pub(super) fn remove(&mut self) {
@@ -66,15 +128,7 @@ impl<S: Clone> Child<S> {
 
     /// Whether it was removed and its last run is over.
     pub(super) fn is_finished(&self) -> bool {
-        self.is_removed() && matches!(self.state, State::Down)
-    }
-
-    pub(super) fn policy(&self) -> &Policy {
-        &self.definition.policy
-    }
-
-    pub(super) fn set_policy(&mut self, policy: Policy) {
-        self.definition.policy = policy;
+        self.is_removed() && matches!(self.state, State::Down(_))
     }
 
     pub(super) fn spec(&self) -> &S {
@@ -93,14 +147,19 @@ impl<S: Clone> Child<S> {
             State::Up(run) | State::Stopping { run, .. } => {
                 Some(Output::Signal { run: run.id, target: SignalTarget::Group, signal })
             }
-            State::Down | State::Starting { .. } | State::Ending(_) | State::Waiting { .. } => None,
+            State::Down(_)
+            | State::Starting { .. }
+            | State::Ending(_)
+            | State::Waiting { .. }
+            | State::Blocked { .. } => None,
         }
     }
 
     /// When [`Input::Timeout`] is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Down | State::Starting { .. } | State::Up(_) => None,
+            State::Down(_) | State::Starting { .. } | State::Blocked { .. } => None,
+            State::Up(run) => self.ready_until(run),
             State::Stopping { kill_at, orphans, .. } => {
                 orphans.as_ref().map(|(_, family)| family.at).into_iter().chain([*kill_at]).min()
             }
@@ -111,22 +170,35 @@ impl<S: Clone> Child<S> {
 
     /// Handles every input in every state.
     pub(super) fn handle(&mut self, input: Input, cx: &mut Context<'_, S>) {
-        self.state = match (mem::replace(&mut self.state, State::Down), input) {
-            // Nothing runs.
-            (State::Down, Input::Start) => self.spawn(cx),
-            (State::Down, Input::Wake) if self.wanted(cx) => self.spawn(cx),
-            (State::Down, Input::Wake | Input::Stop | Input::Cancel | Input::Kill | Input::Timeout) => {
-                State::Down
-            }
+        self.state = match (mem::replace(&mut self.state, State::Down(Rest::Idle)), input) {
+            // Nothing runs, and none is due.
+            (State::Down(_), Input::Start) => self.spawn(cx),
+            (State::Down(Rest::Idle), Input::Wake) if self.wanted(cx) => self.spawn_or_wait(cx),
+            (
+                state @ State::Down(_),
+                Input::Wake | Input::Stop | Input::Restart(_) | Input::Cancel | Input::Kill | Input::Timeout,
+            ) => state,
 
             // Between two runs. A start does not wait for the delay. A stop has nothing to stop and leaves
             // the restart alone.
             (State::Waiting { .. }, Input::Start) => self.spawn(cx),
-            (State::Waiting { until }, Input::Timeout) if until <= cx.now => self.spawn(cx),
-            (State::Waiting { until }, Input::Wake | Input::Stop | Input::Timeout) => {
-                State::Waiting { until }
+            (State::Waiting { until }, Input::Timeout) if until <= cx.now => self.spawn_or_wait(cx),
+            (
+                state @ State::Waiting { .. },
+                Input::Wake | Input::Stop | Input::Restart(_) | Input::Timeout,
+            ) => state,
+
+            // A run is due. A start by a command does not wait for the conditions.
+            (State::Blocked { .. }, Input::Start) => self.spawn(cx),
+            (State::Blocked { silent }, Input::Wake) => match (&cx.gate, silent) {
+                (Gate::Open, _) => self.spawn(cx),
+                (Gate::Condition(_), true) => self.spawn_or_wait(cx),
+                (Gate::Condition(_) | Gate::Group, _) => State::Blocked { silent },
+            },
+            (state @ State::Blocked { .. }, Input::Stop | Input::Restart(_) | Input::Timeout) => state,
+            (State::Waiting { .. } | State::Blocked { .. }, Input::Cancel | Input::Kill) => {
+                State::Down(Rest::Idle)
             }
-            (State::Waiting { .. }, Input::Cancel | Input::Kill) => State::Down,
 
             // The start was requested.
             (State::Starting { mut run, unwanted, exit }, Input::Start) => {
@@ -135,6 +207,12 @@ impl<S: Clone> Child<S> {
             }
             (State::Starting { mut run, unwanted, exit }, Input::Stop | Input::Cancel) => {
                 run.again = false;
+                State::Starting { run, unwanted: unwanted.or(Some(StopMode::Graceful)), exit }
+            }
+            (State::Starting { mut run, unwanted, exit }, Input::Restart(reason)) => {
+                if unwanted.is_none() {
+                    run.reason = Some(reason);
+                }
                 State::Starting { run, unwanted: unwanted.or(Some(StopMode::Graceful)), exit }
             }
             (State::Starting { mut run, exit, .. }, Input::Kill) => {
@@ -150,14 +228,14 @@ impl<S: Clone> Child<S> {
                 run.since = cx.now;
                 self.publish(&run, NoticeKind::Started { pid }, cx);
                 self.state = match unwanted {
-                    None => State::Up(run),
+                    None => self.up(run, cx),
                     Some(StopMode::Graceful) => self.stop(run, cx),
                     Some(StopMode::Forced) => self.kill(run, None, cx),
                 };
                 if let Some(exit) = exit {
                     self.handle(Input::Event(exit), cx);
                 }
-                mem::replace(&mut self.state, State::Down)
+                mem::replace(&mut self.state, State::Down(Rest::Idle))
             }
             (State::Starting { run, .. }, Input::Event(Event::SpawnFailed { error, .. })) => {
                 self.spawn_failed(run, error, cx)
@@ -171,10 +249,48 @@ impl<S: Clone> Child<S> {
             (State::Starting { run, unwanted, exit: None }, Input::Event(exit @ Event::Exited { .. })) => {
                 State::Starting { run, unwanted, exit: Some(exit) }
             }
+            (State::Starting { mut run, unwanted, exit }, Input::Event(Event::Ready { .. })) => {
+                run.readiness = Readiness::Since(cx.now);
+                State::Starting { run, unwanted, exit }
+            }
+            (
+                State::Starting { mut run, unwanted: None, exit },
+                Input::Event(event @ (Event::NotReady { .. } | Event::Unhealthy { .. })),
+            ) => {
+                run.reason = event.into_failure().map(Box::new);
+                State::Starting { run, unwanted: None, exit }
+            }
             (state @ State::Starting { .. }, Input::Wake | Input::Timeout | Input::Event(_)) => state,
 
             // It runs. Another start does nothing.
+            (State::Up(run), Input::Timeout) if self.ready_until(&run).is_some_and(|at| at <= cx.now) => {
+                let reason = self.late_reason();
+                self.fail(run, StopReason::NotReady(reason), cx)
+            }
             (State::Up(run), Input::Start | Input::Wake | Input::Timeout) => State::Up(run),
+            (State::Up(mut run), Input::Restart(reason)) => {
+                run.reason = Some(reason);
+                self.stop(run, cx)
+            }
+            (State::Up(mut run), Input::Event(Event::Ready { .. })) => {
+                if !matches!(run.readiness, Readiness::Since(_)) {
+                    run.readiness = Readiness::Since(cx.now);
+                    self.publish(&run, NoticeKind::Ready, cx);
+                }
+                State::Up(run)
+            }
+            (State::Up(mut run), Input::Event(Event::NotReady { reason, .. })) => match run.readiness {
+                Readiness::Pending => self.fail(run, StopReason::NotReady(reason), cx),
+                Readiness::Since(_) => {
+                    run.readiness = Readiness::Lost;
+                    self.publish(&run, NoticeKind::NotReady { reason }, cx);
+                    State::Up(run)
+                }
+                Readiness::Lost => State::Up(run),
+            },
+            (State::Up(run), Input::Event(Event::Unhealthy { reason, .. })) => {
+                self.fail(run, StopReason::Unhealthy(reason), cx)
+            }
             (State::Up(run), Input::Stop | Input::Cancel) => self.stop(run, cx),
             (State::Up(run), Input::Kill) => self.kill(run, None, cx),
             (State::Up(mut run), Input::Event(Event::Closed { .. })) => {
@@ -266,7 +382,7 @@ impl<S: Clone> Child<S> {
                 }
                 State::Stopping { run, kill_at, orphans }
             }
-            (state @ State::Stopping { .. }, Input::Wake | Input::Event(_)) => state,
+            (state @ State::Stopping { .. }, Input::Wake | Input::Restart(_) | Input::Event(_)) => state,
 
             // Dead or killed.
             (State::Ending(mut ending), Input::Start) => {
@@ -315,165 +431,12 @@ impl<S: Clone> Child<S> {
                 }
                 self.ending(ending, cx)
             }
-            (state @ State::Ending(_), Input::Wake | Input::Event(_)) => state,
+            (state @ State::Ending(_), Input::Wake | Input::Restart(_) | Input::Event(_)) => state,
 
             // An event without a run: the machine does not pass these on.
-            (state @ (State::Down | State::Waiting { .. }), Input::Event(_)) => state,
+            (state @ (State::Down(_) | State::Waiting { .. } | State::Blocked { .. }), Input::Event(_)) => {
+                state
+            }
         };
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let run = self.state.run();
-        let phase = match &self.state {
-            State::Down if self.goal == Goal::Hold => Phase::Held,
-            State::Down => Phase::Down,
-            State::Starting { .. } => Phase::Starting,
-            State::Up(_) => Phase::Up,
-            State::Stopping { .. } => Phase::Stopping,
-            State::Ending(ending) if ending.is_unkillable() => Phase::Unkillable,
-            State::Ending(_) => Phase::Ending,
-            State::Waiting { .. } => Phase::Waiting,
-        };
-        let next_start = match self.state {
-            State::Waiting { until } => Some(until),
-            _ => None,
-        };
-        Status {
-            name: self.name.clone(),
-            phase,
-            held: self.goal == Goal::Hold,
-            run: run.map(|run| run.id),
-            pid: run.and_then(|run| run.pid),
-            containment: run.and_then(|run| run.containment),
-            since: run.map(|run| run.since),
-            restarts: self.starts.saturating_sub(1),
-            last: self.last.clone(),
-            delay: self.backoff.next(),
-            next_start,
-            ready_since: None,
-            kill_at: match self.state {
-                State::Stopping { kill_at, .. } => Some(kill_at),
-                _ => None,
-            },
-            blocked_on: None,
-            failures: 0,
-            policy: self.definition.policy,
-        }
-    }
-
-    fn wanted(&self, cx: &Context<'_, S>) -> bool {
-        cx.running && self.goal == Goal::Keep
-    }
-
-    fn leak_timeout(&self) -> Duration {
-        self.definition.policy.leak_timeout
-    }
-
-    fn publish(&self, run: &Run, kind: NoticeKind, cx: &mut Context<'_, S>) {
-        cx.publish(self.name.clone(), run.id, kind);
-    }
-
-    fn spawn(&mut self, cx: &mut Context<'_, S>) -> State {
-        let id = cx.next_run();
-        self.starts += 1;
-        cx.push(Output::Spawn { run: id, name: self.name.clone(), spec: self.definition.spec.clone() });
-        State::Starting { run: Run::new(id, cx.now), unwanted: None, exit: None }
-    }
-
-    /// Sends the stop signal, or runs the stop command. CONT is sent as well, so that a stopped process can
-    /// end.
-    fn stop(&self, mut run: Run, cx: &mut Context<'_, S>) -> State {
-        let Definition { stop_signal: signal, stop_target: target, stop_command, policy, .. } =
-            self.definition;
-        let kill_time = policy.kill_time;
-        run.asked = true;
-        if stop_command {
-            run.stop_command = Some(StopCommand { is_running: true, target, signal });
-            cx.signal(run.id, SignalTarget::Family, Signal::CONT);
-            cx.push(Output::RunStopCommand { run: run.id });
-            self.publish(&run, NoticeKind::StopCommand { kill_time }, cx);
-        } else {
-            cx.stop(run.id, target, signal);
-            self.publish(&run, NoticeKind::Stopping { signal, kill_time }, cx);
-        }
-        State::Stopping { run, kill_at: cx.now + kill_time, orphans: None }
-    }
-
-    /// Sends the stop signal instead of a stop command that could not be completed.
-    fn stop_command_failed(
-        &self,
-        run: &Run,
-        command: StopCommand,
-        error: StopCommandError,
-        cx: &mut Context<'_, S>,
-    ) {
-        let StopCommand { target, signal, .. } = command;
-        self.publish(run, NoticeKind::StopCommandFailed { error, signal }, cx);
-        cx.stop(run.id, target, signal);
-    }
-
-    /// Sends KILL to the whole family, whether or not the leader has died.
-    fn kill(&mut self, mut run: Run, orphans: Option<(Death, FamilyPoll)>, cx: &mut Context<'_, S>) -> State {
-        run.asked = true;
-        cx.kill(run.id);
-        run.kill_stop_command(cx);
-        self.publish(&run, NoticeKind::Killed, cx);
-        let orphans = orphans.map(|(death, family)| (death, FamilyPoll::new(family.remaining, cx.now)));
-        self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
-    }
-
-    fn family_died(&mut self, run: Run, death: Death, cx: &mut Context<'_, S>) -> State {
-        self.ending(Ending::dead(run, death, self.leak_timeout(), cx.now), cx)
-    }
-
-    /// Waits on for the end of a run, or reaps it.
-    fn ending(&mut self, ending: Ending, cx: &mut Context<'_, S>) -> State {
-        let Some(death) = ending.is_over() else {
-            return State::Ending(ending);
-        };
-        let mut run = ending.run;
-        run.kill_stop_command(cx);
-        let lived = death.at.saturating_duration_since(run.since);
-        let instant = lived < self.definition.policy.threshold;
-        if !run.closed {
-            let daemonized = death.exit.is_success() && instant && !run.asked;
-            self.publish(&run, NoticeKind::Leaked { daemonized }, cx);
-        }
-        cx.push(Output::Reap { run: run.id });
-        self.publish(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked }, cx);
-        if !run.disowned {
-            self.last = Some(LastRun::Exited(death.exit));
-        }
-        self.run_over(&run, instant, death.at, cx)
-    }
-
-    /// Handles a failed start, which counts as an instant death.
-    fn spawn_failed(&mut self, run: Run, error: SpawnError, cx: &mut Context<'_, S>) -> State {
-        self.publish(&run, NoticeKind::SpawnFailed { error: error.clone() }, cx);
-        if !run.disowned {
-            self.last = Some(LastRun::SpawnFailed(error));
-        }
-        self.run_over(&run, true, cx.now, cx)
-    }
-
-    /// Decides what follows a run that ended at `at`. The delay grows or is reset whether or not there is a
-    /// next run, but not by the run of an earlier definition.
-    fn run_over(&mut self, run: &Run, instant: bool, at: Instant, cx: &mut Context<'_, S>) -> State {
-        let delay = if run.disowned {
-            Duration::ZERO
-        } else if instant {
-            self.backoff.grow()
-        } else {
-            self.backoff.start_over()
-        };
-        if run.again {
-            return self.spawn(cx);
-        }
-        if !self.wanted(cx) {
-            return State::Down;
-        }
-        let until = at + delay;
-        self.publish(run, NoticeKind::Restarting { delay, at: until }, cx);
-        State::Waiting { until }
     }
 }

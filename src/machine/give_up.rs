@@ -1,7 +1,8 @@
 //! When a process that fails repeatedly is given up.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When a process is given up. Part of the [`Policy`](super::Policy).
 ///
@@ -11,8 +12,9 @@ use std::time::Duration;
 ///
 /// - with `within`, if the first of the last `failures` failures was at most `within` ago. Every failure
 ///   counts, however long the run was.
-/// - without it, if there was no success and no run between them that was long enough to reset the delay. A
-///   run of that length starts the count over, also if it ends in a failure.
+/// - without it, if there was no success between them, and no run that was long enough to reset the delay. A
+///   failure of such a run is the first of a new row with [`LongRun::FirstDelay`](super::LongRun::FirstDelay);
+///   with [`LongRun::AtOnce`](super::LongRun::AtOnce) it does not count.
 ///
 /// [`start_process`](super::Machine::start_process) starts a process that was given up, and the count from
 /// zero. Starts by hand never count.
@@ -59,5 +61,72 @@ impl fmt::Display for OnGiveUp {
             Self::StayDown => "stay-down",
             Self::StopAll => "stop-all",
         })
+    }
+}
+
+/// The failures of one process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures {
+    /// The number of runs in a row after which the delay has grown.
+    growths: u32,
+    /// The number of failures in a row.
+    row: u32,
+    /// The times of the failures in the window, if the policy has one.
+    window: Option<Box<VecDeque<Instant>>>,
+}
+
+impl Failures {
+    /// Returns the number of runs in a row after which the delay has grown.
+    pub(super) fn growths(&self) -> u32 {
+        self.growths
+    }
+
+    /// Lets the delay grow.
+    pub(super) fn grow(&mut self) {
+        self.growths = self.growths.saturating_add(1);
+    }
+
+    /// Notes a run that was long enough: the delay and the failures in a row start over.
+    pub(super) fn reset(&mut self) {
+        (self.growths, self.row) = (0, 0);
+    }
+
+    /// Notes a success.
+    pub(super) fn succeeded(&mut self) {
+        self.row = 0;
+    }
+
+    /// Counts a failure at `at`, if `in_row` also for those in a row. Returns whether the process is given up.
+    pub(super) fn failed(&mut self, give_up: Option<GiveUp>, in_row: bool, at: Instant) -> bool {
+        if in_row {
+            self.row = self.row.saturating_add(1);
+        }
+        match give_up {
+            None => false,
+            Some(GiveUp { failures, within: None, .. }) => self.row >= failures,
+            Some(GiveUp { failures, within: Some(within), .. }) => {
+                let window = self.window.get_or_insert_default();
+                while window.front().is_some_and(|first| at.saturating_duration_since(*first) > within) {
+                    window.pop_front();
+                }
+                window.push_back(at);
+                window.len() >= failures as usize
+            }
+        }
+    }
+
+    /// Returns the number of failures that count for `give_up`, or in a row.
+    pub(super) fn count(&self, give_up: Option<GiveUp>) -> u32 {
+        match (give_up.and_then(|give_up| give_up.within), &self.window) {
+            (Some(_), Some(window)) => u32::try_from(window.len()).unwrap_or(u32::MAX),
+            (Some(_), None) => 0,
+            (None, _) => self.row,
+        }
+    }
+
+    /// Starts the count over.
+    pub(super) fn start_over(&mut self) {
+        self.row = 0;
+        self.window = None;
     }
 }

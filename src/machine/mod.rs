@@ -6,20 +6,26 @@
 //! state, such as the time of the next KILL, is part of that state and cannot outlive it. Each start gets a
 //! [`RunId`] that is never used again, and an event of a run that is over changes nothing.
 
+mod checks;
 mod child;
 mod definition;
 pub(crate) mod dependency;
 mod error;
 pub(crate) mod exit;
+mod explain;
 pub(crate) mod failure;
 pub(crate) mod family;
 mod give_up;
+mod group;
 mod message;
 pub(crate) mod name;
 pub(crate) mod notice;
+mod outcome;
 pub(crate) mod policy;
 mod policy_error;
 mod presets;
+mod relations;
+mod replace;
 pub(crate) mod restart;
 mod run;
 mod schedule;
@@ -27,6 +33,7 @@ mod set;
 pub(crate) mod signal;
 mod state;
 pub(crate) mod status;
+mod view;
 mod why;
 
 pub use definition::{Definition, RestartGroup, Strategy};

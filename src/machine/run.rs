@@ -1,15 +1,16 @@
 //! One run of a process, and how it comes to its end.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    Containment, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, Signal, SignalTarget, SurvivalReason,
-    SurvivingProcess,
+    Containment, Dependency, Exit, Name, Notice, NoticeKind, Output, Policy, RunId, Signal, SignalTarget,
+    SurvivalReason, SurvivingProcess,
 };
 
 /// The maximum time from KILL to the report of a process that is about to die.
-const MAX_KILL_TIME: Duration = Duration::from_secs(10);
+pub(super) const MAX_KILL_TIME: Duration = Duration::from_secs(10);
 
 /// A run, from the output that starts it to its end.
 #[derive(Debug)]
@@ -23,6 +24,11 @@ pub(super) struct Run {
     pub(super) closed: bool,
     /// Whether it was asked to end.
     pub(super) asked: bool,
+    /// The reason why it was asked to end, if it was not a command.
+    pub(super) reason: Option<Box<StopReason>>,
+    pub(super) readiness: Readiness,
+    /// How it is stopped, if its definition was replaced before it was started.
+    pub(super) stop_way: Option<Box<StopWay>>,
     /// The stop command, if it was asked to end by one.
     pub(super) stop_command: Option<StopCommand>,
     /// Whether the process is started again as soon as this run is over, without the delay of the policy.
@@ -30,6 +36,48 @@ pub(super) struct Run {
     /// Whether its definition was removed and the name reused: the run does not count for the new
     /// definition.
     pub(super) disowned: bool,
+}
+
+/// Whether a run is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// Not yet.
+    Pending,
+    /// Since this time.
+    Since(Instant),
+    /// No longer.
+    Lost,
+}
+
+/// The reasons why a run is stopped that are no commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum StopReason {
+    /// It has not become ready.
+    NotReady(Arc<str>),
+    /// It is unhealthy.
+    Unhealthy(Arc<str>),
+    /// A process that it depends on has ended.
+    Dependency(Name),
+    /// A member of its restart group has ended.
+    Group { group: Name, after: Name },
+    /// Its definition was replaced.
+    Replaced,
+}
+
+impl StopReason {
+    /// Whether a run that is stopped for this reason has failed.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(self, Self::NotReady(_) | Self::Unhealthy(_))
+    }
+}
+
+/// The part of a definition that is needed to stop a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StopWay {
+    pub(super) signal: Signal,
+    pub(super) target: SignalTarget,
+    pub(super) command: bool,
+    pub(super) kill_time: Duration,
 }
 
 /// The stop command of a run.
@@ -99,6 +147,30 @@ pub(super) struct Context<'a, S> {
     pub(super) slot: usize,
     pub(super) runs: &'a mut u64,
     pub(super) out: &'a mut VecDeque<Output<S>>,
+    /// Whether the process may be started.
+    pub(super) gate: Gate,
+    /// The source of the jitter.
+    pub(super) seed: u64,
+    pub(super) effects: Effects,
+}
+
+/// Whether a process may be started, as far as other processes are concerned.
+#[derive(Clone, Debug)]
+pub(super) enum Gate {
+    Open,
+    /// Not before this condition holds.
+    Condition(Dependency),
+    /// Not before its restart group has ended.
+    Group,
+}
+
+/// The effects of an input on other processes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Effects {
+    /// A run has ended by itself or has failed, and the process is restarted.
+    pub(super) restarts: bool,
+    /// The process was given up, and the service is stopped therefore.
+    pub(super) stops_all: bool,
 }
 
 impl<S> Context<'_, S> {
@@ -139,6 +211,9 @@ impl Run {
             since: now,
             closed: false,
             asked: false,
+            reason: None,
+            readiness: Readiness::Pending,
+            stop_way: None,
             stop_command: None,
             again: false,
             disowned: false,
@@ -162,7 +237,7 @@ impl Run {
 
 impl FamilyPoll {
     const FIRST: Duration = Duration::from_millis(2);
-    const LONGEST: Duration = Duration::from_millis(64);
+    pub(super) const LONGEST: Duration = Duration::from_millis(64);
 
     /// Begins with `remaining`, the result of a check at `now`.
     pub(super) fn new(remaining: Vec<u32>, now: Instant) -> Self {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{Policy, Restart};
-use crate::backoff::{Backoff, Wait};
+use crate::backoff::Wait;
 
 /// The delay after a run that was long enough to reset the delay. Part of the [`Policy`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -95,19 +95,14 @@ impl Policy {
         Some(self.waits(run_length, failures - 1).fold(runs, |sum, wait| sum + wait))
     }
 
-    /// Returns the series of delays of a process with this policy.
-    pub(super) fn backoff(&self) -> Backoff {
-        let counts_long_runs = self.long_run == LongRun::FirstDelay;
-        Backoff::new(self.growth, self.min_restart_delay, self.max_restart_delay, counts_long_runs)
-    }
-
     /// Whether a process whose every run fails after `run_length` is certainly given up, which then happens
     /// at failure number `give_up.failures`. Delays never shrink. So if the first failures do not all lie in
     /// the window, no later ones do.
     fn gives_up(&self, run_length: Duration) -> bool {
         let Some(give_up) = self.give_up else { return false };
         let Some(within) = give_up.within else {
-            return give_up.failures == 1 || !self.is_long(run_length);
+            let is_first = give_up.failures == 1 && self.long_run == LongRun::FirstDelay;
+            return is_first || !self.is_long(run_length);
         };
         // From the first of these failures to the last one.
         let runs = Wait::exactly(run_length.saturating_mul(give_up.failures.saturating_sub(1)));

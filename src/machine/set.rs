@@ -1,14 +1,16 @@
 //! All processes of a monitor: commands, events and the time go in, outputs come out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::child::Child;
-use super::run::Context;
+use super::relations::{Quit, Relations, Task};
+use super::run::{Context, Effects, Gate};
 use super::state::Input;
+use super::view::Facts;
 use super::{
-    Cause, CauseKind, Definition, DefinitionError, DependencyError, DuplicateName, Event, Name, Output,
-    Phase, Policy, Replaced, RunId, Signal, Status, UnknownName, Why,
+    Definition, DefinitionError, DependencyError, DuplicateName, Event, Name, Notice, NoticeKind, Output,
+    Phase, RunId, Signal, Status, UnknownName,
 };
 
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
@@ -44,13 +46,16 @@ use super::{
 #[cfg_attr(test, derive(Clone))]
 pub struct Machine<S> {
     /// By slot; a free slot is `None`.
-    children: Vec<Option<Child<S>>>,
+    pub(super) children: Vec<Option<Child<S>>>,
     free: Vec<usize>,
-    slots: HashMap<Name, usize>,
-    /// The deadline of each child that has one. Only [`Self::drive`] changes it.
+    pub(super) slots: HashMap<Name, usize>,
+    /// The deadline of each child that has one. Only [`Self::change`] changes it.
     deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) relations: Relations,
     out: VecDeque<Output<S>>,
-    running: bool,
+    pub(super) running: bool,
+    /// The process that was given up, if that has stopped the service.
+    pub(super) stopped_by: Option<Name>,
     runs: u64,
     additions: u64,
     /// The source of all jitter.
@@ -64,8 +69,10 @@ impl<S> Default for Machine<S> {
             free: Vec::new(),
             slots: HashMap::new(),
             deadlines: BTreeSet::new(),
+            relations: Relations::default(),
             out: VecDeque::new(),
             running: false,
+            stopped_by: None,
             runs: 0,
             additions: 0,
             seed: 0,
@@ -80,33 +87,43 @@ impl<S: Clone> Machine<S> {
         Self::default()
     }
 
-    /// Creates a machine whose [jitter](Policy::jitter) comes from this seed. [`new`](Self::new) uses zero.
-    /// The same seed and the same inputs result in the same delays.
+    /// Creates a machine whose [jitter](crate::Policy::jitter) comes from this seed. [`new`](Self::new) uses
+    /// zero. The same seed and the same inputs result in the same delays.
     pub fn with_seed(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
 
-    /// Adds a process. While the service runs it is started at once. If a process of the same name was
-    /// removed and its last run is not over, the new one is started when it is.
+    /// Adds a process. While the service runs it is started at once, or when the processes that it depends on
+    /// permit. If a process of the same name was removed and its last run is not over, the new one is started
+    /// when it is.
+    ///
+    /// Processes may be added in any order: while the service does not run, a name that it depends on may be
+    /// missing.
     ///
     /// # Errors
     ///
     /// [`DefinitionError`] if there is a process with this name, or if its dependencies or its group cannot
-    /// work: a cycle, a group with two strategies, and while the service runs a name that no process has.
+    /// work: a cycle, a group with two strategies, and while the service runs a name that no process has or
+    /// a process that never completes. Nothing is added then.
     pub fn add_process(
         &mut self,
         name: Name,
-        definition: Definition<S>,
+        mut definition: Definition<S>,
         now: Instant,
     ) -> Result<(), DefinitionError> {
+        let known = self.slots.get(&name).copied();
+        if known.is_some_and(|slot| !self.child(slot).is_removed()) {
+            return Err(DuplicateName::new(name).into());
+        }
+        self.check_definition(&name, known, &definition)?;
+        let (after, group) = (std::mem::take(&mut definition.after), definition.restart_group.take());
         let order = self.additions;
-        let slot = match self.slots.get(&name) {
-            Some(&slot) => {
-                let child = self.child_mut(slot);
-                if !child.is_removed() {
-                    return Err(DuplicateName::new(name).into());
-                }
-                child.succeed(definition, order);
+        self.additions += 1;
+        let slot = match known {
+            Some(slot) => {
+                self.relations.unlink(slot);
+                self.relations.leave_group(slot);
+                self.child_mut(slot).succeed(definition, order);
                 slot
             }
             None => {
@@ -115,16 +132,22 @@ impl<S: Clone> Machine<S> {
                     self.children.len() - 1
                 });
                 self.children[slot] = Some(Child::new(name.clone(), definition, order));
-                self.slots.insert(name, slot);
+                self.slots.insert(name.clone(), slot);
                 slot
             }
         };
-        self.additions += 1;
+        self.link(slot, &name, after);
+        if let Some(group) = group {
+            let facts = self.child(slot).facts();
+            self.relations.join_group(slot, &name, group, facts);
+        }
+        self.publish(name, NoticeKind::Added, now);
         self.drive(slot, Input::Wake, now);
         Ok(())
     }
 
-    /// Stops a process and removes it. A restart that is due is cancelled.
+    /// Stops a process and removes it. A restart that is due is cancelled. The processes that depend on it run
+    /// on; they are not started again as long as there is no process with its name.
     ///
     /// # Errors
     ///
@@ -132,19 +155,22 @@ impl<S: Clone> Machine<S> {
     pub fn remove_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
         self.child_mut(slot).remove();
+        self.publish(self.child(slot).name.clone(), NoticeKind::Removed, now);
         self.drive(slot, Input::Cancel, now);
         Ok(())
     }
 
-    /// Starts a process: at once if it waits for a restart, after its end if it is being stopped, not at all
-    /// if it runs. A process that is started while the service does not run, or while it is held, is not
-    /// restarted when it ends.
+    /// Starts a process: at once if it waits for a restart, whatever it depends on, after its end if it is
+    /// being stopped, not at all if it runs. A process that is started while the service does not run, or
+    /// while it is held, is not restarted when it ends. The failures that count towards
+    /// [giving up](crate::Policy::give_up) start over.
     ///
     /// # Errors
     ///
     /// [`UnknownName`] if there is no process with this name.
     pub fn start_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
+        self.child_mut(slot).pardon();
         self.drive(slot, Input::Start, now);
         Ok(())
     }
@@ -161,40 +187,33 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Stops a process, and keeps it down until it is [released](Self::release_process).
+    /// Stops a process, and keeps it down until it is [released](Self::release_process). The processes that
+    /// depend on it run on.
     ///
     /// # Errors
     ///
     /// [`UnknownName`] if there is no process with this name.
     pub fn hold_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
-        self.child_mut(slot).hold();
+        if self.child_mut(slot).hold() {
+            self.publish(self.child(slot).name.clone(), NoticeKind::Held, now);
+        }
         self.drive(slot, Input::Cancel, now);
         Ok(())
     }
 
-    /// Releases a process that is held. While the service runs it is started at once.
+    /// Releases a process that is held. While the service runs it is started at once, or when the processes
+    /// that it depends on permit. One that has completed, has failed for good or was given up stays down.
     ///
     /// # Errors
     ///
     /// [`UnknownName`] if there is no process with this name.
     pub fn release_process(&mut self, name: &str, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
-        self.child_mut(slot).release();
+        if self.child_mut(slot).release() {
+            self.publish(self.child(slot).name.clone(), NoticeKind::Released, now);
+        }
         self.drive(slot, Input::Wake, now);
-        Ok(())
-    }
-
-    /// Changes the policy of a process, from its next decision on: a delay that has begun and a KILL that is
-    /// due stay as they are.
-    ///
-    /// # Errors
-    ///
-    /// [`UnknownName`] if there is no process with this name.
-    pub fn set_policy(&mut self, name: &str, policy: Policy, now: Instant) -> Result<(), UnknownName> {
-        let slot = self.find(name)?;
-        let _ = now;
-        self.child_mut(slot).set_policy(policy);
         Ok(())
     }
 
@@ -211,85 +230,52 @@ impl<S: Clone> Machine<S> {
         Ok(is_running)
     }
 
-    /// [Stops](Self::stop_process) every process. While the service runs they are started again.
+    /// [Stops](Self::stop_process) every process, each after those that depend on it. While the service runs
+    /// they are started again.
     pub fn restart_all(&mut self, now: Instant) {
-        self.drive_all(|| Input::Stop, now);
+        self.quit_all(&Quit::Restart, now);
+        self.run_tasks(now);
     }
 
     /// Starts the service: every process that is not held is kept running. They are started in the order in
-    /// which they were added. Does nothing if the service runs.
+    /// which they were added, as far as their dependencies permit. A process that has completed, has failed or
+    /// was given up is started again. Does nothing if the service runs.
     ///
     /// # Errors
     ///
     /// [`DependencyError`] if a process depends on one that does not exist or never completes. Nothing is
     /// started then.
     pub fn start_service(&mut self, now: Instant) -> Result<(), DependencyError> {
-        self.running = true;
-        self.drive_all(|| Input::Wake, now);
+        if !self.running {
+            self.check_dependencies()?;
+            (self.running, self.stopped_by) = (true, None);
+            for child in self.children.iter_mut().flatten() {
+                child.begin();
+            }
+            for slot in 0..self.children.len() {
+                self.update_relations(slot);
+            }
+            self.relations.cancel_drains();
+        }
+        for slot in self.in_order() {
+            self.drive(slot, Input::Wake, now);
+        }
         Ok(())
     }
 
-    /// Stops the service and every process.
+    /// Stops the service and every process, each after those that depend on it.
     pub fn stop_service(&mut self, now: Instant) {
-        self.running = false;
-        self.drive_all(|| Input::Cancel, now);
+        self.end_service(now);
+        self.run_tasks(now);
     }
 
-    /// Stops the service, and kills every process, including those that are being stopped.
+    /// Stops the service, and kills every process at once, including those that are being stopped.
     pub fn kill_service(&mut self, now: Instant) {
         self.running = false;
-        self.drive_all(|| Input::Kill, now);
-    }
-}
-
-/// Changes and explanations.
-impl<S: Clone> Machine<S> {
-    /// Replaces the definition of a process. If the spec is another one, the current run is stopped, and the
-    /// process is started with the new spec; it counts as new, apart from its place in the order. If the spec
-    /// is the same, the rest of the definition takes effect without a restart.
-    ///
-    /// # Errors
-    ///
-    /// [`DefinitionError`] if there is no process with this name, or if the new dependencies or the new group
-    /// cannot work. Nothing is changed then.
-    pub fn replace_process(
-        &mut self,
-        name: &str,
-        definition: Definition<S>,
-        now: Instant,
-    ) -> Result<Replaced, DefinitionError>
-    where
-        S: PartialEq,
-    {
-        let slot = self.find(name)?;
-        let _ = (slot, definition, now);
-        Ok(Replaced::Unchanged)
-    }
-
-    /// Returns why a process is in its state; `None` if there is no process with this name.
-    pub fn why(&self, name: &str, now: Instant) -> Option<Why> {
-        let process = self.child(self.find(name).ok()?).name.clone();
-        Some(Why::new(now, vec![Cause { process, kind: CauseKind::StartRequested }]))
-    }
-
-    /// Returns what delays the end of the service; `None` if the service runs or every process has ended.
-    pub fn why_not_stopped(&self, now: Instant) -> Option<Why> {
-        let child = self.children.iter().flatten().find(|child| !self.running && child.run().is_some())?;
-        Some(Why::new(now, vec![Cause { process: child.name.clone(), kind: CauseKind::Ending }]))
-    }
-
-    /// Returns the longest time that [`stop_service`](Self::stop_service) may take: for each process its kill
-    /// time and the time in which KILL has to work, added up over dependents that are stopped one after the
-    /// other.
-    pub fn stop_bound(&self) -> Duration {
-        let policies = self.children.iter().flatten().map(|child| child.policy().kill_time);
-        policies.max().unwrap_or_default()
-    }
-
-    /// Returns the process whose [giving up](Policy::give_up) has stopped the service, since the service was
-    /// started last.
-    pub fn stopped_by(&self) -> Option<&Name> {
-        None
+        self.relations.cancel_group_restarts();
+        for slot in self.in_order() {
+            self.drive(slot, Input::Kill, now);
+        }
     }
 }
 
@@ -331,13 +317,13 @@ impl<S: Clone> Machine<S> {
 
     /// Returns the state of a process; `None` if there is no process with this name.
     pub fn status(&self, name: &str) -> Option<Status> {
-        self.find(name).ok().map(|slot| self.child(slot).status())
+        self.find(name).ok().map(|slot| self.status_of(slot))
     }
 
     /// Returns the states of all processes, in the order in which they were added.
     pub fn statuses(&self) -> Vec<Status> {
-        let children = self.in_order().into_iter().map(|slot| self.child(slot));
-        children.filter(|child| !child.is_removed()).map(Child::status).collect()
+        let slots = self.in_order().into_iter().filter(|slot| !self.child(*slot).is_removed());
+        slots.map(|slot| self.status_of(slot)).collect()
     }
 
     /// Returns the names and specs of all processes, in the order in which they were added.
@@ -356,8 +342,7 @@ impl<S: Clone> Machine<S> {
 
     /// Returns whether every run is over, or has outlived KILL and was reported.
     pub fn is_settled(&self) -> bool {
-        let statuses = self.children.iter().flatten().filter(|child| child.run().is_some());
-        statuses.map(Child::status).all(|status| status.phase == Phase::Unkillable)
+        self.children.iter().flatten().all(|child| child.facts().run.is_none())
     }
 
     /// Returns all runs that are not over, including those of processes that were removed.
@@ -367,7 +352,7 @@ impl<S: Clone> Machine<S> {
 }
 
 impl<S: Clone> Machine<S> {
-    fn find(&self, name: &str) -> Result<usize, UnknownName> {
+    pub(super) fn find(&self, name: &str) -> Result<usize, UnknownName> {
         self.slots
             .get(name)
             .copied()
@@ -375,7 +360,7 @@ impl<S: Clone> Machine<S> {
             .ok_or_else(|| UnknownName::new(name))
     }
 
-    fn child(&self, slot: usize) -> &Child<S> {
+    pub(super) fn child(&self, slot: usize) -> &Child<S> {
         self.children[slot].as_ref().expect("a known slot has a child")
     }
 
@@ -383,7 +368,7 @@ impl<S: Clone> Machine<S> {
         self.children[slot].as_mut().expect("a known slot has a child")
     }
 
-    fn in_order(&self) -> Vec<usize> {
+    pub(super) fn in_order(&self) -> Vec<usize> {
         let mut order: Vec<(u64, usize)> = self
             .children
             .iter()
@@ -394,24 +379,94 @@ impl<S: Clone> Machine<S> {
         order.into_iter().map(|(_, slot)| slot).collect()
     }
 
-    fn drive_all(&mut self, input: impl Fn() -> Input, now: Instant) {
-        for slot in self.in_order() {
-            self.drive(slot, input(), now);
+    fn status_of(&self, slot: usize) -> Status {
+        let mut status = self.child(slot).status();
+        if status.phase == Phase::Blocked
+            && let Some(Gate::Condition(on)) = self.relations.get(slot).map(|links| links.gate())
+        {
+            status.blocked_on = Some(on);
+        }
+        status
+    }
+
+    pub(super) fn publish(&mut self, name: Name, kind: NoticeKind, now: Instant) {
+        self.out.push_back(Output::Notice(Notice { at: now, name, run: None, kind }));
+    }
+
+    /// Adds the dependencies of a process.
+    pub(super) fn link(&mut self, slot: usize, name: &Name, after: Vec<super::Dependency>) {
+        let Self { slots, children, relations, .. } = self;
+        let find = |name: &str| -> Option<(usize, Facts)> {
+            let slot = *slots.get(name)?;
+            Some((slot, children[slot].as_ref().map(Child::facts)?))
+        };
+        relations.link(slot, name, after, find);
+    }
+
+    fn update_relations(&mut self, slot: usize) {
+        let Some(child) = &self.children[slot] else { return };
+        if self.relations.get(slot).is_some() {
+            self.relations.update(slot, child.facts(), self.running);
         }
     }
 
-    /// Passes an input to a child, and keeps the tables in step with it.
-    fn drive(&mut self, slot: usize, input: Input, now: Instant) {
-        let child = self.children[slot].as_mut().expect("a known slot has a child");
-        let before = child.deadline();
-        let Self { running, ref mut runs, ref mut out, .. } = *self;
-        child.handle(input, &mut Context { now, running, slot, runs, out });
-        let after = child.deadline();
-        if child.is_finished() {
-            self.slots.remove(&child.name);
-            self.children[slot] = None;
-            self.free.push(slot);
+    fn end_service(&mut self, now: Instant) {
+        self.running = false;
+        self.relations.cancel_group_restarts();
+        self.quit_all(&Quit::Cancel, now);
+    }
+
+    /// Ends every run. What follows for others is among the tasks.
+    fn quit_all(&mut self, quit: &Quit, now: Instant) {
+        let mut related = Vec::new();
+        for slot in self.in_order() {
+            match self.relations.get(slot) {
+                Some(links) if links.facts.run.is_some() => related.push(slot),
+                _ => self.apply(slot, quit.clone().into_input(), now),
+            }
         }
+        self.relations.drain(&related, quit, self.running);
+    }
+
+    /// Passes an input to a child, and what follows from it to others.
+    pub(super) fn drive(&mut self, slot: usize, input: Input, now: Instant) {
+        self.apply(slot, input, now);
+        self.run_tasks(now);
+    }
+
+    pub(super) fn run_tasks(&mut self, now: Instant) {
+        while let Some(task) = self.relations.next_task() {
+            let (slot, input) = match task {
+                Task::Wake(slot) => (slot, Input::Wake),
+                Task::Quit(slot, quit) => (slot, quit.into_input()),
+            };
+            self.apply(slot, input, now);
+        }
+    }
+
+    fn apply(&mut self, slot: usize, input: Input, now: Instant) {
+        self.change(slot, now, |child, cx| child.handle(input, cx));
+    }
+
+    /// Changes a child, and keeps the tables in step with it.
+    pub(super) fn change(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        act: impl FnOnce(&mut Child<S>, &mut Context<'_, S>),
+    ) {
+        // A task may be for a process that has been removed since.
+        let Some(child) = self.children[slot].as_mut() else { return };
+        let before = child.deadline();
+        let links = self.relations.get(slot);
+        let is_related = links.is_some();
+        let gate = links.map_or(Gate::Open, |links| links.gate());
+        let Self { running, seed, ref mut runs, ref mut out, .. } = *self;
+        let effects = Effects::default();
+        let mut cx = Context { now, running, slot, runs, out, gate, seed, effects };
+        act(child, &mut cx);
+        let effects = cx.effects;
+        let after = child.deadline();
         if before != after {
             if let Some(at) = before {
                 self.deadlines.remove(&(at, slot));
@@ -419,6 +474,22 @@ impl<S: Clone> Machine<S> {
             if let Some(at) = after {
                 self.deadlines.insert((at, slot));
             }
+        }
+        if is_related {
+            let facts = child.facts();
+            self.relations.update(slot, facts, running);
+            if effects.restarts {
+                self.relations.restart_group(slot);
+            }
+        }
+        if effects.stops_all {
+            self.stopped_by = Some(self.child(slot).name.clone());
+            self.end_service(now);
+        }
+        if let Some(child) = self.children[slot].take_if(|child| child.is_finished()) {
+            self.slots.remove(&child.name);
+            self.relations.forget(slot);
+            self.free.push(slot);
         }
     }
 }

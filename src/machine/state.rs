@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Event;
-use super::run::{Death, Ending, FamilyPoll, Run};
+use super::run::{Death, Ending, FamilyPoll, Run, StopReason};
 
 /// The wanted state of a process that is not in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Goal {
 #[cfg_attr(test, derive(Clone))]
 pub(super) enum State {
     /// No run, and none is due.
-    Down,
+    Down(Rest),
     /// The start was requested and has not been answered. `exit` is an exit that was reported before the
     /// start.
     Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
@@ -33,6 +33,22 @@ pub(super) enum State {
     Ending(Ending),
     /// Between two runs.
     Waiting { until: Instant },
+    /// A run is due, and its conditions do not hold. `silent` if that has not been published, because it only
+    /// waits for its restart group.
+    Blocked { silent: bool },
+}
+
+/// Why there is no run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// None is wanted.
+    Idle,
+    /// The last one was a success, after which the policy does not restart the process.
+    Completed,
+    /// The last one was a failure, after which the policy does not restart the process.
+    Failed,
+    /// It has failed too often.
+    GaveUp,
 }
 
 /// The ways to end a run.
@@ -53,6 +69,8 @@ pub(super) enum Input {
     Wake,
     /// Stop the current run.
     Stop,
+    /// Stop the current run so that it is started again, because of another process or definition.
+    Restart(Box<StopReason>),
     /// Stop the current run, and cancel a restart that is due.
     Cancel,
     /// Kill the current run, and cancel a restart that is due.
@@ -64,9 +82,14 @@ pub(super) enum Input {
 }
 
 impl State {
+    /// Whether a run was started and is not being stopped.
+    pub(super) fn is_started(&self) -> bool {
+        matches!(self, Self::Starting { unwanted: None, .. } | Self::Up(_))
+    }
+
     pub(super) fn run(&self) -> Option<&Run> {
         match self {
-            Self::Down | Self::Waiting { .. } => None,
+            Self::Down(_) | Self::Waiting { .. } | Self::Blocked { .. } => None,
             Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
             Self::Ending(ending) => Some(&ending.run),
         }
@@ -74,7 +97,7 @@ impl State {
 
     pub(super) fn run_mut(&mut self) -> Option<&mut Run> {
         match self {
-            Self::Down | Self::Waiting { .. } => None,
+            Self::Down(_) | Self::Waiting { .. } | Self::Blocked { .. } => None,
             Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
             Self::Ending(ending) => Some(&mut ending.run),
         }

@@ -32,7 +32,10 @@ pub(crate) struct Harness {
     reasons: HashMap<u32, SurvivalReason>,
     /// The processes that are dead when the survivors are described.
     found_dead: HashSet<u32>,
+    /// The notices about runs.
     pub(crate) notices: Vec<Notice>,
+    /// All notices as sentences, with those about processes.
+    pub(crate) log: Vec<String>,
     /// The number of times that the machine has listed a family.
     pub(crate) family_checks: u32,
 }
@@ -54,6 +57,7 @@ impl Harness {
             reasons: HashMap::new(),
             found_dead: HashSet::new(),
             notices: Vec::new(),
+            log: Vec::new(),
             family_checks: 0,
         }
     }
@@ -316,7 +320,12 @@ impl Harness {
                     let live = self.live.remove(&run).expect("a run is reaped once");
                     writeln!(self.story, "{at} reap {live}").unwrap();
                 }
-                Output::Notice(notice) => self.notices.push(notice),
+                Output::Notice(notice) => {
+                    self.log.push(notice.to_string());
+                    if notice.run.is_some() {
+                        self.notices.push(notice);
+                    }
+                }
             }
         }
     }

@@ -159,7 +159,7 @@ fn f_48_a_panicking_logger_takes_neither_subscribers_nor_supervision_with_it() {
         drop(monitor);
         sim.run_until_idle();
         let heard = sim.block_on(notices.count());
-        assert_eq!(heard, 6, "two starts, an exit, a restart, a request to stop, another exit");
+        assert_eq!(heard, 7, "an addition, two starts, an exit, a restart, a request to stop, another exit");
     });
 }
 

@@ -31,6 +31,7 @@ fn pm_31_a_subscriber_reads_every_notice() {
     assert_eq!(
         drain(&sim, &mut notices),
         [
+            "web was added",
             "web#1 started, pid 101",
             "web#1 exited with code 3 after 1.5 s",
             "web#1 starts again at once",
@@ -50,7 +51,7 @@ fn a_slow_subscriber_learns_how_many_notices_it_missed() {
     drop(gone);
     sim.script("web", Script::new());
     monitor.add_process("web", Spec::new("web")).unwrap();
-    // Three notices a round: sent TERM, stopped, started.
+    // One for the addition, and three notices a round: sent TERM, stopped, started.
     for _ in 0..500 {
         monitor.start_process("web").unwrap();
         sim.run_until_idle();
@@ -58,7 +59,7 @@ fn a_slow_subscriber_learns_how_many_notices_it_missed() {
     }
     let texts = drain(&sim, &mut slow);
     assert_eq!(texts.len(), 1 + Notices::CAPACITY);
-    assert_eq!(texts[0], format!("missed {}", 1500 - Notices::CAPACITY));
+    assert_eq!(texts[0], format!("missed {}", 1501 - Notices::CAPACITY));
     assert!(texts[1].starts_with("web#159 stopped"), "the oldest are missing: {}", texts[1]);
     monitor.start_process("web").unwrap();
     sim.run_until_idle();

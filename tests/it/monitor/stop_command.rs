@@ -37,7 +37,7 @@ fn a_stop_command_that_fails_is_followed_by_the_stop_signal() {
         texts.push(notice.unwrap().to_string());
     }
     assert_eq!(
-        texts[1..3],
+        texts[2..4],
         [
             "web#1 running its stop command, KILL in 5.0 s",
             "web#1 sent TERM: the stop command ended with code 3"
