@@ -27,7 +27,7 @@ pub(super) struct Child<S> {
     pub(super) last: Option<Last>,
 }
 
-/// How the last run of a process has ended.
+/// The end of the last run of a process.
 #[derive(Clone, Debug)]
 pub(super) struct Last {
     pub(super) result: LastRun,
@@ -62,8 +62,8 @@ impl<S: Clone> Child<S> {
         self.disown_run(way);
     }
 
-    /// Takes a new definition with another program. The run of the old one is stopped as that wanted, and does
-    /// not count for the new one.
+    /// Takes a new definition with another program. The run of the old one is stopped as that wanted, and
+    /// does not count for the new one.
     pub(super) fn replace(&mut self, definition: Definition<S>, cx: &mut Context<'_, S>) {
         let is_by_hand = self.state.is_started() && !self.wanted(cx);
         self.handle(Input::Restart(Box::new(StopReason::Replaced)), cx);

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 /// - with `within`, if the first of the last `failures` failures was at most `within` ago. Every failure
 ///   counts, however long the run was.
 /// - without it, if there was no success between them, and no run that was long enough to reset the delay. A
-///   failure of such a run is the first of a new row with [`LongRun::FirstDelay`](super::LongRun::FirstDelay);
-///   with [`LongRun::AtOnce`](super::LongRun::AtOnce) it does not count.
+///   failure of such a run is the first of a new row with
+///   [`LongRun::FirstDelay`](super::LongRun::FirstDelay); with [`LongRun::AtOnce`](super::LongRun::AtOnce) it
+///   does not count.
 ///
 /// [`start_process`](super::Machine::start_process) starts a process that was given up, and the count from
 /// zero. Starts by hand never count.
@@ -96,7 +97,8 @@ impl Failures {
         self.row = 0;
     }
 
-    /// Counts a failure at `at`, if `in_row` also for those in a row. Returns whether the process is given up.
+    /// Counts a failure at `at`, if `in_row` also for those in a row. Returns whether the process is given
+    /// up.
     pub(super) fn failed(&mut self, give_up: Option<GiveUp>, in_row: bool, at: Instant) -> bool {
         if in_row {
             self.row = self.row.saturating_add(1);

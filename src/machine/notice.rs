@@ -205,12 +205,25 @@ impl fmt::Display for NoticeKind {
             Self::Unhealthy { reason } => write!(f, "is unhealthy: {}", Escaped(reason)),
             Self::Completed => write!(f, "has completed and is not started again"),
             Self::Failed => write!(f, "has failed and is not started again"),
-            Self::GaveUp { failures, within: Some(within), .. } => {
-                write!(f, "is given up after {failures} failures in {}", Span(*within))
+            Self::GaveUp { failures, within, .. } => {
+                write!(f, "is given up after {}", Failures { count: *failures, within: *within })
             }
-            Self::GaveUp { failures, within: None, .. } => {
-                write!(f, "is given up after {failures} failures in a row")
-            }
+        }
+    }
+}
+
+/// Displays a number of failures as `5 failures in 10 s`.
+pub(super) struct Failures {
+    pub(super) count: u32,
+    pub(super) within: Option<Duration>,
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.count, self.within) {
+            (1, _) => write!(f, "its first failure"),
+            (count, Some(within)) => write!(f, "{count} failures in {}", Span(within)),
+            (count, None) => write!(f, "{count} failures in a row"),
         }
     }
 }

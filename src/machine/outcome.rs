@@ -189,8 +189,8 @@ impl<S: Clone> Child<S> {
         self.run_over(run, LastRun::SpawnFailed(error), Outcome::Failure, true, cx.now, cx)
     }
 
-    /// Whether a run that ended at `at` was too short to reset the delay. One that had to become ready and has
-    /// not is too short in any case.
+    /// Whether a run that ended at `at` was too short to reset the delay. One that had to become ready and
+    /// has not is too short in any case.
     fn is_short(&self, run: &Run, at: Instant) -> bool {
         let policy = &self.definition.policy;
         let has_condition = self.definition.ready.is_some();

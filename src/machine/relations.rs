@@ -21,7 +21,7 @@ pub(super) struct Relations {
     /// The edges to names that no process has.
     missing: HashMap<Name, Vec<EdgeId>>,
     pub(super) groups: HashMap<Name, Group>,
-    /// What is to be done with processes because of others.
+    /// The inputs for processes because of others.
     tasks: VecDeque<Task>,
 }
 
@@ -36,7 +36,7 @@ pub(super) enum Task {
 #[derive(Clone, Debug)]
 pub(super) struct Links {
     name: Name,
-    /// What it waits for.
+    /// The dependencies on others.
     edges: Vec<Edge>,
     /// The number of `edges` whose condition does not hold.
     unmet: usize,
@@ -44,7 +44,7 @@ pub(super) struct Links {
     dependents: Vec<EdgeId>,
     /// Its state.
     pub(super) facts: Facts,
-    /// What it has reached for its dependents: nothing if it is about to be stopped.
+    /// The part of its state that counts for its dependents: nothing if it is about to be stopped.
     level: Level,
     /// Set from the decision to stop it together with its dependents until its run has ended.
     drain: Option<Drain>,
@@ -181,7 +181,7 @@ impl Links {
     }
 
     /// Returns the slots of the processes that depend on it.
-    pub(super) fn dependents(&self) -> impl Iterator<Item = usize> {
+    pub(super) fn dependents(&self) -> impl Iterator<Item = usize> + Clone {
         self.dependents.iter().map(|edge| edge.slot)
     }
 }

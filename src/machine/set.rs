@@ -146,8 +146,8 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Stops a process and removes it. A restart that is due is cancelled. The processes that depend on it run
-    /// on; they are not started again as long as there is no process with its name.
+    /// Stops a process and removes it. A restart that is due is cancelled. The processes that depend on it
+    /// run on; they are not started again as long as there is no process with its name.
     ///
     /// # Errors
     ///
@@ -160,10 +160,10 @@ impl<S: Clone> Machine<S> {
         Ok(())
     }
 
-    /// Starts a process: at once if it waits for a restart, whatever it depends on, after its end if it is
-    /// being stopped, not at all if it runs. A process that is started while the service does not run, or
-    /// while it is held, is not restarted when it ends. The failures that count towards
-    /// [giving up](crate::Policy::give_up) start over.
+    /// Starts a process: at once if it waits for a restart or for the processes that it depends on, after its
+    /// end if it is being stopped, not at all if it runs. A process that is started while the service does
+    /// not run, or while it is held, is not restarted when it ends. The failures that count towards [giving
+    /// up](crate::Policy::give_up) start over.
     ///
     /// # Errors
     ///
@@ -238,8 +238,8 @@ impl<S: Clone> Machine<S> {
     }
 
     /// Starts the service: every process that is not held is kept running. They are started in the order in
-    /// which they were added, as far as their dependencies permit. A process that has completed, has failed or
-    /// was given up is started again. Does nothing if the service runs.
+    /// which they were added, as far as their dependencies permit. A process that has completed, has failed
+    /// or was given up is started again. Does nothing if the service runs.
     ///
     /// # Errors
     ///

@@ -37,10 +37,12 @@ fn rx_2_install_sigchld_waker_is_not_needed_to_see_a_child_exit() {
     let pid = background.call(PATIENCE, async {
         let (monitor, driver) = ProcessMonitor::new(System::new());
         let body = async {
-            monitor.add_process("web", Spec::new("sleep").arg("1000")).unwrap();
             let mut notices = monitor.notices();
+            monitor.add_process("web", Spec::new("sleep").arg("1000")).unwrap();
             monitor.start_process("web").unwrap();
-            let Some(Ok(started)) = notices.next().await else { panic!("it starts") };
+            let added = notices.next().await.unwrap().unwrap();
+            assert!(matches!(added.kind, NoticeKind::Added), "{added}");
+            let started = notices.next().await.unwrap().unwrap();
             assert!(matches!(started.kind, NoticeKind::Started { .. }), "{started}");
             monitor.stop_process("web").unwrap().await.unwrap();
             monitor.status("web").unwrap().pid
