@@ -4,15 +4,15 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io::Write;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// C strings with an array of pointers to them that ends with a null pointer.
 #[derive(Debug)]
 pub(super) struct CStrArray {
-    /// Owns what the pointers point to.
-    _strings: Vec<CString>,
+    /// Owns what the pointers point to, one string after the other.
+    _text: Vec<u8>,
     /// The last string, if it ends with a number that is not known yet.
     patched: Option<PatchedCString>,
     pointers: Vec<*const libc::c_char>,
@@ -24,30 +24,56 @@ unsafe impl Send for CStrArray {}
 unsafe impl Sync for CStrArray {}
 
 impl CStrArray {
-    pub(super) fn new(strings: impl Iterator<Item = CString>) -> Self {
-        Self::with_patched(strings, None)
+    /// Creates an array of these strings.
+    pub(super) fn new<'a>(strings: impl Iterator<Item = &'a OsStr>) -> Self {
+        let mut builder = CStrArrayBuilder::default();
+        strings.for_each(|string| builder.push(&[string]));
+        builder.build(None)
     }
 
-    /// Creates an array with one more string, which [`patch`](Self::patch) completes.
-    pub(super) fn with_patched(
-        strings: impl Iterator<Item = CString>,
-        patched: Option<PatchedCString>,
-    ) -> Self {
-        let strings: Vec<_> = strings.collect();
-        let fixed = strings.iter().map(|string| string.as_ptr());
-        let pointers = fixed.chain(patched.iter().map(PatchedCString::as_ptr)).chain([ptr::null()]).collect();
-        Self { _strings: strings, patched, pointers }
-    }
-
-    /// Appends `number` to the patched string, if there is one. Allowed between fork and exec.
-    pub(super) fn patch(&self, number: u32) {
+    /// Appends a number to the patched string, if there is one. Allowed between fork and exec.
+    pub(super) fn patch(&self, number: impl FnOnce() -> u32) {
         if let Some(string) = &self.patched {
-            string.patch(number);
+            string.patch(number());
         }
     }
 
     pub(super) fn as_ptr(&self) -> *const *const libc::c_char {
         self.pointers.as_ptr()
+    }
+}
+
+/// Collects strings for a [`CStrArray`], in one piece of memory: an environment has dozens of them, and they
+/// are collected for each start.
+#[derive(Debug, Default)]
+pub(super) struct CStrArrayBuilder {
+    text: Vec<u8>,
+    /// The positions at which the strings begin.
+    starts: Vec<usize>,
+}
+
+impl CStrArrayBuilder {
+    /// Adds a string that consists of these parts.
+    ///
+    /// # Panics
+    ///
+    /// If it contains NUL. The words of a spec are checked, and the environment cannot contain one.
+    pub(super) fn push(&mut self, parts: &[&OsStr]) {
+        self.starts.push(self.text.len());
+        for part in parts {
+            let part = part.as_bytes();
+            assert!(memchr::memchr(0, part).is_none(), "the spec was checked for NUL");
+            self.text.extend_from_slice(part);
+        }
+        self.text.push(0);
+    }
+
+    /// Builds the array, with one more string that [`patch`](CStrArray::patch) completes.
+    pub(super) fn build(self, patched: Option<PatchedCString>) -> CStrArray {
+        let Self { text, starts } = self;
+        let fixed = starts.iter().map(|start| text[*start..].as_ptr().cast());
+        let pointers = fixed.chain(patched.iter().map(PatchedCString::as_ptr)).chain([ptr::null()]).collect();
+        CStrArray { _text: text, patched, pointers }
     }
 }
 
@@ -97,12 +123,13 @@ mod tests {
 
     #[test]
     fn a_patched_string_is_valid_before_and_after() {
-        let array =
-            CStrArray::with_patched([c"A=1".to_owned()].into_iter(), Some(PatchedCString::new("PID=")));
+        let mut builder = CStrArrayBuilder::default();
+        builder.push(&["A".as_ref(), "=1".as_ref()]);
+        let array = builder.build(Some(PatchedCString::new("PID=")));
         // SAFETY: the pointers are to C strings that live as long as `array`.
         let read = |nth: usize| unsafe { CStr::from_ptr(*array.as_ptr().add(nth)) }.to_str().expect("text");
         assert_eq!([read(0), read(1)], ["A=1", "PID="]);
-        array.patch(u32::MAX);
+        array.patch(|| u32::MAX);
         assert_eq!([read(0), read(1)], ["A=1", "PID=4294967295"]);
     }
 }

@@ -37,7 +37,7 @@ impl BackEnd {
 
     pub(super) fn start(
         self,
-        launch: Launch,
+        launch: Launch<'_>,
         streams: Streams,
         _tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {
@@ -71,8 +71,8 @@ pub(super) fn run_limits(_mark: RunMark) -> Option<[u64; 2]> {
     None
 }
 
-/// Does nothing: the descriptor table is always copied.
-pub(super) fn reserve_low_descriptors() {}
+/// Does nothing: the descriptor table is always copied, and there is no `/proc`.
+pub(super) fn keep_descriptors() {}
 
 /// Returns `None`: there is no `/proc` that lists the members of a group.
 pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {
@@ -271,6 +271,11 @@ pub(super) mod calls {
             libc::sigemptyset(none.as_mut_ptr());
             libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
         }
+    }
+
+    /// Does what [`reset_signals`] does.
+    pub(in crate::sys) fn reset_ignored_signals(_ignored: u64) {
+        reset_signals();
     }
 
     /// Blocks all signals of this thread while `work` runs, so that a child created by it handles none.

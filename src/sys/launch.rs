@@ -3,6 +3,7 @@
 //! Between the creation of a process and `exec` nothing may be allocated, and an error can only be reported
 //! as a number. So all lookups, conversions and checks, and every `open`, take place here.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,8 +29,8 @@ use super::streams::Streams;
 
 /// A process that is about to be created.
 #[derive(Debug)]
-pub(super) struct Launch {
-    spec: Spec,
+pub(super) struct Launch<'a> {
+    spec: Cow<'a, Spec>,
     program: CString,
     args: CStrArray,
     env: CStrArray,
@@ -43,16 +44,16 @@ pub(super) struct Launch {
     low: LowDescriptors,
 }
 
-impl Launch {
+impl<'a> Launch<'a> {
     /// Prepares a start with pipes or a terminal, and returns this process's ends of them as well.
-    pub(super) fn prepare(spec: &Spec) -> Result<(Self, Streams), SpawnError> {
+    pub(super) fn prepare(spec: &'a Spec) -> Result<(Self, Streams), SpawnError> {
         Self::gather(spec, |low| Streams::open(spec, low))
     }
 
     /// Prepares a start. `connect` makes descriptors 0, 1 and 2 of the child, none of which may have one of
     /// these numbers yet.
     pub(super) fn gather<T>(
-        spec: &Spec,
+        spec: &'a Spec,
         connect: impl FnOnce(&mut LowDescriptors) -> Result<(T, [OwnedFd; 3]), SpawnError>,
     ) -> Result<(Self, T), SpawnError> {
         check(spec)?;
@@ -67,7 +68,7 @@ impl Launch {
         let additions: Additions = vec![(mark::VARIABLE, mark.to_string().into())];
         let launch = Self {
             program: c_string(program.into_os_string()),
-            args: CStrArray::new([spec.get_program()].into_iter().chain(spec.get_args()).map(c_string)),
+            args: CStrArray::new([spec.get_program()].into_iter().chain(spec.get_args())),
             env: environment::build(spec, &additions),
             dir,
             stdio,
@@ -77,9 +78,14 @@ impl Launch {
             mark,
             run_limits: run_limits(mark),
             low,
-            spec: spec.clone(),
+            spec: Cow::Borrowed(spec),
         };
         Ok((launch, ours))
+    }
+
+    /// Copies the spec, for a start that keeps all of this.
+    pub(super) fn into_owned(self) -> Launch<'static> {
+        Launch { spec: Cow::Owned(self.spec.into_owned()), ..self }
     }
 
     pub(super) fn spec(&self) -> &Spec {
@@ -164,10 +170,11 @@ impl Launch {
         SpawnError::new(error.step, subject, errno.into())
     }
 
-    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. The
-    /// result keeps that handle from becoming one of the first three, and is to be dropped afterwards.
-    pub(super) fn close(self) -> LowDescriptors {
-        self.low
+    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. What
+    /// is returned beside the spec keeps that handle from becoming one of the first three, and is to be
+    /// dropped afterwards.
+    pub(super) fn close(self) -> (Cow<'a, Spec>, LowDescriptors) {
+        (self.spec, self.low)
     }
 }
 

@@ -37,6 +37,11 @@ impl RunMark {
         Self { token: Token::of_this_process(), number: NUMBER.fetch_add(1, Ordering::Relaxed) }
     }
 
+    /// Returns the token of the process that runs it.
+    pub(super) fn token(self) -> Token {
+        self.token
+    }
+
     /// Returns the number of the run.
     pub(super) fn number(self) -> u64 {
         self.number

@@ -2,7 +2,7 @@
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use super::elsewhere::{
-    BackEnd, Tier, belongs_to, calls, listening, members, port_owner, reserve_low_descriptors, run_limits,
+    BackEnd, Tier, belongs_to, calls, keep_descriptors, listening, members, port_owner, run_limits,
     socket_owner,
 };
 #[cfg(target_os = "linux")]
@@ -11,7 +11,7 @@ pub(super) use super::linux::{
     calls,
     members::members,
     owner::{belongs_to, listening, port_owner, socket_owner},
-    reserve::reserve_low_descriptors,
+    reserve::keep_descriptors,
     run_mark::limits as run_limits,
     tier::Tier,
 };

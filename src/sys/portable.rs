@@ -39,7 +39,7 @@ use crate::machine::{Exit, Signal, SignalTarget, SpawnError, SpawnStep, Stream};
 use super::guardian::Registration;
 use super::launch::Launch;
 use super::platform::{calls::with_signals_blocked, members};
-use super::pre_exec::{Table, become_program};
+use super::pre_exec::{Beginning, Dispositions, Table, become_program};
 use super::report;
 use super::streams::Streams;
 
@@ -69,18 +69,17 @@ pub(super) fn warm_up() {
 }
 
 /// Starts a process.
-pub(super) fn start(launch: Launch, streams: Streams) -> Result<Box<dyn Process>, SpawnError> {
+pub(super) fn start(launch: Launch<'_>, streams: Streams) -> Result<Box<dyn Process>, SpawnError> {
     let failed = |error| SpawnError::new(SpawnStep::Fork, launch.spec().to_string(), error);
     let relocate = |fd| Ok(launch.descriptors().copy_out_of_the_way(fd)?);
     let (reader, writer) = report::pipe(relocate).map_err(failed)?;
-    let launch = Arc::new(launch);
+    let launch = Arc::new(launch.into_owned());
     let mut command = std::process::Command::new("/");
     let for_child = Arc::clone(&launch);
     let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
+    let beginning = Beginning { stdio, table: Table::Copied, dispositions: Dispositions::Inherited };
     // SAFETY: the closure runs in a forked child with all signals blocked, and does what `pre_exec` may.
-    unsafe {
-        command.pre_exec(move || writer.send_and_exit(become_program(&for_child, stdio, Table::Copied)))
-    };
+    unsafe { command.pre_exec(move || writer.send_and_exit(become_program(&for_child, beginning))) };
     // No standard streams are set: the steps of the child include them.
     let mut command = async_process::Command::from(command);
     let spawned = with_signals_blocked(|| command.kill_on_drop(false).spawn());

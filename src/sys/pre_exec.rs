@@ -45,16 +45,35 @@ pub(super) enum Table {
     },
 }
 
+/// What the child knows of the dispositions of its signals.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Dispositions {
+    /// Nothing: they are those of the parent.
+    Inherited,
+    /// No signal has a handler, and those in this set are ignored, the first one as bit 0.
+    WithoutHandlers {
+        /// The set.
+        ignored: u64,
+    },
+}
+
+/// The state in which the child begins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beginning {
+    /// The numbers, in this process, of what becomes descriptors 0, 1 and 2.
+    pub(super) stdio: [RawFd; 3],
+    pub(super) table: Table,
+    pub(super) dispositions: Dispositions,
+}
+
 /// Replaces the calling process by the program of `launch`. Returns only if that fails.
-///
-/// `stdio` are the numbers, in this process, of what becomes descriptors 0, 1 and 2.
 ///
 /// # Safety
 ///
 /// The calling process was created for this and has one thread with all signals blocked. It exits if this
 /// returns.
-pub(super) unsafe fn become_program(launch: &Launch, stdio: [RawFd; 3], table: Table) -> ChildError {
-    match prepare(launch, stdio, table) {
+pub(super) unsafe fn become_program(launch: &Launch<'_>, beginning: Beginning) -> ChildError {
+    match prepare(launch, beginning) {
         Err(error) => error,
         Ok(()) => {
             let (program, args, env) = (launch.program(), launch.args(), launch.env());
@@ -65,7 +84,8 @@ pub(super) unsafe fn become_program(launch: &Launch, stdio: [RawFd; 3], table: T
     }
 }
 
-fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), ChildError> {
+fn prepare(launch: &Launch<'_>, beginning: Beginning) -> Result<(), ChildError> {
+    let Beginning { stdio, table, dispositions } = beginning;
     if let Some(reservation) = launch.reservation() {
         reservation.register();
     }
@@ -94,7 +114,7 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
     }
     calls::close_others_on_exec();
     launch.descriptors().put_in_place()?;
-    launch.env().patch(getpid().as_raw_nonzero().get().unsigned_abs());
+    launch.env().patch(|| getpid().as_raw_nonzero().get().unsigned_abs());
     if let Some(umask) = spec.get_umask() {
         // SAFETY: takes no pointers, and cannot fail. The spec was checked: no more than nine bits.
         unsafe { libc::umask(umask as libc::mode_t) };
@@ -112,6 +132,9 @@ fn prepare(launch: &Launch, stdio: [RawFd; 3], table: Table) -> Result<(), Child
     if let Some(uid) = spec.get_uid() {
         check(SpawnStep::Setuid, calls::switch_user(uid))?;
     }
-    calls::reset_signals();
+    match dispositions {
+        Dispositions::Inherited => calls::reset_signals(),
+        Dispositions::WithoutHandlers { ignored } => calls::reset_ignored_signals(ignored),
+    }
     Ok(())
 }

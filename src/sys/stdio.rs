@@ -4,8 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::{FileType, Mode, OFlags, fcntl_getfl, fcntl_setfl, fstat, open};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fcntl_setfl, fstat, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
 use crate::host::Stdin;
@@ -25,11 +26,9 @@ pub(super) struct LowDescriptors {
 
 impl LowDescriptors {
     pub(super) fn fill() -> Result<Self, SpawnError> {
-        let path = Path::new("/dev/null");
         let mut held = Vec::new();
         loop {
-            let null = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|errno| stdin_error(path, errno))?;
+            let null = null().map_err(|errno| stdin_error(Path::new(NULL), errno))?;
             if null.as_raw_fd() > 2 {
                 return Ok(Self { _held: held, null: Some(null) });
             }
@@ -41,6 +40,34 @@ impl LowDescriptors {
     pub(super) fn take_null(&mut self) -> OwnedFd {
         self.null.take().expect("a start takes it once")
     }
+}
+
+const NULL: &str = "/dev/null";
+
+/// `/dev/null`, and what distinguishes it from other files.
+static KEPT_NULL: OnceLock<(OwnedFd, Stat)> = OnceLock::new();
+
+/// Opens `/dev/null` once for all starts, each of which needs a copy. To be called early, while there are
+/// descriptors; without it each start opens its own, which takes longer.
+pub(super) fn keep_null() {
+    if KEPT_NULL.get().is_none()
+        && let Ok(null) = open(NULL, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        && let (Ok(kept), Ok(stat)) = (fcntl_dupfd_cloexec(&null, 3), fstat(&null))
+    {
+        let _ = KEPT_NULL.set((kept, stat));
+    }
+}
+
+/// Returns `/dev/null` with the lowest number that is free.
+fn null() -> Result<OwnedFd, Errno> {
+    // The program may have closed the original, and something else may have its number now.
+    if let Some((kept, stat)) = KEPT_NULL.get()
+        && let Ok(copy) = fcntl_dupfd_cloexec(kept, 0)
+        && fstat(&copy).is_ok_and(|now| (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino))
+    {
+        return Ok(copy);
+    }
+    open(NULL, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Opens what the child reads from.
@@ -90,8 +117,19 @@ fn stdin_error(path: &Path, errno: Errno) -> SpawnError {
 mod tests {
     use std::fs::OpenOptions;
     use std::io::{Read, Write};
+    use std::os::unix::fs::FileTypeExt;
 
     use super::*;
+
+    #[test]
+    fn the_kept_null_device_is_copied() {
+        keep_null();
+        for _ in 0..2 {
+            let null = std::fs::File::from(null().expect("/dev/null"));
+            assert!(null.metadata().expect("it is open").file_type().is_char_device());
+            assert_eq!((&null).read(&mut [0]).expect("it reads"), 0);
+        }
+    }
 
     #[test]
     fn a_fifo_without_a_writer_is_opened_at_once_and_read_like_a_file() {

@@ -12,7 +12,7 @@ use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::{self, Launch};
 use super::platform::{self, BackEnd, Tier};
-use super::stdio::LowDescriptors;
+use super::stdio::{self, LowDescriptors};
 use super::{lookup, preflight, probe};
 
 /// The real environment: the monotonic clock and the processes of this machine.
@@ -162,7 +162,8 @@ impl System {
             drop(Delay::new(Duration::ZERO));
             BackEnd::choose()
         })?;
-        platform::reserve_low_descriptors();
+        platform::keep_descriptors();
+        stdio::keep_null();
         drop(low);
         let tier = tier(back_end.has_pidfds());
         let tier = tier.map_err(|error| io::Error::new(io::ErrorKind::Unsupported, error))?;

@@ -55,7 +55,7 @@ impl BackEnd {
 
     pub(in crate::sys) fn start(
         self,
-        launch: Launch,
+        launch: Launch<'_>,
         streams: Streams,
         tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {

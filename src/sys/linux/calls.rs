@@ -266,6 +266,25 @@ pub(in crate::sys) fn reset_signals() {
     set_mask(0);
 }
 
+/// Does what [`reset_signals`] does for a process without signal handlers, in which these signals are
+/// ignored.
+pub(in crate::sys) fn reset_ignored_signals(ignored: u64) {
+    let mut pending: KernelSigset = 0;
+    // SAFETY: the pointer is to a set of the given size.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, size_of::<KernelSigset>()) };
+    let bit = |signal: c_int| 1 << (signal - 1);
+    let stopping = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].map(bit).iter().sum::<u64>() & pending;
+    for signal in 1..=64 {
+        if stopping & bit(signal) != 0 {
+            set_disposition(signal, libc::SIG_IGN);
+        }
+        if (stopping | ignored) & bit(signal) != 0 {
+            set_disposition(signal, libc::SIG_DFL);
+        }
+    }
+    set_mask(0);
+}
+
 fn set_disposition(signal: c_int, handler: usize) {
     let mut action: KernelSigaction = [0; 8];
     // MIPS has the flags before the handler.

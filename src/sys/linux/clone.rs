@@ -16,9 +16,13 @@
 //! for the child, even if an ignored SIGCHLD makes the kernel reap it at once. An older kernel ignores the
 //! flag; see `leader.rs`.
 //!
-//! **A control group** is entered by the same call as well (`CLONE_INTO_CGROUP`, Linux 5.7). That needs
-//! `clone3`, for which the C library has no function. Where it is missing or refused, the child enters the
-//! group by itself before `exec`.
+//! **Signal handlers** of the parent are removed by the same call (`CLONE_CLEAR_SIGHAND`, Linux 5.5), so that
+//! the child only has to reset the signals that the parent ignores: one or two instead of 64.
+//!
+//! **A control group** is entered by the same call as well (`CLONE_INTO_CGROUP`, Linux 5.7).
+//!
+//! Both need `clone3`, for which the C library has no function. Where it is missing or refused, the child
+//! resets all signals and enters the group by itself before `exec`.
 //!
 //! The parent waits as long as `execve` takes. A file system that does not answer can delay it without bound.
 
@@ -35,11 +39,13 @@ use rustix::io::retry_on_intr;
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 use crate::machine::SpawnStep;
+use crate::sync::Lock;
 
 use super::super::launch::Launch;
-use super::super::pre_exec::{Table, become_program};
+use super::super::pre_exec::{Beginning, Dispositions, Table, become_program};
 use super::super::report::ChildError;
 use super::calls::{KeepDumpable, has_close_range, with_signals_blocked};
+use super::dispositions;
 use super::reserve::Slots;
 
 /// Enough for a few system calls and a short line of text.
@@ -58,16 +64,24 @@ pub(in crate::sys) struct Created {
 
 /// The data that parent and child share.
 struct Shared<'a> {
-    launch: &'a Launch,
-    stdio: [RawFd; 3],
-    table: Table,
+    launch: &'a Launch<'a>,
+    beginning: Beginning,
     /// The control group to enter, unless the call that created the child has done it.
     cgroup: Option<RawFd>,
     error: Cell<Option<ChildError>>,
 }
 
+/// The memory that a child runs on until `exec`, aligned as stacks are.
+type Stack = Vec<MaybeUninit<u128>>;
+
+/// A stack that is used again: the kernel has to clear the memory of a new one.
+static STACK_OF_THE_LAST: Lock<Option<Stack>> = Lock::new(None);
+
 /// Creates a process that runs the program of `launch`, in the control group of that directory.
-pub(in crate::sys) fn start(launch: &Launch, cgroup: Option<BorrowedFd<'_>>) -> Result<Created, ChildError> {
+pub(in crate::sys) fn start(
+    launch: &Launch<'_>,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Created, ChildError> {
     let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
     let highest = stdio.into_iter().chain([launch.descriptors().highest()]).max().unwrap_or(2);
     if !has_close_range() {
@@ -84,15 +98,29 @@ pub(in crate::sys) fn start(launch: &Launch, cgroup: Option<BorrowedFd<'_>>) -> 
 }
 
 fn create(
-    launch: &Launch,
+    launch: &Launch<'_>,
     stdio: [RawFd; 3],
     table: Table,
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Created, ChildError> {
-    // Aligned as stacks are.
-    let mut stack: Vec<u128> = Vec::with_capacity(STACK / size_of::<u128>());
-    let stack = stack.spare_capacity_mut();
-    let mut shared = Shared { launch, stdio, table, cgroup: None, error: Cell::new(None) };
+    let kept = STACK_OF_THE_LAST.try_lock().and_then(|mut stack| stack.take());
+    let mut stack = kept.unwrap_or_else(|| vec![MaybeUninit::uninit(); STACK / size_of::<u128>()]);
+    let created = create_on(&mut stack, launch, stdio, table, cgroup);
+    if let Some(mut kept) = STACK_OF_THE_LAST.try_lock() {
+        *kept = Some(stack);
+    }
+    created
+}
+
+fn create_on(
+    stack: &mut [MaybeUninit<u128>],
+    launch: &Launch<'_>,
+    stdio: [RawFd; 3],
+    table: Table,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Created, ChildError> {
+    let beginning = Beginning { stdio, table, dispositions: Dispositions::Inherited };
+    let mut shared = Shared { launch, beginning, cgroup: None, error: Cell::new(None) };
     let mut pidfd: RawFd = -1;
     let mut flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
     if matches!(table, Table::Shared { .. }) {
@@ -100,11 +128,17 @@ fn create(
     }
     let switches = launch.spec().get_uid().is_some() || launch.spec().get_gid().is_some();
     let dumpable = switches.then(KeepDumpable::new);
+    let ignored = if HAS_CLONE3 { dispositions::ignored() } else { None };
     let cloned = with_signals_blocked(|| {
-        let argument = ptr::from_mut(&mut shared).cast();
-        if let Some(pid) = cgroup.and_then(|cgroup| clone_into(cgroup, flags, stack, argument, &mut pidfd)) {
-            return Ok(pid);
+        if let Some(ignored) = ignored {
+            shared.beginning.dispositions = Dispositions::WithoutHandlers { ignored };
         }
+        if (ignored.is_some() || cgroup.is_some())
+            && let Some(cloned) = clone3(flags, ignored.is_some(), cgroup, stack, &mut shared, &mut pidfd)
+        {
+            return cloned;
+        }
+        shared.beginning.dispositions = Dispositions::Inherited;
         let procs = cgroup.map(open_procs).transpose()?;
         shared.cgroup = procs.as_ref().map(AsRawFd::as_raw_fd);
         let (top, argument) = (stack.as_mut_ptr_range().end, ptr::from_mut(&mut shared).cast());
@@ -147,15 +181,18 @@ extern "C" fn child_main(shared: *mut c_void) -> c_int {
         }
     }
     // SAFETY: this process was created for this, has one thread, and all signals are blocked.
-    let error = unsafe { become_program(shared.launch, shared.stdio, shared.table) };
+    let error = unsafe { become_program(shared.launch, shared.beginning) };
     shared.error.set(Some(error));
     // SAFETY: runs no code of the parent.
     unsafe { libc::_exit(127) }
 }
 
+/// Whether [`clone3`] is implemented for this machine.
+const HAS_CLONE3: bool = cfg!(target_arch = "x86_64");
+
 /// `clone3` with a stack for the child, which calls `main` and does not return.
 #[cfg(target_arch = "x86_64")]
-mod clone3 {
+mod raw {
     use std::arch::asm;
 
     use libc::{c_int, c_void};
@@ -214,38 +251,55 @@ mod clone3 {
     }
 }
 
-/// Creates a child inside a control group. `None` if this system cannot, and the child has to enter it by
-/// itself.
+/// Creates a child, without the signal handlers of this process if so asked, and in this control group if
+/// there is one. `None` if this system cannot do that; an error if it cannot have another process.
 #[cfg(target_arch = "x86_64")]
-fn clone_into(
-    cgroup: BorrowedFd<'_>,
+fn clone3(
     flags: c_int,
+    without_handlers: bool,
+    cgroup: Option<BorrowedFd<'_>>,
     stack: &mut [MaybeUninit<u128>],
-    shared: *mut c_void,
+    shared: &mut Shared<'_>,
     pidfd: &mut RawFd,
-) -> Option<Pid> {
+) -> Option<Result<Pid, ChildError>> {
+    const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-    let arguments = clone3::Arguments {
-        flags: u64::from((flags & !libc::SIGCHLD).unsigned_abs()) | CLONE_INTO_CGROUP,
+    let mut all_flags = u64::from((flags & !libc::SIGCHLD).unsigned_abs());
+    if without_handlers {
+        all_flags |= CLONE_CLEAR_SIGHAND;
+    }
+    if cgroup.is_some() {
+        all_flags |= CLONE_INTO_CGROUP;
+    }
+    let arguments = raw::Arguments {
+        flags: all_flags,
         pidfd: ptr::from_mut(pidfd) as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.as_mut_ptr() as u64,
         stack_size: size_of_val(stack) as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
-        ..clone3::Arguments::default()
+        cgroup: cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
+        ..raw::Arguments::default()
     };
     // SAFETY: the stack is the caller's, whose elements are aligned to 16 bytes, and `child_main` exits.
-    let pid = unsafe { clone3::clone3(&arguments, child_main, shared) };
-    c_int::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
+    let pid = unsafe { raw::clone3(&arguments, child_main, ptr::from_mut(shared).cast()) };
+    let pid = c_int::try_from(pid).ok()?;
+    match -pid {
+        errno @ (libc::EAGAIN | libc::ENOMEM) => {
+            Some(Err(ChildError { step: SpawnStep::Fork, item: 0, errno }))
+        }
+        errno if errno > 0 => None,
+        _ => Pid::from_raw(pid).map(Ok),
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn clone_into(
-    _: BorrowedFd<'_>,
+fn clone3(
     _: c_int,
+    _: bool,
+    _: Option<BorrowedFd<'_>>,
     _: &mut [MaybeUninit<u128>],
-    _: *mut c_void,
+    _: &mut Shared<'_>,
     _: &mut RawFd,
-) -> Option<Pid> {
+) -> Option<Result<Pid, ChildError>> {
     None
 }

@@ -5,6 +5,7 @@ pub(super) mod calls;
 mod cgroup;
 pub(super) mod clone;
 mod diagnosis;
+mod dispositions;
 mod family;
 mod group;
 mod leader;

@@ -36,7 +36,7 @@ struct PidfdProcess {
 
 /// Starts a process.
 pub(super) fn start(
-    mut launch: Launch,
+    mut launch: Launch<'_>,
     streams: Streams,
     tier: &Tier,
 ) -> Result<Box<dyn Process>, SpawnError> {
@@ -51,9 +51,9 @@ pub(super) fn start(
         .map_err(|error| launch.describe(error))?;
     let pid = created.pid;
     let registration = launch.take_reservation().map(|reservation| reservation.confirm(pid));
-    let (spec, mark) = (launch.spec().clone(), launch.mark());
+    let mark = launch.mark();
     // Closed first: the handle may need a descriptor, which a full table would not have.
-    let low = launch.close();
+    let (spec, low) = launch.close();
     let leader = Leader::new(created);
     drop(low);
     match leader {

@@ -15,6 +15,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::sync::Lock;
 
 use super::calls::has_close_range;
+use super::dispositions;
 
 /// Low descriptor numbers that are reserved as long as this process lives.
 struct Reserve {
@@ -25,9 +26,15 @@ struct Reserve {
 
 static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
 
-/// Reserves low descriptor numbers, unless that is done already. To be called early, while there are some. A
-/// process that cannot have many descriptors needs none.
-pub(in crate::sys) fn reserve_low_descriptors() {
+/// Opens the descriptors that every start uses, as long as there are some.
+pub(in crate::sys) fn keep_descriptors() {
+    reserve_low_descriptors();
+    dispositions::keep_status();
+}
+
+/// Reserves low descriptor numbers, unless that is done already. A process that cannot have many descriptors
+/// needs none.
+fn reserve_low_descriptors() {
     const WORTHWHILE: u64 = 1024;
     let mut reserve = RESERVE.lock();
     let limit = getrlimit(Resource::Nofile).current;

@@ -78,7 +78,7 @@ pub(super) fn is_exempt(pid: u32, spared: &[OsString]) -> bool {
 pub(in crate::sys) fn limits(run: RunMark) -> Option<[u64; 2]> {
     let now = getrlimit(Resource::Rttime);
     let is_free = now.current.is_none_or(|limit| limit & mark::LIMIT_TAG != 0) && now.maximum.is_none();
-    let (prefix, number_mask) = split();
+    let (prefix, number_mask) = split(run.token());
     let limit = || [prefix | (run.number() & number_mask), u64::MAX];
     (is_free && cfg!(target_pointer_width = "64")).then(limit)
 }
@@ -88,13 +88,13 @@ pub(super) fn in_limits(pid: u32) -> Option<RunKey> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
     let limit: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    let (prefix, number_mask) = split();
+    let (prefix, number_mask) = split(Token::of_this_process());
     (limit & !number_mask == prefix).then_some(limit & number_mask)
 }
 
-/// Returns the part that the limits of all runs of this process have in common, and the bits in which they
+/// Returns the part that the limits of all runs of a process have in common, and the bits in which they
 /// differ.
-fn split() -> (u64, u64) {
-    let (prefix, bits) = Token::of_this_process().limit_prefix();
+fn split(token: Token) -> (u64, u64) {
+    let (prefix, bits) = token.limit_prefix();
     (prefix, (1 << bits) - 1)
 }
