@@ -192,8 +192,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ClientBuilder<S> {
     /// [policy](Self::policy) is not valid.
     pub fn background(self, host: impl Host) -> io::Result<ClientService<S>> {
         self.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let (shared, driver) = self.parts(Arc::new(host));
-        Ok(ClientService(Arc::new(Guard::background(shared, "childminder-client", driver)?)))
+        let host: Arc<dyn Host> = Arc::new(host);
+        let (shared, driver) = self.parts(Arc::clone(&host));
+        Ok(ClientService(Arc::new(Guard::background(shared, host, "childminder-client", driver)?)))
     }
 
     fn build_unchecked(self, host: impl Host) -> (ClientService<S>, ClientDriver<S>) {

@@ -26,7 +26,7 @@ use crate::machine::{Event, Machine, Output};
 
 pub use liveness::NotDriven;
 pub(crate) use liveness::Watch;
-pub(crate) use shared::{Close, Core, Guard, Life, Shared};
+pub(crate) use shared::{Close, Core, Guard, Life, Shared, WaitForDriver};
 pub use stop_error::{StopError, StopErrorKind, Survivor};
 pub(crate) use ticket::Promise;
 pub use ticket::Ticket;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Instant;
 
 use super::liveness::{Liveness, NotDriven, PollGuard, Watch};
@@ -88,44 +89,61 @@ pub(crate) trait Close {
     fn close(&self);
 }
 
-/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver has a
-/// thread of its own, waits for the end of that thread.
-#[derive(Debug)]
+/// Waits for the end of a driver that runs on a thread of this crate. It returns at once when it is called on
+/// that thread, which cannot wait for itself: foreign code that a driver calls may own the last handle.
+pub(crate) type WaitForDriver = Box<dyn FnOnce() + Send + Sync>;
+
+/// Held by all handles of a service. The drop of the last handle closes the service and, if the driver runs
+/// on a thread of this crate, waits for the end of the driver.
 pub(crate) struct Guard<S: Close> {
     pub(crate) service: Arc<S>,
-    thread: Option<JoinHandle<()>>,
+    wait: Option<WaitForDriver>,
 }
 
 impl<S: Close> Guard<S> {
     /// For a driver that the user runs.
     pub(crate) fn new(service: Arc<S>) -> Self {
-        Self { service, thread: None }
+        Self { service, wait: None }
     }
 
-    /// Runs `driver` on a new thread with this name.
+    /// For a driver that runs elsewhere, as `wait` knows.
+    pub(crate) fn waiting(service: Arc<S>, wait: WaitForDriver) -> Self {
+        Self { service, wait: Some(wait) }
+    }
+
+    /// Runs `driver` on a new thread with this name, as `host` does it best.
     ///
     /// # Errors
     ///
     /// The system's error if it cannot create a thread.
     pub(crate) fn background(
         service: Arc<S>,
+        host: Arc<dyn Host>,
         name: &str,
         driver: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<Self> {
         let builder = thread::Builder::new().name(name.to_owned());
-        let thread = builder.spawn(|| async_io::block_on(driver))?;
-        Ok(Self { service, thread: Some(thread) })
+        let thread = builder.spawn(move || host.drive(pin!(driver)))?;
+        let wait = move || {
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        };
+        Ok(Self::waiting(service, Box::new(wait)))
     }
 }
 
 impl<S: Close> Drop for Guard<S> {
     fn drop(&mut self) {
         self.service.close();
-        // Foreign code that the driver calls may own the last handle, and a thread cannot join itself.
-        if let Some(driver) = self.thread.take()
-            && driver.thread().id() != thread::current().id()
-        {
-            let _ = driver.join();
+        if let Some(wait) = self.wait.take() {
+            wait();
         }
+    }
+}
+
+impl<S: Close + fmt::Debug> fmt::Debug for Guard<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("service", &self.service).finish_non_exhaustive()
     }
 }

@@ -10,6 +10,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
@@ -114,6 +115,10 @@ impl Host for TapHost {
 
     fn sleep_until(&self, at: Instant) -> SleepFuture {
         self.host.sleep_until(at)
+    }
+
+    fn drive(&self, driver: Pin<&mut dyn Future<Output = ()>>) {
+        self.host.drive(driver);
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {

@@ -24,6 +24,12 @@ pub trait Host: Send + Sync + Debug + 'static {
     /// Returns a future that ends at `at`, or at once if that has passed.
     fn sleep_until(&self, at: Instant) -> SleepFuture;
 
+    /// Runs `driver` to its end on this thread, which belongs to the driver: `background` and the fixtures
+    /// start one. The default is the executor of `async-io`.
+    fn drive(&self, driver: Pin<&mut dyn Future<Output = ()>>) {
+        async_io::block_on(driver);
+    }
+
     /// Starts a process. When this returns, the program is running or no part of it is left.
     ///
     /// # Errors

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::ProcessMonitor;
 use super::driver::MonitorDriver;
 use super::shared::Shared;
-use crate::drive::Guard;
+use crate::drive::{Guard, WaitForDriver};
 use crate::host::Host;
 use crate::machine::{Notice, NoticeKind, Policy, PolicyError, RunId};
-use crate::output::{InvalidUtf8, LineFormat, LogSink, Relay, Sink, TailSink, TestOutputSink};
+use crate::output::{InvalidUtf8, LineFormat, LogSink, OutputThread, Relay, Sink, TailSink, TestOutputSink};
 use crate::panic_guard::catch_and_log;
 
 /// The settings of a new [`ProcessMonitor`], from [`ProcessMonitor::builder`].
@@ -102,8 +102,22 @@ impl MonitorBuilder {
     /// valid.
     pub fn background(self, host: impl Host) -> io::Result<ProcessMonitor> {
         self.policy.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let (shared, driver) = self.parts(Arc::new(host));
-        Ok(ProcessMonitor(Arc::new(Guard::background(shared, "childminder", driver)?)))
+        let host: Arc<dyn Host> = Arc::new(host);
+        let (shared, driver) = self.parts(Arc::clone(&host));
+        Ok(ProcessMonitor(Arc::new(Guard::background(shared, host, "childminder", driver)?)))
+    }
+
+    /// Creates the monitor, and has `spawn` run its driver on a thread of this crate. The caller starts the
+    /// output thread, so that what sinks print is captured with the output of the test that the caller
+    /// belongs to. The policy is known to be valid.
+    pub(crate) fn background_on(
+        self,
+        host: Arc<dyn Host>,
+        spawn: impl FnOnce(MonitorDriver) -> WaitForDriver,
+    ) -> (ProcessMonitor, Option<OutputThread>) {
+        let (shared, mut driver) = self.parts(host);
+        let output = driver.prepare_output_thread();
+        (ProcessMonitor(Arc::new(Guard::waiting(shared, spawn(driver)))), output)
     }
 
     /// Creates the monitor and its driver. The policy is known to be valid.

@@ -11,11 +11,12 @@ use super::process::{Role, RunningProcess, stop_command_id};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
 use super::shared::{Shared, State};
 use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step, Survivor};
+use crate::host::health::HealthEvent;
 use crate::host::{Host, Spec};
 use crate::machine::{
     Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget, StopCommandError,
 };
-use crate::output::Relay;
+use crate::output::{OutputThread, Relay};
 
 /// The most processes that are started in one round. A start is the slowest output, and a kill must not wait
 /// for a thousand of them.
@@ -53,6 +54,8 @@ pub struct MonitorDriver {
     ready_queue: Arc<ReadyQueue>,
     processes: HashMap<RunId, RunningProcess>,
     relay: Relay,
+    /// The runs that have become ready, and whose members are to be recorded.
+    became_ready: Vec<RunId>,
     /// The processes that are to be started.
     starts: VecDeque<Start>,
     alarm: Alarm,
@@ -81,6 +84,7 @@ impl MonitorDriver {
             ready_queue: Arc::default(),
             processes: HashMap::new(),
             relay,
+            became_ready: Vec::new(),
             starts: VecDeque::new(),
             alarm: Alarm::default(),
             relay_alarm: Alarm::default(),
@@ -88,6 +92,11 @@ impl MonitorDriver {
             ready: Vec::new(),
             stalled: Vec::new(),
         }
+    }
+
+    /// Returns the output thread, for the caller to start; `None` if the sinks need none.
+    pub(super) fn prepare_output_thread(&mut self) -> Option<OutputThread> {
+        self.relay.prepare_thread()
     }
 }
 
@@ -142,6 +151,7 @@ impl Driver for MonitorDriver {
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
         self.resolve_waits(None);
+        let became_ready = std::mem::take(&mut self.became_ready);
         let mut busy = self.start_processes();
         let mut ready = std::mem::take(&mut self.ready);
         self.ready_queue.take(&mut ready);
@@ -154,6 +164,12 @@ impl Driver for MonitorDriver {
         }
         self.ready = ready;
         self.relay.commit();
+        // This takes longer than all the rest, so the readiness is published before it.
+        for run in became_ready {
+            if let Some(running) = self.processes.get_mut(&run) {
+                running.process.observe_family();
+            }
+        }
         busy | self.poll_relay(cx)
     }
 
@@ -317,6 +333,9 @@ impl MonitorDriver {
         let Some(health) = &mut running.health else { return };
         while let Some(event) = health.poll() {
             let translated = health.translate(run, &event);
+            if matches!(event, HealthEvent::Ready(_)) {
+                self.became_ready.push(run);
+            }
             let now = self.shared.drive.host.now();
             let mut core = self.shared.drive.lock();
             core.state.reports.note(&running.name, event);

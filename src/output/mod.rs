@@ -44,7 +44,7 @@ pub use file::{FileSink, FileSinkError, FileSinkStep, Rotation};
 pub use lines::Line;
 pub(crate) use outlet::LineFormat;
 pub use protocol::LoggingProtocol;
-pub(crate) use relay::Relay;
+pub(crate) use relay::{OutputThread, Relay};
 pub use sink::{CallbackSink, TestOutputSink};
 pub(crate) use sink::{LogSink, Sink, print_in_test, report_in_test};
 pub use tail::TailSink;

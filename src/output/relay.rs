@@ -14,6 +14,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::io;
 use std::mem;
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
@@ -53,6 +54,48 @@ pub(crate) struct Relay {
     delivery: Delivery,
     /// Whether a thread is wanted, but its creation has not been tried yet.
     wants_thread: bool,
+    /// The way to a thread that the creator of the monitor starts.
+    prepared: Option<ThreadLink>,
+}
+
+/// The sinks, and the publisher that the output thread shares with the notice thread.
+type Delivered = (Outlet, Arc<Lock<Publisher>>);
+
+/// The driver's side of an output thread that has not received the sinks yet.
+#[derive(Debug)]
+struct ThreadLink {
+    queue: Arc<Queue>,
+    sinks: mpsc::SyncSender<Delivered>,
+}
+
+/// An output thread that is not running yet.
+#[derive(Debug)]
+pub(crate) struct OutputThread {
+    end: Abandon,
+    sinks: mpsc::Receiver<Delivered>,
+}
+
+impl OutputThread {
+    fn new() -> (Self, ThreadLink) {
+        let queue = Arc::new(Queue::default());
+        let (sender, sinks) = mpsc::sync_channel(1);
+        (Self { end: Abandon(Arc::clone(&queue)), sinks }, ThreadLink { queue, sinks: sender })
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system if it cannot create a thread.
+    pub(crate) fn start(self) -> io::Result<()> {
+        let Self { end, sinks } = self;
+        let body = move || {
+            if let Ok((outlet, publisher)) = sinks.recv() {
+                deliver(&end.0, outlet, &publisher);
+            }
+        };
+        thread::Builder::new().name("childminder-output".to_owned()).spawn(body).map(drop)
+    }
 }
 
 /// The way of items to the sinks.
@@ -82,7 +125,18 @@ impl Relay {
             pauses: Pauses::default(),
             delivery: Delivery::Inline(Outlet::new(sinks, format), Publisher::new(callback)),
             wants_thread: threads,
+            prepared: None,
         }
+    }
+
+    /// Returns the output thread, for the caller to start it; `None` if none is wanted. Without this, the
+    /// thread is started when there is first something to deliver.
+    pub(crate) fn prepare_thread(&mut self) -> Option<OutputThread> {
+        self.wants_thread.then(|| {
+            let (thread, link) = OutputThread::new();
+            self.prepared = Some(link);
+            thread
+        })
     }
 
     /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Call it before
@@ -232,26 +286,24 @@ impl Relay {
         if !mem::take(&mut self.wants_thread) {
             return;
         }
-        let queue = Arc::new(Queue::default());
-        let (sender, receiver) = mpsc::sync_channel::<(Outlet, Arc<Lock<Publisher>>)>(1);
-        let thread = thread::Builder::new().name("childminder-output".to_owned()).spawn({
-            let end = Abandon(Arc::clone(&queue));
-            move || {
-                if let Ok((outlet, publisher)) = receiver.recv() {
-                    deliver(&end.0, outlet, &publisher);
+        let ThreadLink { queue, sinks } = match self.prepared.take() {
+            Some(link) => link,
+            None => {
+                let (thread, link) = OutputThread::new();
+                if let Err(error) = thread.start() {
+                    return warn(format_args!(
+                        "cannot create a thread for output, so a slow sink delays everything: {error}"
+                    ));
                 }
+                link
             }
-        });
-        if let Err(error) = thread {
-            return warn(format_args!(
-                "cannot create a thread for output, so a slow sink delays everything: {error}"
-            ));
-        }
+        };
         let publisher = Arc::new(Lock::new(Publisher::none()));
         let queued = Delivery::Queued(queue, Arc::clone(&publisher));
         if let Delivery::Inline(outlet, callback) = mem::replace(&mut self.delivery, queued) {
             *publisher.lock() = callback;
-            sender.send((outlet, publisher)).expect("the thread waits for its outlet");
+            // A prepared thread that was never started leaves its queue abandoned: its monitor is an error.
+            let _ = sinks.send((outlet, publisher));
         }
     }
 }
@@ -361,6 +413,7 @@ fn warn(message: fmt::Arguments<'_>) {
 }
 
 /// Ends the queue when the output thread ends, for any reason.
+#[derive(Debug)]
 struct Abandon(Arc<Queue>);
 
 impl Drop for Abandon {

@@ -362,7 +362,7 @@ impl Plan {
     ///
     /// [`PlanError`] about the first event that was not as expected.
     pub fn run(&self) -> Result<Report, PlanError> {
-        futures_lite::future::block_on(self.run_async())
+        System::block_on(self.run_async())
     }
 
     /// Returns a future that runs the plan, on any executor. Dropping it kills all processes of the plan, and

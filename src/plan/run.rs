@@ -285,7 +285,10 @@ impl Run {
         let result = match work {
             Work::Until(wait) => match Pin::new(wait).poll(cx) {
                 Poll::Pending => return false,
-                Poll::Ready(Ok(_)) => Ok(()),
+                Poll::Ready(Ok(ready)) => {
+                    ready.process.observe_family();
+                    Ok(())
+                }
                 // The process has ended, which is an event of its own.
                 Poll::Ready(Err(_)) => {
                     self.work = None;

@@ -6,12 +6,13 @@ use super::condition::Leaf;
 use crate::host::health::{ConditionKind, ConditionState, ConditionStatus};
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 
-/// A server is noticed late by at most this fraction of the time that it has taken so far.
-const LATENESS: u32 = 20;
+/// A server is noticed late by at most this fraction of the time that it has taken so far. A server that takes
+/// a second causes some three hundred probes, of less than a hundredth of that second.
+const LATENESS: u32 = 50;
 
 /// The shortest delay between two probes. A server that listens after one millisecond is not kept waiting for
 /// another one.
-const SHORTEST: Duration = Duration::from_micros(100);
+const SHORTEST: Duration = Duration::from_micros(50);
 
 /// The shortest delay between two probes when the program has printed something, since some programs print
 /// without pause.
@@ -170,7 +171,9 @@ impl LeafState {
 
     fn delay_next_attempt(&mut self, began: Instant, has_printed: bool, after: Duration, now: Instant) {
         let Some(delays) = self.delays() else { return };
-        let until = now + (after / LATENESS).clamp(delays.shortest, LONGEST);
+        // At most half of a core is spent on attempts, however long they take.
+        let took = now.saturating_duration_since(began);
+        let until = now + (after / LATENESS).max(took).clamp(delays.shortest, LONGEST);
         let until = if has_printed { until.min((began + delays.after_output).max(now)) } else { until };
         self.attempt = AttemptState::Delayed { began, until };
     }

@@ -150,7 +150,6 @@ impl Driver for UntilReady {
             }
             Output::Ready => {
                 let process = self.session.process().expect("the gate is ready only after the start");
-                process.observe_family();
                 let now = self.host.now();
                 let (progress, took) = (self.gate.statuses(now), self.gate.elapsed(now));
                 let pid = self.pid.expect("the gate is ready only after the start");

@@ -44,9 +44,8 @@ impl Launcher {
     ) -> Result<(), NotReadyReason> {
         let output = &self.provided.output;
         let run = monitor.status(&self.name).and_then(|status| status.run);
-        let timeout = self.host.sleep_until(self.host.now() + OUTPUT_TIMEOUT);
         let values = or(async { Some(output.wait(run, ready.lines).await) }, async {
-            timeout.await;
+            self.host.sleep_until(self.host.now() + OUTPUT_TIMEOUT).await;
             None
         });
         match values.await {

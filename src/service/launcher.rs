@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 
+use super::driver_thread::DriverThread;
 use super::exit::ServiceExit;
 use super::log_lines::LinePublisher;
 use super::not_ready::{Details, NotReady, NotReadyReason, ServiceError};
@@ -15,8 +16,8 @@ use crate::host::health::{Failure, FailureCause, Ready};
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, StopError};
-use crate::output::LogSink;
 use crate::output::log_format::{LogFormat, LogFormatSink};
+use crate::output::{LogSink, OutputThread};
 use crate::ready::{Condition, Watch, check_free};
 use crate::search::MessageExtractor;
 
@@ -40,6 +41,8 @@ pub(super) struct Launcher {
     condition: Condition,
     pub(super) host: Arc<dyn Host>,
     watch: Watch,
+    /// The thread that waits for readiness; without it the caller does.
+    pub(super) thread: Option<DriverThread>,
 }
 
 impl Launcher {
@@ -72,7 +75,7 @@ impl Launcher {
         let watch =
             Watch::new(Arc::clone(&host), condition.clone(), timeout, message_extractor(format.clone()));
         let (port, lines) = (service.port.clone(), LinePublisher::new());
-        Ok(Self { name, port, lines, provided, spec, format, condition, host, watch })
+        Ok(Self { name, port, lines, provided, spec, format, condition, host, watch, thread: None })
     }
 
     /// Returns the error for a system that cannot be used at all, for example without descriptors.
@@ -118,11 +121,13 @@ impl Launcher {
         Details { survivors: Some(survivors), ..self.details(NotReadyReason::NeverStarted) }.into()
     }
 
-    /// Starts the process and waits until it is ready. If it does not become ready, it is stopped.
+    /// Starts the process and waits until it is ready. If it does not become ready, it is stopped. The first
+    /// time `output` is the thread for its output.
     pub(super) async fn run(
         &self,
         monitor: &ProcessMonitor,
         notices: &mut Notices,
+        output: Option<OutputThread>,
     ) -> Result<Ready, NotReady> {
         let spec = self.watch.equip(self.spec.clone()).map_err(|error| self.system_error(error))?;
         if let Some(port) = &self.port {
@@ -137,7 +142,16 @@ impl Launcher {
         if !started {
             return Err(self.details(NotReadyReason::NeverStarted).into());
         }
-        match until_ready.await {
+        // Only now: the driver starts the process meanwhile.
+        output.map_or(Ok(()), OutputThread::start).map_err(|error| self.system_error(error))?;
+        let waited = match self.thread {
+            Some(thread) => thread.wait_until_ready(until_ready).await,
+            None => {
+                let waited = until_ready.await;
+                waited.inspect(|ready| ready.process.observe_family())
+            }
+        };
+        match waited {
             Ok(ready) => match self.follow_output(monitor, &ready).await {
                 Ok(()) => Ok(ready),
                 Err(reason) => Err(self.end_start(monitor, notices, reason).await),
@@ -188,9 +202,8 @@ impl Launcher {
     /// Waits until the last output of a run that is over has passed the sinks. A sink that blocks is not
     /// waited for.
     pub(super) async fn wait_for_end(&self, notices: &mut Notices) -> Option<ServiceExit> {
-        let timeout = self.host.sleep_until(self.host.now() + OUTPUT_TIMEOUT);
         or(ServiceExit::read(notices), async {
-            timeout.await;
+            self.host.sleep_until(self.host.now() + OUTPUT_TIMEOUT).await;
             None
         })
         .await

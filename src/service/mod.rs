@@ -25,6 +25,7 @@ mod around;
 mod blocking;
 pub(crate) mod builder;
 mod capture;
+mod driver_thread;
 mod exit;
 mod guard;
 mod hints;

@@ -238,7 +238,7 @@ impl RunningService {
 
     async fn bring_up(&self) -> Result<(), NotReady> {
         let mut notices = self.monitor.notices();
-        let ready = self.launcher.run(&self.monitor, &mut notices).await?;
+        let ready = self.launcher.run(&self.monitor, &mut notices, None).await?;
         *self.run() = Run::new(&self.monitor, &self.launcher, ready, notices);
         Ok(())
     }

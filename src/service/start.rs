@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 
 use super::Service;
 use super::blocking;
+use super::driver_thread::DriverThread;
 use super::launcher::Launcher;
 use super::not_ready::NotReady;
 use super::running::RunningService;
 use crate::host::Host;
 use crate::monitor::{MonitorDriver, ProcessMonitor};
+use crate::output::OutputThread;
 use crate::shutdown::{self, Registration};
 use crate::sync::Lock;
 use crate::sys::System;
@@ -29,16 +31,19 @@ pub struct StartFuture {
 }
 
 impl StartFuture {
-    /// Starts a service whose driver has a thread of its own.
+    /// Starts a service whose driver runs on the thread of all services.
     pub(super) fn background(service: &Service) -> Self {
         let launcher = match system() {
-            Ok(system) => Launcher::new(service, system),
+            Ok(system) => Launcher::new(service, system.clone()).map(|launcher| (system, launcher)),
             Err(error) => Err(Launcher::without_system(service, error)),
         };
         let start = Box::pin(async move {
-            let launcher = launcher?;
-            let started = launcher.monitor_builder().background(launcher.host());
-            let monitor = started.map_err(|error| launcher.system_error(error))?;
+            let (system, mut launcher) = launcher?;
+            let thread = DriverThread::get(&system).map_err(|error| launcher.system_error(error))?;
+            launcher.thread = Some(thread);
+            let builder = launcher.monitor_builder();
+            let host = Arc::new(launcher.host());
+            let (monitor, output) = builder.background_on(host, |driver| thread.run_driver(driver));
             launcher.check_free().await?;
             // The process can be ended by a signal while the service starts.
             let exit_hook = shutdown::register({
@@ -48,7 +53,7 @@ impl StartFuture {
                     resources.remove_dir();
                 }
             });
-            run(launcher, monitor, Some(exit_hook)).await
+            run(launcher, monitor, output, Some(exit_hook)).await
         });
         Self { start, is_async: true }
     }
@@ -66,7 +71,7 @@ impl StartFuture {
         let (monitor, driver) = launcher.monitor_builder().build_unchecked(Arc::new(launcher.host()));
         let start = Box::pin(async move {
             launcher.check_free().await?;
-            run(launcher, monitor, None).await
+            run(launcher, monitor, None, None).await
         });
         Ok((Self { start, is_async: false }, driver))
     }
@@ -86,11 +91,12 @@ fn system() -> io::Result<System> {
 async fn run(
     launcher: Launcher,
     monitor: ProcessMonitor,
+    output: Option<OutputThread>,
     exit_hook: Option<Registration>,
 ) -> Result<RunningService, NotReady> {
     launcher.run_before().await?;
     let mut notices = monitor.notices();
-    let ready = launcher.run(&monitor, &mut notices).await?;
+    let ready = launcher.run(&monitor, &mut notices, output).await?;
     RunningService::new(launcher, monitor, notices, ready, exit_hook).prepare().await
 }
 

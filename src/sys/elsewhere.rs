@@ -7,11 +7,18 @@
     reason = "signals, and a change of identity before exec, which no safe function offers"
 )]
 
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
+use async_io::Async;
+pub(super) use async_io::block_on;
+use futures_timer::Delay;
 use rustix::process::Pid;
 
-use crate::host::{ProbeOwner, Process};
+use crate::host::{ProbeOwner, Process, SleepFuture};
 use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::Launch;
@@ -64,6 +71,35 @@ impl Tier {
             other => Err(ContainmentError::new(other, "Linux")),
         }
     }
+}
+
+/// A descriptor that the event loop watches for something to read.
+#[derive(Debug)]
+pub(super) struct Watched(Async<OwnedFd>);
+
+impl Watched {
+    pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
+        Async::new_nonblocking(fd).map(Self)
+    }
+
+    pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_readable(cx)
+    }
+
+    /// Does nothing: the event loop reports no event that was not asked for.
+    pub(super) fn begin_read(&self) {}
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Returns a future that ends at `at`.
+#[expect(clippy::disallowed_methods, reason = "the clock of the system, which this is a part of")]
+pub(super) fn sleep_until(at: Instant) -> SleepFuture {
+    Box::pin(Delay::new(at.saturating_duration_since(Instant::now())))
 }
 
 /// Returns `None`: runs are only marked in the environment here.

@@ -9,7 +9,6 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 
-use async_io::Async;
 use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 
@@ -17,7 +16,7 @@ use crate::host::{Spec, Stdin, TerminalSize};
 use crate::machine::{SpawnError, SpawnStep, Stream};
 
 use super::input::{Input, set_size};
-use super::platform::calls;
+use super::platform::{Watched, calls};
 use super::stdio::{LowDescriptors, open_stdin};
 
 /// The default capacity of a pipe. A read that returns this much shows that the writer is faster than the
@@ -68,7 +67,8 @@ impl Streams {
         let copy = || terminal.try_clone().map_err(failed);
         let theirs = [copy()?, copy()?, terminal];
         let input = Input::terminal(&master)?;
-        Ok((Self { input, stdout: Output::watch(master)?, stderr: Output::closed() }, theirs))
+        let stdout = Output { is_terminal: true, ..Output::watch(master)? };
+        Ok((Self { input, stdout, stderr: Output::closed() }, theirs))
     }
 
     pub(super) fn poll_read(
@@ -109,7 +109,7 @@ fn give_to_user(spec: &Spec, fd: &OwnedFd) {
 #[derive(Debug)]
 struct Output {
     /// `None` after the end of the stream or an error.
-    pipe: Option<Async<OwnedFd>>,
+    pipe: Option<Watched>,
     /// Whether to read before asking the event loop. A read that did not fill its buffer has emptied the
     /// pipe, so that another one at once would be a wasted system call.
     hot: bool,
@@ -117,12 +117,14 @@ struct Output {
     registered: bool,
     /// Whether an attempt was made to enlarge the pipe.
     grown: bool,
+    /// Whether a read may return less than there is.
+    is_terminal: bool,
 }
 
 impl Output {
     /// Returns the end of a stream that was closed before it began.
     fn closed() -> Self {
-        Self { pipe: None, hot: false, registered: false, grown: false }
+        Self { pipe: None, hot: false, registered: false, grown: false, is_terminal: false }
     }
 
     fn open() -> Result<(Self, OwnedFd), SpawnError> {
@@ -135,17 +137,19 @@ impl Output {
 
     /// Registers a descriptor that does not block.
     fn watch(ours: OwnedFd) -> Result<Self, SpawnError> {
-        let pipe = Async::new_nonblocking(ours)
-            .map_err(|error| SpawnError::new(SpawnStep::Watch, "its output", error))?;
-        Ok(Self { pipe: Some(pipe), hot: false, registered: false, grown: false })
+        let pipe =
+            Watched::new(ours).map_err(|error| SpawnError::new(SpawnStep::Watch, "its output", error))?;
+        Ok(Self { pipe: Some(pipe), ..Self::closed() })
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let result = loop {
-            let Some(pipe) = &self.pipe else { return Poll::Ready(Ok(0)) };
-            // The pipe is read before the event loop is asked: that one would not report an event that was
-            // there already when it was asked to wake the task, but wake it once more.
-            if !self.hot && !mem::take(&mut self.registered) {
+            let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(0)) };
+            // The pipe is read before the event loop is asked: that one may not have seen what is in it, or
+            // would not report an event that was there already, but wake the task once more.
+            if mem::take(&mut self.registered) {
+                pipe.begin_read();
+            } else if !self.hot {
                 match pipe.poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => break Err(error),
@@ -155,13 +159,13 @@ impl Output {
                     }
                 }
             }
-            match rustix::io::read(pipe, &mut *buf) {
+            match rustix::io::read(&*pipe, &mut *buf) {
                 Ok(0) if !buf.is_empty() => break Ok(0),
                 Ok(count) => {
-                    self.hot = count == buf.len();
+                    self.hot = count == buf.len() || self.is_terminal;
                     if count >= PIPE_SIZE && !self.grown {
                         self.grown = true;
-                        calls::enlarge(pipe);
+                        calls::enlarge(&*pipe);
                     }
                     return Poll::Ready(Ok(count));
                 }

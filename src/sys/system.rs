@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
@@ -155,6 +156,32 @@ impl System {
         self.tier.containment()
     }
 
+    /// Runs a future to its end on this thread, with an event loop for the processes that it starts.
+    ///
+    /// A [`MonitorDriver`](crate::MonitorDriver) runs on any executor. This one fits it best: on Linux the
+    /// thread itself waits for the processes and their output, so each event wakes one thread, once.
+    /// Everything else in the future works as on any other thread without an executor of its own.
+    ///
+    /// ```
+    /// use childminder::{ProcessMonitor, System};
+    /// use futures_lite::future;
+    ///
+    /// let (monitor, driver) = ProcessMonitor::new(System::new());
+    /// monitor.add_process("sleeper", ["sleep", "1000"])?;
+    /// monitor.start_service();
+    /// let stop = async {
+    ///     let stopped = monitor.stop_service().await;
+    ///     drop(monitor);
+    ///     stopped
+    /// };
+    /// let ((), stopped) = System::block_on(future::zip(driver, stop));
+    /// stopped?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+        platform::block_on(future)
+    }
+
     fn with(tier: impl FnOnce(bool) -> Result<Tier, ContainmentError>) -> io::Result<Self> {
         // What is opened now stays open, and must not become a standard stream.
         let low = LowDescriptors::fill();
@@ -184,7 +211,11 @@ impl Host for System {
     }
 
     fn sleep_until(&self, at: Instant) -> SleepFuture {
-        Box::pin(Delay::new(at.saturating_duration_since(self.now())))
+        platform::sleep_until(at)
+    }
+
+    fn drive(&self, driver: Pin<&mut dyn Future<Output = ()>>) {
+        platform::block_on(driver);
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {

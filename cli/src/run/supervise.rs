@@ -9,7 +9,7 @@ use std::process;
 use async_io::{Timer, block_on};
 use childminder::machine::NoticeKind;
 use childminder::output::WriterSink;
-use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError};
+use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError, System};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -67,7 +67,7 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
         terminal,
         manager: ServiceManager::from_env(),
     };
-    block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
+    System::block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
 }
 
 /// Raises the limit on open descriptors of childminder itself. Returns the former soft limit, for the

@@ -33,6 +33,7 @@ use super::script::Script;
 use crate::host::{Host, Spec};
 use crate::machine::Name;
 use crate::output::Line;
+use crate::sys::System;
 
 /// The number of runs after which a point counts as not reached.
 const TRIES: u32 = 3;
@@ -147,7 +148,7 @@ impl CrashPoints {
     ///
     /// [`CrashError`] if the plan fails, with or without a crash, or if there is no point.
     pub fn run(self) -> Result<CrashReport, CrashError> {
-        futures_lite::future::block_on(self.run_async())
+        System::block_on(self.run_async())
     }
 
     /// Returns a future that runs all points, on any executor. Dropping it ends the current run, as for

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::OwnedFd;
 
 use rustix::io::retry_on_intr;
 use rustix::net::netlink::SOCK_DIAG;
@@ -17,6 +18,9 @@ const NLM_F_DUMP: u16 = 0x300;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 
+/// TCP_LISTEN, as a state.
+const LISTEN: u8 = 10;
+
 /// TCP_LISTEN, as a bit.
 const LISTENING: u32 = 1 << 10;
 
@@ -25,6 +29,9 @@ const HEADER: usize = 16;
 
 /// The length of a request, `inet_diag_req_v2`.
 const REQUEST: usize = 56;
+
+/// The position of our own address in a request; it follows the two ports.
+const SOURCE: usize = 12;
 
 /// The size of the buffer: more than the kernel puts into one message.
 const BUFFER: usize = 32 * 1024;
@@ -43,20 +50,26 @@ pub(super) struct Listener {
 ///
 /// The kernel does not answer such requests, or not to this process.
 pub(super) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
+    let kernel =
+        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
+    let mut buffer = vec![0; BUFFER];
     let mut found = Vec::new();
     for family in [AddressFamily::INET, AddressFamily::INET6] {
-        request(family, port, &mut found)?;
+        request(&kernel, family, port, &mut buffer, &mut found)?;
     }
     Ok(found)
 }
 
-fn request(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::Result<()> {
-    let kernel =
-        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
-    send(&kernel, &message(family, port), SendFlags::empty())?;
-    let mut buffer = vec![0; BUFFER];
+fn request(
+    kernel: &OwnedFd,
+    family: AddressFamily,
+    port: u16,
+    buffer: &mut [u8],
+    found: &mut Vec<Listener>,
+) -> io::Result<()> {
+    send(kernel, &message(family, port), SendFlags::empty())?;
     loop {
-        let (length, _) = retry_on_intr(|| recv(&kernel, &mut buffer, RecvFlags::empty()))?;
+        let (length, _) = retry_on_intr(|| recv(kernel, &mut *buffer, RecvFlags::empty()))?;
         let mut rest = &buffer[..length];
         while let Some((kind, body, behind)) = next_message(rest) {
             match kind {
@@ -70,6 +83,54 @@ fn request(family: AddressFamily, port: u16, found: &mut Vec<Listener>) -> io::R
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+}
+
+/// Returns whether a connection to `port` at 127.0.0.1 or ::1 would be accepted. This is one look in the
+/// kernel's table of listening sockets for each address, where [`listeners`] walks through it.
+///
+/// # Errors
+///
+/// The kernel does not answer such requests, or not to this process.
+pub(super) fn is_served_locally(port: u16) -> io::Result<bool> {
+    let kernel =
+        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(SOCK_DIAG))?;
+    let both = [local(IpAddr::V4(Ipv4Addr::LOCALHOST), port), local(IpAddr::V6(Ipv6Addr::LOCALHOST), port)];
+    send(&kernel, &both.concat(), SendFlags::empty())?;
+    let mut buffer = [0; 1024];
+    for _ in both {
+        let (length, _) = retry_on_intr(|| recv(&kernel, &mut buffer, RecvFlags::empty()))?;
+        match next_message(&buffer[..length]) {
+            Some((NLMSG_ERROR, body, _)) => match error_number(body) {
+                Some(libc::ENOENT) => {}
+                _ => return Err(io::ErrorKind::Unsupported.into()),
+            },
+            Some((_, body, _)) if body.get(1) == Some(&LISTEN) => return Ok(true),
+            // A connection from this port that is in TIME_WAIT, for example.
+            Some(_) => {}
+            None => return Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+    Ok(false)
+}
+
+/// Builds a message that asks for the socket that serves `port` at this address.
+fn local(address: IpAddr, port: u16) -> Vec<u8> {
+    let (family, address) = match address {
+        IpAddr::V4(address) => (AddressFamily::INET, address.octets().to_vec()),
+        IpAddr::V6(address) => (AddressFamily::INET6, address.octets().to_vec()),
+    };
+    let mut message = message(family, port);
+    message[6..8].copy_from_slice(&NLM_F_REQUEST.to_ne_bytes());
+    let source = HEADER + SOURCE;
+    message[source..source + address.len()].copy_from_slice(&address);
+    // Any cookie.
+    message[HEADER + REQUEST - 8..].fill(0xff);
+    message
+}
+
+/// Returns the error of an answer, which the kernel sends as a negative number.
+fn error_number(body: &[u8]) -> Option<i32> {
+    Some(-i32::from_ne_bytes(*body.first_chunk()?))
 }
 
 /// Builds a message that asks for all sockets that listen on `port`. The kernel takes port 0 for any.
@@ -129,6 +190,25 @@ mod tests {
                 found.iter().map(|one| (one.address, one.port)).collect::<Vec<_>>(),
                 [(address, port)]
             );
+        }
+    }
+
+    #[test]
+    fn f_227_one_look_finds_what_serves_a_local_client_and_nothing_else() {
+        for (address, serves) in
+            [("127.0.0.1", true), ("0.0.0.0", true), ("::", true), ("::1", true), ("127.0.0.2", false)]
+        {
+            let address: IpAddr = address.parse().expect("an address");
+            let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
+            let port = listener.local_addr().expect("it is bound").port();
+            let Ok(served) = is_served_locally(port) else { continue };
+            assert_eq!(served, serves, "{address}");
+            // A connection is not a listening socket.
+            let client = std::net::TcpStream::connect(listener.local_addr().expect("it is bound"));
+            drop(listener);
+            assert_eq!(is_served_locally(port).ok(), Some(false), "{address}");
+            let from = client.and_then(|client| client.local_addr()).expect("it was connected").port();
+            assert_eq!(is_served_locally(from).ok(), Some(false), "{address}");
         }
     }
 

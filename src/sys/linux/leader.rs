@@ -7,12 +7,11 @@
 
 use std::io;
 use std::mem;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::Async;
 use libc::c_int;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
@@ -21,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use crate::machine::{Exit, Signal};
 
 use super::clone::Created;
+use super::watched::Watched;
 
 /// A process that this one has created.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Leader {
     pid: Pid,
     life: Life,
     /// `None` only if the process was reaped by other code before it could be opened.
-    pidfd: Option<Async<OwnedFd>>,
+    pidfd: Option<Watched>,
     /// Whether the event loop was asked to wake the task, so that the next poll is most likely its answer.
     registered: bool,
 }
@@ -64,7 +64,7 @@ impl Leader {
     pub(super) fn new(created: Created) -> io::Result<Self> {
         let pid = created.pid;
         let pidfd = match created.pidfd.map_or_else(|| pidfd_open(pid, PidfdFlags::empty()), Ok) {
-            Ok(pidfd) => Some(Async::new_nonblocking(pidfd)?),
+            Ok(pidfd) => Some(Watched::new(pidfd)?),
             // An old kernel has no pidfd for us, and reaps a short life by itself if SIGCHLD is ignored.
             Err(Errno::SRCH) => None,
             Err(errno) => return Err(errno.into()),
@@ -94,7 +94,7 @@ impl Leader {
                 self.try_wait(WaitIdOptions::NOWAIT);
                 continue;
             }
-            match self.pidfd.as_ref().map(|pidfd| pidfd.poll_readable(cx)) {
+            match self.pidfd.as_mut().map(|pidfd| pidfd.poll_readable(cx)) {
                 Some(Poll::Ready(Ok(()))) | None => self.try_wait(WaitIdOptions::NOWAIT),
                 Some(Poll::Pending) => {
                     self.registered = true;

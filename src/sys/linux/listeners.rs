@@ -9,11 +9,22 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::sync::Lock;
 
 use super::diagnosis::{self, Listener};
 
 /// TCP_LISTEN in the kernel's numbers.
 const LISTEN: &str = "0A";
+
+/// The shortest time between two searches of all addresses for a port that is not in use.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(1);
+
+/// When all addresses were searched, on the monotonic clock.
+static SEARCHED: Lock<Duration> = Lock::new(Duration::ZERO);
 
 /// The flag of a listening local socket.
 const ACCEPTS: u32 = 1 << 16;
@@ -26,6 +37,23 @@ const ACCEPTS: u32 = 1 << 16;
 /// The kernel does not answer, and `/proc/net` cannot be read.
 pub(super) fn of_tcp(address: SocketAddr) -> io::Result<Vec<u64>> {
     Ok(first_served(&of_port(address.port())?, address.ip()))
+}
+
+/// Returns whether no socket listens on `port`, most likely: none does at the local addresses, and all others
+/// were searched a moment ago for some port. A port is probed many times in the first milliseconds of a
+/// server, which is nearly always found at a local address.
+pub(super) fn is_surely_free(port: u16) -> bool {
+    if !matches!(diagnosis::is_served_locally(port), Ok(false)) {
+        return false;
+    }
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec as u32);
+    let mut searched = SEARCHED.lock();
+    let is_recent = now.saturating_sub(*searched) < SEARCH_INTERVAL;
+    if !is_recent {
+        *searched = now;
+    }
+    is_recent
 }
 
 /// Returns all sockets that listen on `port`, at any address; port 0 stands for all ports.

@@ -22,8 +22,12 @@ use crate::host::ProbeOwner;
 
 use super::super::mark;
 use super::super::socket::{PortOwner, Reached};
+use super::holders::{self, Holder};
 use super::listeners;
 use super::process_table::{self, Entry, has_ended};
+
+/// The number of descriptors that are read as fast as a remembered one is confirmed.
+const FEW: u32 = 16;
 
 /// Returns the owner of the socket. A socket that a parent hands to a new child while `/proc` is read may be
 /// missed, so a stranger is only reported after a second search.
@@ -38,6 +42,9 @@ pub(in crate::sys) fn socket_owner(reached: &Reached<'_>, owner: Option<u32>) ->
 /// Returns who listens on a port, without a connection: a server that takes only one client must not lose it
 /// to a probe. As in [`socket_owner`], a stranger is only reported after a second search.
 pub(in crate::sys) fn port_owner(port: u16, owner: Option<u32>) -> PortOwner {
+    if owner.is_some() && listeners::is_surely_free(port) {
+        return PortOwner::Free;
+    }
     let mut found = search_port(port, owner);
     if let Ok(PortOwner::Listening { owner: ProbeOwner::Own, .. }) = found {
         return found.unwrap_or(PortOwner::Unknown);
@@ -82,8 +89,9 @@ pub(in crate::sys) fn listening(owner: u32) -> Vec<SocketAddr> {
         return Vec::new();
     };
     let relatives = relatives_of(owner, &processes);
-    let inodes: BTreeSet<u64> =
-        relatives.iter().flat_map(|pid| sockets_of(*pid).unwrap_or_default()).collect();
+    let listening = BTreeSet::from_iter(all.iter().map(|listener| listener.inode));
+    let held = relatives.iter().flat_map(|pid| sockets_of(*pid, &listening).unwrap_or_default());
+    let inodes = BTreeSet::from_iter(held.map(|(_, inode)| inode));
     let own = all.iter().filter(|listener| inodes.contains(&listener.inode));
     let addresses = own.map(|listener| SocketAddr::new(listener.address.to_canonical(), listener.port));
     BTreeSet::from_iter(addresses).into_iter().collect()
@@ -126,8 +134,13 @@ fn owner_of(listeners: Vec<u64>, opener: Option<u32>, owner: Option<u32>) -> io:
         if opener == Some(owner) {
             return Ok(ProbeOwner::Own);
         }
-        for inode in sockets_of(owner).unwrap_or_default() {
+        missing.retain(|inode| !holders::is_held(owner, *inode));
+        for (descriptor, inode) in sockets_of(owner, &missing).unwrap_or_default() {
             missing.remove(&inode);
+            // A process with few descriptors is read as fast.
+            if descriptor > FEW {
+                holders::remember(Holder { owner, holder: owner, descriptor, inode });
+            }
         }
         if known && missing.is_empty() {
             return Ok(ProbeOwner::Own);
@@ -147,8 +160,14 @@ fn owner_of(listeners: Vec<u64>, opener: Option<u32>, owner: Option<u32>) -> io:
     }
     let mut closed = None;
     for pid in &relatives {
-        match sockets_of(*pid) {
-            Ok(inodes) => missing.retain(|inode| !inodes.contains(inode)),
+        match sockets_of(*pid, &missing) {
+            Ok(held) => {
+                for (descriptor, inode) in held {
+                    missing.remove(&inode);
+                    let owner = owner.expect("without an owner it has no relatives");
+                    holders::remember(Holder { owner, holder: *pid, descriptor, inode });
+                }
+            }
             Err(_) => closed = Some(pid),
         }
     }
@@ -157,8 +176,7 @@ fn owner_of(listeners: Vec<u64>, opener: Option<u32>, owner: Option<u32>) -> io:
     }
 
     // So it is another process, if none is hidden.
-    let holds =
-        |pid: &u32| sockets_of(*pid).is_ok_and(|inodes| inodes.iter().any(|inode| missing.contains(inode)));
+    let holds = |pid: &u32| sockets_of(*pid, &missing).is_ok_and(|held| !held.is_empty());
     let others = || all.iter().map(|one| one.pid).filter(|pid| !relatives.contains(pid));
     Ok(match (others().find(holds).or_else(|| opener.filter(|_| !known)), closed) {
         (Some(stranger), _) => ProbeOwner::Stranger(describe(stranger)),
@@ -193,26 +211,33 @@ fn relatives_and_dead_of(owner: u32, all: &[Entry]) -> BTreeSet<u32> {
     relatives
 }
 
-/// Returns the inodes of the sockets that a process has open; none if it has ended.
+/// Returns those of the `wanted` sockets, by their inodes, that a process has open, each with its descriptor;
+/// none if the process has ended.
 ///
 /// # Errors
 ///
 /// This process may not read them.
-fn sockets_of(pid: u32) -> io::Result<Vec<u64>> {
+fn sockets_of(pid: u32, wanted: &BTreeSet<u64>) -> io::Result<Vec<(u32, u64)>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
     let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
         Ok(descriptors) => descriptors,
         Err(error) if has_ended(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut inodes = Vec::new();
+    let mut held = Vec::new();
     for descriptor in descriptors {
         // A descriptor that cannot be read now has been closed meanwhile.
         let Ok(descriptor) = descriptor else { break };
-        let Ok(what) = fs::read_link(descriptor.path()) else { continue };
-        let number = what.to_str().and_then(|what| what.strip_prefix("socket:[")?.strip_suffix(']'));
-        inodes.extend(number.and_then(|number| number.parse::<u64>().ok()));
+        let Some(number) = descriptor.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        held.extend(
+            holders::socket(pid, number).filter(|inode| wanted.contains(inode)).map(|one| (number, one)),
+        );
     }
-    Ok(inodes)
+    Ok(held)
 }
 
 /// Returns whether the tables in our `/proc/net` are not those of the process.

@@ -20,9 +20,9 @@ pub(crate) struct Census {
     children: BTreeSet<u32>,
 }
 
-/// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, and one for
-/// the end of the guardians.
-const LASTING: [&str; 2] = ["childminder-sig", "childminder-gua"];
+/// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, one for the
+/// end of the guardians, and one runs the drivers of all services.
+const LASTING: [&str; 3] = ["childminder-sig", "childminder-gua", "childminder-ser"];
 
 impl Census {
     pub(crate) fn take() -> Self {

@@ -28,6 +28,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     (
         "service",
         &[
+            "drive",
             "host",
             "machine",
             "monitor",

@@ -72,8 +72,8 @@ fn sv_16_17_18_test_expected_port_probe_failed() {
     let host = server(host, 1000, Ok(ProbeOwner::Own));
     let trial = Trial::with_servers(host, Script::new(), Condition::port(80));
     assert_eq!(trial.verdict(), "ready after 1ms\n  port 80: met after 1.0ms\n");
-    let probes: String = (0..=10).map(|at| format!("0.{at:04} probe port 80\n")).collect();
-    let probes = probes.replace("0.0000", "0.0").replace("0.0010", "0.001");
+    let at = |number: u64| Duration::from_micros(50 * number).as_secs_f64();
+    let probes: String = (0..=20).map(|number| format!("{:?} probe port 80\n", at(number))).collect();
     assert_eq!(trial.sim.trace(), format!("0.0 spawn web#1\n{probes}"));
 }
 
@@ -108,7 +108,8 @@ fn sv_19_test_process_dies_while_probing_port() {
     trial.sim.advance(SECOND);
     assert_eq!(
         trial.sim.trace(),
-        "0.0 spawn web#1\n0.0 probe port 80\n0.0001 probe port 80\n0.0002 probe port 80\n\
+        "0.0 spawn web#1\n0.0 probe port 80\n0.00005 probe port 80\n0.0001 probe port 80\n\
+         0.00015 probe port 80\n0.0002 probe port 80\n0.00025 probe port 80\n\
          0.0003 exit web#1 code 0\n0.0003 reap web#1\n"
     );
 }

@@ -1,0 +1,373 @@
+//! The event loop of one thread that drives processes.
+//!
+//! The loop of `async-io` serves all threads of the program, and one of them waits for all: it wakes the
+//! others for their events, so that a line of output wakes two threads. It also asks the kernel anew for each
+//! event. Here the thread that runs a driver waits for the descriptors of its processes itself. They are
+//! registered once, edge-triggered, so an event costs one system call and wakes one thread.
+//!
+//! A process that is started while such a thread polls its future belongs to that thread's loop. If it
+//! outlives the loop, [`Watched`](super::watched::Watched) moves it to that of `async-io`.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::mem;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use futures_timer::Delay;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
+
+use crate::host::SleepFuture;
+use crate::sync::{Lock, WakerCell};
+
+/// The keys of the descriptors of the loop itself.
+const TIMER: u64 = u64::MAX;
+const INTERRUPT: u64 = u64::MAX - 1;
+
+/// The number of events that are fetched at a time.
+const EVENTS: usize = 64;
+
+thread_local! {
+    /// The loop whose future this thread polls.
+    static CURRENT: RefCell<Option<Arc<EventLoop>>> = const { RefCell::new(None) };
+}
+
+/// Runs `future` to its end on this thread, with an event loop for the processes that it starts. Without the
+/// descriptors for one, the loop of `async-io` is used.
+pub(in crate::sys) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let Ok(event_loop) = EventLoop::new() else { return async_io::block_on(future) };
+    let event_loop = Arc::new(event_loop);
+    let _entered = Entered::enter(&event_loop);
+    let waker = Waker::from(Arc::clone(&event_loop));
+    let mut cx = Context::from_waker(&waker);
+    // Dropped before the loop is closed.
+    let mut future = pin!(future);
+    let mut events = Vec::with_capacity(EVENTS);
+    loop {
+        event_loop.woken.store(false, Ordering::SeqCst);
+        if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
+            return result;
+        }
+        event_loop.wait_until_woken(&mut events);
+    }
+}
+
+/// Returns a future that ends at `at`.
+pub(in crate::sys) fn sleep_until(at: Instant) -> SleepFuture {
+    match current() {
+        Some(event_loop) => Box::pin(Sleep { at, event_loop, id: None, fallback: None }),
+        None => Box::pin(Delay::new(at.saturating_duration_since(now()))),
+    }
+}
+
+/// Returns the loop whose future this thread polls, if there is one.
+pub(super) fn current() -> Option<Arc<EventLoop>> {
+    CURRENT.with_borrow(Option::clone)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of the system, which this is a part of")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The event loop of one call of [`block_on`].
+#[derive(Debug)]
+pub(super) struct EventLoop {
+    epoll: OwnedFd,
+    timer: OwnedFd,
+    interrupt: OwnedFd,
+    /// Whether the future is to be polled again.
+    woken: AtomicBool,
+    /// Whether the thread waits, or is about to, so that a waker has to interrupt it.
+    waits: AtomicBool,
+    state: Lock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sources: Vec<Source>,
+    /// The indices of sources that are not in use.
+    free: Vec<usize>,
+    timers: BTreeMap<(Instant, u64), Waker>,
+    last_timer: u64,
+    /// When the kernel's timer expires. It may be too early, since it is not set back.
+    armed: Option<Instant>,
+    /// Whether the thread has left the loop, so that nothing waits for events any more.
+    closed: bool,
+}
+
+/// A registered descriptor.
+#[derive(Debug, Default)]
+struct Source {
+    /// Whether there was an event that was not taken.
+    ready: bool,
+    /// Whether the other end was closed, and that was not taken: it is seen after the remaining data.
+    hung_up: bool,
+    waker: WakerCell,
+}
+
+/// The loop of a registered descriptor has ended.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl EventLoop {
+    fn new() -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let interrupt = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        // Neither is ever read: each expiration and each write is a new edge.
+        for (fd, key) in [(&timer, TIMER), (&interrupt, INTERRUPT)] {
+            epoll::add(&epoll, fd, EventData::new_u64(key), EventFlags::IN | EventFlags::ET)?;
+        }
+        let (woken, waits) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { epoll, timer, interrupt, woken, waits, state: Lock::default() })
+    }
+
+    /// Waits for events until one of them wakes the future, or another thread does. Events that have happened
+    /// are handled in any case.
+    fn wait_until_woken(&self, events: &mut Vec<Event>) {
+        loop {
+            // A waker that does not see this is seen by the next line.
+            self.waits.store(true, Ordering::SeqCst);
+            let is_woken = self.woken.load(Ordering::SeqCst);
+            let is_due = self.arm_timer();
+            let timeout = (is_woken || is_due).then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
+            events.clear();
+            // An interrupted call has no events, and is repeated.
+            let _ = epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref());
+            self.waits.store(false, Ordering::SeqCst);
+            self.handle(events, is_due);
+            if self.woken.load(Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// Makes sure that the kernel's timer expires no later than the first sleep ends. Returns whether a sleep
+    /// has ended already.
+    fn arm_timer(&self) -> bool {
+        let mut state = self.state.lock();
+        let Some((&(first, _), _)) = state.timers.first_key_value() else { return false };
+        if state.armed.is_some_and(|armed| armed <= first) {
+            return false;
+        }
+        let after = first.saturating_duration_since(now());
+        if after.is_zero() {
+            return true;
+        }
+        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // More than the kernel can count is as good as never.
+        let Ok(value) = Timespec::try_from(after) else { return false };
+        let spec = Itimerspec { it_interval: zero, it_value: value };
+        // It cannot fail with a valid time.
+        if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).is_ok() {
+            state.armed = Some(first);
+        }
+        false
+    }
+
+    /// Wakes what waits for these events, and for the sleeps that have ended.
+    fn handle(&self, events: &[Event], mut is_due: bool) {
+        let mut wakers = Vec::new();
+        let mut state = self.state.lock();
+        for event in events {
+            match event.data.u64() {
+                TIMER => {
+                    state.armed = None;
+                    is_due = true;
+                }
+                INTERRUPT => {}
+                key => {
+                    let flags = event.flags;
+                    // A source that was removed meanwhile, or one that uses its key now, ignores the event.
+                    if let Some(source) = usize::try_from(key).ok().and_then(|key| state.sources.get_mut(key))
+                    {
+                        source.ready = true;
+                        source.hung_up |= flags.intersects(EventFlags::HUP | EventFlags::ERR);
+                        wakers.extend(source.waker.take());
+                    }
+                }
+            }
+        }
+        if is_due {
+            let later = state.timers.split_off(&(now() + Duration::from_nanos(1), 0));
+            wakers.extend(mem::replace(&mut state.timers, later).into_values());
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Registers `fd`, for events of reading.
+    pub(super) fn register(self: &Arc<Self>, fd: BorrowedFd<'_>) -> io::Result<Registration> {
+        let mut state = self.state.lock();
+        let key = state.free.pop().unwrap_or(state.sources.len());
+        match epoll::add(&self.epoll, fd, EventData::new_u64(key as u64), EventFlags::IN | EventFlags::ET) {
+            Ok(()) => {
+                if key == state.sources.len() {
+                    state.sources.push(Source::default());
+                } else {
+                    state.sources[key] = Source::default();
+                }
+                Ok(Registration { event_loop: Arc::clone(self), key })
+            }
+            Err(errno) => {
+                if key < state.sources.len() {
+                    state.free.push(key);
+                }
+                Err(errno.into())
+            }
+        }
+    }
+
+    /// Ends the loop: what still waits for it is woken, to find that out.
+    fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let sources = state.sources.iter_mut().filter_map(|source| source.waker.take());
+        let mut wakers: Vec<Waker> = sources.collect();
+        wakers.extend(mem::take(&mut state.timers).into_values());
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Wake for EventLoop {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.woken.swap(true, Ordering::SeqCst) && self.waits.load(Ordering::SeqCst) {
+            // It fails only if its counter is full, and then the thread is being interrupted.
+            let _ = rustix::io::write(&self.interrupt, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// Makes a loop the current one of this thread. The drop closes it.
+struct Entered<'a> {
+    event_loop: &'a EventLoop,
+    outer: Option<Arc<EventLoop>>,
+}
+
+impl<'a> Entered<'a> {
+    fn enter(event_loop: &'a Arc<EventLoop>) -> Self {
+        let outer = CURRENT.replace(Some(Arc::clone(event_loop)));
+        Self { event_loop, outer }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer.take());
+        self.event_loop.close();
+    }
+}
+
+/// A descriptor in a loop. It is removed by closing it, so this is dropped right before.
+#[derive(Debug)]
+pub(super) struct Registration {
+    event_loop: Arc<EventLoop>,
+    key: usize,
+}
+
+impl Registration {
+    /// Ready when there was an event since the last time that this was ready. Events that happen during a
+    /// read that follows are not lost.
+    pub(super) fn poll_event(&self, cx: &Context<'_>) -> Poll<Result<(), Closed>> {
+        let mut state = self.event_loop.state.lock();
+        if state.closed {
+            return Poll::Ready(Err(Closed));
+        }
+        let source = &mut state.sources[self.key];
+        if mem::take(&mut source.ready) || mem::take(&mut source.hung_up) {
+            return Poll::Ready(Ok(()));
+        }
+        source.waker.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// Forgets an event that was not taken, before a read that needs none.
+    pub(super) fn forget_event(&self) {
+        if let Some(source) = self.event_loop.state.lock().sources.get_mut(self.key) {
+            source.ready = false;
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut state = self.event_loop.state.lock();
+        let source = mem::take(&mut state.sources[self.key]);
+        state.free.push(self.key);
+        drop(state);
+        // The waker is foreign code.
+        drop(source);
+    }
+}
+
+/// A sleep in a loop.
+struct Sleep {
+    at: Instant,
+    event_loop: Arc<EventLoop>,
+    id: Option<u64>,
+    /// Used when the loop has ended before the sleep.
+    fallback: Option<Delay>,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let now = now();
+        if now >= self.at {
+            return Poll::Ready(());
+        }
+        if let Some(delay) = &mut self.fallback {
+            return Pin::new(delay).poll(cx);
+        }
+        let event_loop = Arc::clone(&self.event_loop);
+        let mut state = event_loop.state.lock();
+        if state.closed {
+            drop(state);
+            let delay = self.at.saturating_duration_since(now);
+            return Pin::new(self.fallback.insert(Delay::new(delay))).poll(cx);
+        }
+        let id = *self.id.get_or_insert_with(|| {
+            state.last_timer += 1;
+            state.last_timer
+        });
+        let replaced = state.timers.insert((self.at, id), cx.waker().clone());
+        drop(state);
+        drop(replaced);
+        // Set from another thread, the loop has to look at its timers anew.
+        let elsewhere = current().is_none_or(|current| !Arc::ptr_eq(&current, &event_loop));
+        if elsewhere {
+            event_loop.wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            let removed = self.event_loop.state.lock().timers.remove(&(self.at, id));
+            drop(removed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
