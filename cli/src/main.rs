@@ -5,8 +5,11 @@
 
 mod args;
 mod console;
+mod control;
+mod file;
 mod run;
 mod system;
+mod up;
 mod values;
 
 use std::fmt;
@@ -15,10 +18,14 @@ use std::panic;
 use std::process::{self, ExitCode};
 
 use clap::CommandFactory;
-use clap_complete::Shell;
+use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, Shell};
 
 use crate::args::{Cli, Command};
-use crate::console::messages;
+use crate::console::messages::{self, Format};
+use crate::console::stderr::Stderr;
+use crate::control::commands::{self, CommandFailure};
+use crate::control::protocol::Command as Request;
 use crate::run::config::RunConfig;
 use crate::run::supervise;
 
@@ -26,8 +33,12 @@ use crate::run::supervise;
 const FAILED: u8 = 1;
 /// A usage error; nothing was started. Twisted exits with 1 here, which has a meaning of its own now.
 const USAGE: u8 = 2;
+/// A process was given up.
+const GAVE_UP: u8 = 3;
 
 fn main() -> ExitCode {
+    // Answers the request of a completion script and exits, if this is one.
+    CompleteEnv::with_factory(Cli::command).bin("childminder").complete();
     let cli = match args::parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => return report_usage_error(&error),
@@ -36,12 +47,12 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => {
             report_panics();
-            let verbosity = args.verbosity();
+            let verbosity = args.verbosity.level();
             let config = match RunConfig::new(*args) {
                 Ok(config) => config,
                 Err(error) => return report_error(error.status(), &error),
             };
-            messages::start(verbosity);
+            messages::start(verbosity, Box::new(Stderr::new(io::stderr())), Format::Text);
             match supervise::run(config) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -51,13 +62,53 @@ fn main() -> ExitCode {
                 }
             }
         }
-        Command::Completions { shell } => match write_completions(shell) {
-            // The reader of the script may close it early.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                report_error(FAILED, &format_args!("cannot write the completion script: {error}"))
-            }
-            Ok(()) | Err(_) => ExitCode::SUCCESS,
+        Command::Up(args) => up::up(*args),
+        Command::Status(args) => control(commands::status(&args)),
+        Command::Logs(args) => control(commands::logs(&args)),
+        Command::Start(args) => {
+            let request = Request::Start { names: args.names.names, force: args.force };
+            control(commands::simple(&args.target, &request))
+        }
+        Command::Stop(args) => {
+            control(commands::simple(&args.target, &Request::Stop { names: args.names.names }))
+        }
+        Command::Restart(args) => {
+            control(commands::simple(&args.target, &Request::Restart { names: args.names.names }))
+        }
+        Command::Kill(args) => {
+            control(commands::simple(&args.target, &Request::Kill { names: args.names.names }))
+        }
+        Command::Signal(args) => {
+            let request = Request::Signal { signal: args.signal.to_string(), names: args.names.names };
+            control(commands::simple(&args.target, &request))
+        }
+        Command::Wait(args) => control(commands::simple(&args.target, &args.command())),
+        Command::Why(args) => control(commands::why(&args.target, &args.name)),
+        Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
+        Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),
+        Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),
+        Command::Completions { shell } => match completions(shell) {
+            Ok(script) => print(&script, "the completion script"),
+            Err(error) => report_error(FAILED, &format_args!("cannot write the completion script: {error}")),
         },
+    }
+}
+
+/// Returns the exit code of a command for another terminal.
+fn control(result: Result<(), CommandFailure>) -> ExitCode {
+    match result.map_err(CommandFailure::report) {
+        Ok(()) | Err(None) => ExitCode::SUCCESS,
+        Err(Some((status, message))) => report_error(status, &message),
+    }
+}
+
+/// Prints a text, whose reader may be gone.
+fn print(text: &str, what: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            report_error(FAILED, &format_args!("cannot write {what}: {error}"))
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
@@ -91,11 +142,12 @@ fn report_usage_error(error: &clap::Error) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-fn write_completions(shell: Shell) -> io::Result<()> {
-    // Into memory first: `generate` panics when it cannot write.
+/// Returns the completion script of a shell. It asks this program for the words to choose from, which include
+/// the names in the file of the directory.
+fn completions(shell: Shell) -> io::Result<String> {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "childminder", &mut script);
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(&script)?;
-    stdout.flush()
+    let shells = Shells::builtins();
+    let completer = shells.completer(&shell.to_string()).expect("the same shells");
+    completer.write_registration("COMPLETE", "childminder", "childminder", "childminder", &mut script)?;
+    String::from_utf8(script).map_err(io::Error::other)
 }

@@ -120,6 +120,12 @@ impl FileSink {
         Ok(Self(WriterSink::new(file)))
     }
 
+    /// Sets the form of the lines, as [`WriterSink::format`] does.
+    #[must_use]
+    pub fn format(self, render: impl FnMut(&Batch<'_>, &mut Vec<u8>) + Send + 'static) -> Self {
+        Self(self.0.format(render))
+    }
+
     /// Returns counters of the sink, which can be read while a monitor owns it.
     pub fn health(&self) -> Arc<WriterHealth> {
         self.0.health()

@@ -14,6 +14,9 @@ const WRITE_SIZE: usize = 64 * 1024;
 /// The amount of text that is kept while writing fails.
 const LIMIT: usize = 1024 * 1024;
 
+/// Appends the lines of a batch to the text to write.
+type Render = dyn FnMut(&Batch<'_>, &mut Vec<u8>) + Send;
+
 /// Writes every line to a [`Write`]r, as [`Batch::render`] shows it: `[name] text`.
 ///
 /// Lines are buffered and written together: as soon as there are 64 KiB, and whenever no further lines are
@@ -36,6 +39,7 @@ const LIMIT: usize = 1024 * 1024;
 /// ```
 pub struct WriterSink<W> {
     writer: W,
+    render: Box<Render>,
     waiting: Vec<u8>,
     failing: bool,
     health: Arc<WriterHealth>,
@@ -44,7 +48,27 @@ pub struct WriterSink<W> {
 impl<W: Write + Send> WriterSink<W> {
     /// Creates a sink that writes to `writer`, which needs no buffer of its own.
     pub fn new(writer: W) -> Self {
-        Self { writer, waiting: Vec::new(), failing: false, health: Arc::default() }
+        let render = Box::new(|batch: &Batch<'_>, out: &mut Vec<u8>| batch.render(out));
+        Self { writer, render, waiting: Vec::new(), failing: false, health: Arc::default() }
+    }
+
+    /// Sets the form of the lines: a function that appends each line of a batch, with its LF. Default:
+    /// [`Batch::render`].
+    ///
+    /// ```
+    /// use childminder::output::WriterSink;
+    ///
+    /// let sink = WriterSink::new(std::io::stdout()).format(|batch, out| {
+    ///     for line in batch.lines() {
+    ///         line.push_text(out);
+    ///         out.push(b'\n');
+    ///     }
+    /// });
+    /// # drop(sink);
+    /// ```
+    #[must_use]
+    pub fn format(self, render: impl FnMut(&Batch<'_>, &mut Vec<u8>) + Send + 'static) -> Self {
+        Self { render: Box::new(render), ..self }
     }
 
     /// Returns counters of the sink, which can be read while a monitor owns it.
@@ -108,7 +132,7 @@ impl<W: Write + Send> Sink for WriterSink<W> {
         if self.health.is_broken() || self.waiting.len() >= LIMIT {
             self.health.lose(batch.lines().count());
         } else {
-            batch.render(&mut self.waiting);
+            (self.render)(batch, &mut self.waiting);
         }
         if self.waiting.len() >= WRITE_SIZE {
             self.write_out();

@@ -1,8 +1,12 @@
 //! The command line: subcommands, options, defaults, and help texts.
 
 pub(crate) mod attributes;
+mod complete;
+mod control;
 pub(crate) mod log_file;
 mod run;
+mod up;
+mod verbosity;
 
 use std::io::{self, Write};
 
@@ -10,7 +14,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use run::Run;
+pub(crate) use up::{Target, Up};
 
 /// Parses the command line.
 ///
@@ -42,7 +48,8 @@ pub(crate) fn hint(error: &clap::Error) -> Option<String> {
     Some(format!("to keep a program running, write: childminder run {word} …"))
 }
 
-/// Keeps a program running: restarts it when it exits, and stops it with everything that it has started.
+/// Keeps programs running: restarts them when they exit, and stops them with everything that they have
+/// started.
 #[derive(Debug, Parser)]
 #[command(name = "childminder", version, arg_required_else_help = true, after_help = SUMMARY)]
 pub(crate) struct Cli {
@@ -51,14 +58,32 @@ pub(crate) struct Cli {
 }
 
 const SUMMARY: &str = "\
-Example:
+Examples:
   childminder run python3 -m http.server --bind 127.0.0.1 8000
+  childminder up
 
-'childminder run --help' shows the options and more examples.";
+'childminder run --help' and 'childminder up --help' show the options and more examples.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(Box<Run>),
+    Up(Box<Up>),
+    Status(Status),
+    Logs(Logs),
+    Start(Start),
+    /// Stops programs, and keeps them down until they are started
+    Stop(OnPrograms),
+    /// Restarts programs, and returns when their old runs are over
+    Restart(OnPrograms),
+    /// Kills programs, which are then restarted as after a crash
+    Kill(OnPrograms),
+    Signal(SendSignal),
+    Wait(Wait),
+    Why(Why),
+    Reload(Reload),
+    Down(Down),
+    /// Prints the JSON schema of childminder.toml, for editors
+    Schema,
     /// Prints a completion script for a shell
     Completions {
         /// The shell

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use childminder::machine::SignalTarget;
 use childminder::{Name, Signal};
-use log::LevelFilter;
 
 use super::attributes::Attributes;
 use super::log_file::LogFile;
+use super::verbosity::Verbosity;
 use crate::values::duration;
 
 /// Keeps a program running until a signal stops it
@@ -108,13 +108,8 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) log_file: LogFile,
 
-    /// Says less: warnings and errors only; twice: errors only
-    #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "verbose", help_heading = "Options")]
-    pub(crate) quiet: u8,
-
-    /// Says more
-    #[arg(short, long, action = clap::ArgAction::Count, help_heading = "Options")]
-    pub(crate) verbose: u8,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
 
     /// The program to run, with its arguments; no shell is involved
     // The first word that is not an option ends the options, so the program's own options need no `--` before
@@ -139,17 +134,6 @@ Examples:
 Exit status: 0 when everything is gone, 1 when something could not be stopped or started, 2 for a usage error.";
 
 impl Run {
-    /// Returns the level of the least important messages to show.
-    pub(crate) fn verbosity(&self) -> LevelFilter {
-        match (self.quiet, self.verbose) {
-            (0, 0) => LevelFilter::Info,
-            (0, 1) => LevelFilter::Debug,
-            (0, 2..) => LevelFilter::Trace,
-            (1, _) => LevelFilter::Warn,
-            (2.., _) => LevelFilter::Error,
-        }
-    }
-
     /// Returns the program, which is the first word of the command.
     pub(crate) fn program(&self) -> &OsStr {
         self.command.first().map(OsString::as_os_str).unwrap_or_default()
@@ -182,6 +166,7 @@ fn umask(text: &str) -> Result<u32, &'static str> {
 mod tests {
     use clap::error::ErrorKind;
     use clap::{CommandFactory, Parser};
+    use log::LevelFilter;
 
     use super::*;
     use crate::args::{Cli, Command, hint};
@@ -192,7 +177,7 @@ mod tests {
         let cli = Cli::try_parse_from([&["childminder", "run"], words].concat())?;
         match cli.command {
             Command::Run(run) => Ok(*run),
-            Command::Completions { .. } => panic!("the subcommand is `run`"),
+            _ => panic!("the subcommand is `run`"),
         }
     }
 
@@ -242,7 +227,7 @@ mod tests {
         assert!(!run.outlive);
         let delays = (run.threshold, run.kill_time, run.min_restart_delay, run.max_restart_delay);
         assert_eq!(delays, (seconds(1.0), seconds(5.0), seconds(1.0), seconds(3600.0)));
-        assert_eq!(run.verbosity(), LevelFilter::Info);
+        assert_eq!(run.verbosity.level(), LevelFilter::Info);
         assert_eq!(run.stop_signal, Signal::TERM);
     }
 
@@ -266,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_verbosity_can_be_changed() {
-        let verbosity = |word| run(&[word, "foo"]).unwrap().verbosity();
+        let verbosity = |word| run(&[word, "foo"]).unwrap().verbosity.level();
         let levels = ["-qq", "-q", "-v", "-vv"].map(verbosity);
         assert_eq!(levels, [LevelFilter::Error, LevelFilter::Warn, LevelFilter::Debug, LevelFilter::Trace]);
         assert_eq!(run(&["-q", "-v", "foo"]).unwrap_err().kind(), ErrorKind::ArgumentConflict);

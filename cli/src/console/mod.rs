@@ -1,5 +1,5 @@
 //! The standard output and the standard error: lines of programs, and messages.
 
 pub(crate) mod messages;
-mod stderr;
+pub(crate) mod stderr;
 pub(crate) mod stdout;

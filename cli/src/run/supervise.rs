@@ -12,12 +12,12 @@ use childminder::output::WriterSink;
 use childminder::{Exit, MonitorDriver, Notices, ProcessMonitor, Signal, StopError, System};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal as Stop;
 
 use crate::console::stdout::Stdout;
 use crate::run::config::RunConfig;
 use crate::system::notify::ServiceManager;
+use crate::system::open_files;
 use crate::system::reaper::{self, Reaper};
 use crate::system::signals::{Received, Signals};
 use crate::system::terminal::{self, Terminal};
@@ -36,7 +36,7 @@ const INTERRUPTED: i32 = 130;
 /// [`RunError`] if supervision could not start, or if a process survived.
 pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     let RunConfig { name, spec, system, forward, log_file, inherits_stdin } = config;
-    let spec = match raise_open_files() {
+    let spec = match open_files::raise() {
         Some(inherited) if spec.get_open_files().is_none() => spec.open_files(inherited),
         _ => spec,
     };
@@ -68,14 +68,6 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
         manager: ServiceManager::from_env(),
     };
     System::block_on(supervisor.run(notices, driver)).map_err(RunError::Survivors)
-}
-
-/// Raises the limit on open descriptors of childminder itself. Returns the former soft limit, for the
-/// program.
-fn raise_open_files() -> Option<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok()?;
-    Some(soft)
 }
 
 struct Supervisor {
@@ -207,7 +199,7 @@ impl Children<'_> {
                 }
             }
         }
-        self.reaper.as_mut().is_some_and(|reaper| reaper.reap(pid, monitor.now()))
+        self.reaper.as_mut().is_some_and(|reaper| reaper.reap(pid.as_slice(), monitor.now()))
     }
 }
 

@@ -5,6 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use async_io::Timer;
 
 /// The variables of the notification protocol. They are meant for childminder and are not passed on to the
 /// program.
@@ -24,6 +27,11 @@ impl ServiceManager {
         self.notify("READY=1");
     }
 
+    /// Reports what is going on, as `systemctl status` shows it.
+    pub(crate) fn status(&self, status: &str) {
+        self.notify(&format!("STATUS={status}"));
+    }
+
     /// Reports that the program is being stopped.
     pub(crate) fn stopping(&self) {
         self.notify("STOPPING=1");
@@ -34,6 +42,21 @@ impl ServiceManager {
         if let Err(error) = send(socket.as_bytes(), message.as_bytes()) {
             log::debug!("cannot notify the service manager: {error}");
         }
+    }
+}
+
+/// Reports at regular intervals that this process is alive, if the service manager asks for that.
+pub(crate) async fn watchdog() {
+    let is_ours = env::var(VARIABLES[1]).map_or(true, |pid| pid == std::process::id().to_string());
+    let interval = env::var(VARIABLES[2]).ok().and_then(|micros| micros.parse().ok());
+    let Some(interval) = interval.filter(|micros| is_ours && *micros > 1).map(Duration::from_micros) else {
+        return;
+    };
+    let manager = ServiceManager::from_env();
+    loop {
+        manager.notify("WATCHDOG=1");
+        // Twice as often as necessary, as `sd_watchdog_enabled(3)` recommends.
+        Timer::after(interval / 2).await;
     }
 }
 

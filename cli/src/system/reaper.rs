@@ -21,13 +21,13 @@ pub(crate) struct Reaper {
 }
 
 impl Reaper {
-    /// Reaps all zombies that were first seen [`PATIENCE`] ago, except for the process `program`. Returns
+    /// Reaps all zombies that were first seen [`PATIENCE`] ago, except for the processes `programs`. Returns
     /// whether there are others, so that this is to be called again after [`PATIENCE`].
-    pub(crate) fn reap(&mut self, program: Option<u32>, now: Instant) -> bool {
+    pub(crate) fn reap(&mut self, programs: &[u32], now: Instant) -> bool {
         let zombies = zombie_children();
         self.seen.retain(|pid, _| zombies.contains(pid));
         for pid in zombies {
-            if program.is_some_and(|program| i64::from(program) == i64::from(pid)) {
+            if programs.iter().any(|program| i64::from(*program) == i64::from(pid)) {
                 continue;
             }
             let since = *self.seen.entry(pid).or_insert(now);

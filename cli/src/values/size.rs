@@ -1,42 +1,74 @@
-//! Numbers of bytes, or of anything else, with units of 1024.
+//! Sizes, such as `10MB`.
 
-/// Parses `1000`, `64K`, `10M` or `2G`.
+use std::fmt;
+
+/// The units with their numbers of bytes.
+const UNITS: [(&str, u64); 13] = [
+    ("", 1),
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kb", 1_000),
+    ("kib", 1 << 10),
+    ("m", 1 << 20),
+    ("mb", 1_000_000),
+    ("mib", 1 << 20),
+    ("g", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("gib", 1 << 30),
+    ("t", 1 << 40),
+    ("tib", 1 << 40),
+];
+
+/// Parses a number of bytes, with or without a unit. `MB` is a million; `M` and `MiB` are 1024 times 1024.
 ///
 /// # Errors
 ///
-/// What was expected.
-pub(crate) fn parse(text: &str) -> Result<u64, String> {
-    let (number, unit) = match text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']) {
-        None => (text, 1),
-        Some(number) => match text.as_bytes()[number.len()].to_ascii_uppercase() {
-            b'K' => (number, 1 << 10),
-            b'M' => (number, 1 << 20),
-            _ => (number, 1 << 30),
-        },
-    };
-    let only_digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-    let value =
-        number.parse::<u64>().ok().filter(|_| only_digits).and_then(|number| number.checked_mul(unit));
-    value.ok_or_else(|| format!("expected a number, such as 1000, 64K, 10M or 2G, instead of '{text}'"))
+/// [`SizeError`] if it is not a number with one of the units, or too large.
+pub(crate) fn parse(text: &str) -> Result<u64, SizeError> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor).ok_or(SizeError)?;
+    if let Ok(number) = number.parse::<u64>() {
+        return number.checked_mul(factor).ok_or(SizeError);
+    }
+    let size = number.parse::<f64>().map_err(|_| SizeError)? * factor as f64;
+    // Beyond this a fraction of a unit is not exact.
+    if size < (1u64 << 53) as f64 { Ok(size as u64) } else { Err(SizeError) }
+}
+
+/// The error returned for a text that is not a size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SizeError;
+
+impl fmt::Display for SizeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a number of bytes, such as 500kB, 10MB or 1GiB")
+    }
+}
+
+impl std::error::Error for SizeError {}
+
+impl From<SizeError> for String {
+    fn from(error: SizeError) -> Self {
+        error.to_string()
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::*;
 
     #[test]
-    fn a_size_has_a_unit_or_none() {
-        assert_eq!(parse("0"), Ok(0));
-        assert_eq!(parse("1000"), Ok(1000));
-        assert_eq!(parse("64k"), Ok(65_536));
-        assert_eq!(parse("10M"), Ok(10_485_760));
-        assert_eq!(parse("2G"), Ok(2_147_483_648));
-    }
-
-    #[test]
-    fn anything_else_is_an_error() {
-        for bad in ["", "K", "-1", "+1", "1.5M", "1KB", "99999999999G", "18446744073709551616", "x"] {
-            assert!(parse(bad).is_err(), "{bad}");
+    fn sizes_have_units() {
+        for (text, bytes) in
+            [("0", 0), ("10MB", 10_000_000), ("10 MiB", 10 << 20), ("1.5k", 1536), ("2g", 2 << 30), ("7b", 7)]
+        {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "MB", "-1", "1.2.3", "10 MBit", "99999999999999999999", "17179869184TiB"] {
+            assert_eq!(parse(text), Err(SizeError), "{text}");
         }
     }
 }

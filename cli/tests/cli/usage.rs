@@ -109,19 +109,38 @@ fn parameter_defaults_pmt_3_are_in_the_help() {
 fn help_and_version_exit_with_0() {
     let Ended { status, out, .. } = childminder(&["--help"]);
     assert_eq!(status, 0);
-    assert!(out.starts_with("Keeps a program running"), "{out}");
+    assert!(out.starts_with("Keeps programs running"), "{out}");
     let Ended { status, out, .. } = childminder(&["--version"]);
     assert_eq!((status, out), (0, format!("childminder {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
-fn completion_scripts_contain_the_options() {
-    for shell in ["bash", "zsh", "fish"] {
+fn completion_scripts_ask_for_the_options_and_the_names_in_the_file() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let Ended { status, out, .. } = childminder(&["completions", shell]);
         assert_eq!(status, 0, "{shell}");
-        assert!(out.contains("minrestartdelay"), "{shell}: {out}");
+        assert!(out.contains("COMPLETE") && out.contains("childminder"), "{shell}: {out}");
     }
     assert_eq!(childminder(&["completions", "sh"]).status, 2);
+    let dir = TempDir::new().unwrap();
+    let file = "[process.database]\ncommand = \"x\"\n[process.web]\ncommand = \"x\"\n";
+    fs::write(dir.path().join("childminder.toml"), file).unwrap();
+    let complete = |words: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.env("COMPLETE", "fish").args(["--", "childminder"]).args(words).current_dir(dir.path());
+        Supervisor::start(&mut command).end().out
+    };
+    let options = complete(&["run", "--minr"]);
+    assert!(options.starts_with("--minrestartdelay"), "{options}");
+    for words in [&["up", ""][..], &["logs", "--follow", ""], &["stop", "web", ""], &["why", ""]] {
+        let names = complete(words);
+        assert!(names.contains("database") && names.contains("web"), "{words:?}: {names}");
+    }
+    let names = complete(&["restart", "da"]);
+    assert_eq!(names.trim_end(), "database");
+    // A file with mistakes has no names, and completion goes on.
+    fs::write(dir.path().join("childminder.toml"), "[process").unwrap();
+    assert_eq!(complete(&["restart", "da"]), "");
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Finds the file: the one that is named, or the nearest one in this directory and those above.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The names of a file, in order of preference.
+const NAMES: [&str; 2] = ["childminder.toml", "Procfile"];
+
+/// Returns the file to use: `named`, or the first one found in `dir` or a directory above it. In one
+/// directory, `childminder.toml` is preferred to a `Procfile`.
+///
+/// # Errors
+///
+/// [`NotFound`] if there is none.
+pub(crate) fn find(named: Option<&Path>, dir: &Path) -> Result<PathBuf, NotFound> {
+    if let Some(path) = named {
+        return Ok(dir.join(path));
+    }
+    let files = dir.ancestors().flat_map(|dir| NAMES.map(|name| dir.join(name)));
+    files.into_iter().find(|path| path.is_file()).ok_or_else(|| NotFound(dir.to_owned()))
+}
+
+/// Whether a file has the format of a Procfile: by its name, such as `Procfile` or `Procfile.dev`.
+pub(crate) fn is_procfile(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("Procfile") || name.ends_with(".procfile")
+}
+
+/// The error returned if there is no file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotFound(PathBuf);
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dir = self.0.display();
+        write!(f, "there is no childminder.toml or Procfile in {dir} or above; name one with --file")
+    }
+}
+
+impl std::error::Error for NotFound {}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn f_255_the_nearest_file_is_found_and_toml_is_preferred() {
+        let root = TempDir::new().unwrap();
+        let below = root.path().join("a/b");
+        fs::create_dir_all(&below).unwrap();
+        let write = |path: &str| {
+            let path = root.path().join(path);
+            fs::write(&path, "").unwrap();
+            path
+        };
+        let procfile = write("Procfile");
+        assert_eq!(find(None, &below), Ok(procfile));
+        let toml = write("childminder.toml");
+        assert_eq!(find(None, &below), Ok(toml));
+        let nearer = write("a/Procfile");
+        assert_eq!(find(None, &below), Ok(nearer));
+        assert_eq!(find(Some(Path::new("x.toml")), &below), Ok(below.join("x.toml")));
+        assert!(is_procfile(Path::new("x/Procfile.dev")) && !is_procfile(Path::new("x.toml")));
+    }
+}

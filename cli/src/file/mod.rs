@@ -1,0 +1,131 @@
+//! Files that describe processes: `childminder.toml`, or a `Procfile` with `.env`.
+//!
+//! ```text
+//! locate ─► document (TOML) ─┐
+//!           procfile ────────┴─► entries ─► graph, ports ─► processes with specs
+//! ```
+//!
+//! * `keys` lists the keys with their kinds; `reader`, `structures` and `conditions` read values by kind.
+//! * `setting` has the values, still separate; `ports` fills in placeholders; `process`, `policy` and
+//!   `probes` combine them.
+//! * Every problem goes into one list, which `problems` shows with lines and markers.
+
+mod conditions;
+mod document;
+mod dotenv;
+mod graph;
+mod keys;
+mod locate;
+mod policy;
+pub(crate) mod ports;
+mod probes;
+pub(crate) mod problems;
+mod process;
+mod procfile;
+mod reader;
+pub(crate) mod schema;
+pub(crate) mod setting;
+pub(crate) mod sockets;
+mod structures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use childminder::{Name, System};
+
+pub(crate) use keys::suggest;
+pub(crate) use locate::find;
+pub(crate) use process::Process;
+
+use self::ports::Ports;
+use self::problems::{Problem, Problems};
+use self::setting::Entry;
+use self::sockets::Sockets;
+
+/// A file that was read, with its processes in order.
+#[derive(Debug)]
+pub(crate) struct File {
+    /// The absolute path.
+    pub(crate) path: PathBuf,
+    text: String,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl File {
+    /// Reads a file and checks everything that does not depend on the machine.
+    ///
+    /// # Errors
+    ///
+    /// All [`Problems`] of the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Problems> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let text = fs::read(&path)
+            .map_err(|error| Problems::of_file(&path, format!("cannot read this file: {error}")))?;
+        let text = String::from_utf8(text)
+            .map_err(|error| Problems::of_file(&path, format!("this file is not UTF-8: {error}")))?;
+        let dir = path.parent().unwrap_or_else(|| Path::new("/")).to_owned();
+        let mut problems = Vec::new();
+        let entries = if locate::is_procfile(&path) {
+            procfile::parse(&text, &dir, &mut problems)
+        } else {
+            document::parse(&text, &dir, &mut problems)
+        };
+        graph::check(&entries, &mut problems);
+        ports::check_variables(&entries, &mut problems);
+        let file = Self { path, text, entries };
+        if problems.is_empty() {
+            // Everything but sockets and files is checked here, so that no problem hides others.
+            let processes = file.build(&Ports::assumed(&file.entries), None, |_| true, &mut problems);
+            graph::check_completion(&file.entries, &processes, &mut problems);
+        }
+        if problems.is_empty() { Ok(file) } else { Err(file.problems(problems)) }
+    }
+
+    /// Returns the directory of the file, to which its paths are relative.
+    pub(crate) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("/"))
+    }
+
+    /// Returns the wanted processes, ready to be started: the programs are looked up, and sockets are opened.
+    ///
+    /// # Errors
+    ///
+    /// All [`Problems`] that the machine has with the file.
+    pub(crate) fn processes(
+        &self,
+        ports: &Ports,
+        sockets: &mut Sockets,
+        system: &System,
+        is_wanted: impl Fn(&Name) -> bool,
+    ) -> Result<Vec<Process>, Problems> {
+        let mut problems = Vec::new();
+        let processes = self.build(ports, Some(sockets), is_wanted, &mut problems);
+        for process in &processes {
+            let entry = self.entries.iter().find(|entry| entry.name == process.name);
+            entry.into_iter().for_each(|entry| process::locate(entry, process, system, &mut problems));
+        }
+        if problems.is_empty() { Ok(processes) } else { Err(self.problems(problems)) }
+    }
+
+    /// Returns the names of the processes, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> + Clone {
+        self.entries.iter().map(|entry| &entry.name)
+    }
+
+    /// Builds the wanted processes. Without `sockets` nothing is opened.
+    fn build(
+        &self,
+        ports: &Ports,
+        mut sockets: Option<&mut Sockets>,
+        is_wanted: impl Fn(&Name) -> bool,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Process> {
+        let wanted = self.entries.iter().filter(|entry| is_wanted(&entry.name));
+        let build = |entry| process::build(entry, self.dir(), ports, sockets.as_deref_mut(), problems);
+        wanted.filter_map(build).collect()
+    }
+
+    fn problems(&self, list: Vec<Problem>) -> Problems {
+        Problems::new(&self.path, &self.text, list)
+    }
+}

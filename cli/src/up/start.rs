@@ -1,0 +1,175 @@
+//! The start of an `up`: everything is checked, and the monitor is set up with its outputs.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use async_executor::LocalExecutor;
+use async_io::{Async, Timer, block_on};
+use childminder::output::WriterSink;
+use childminder::{ProcessMonitor, Signal, System};
+
+use super::detach::{self, Report};
+use super::history::History;
+use super::log_files::LogFiles;
+use super::progress::Progress;
+use super::screen::{LogFormat, Screen};
+use super::session::Session;
+use super::stack::{Loaded, Selection, Stack, StackError};
+use crate::args::Up;
+use crate::console::messages::{self, Format, has_colours};
+use crate::console::stdout::Stdout;
+use crate::control::home::Home;
+use crate::control::{Controlled, serve};
+use crate::file::{self, find};
+use crate::system::notify::{self, ServiceManager};
+use crate::system::open_files;
+use crate::system::signals::Signals;
+
+/// The time that clients have to read their last reply.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
+/// `childminder up`. Returns the exit status.
+pub(crate) fn up(args: Up) -> ExitCode {
+    let report = if args.detached { Report::of_stdout().map(Some) } else { Ok(None) };
+    let result = report.map_err(Failure::system).and_then(|mut report| {
+        prepare(&args, &mut report).inspect_err(|failure| {
+            // The terminal shows it, and the log has it too.
+            report.iter_mut().for_each(|report| report.failed(&failure.message));
+        })
+    });
+    match result {
+        Ok(code) => code,
+        Err(failure) => crate::report_error(failure.status, &failure.message),
+    }
+}
+
+/// Why nothing was started.
+struct Failure {
+    status: u8,
+    message: String,
+}
+
+impl Failure {
+    fn usage(error: impl ToString) -> Self {
+        Self { status: crate::USAGE, message: error.to_string() }
+    }
+
+    fn system(error: impl ToString) -> Self {
+        Self { status: crate::FAILED, message: error.to_string() }
+    }
+}
+
+impl From<StackError> for Failure {
+    fn from(error: StackError) -> Self {
+        if matches!(error, StackError::Ports(_)) { Self::system(error) } else { Self::usage(error) }
+    }
+}
+
+fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> {
+    let dir = env::current_dir()
+        .map_err(|error| Failure::system(format!("cannot find this directory: {error}")))?;
+    let path = find(args.target.file.as_deref(), &dir).map_err(Failure::usage)?;
+    let file = file::File::read(&path).map_err(Failure::usage)?;
+    if args.detach {
+        // What can be known now is reported by this process.
+        return Ok(detach::launch(args, &path));
+    }
+    if args.detached {
+        nix::unistd::setsid()
+            .map_err(|errno| Failure::system(format!("cannot leave the terminal: {errno}")))?;
+    }
+    let home = Home::create(&path).map_err(Failure::system)?;
+    let lock = home.lock().map_err(Failure::system)?;
+    let inherited = open_files::raise();
+    let system = System::with_strongest_containment()
+        .map_err(|error| Failure::system(format!("cannot start the event loop: {error}")))?;
+    let selection = Selection { names: args.names.clone(), once: args.exit_with.clone() };
+    let loaded = Loaded::new(file, &selection, &system, inherited)?;
+    let log_files = LogFiles::default();
+    log_files.open(&loaded.processes).map_err(Failure::usage)?;
+    let signals = Signals::install(vec![Signal::USR1])
+        .map_err(|error| Failure::system(format!("cannot install signal handlers: {error}")))?;
+    let is_text = args.log_format == LogFormat::Text;
+    let progress =
+        Progress::new(is_text && !args.detached && io::stderr().is_terminal()).map_err(Failure::system)?;
+    let format = if is_text { Format::Text } else { Format::Json };
+    messages::start(args.verbosity.level(), progress.messages(), format);
+    let history = History::default();
+    let builder = ProcessMonitor::builder()
+        .sink(screen(args, &progress, &loaded).map_err(Failure::system)?)
+        .sink(history.clone())
+        .sink(log_files.clone());
+    let (monitor, driver) = builder.build(system.clone()).expect("the default policy is valid");
+    let notices = monitor.notices();
+    let stack = Stack::new(monitor, history, log_files, system, loaded)?;
+    let listener =
+        home.bind(&lock).and_then(|listener| home.nonblocking(listener)).map_err(Failure::system)?;
+    stack.monitor.start_service().map_err(StackError::from)?;
+    let (down, requests) = async_channel::bounded(1);
+    let controlled = Controlled { stack: Rc::new(stack), down, clients: Rc::default() };
+    let session = Session {
+        stack: controlled.stack.clone(),
+        notices,
+        signals,
+        down: requests,
+        progress: progress.clone(),
+        manager: ServiceManager::from_env(),
+        exit_with: args.exit_with.clone(),
+        report: report.take().map(|report| (report, args.timeout)),
+    };
+    let status = block_on(run(session, controlled, listener, driver));
+    home.remove();
+    progress.finish();
+    Ok(ExitCode::from(status))
+}
+
+/// Runs everything on this thread, until the session has ended.
+async fn run(
+    session: Session,
+    controlled: Controlled,
+    listener: Async<std::os::unix::net::UnixListener>,
+    driver: childminder::MonitorDriver,
+) -> u8 {
+    let executor = Rc::new(LocalExecutor::new());
+    let main = async {
+        let stack = controlled.stack.clone();
+        let driver = executor.spawn(driver);
+        let clients = controlled.clients.clone();
+        let server = executor.spawn(serve(executor.clone(), listener, controlled));
+        let watchdog = executor.spawn(notify::watchdog());
+        let status = session.run().await;
+        drop(watchdog);
+        let closed = stack.monitor.close();
+        // A process that has survived was reported.
+        let _ = closed.await;
+        // The last output is on its way.
+        driver.await;
+        drop(server);
+        let begin = stack.monitor.now();
+        let elapsed = |begin: Instant| stack.monitor.now().saturating_duration_since(begin);
+        while clients.get() > 0 && elapsed(begin) < LAST_REPLIES {
+            Timer::after(Duration::from_millis(5)).await;
+        }
+        status
+    };
+    executor.run(main).await
+}
+
+/// Returns the sink for the lines: the standard output, or in the background the log.
+fn screen(args: &Up, progress: &Progress, loaded: &Loaded) -> io::Result<WriterSink<Box<dyn Write + Send>>> {
+    let colourful = !args.detached && has_colours(&io::stdout());
+    let mut screen = Screen::new(args.log_format, colourful, loaded.file.names());
+    let writer: Box<dyn Write + Send> = if args.detached {
+        Box::new(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+    } else if io::stdout().is_terminal() {
+        Box::new(progress.around(Stdout::open()?))
+    } else {
+        Box::new(Stdout::open()?)
+    };
+    Ok(WriterSink::new(writer).format(move |batch, out| screen.render(batch, out)))
+}
