@@ -89,7 +89,10 @@ impl From<NotDriven> for InputError {
 /// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
 #[must_use]
 #[derive(Debug, Default)]
-pub(super) struct Written(Vec<(Arc<Promise<InputError>>, Result<(), InputError>)>);
+pub(super) struct Written(Vec<Resolution>);
+
+/// A promise, and the result to resolve it with.
+type Resolution = (Arc<Promise<InputError>>, Result<(), InputError>);
 
 impl Written {
     /// Resolves the tickets.

@@ -58,6 +58,12 @@ fn embed_sync() {
 }
 
 #[test]
+fn terminal() {
+    let text = run("terminal");
+    assert_eq!(text, "size: 24 80\nafter a resize: 50 132\nafter Ctrl-C: still here\nthe shell has exited\n");
+}
+
+#[test]
 fn http_server_fixture() {
     const NAME: &str = "examples::http_server_fixture";
     if required(NAME, "python3").is_none() {

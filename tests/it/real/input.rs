@@ -21,7 +21,7 @@ async fn f_212_each_run_reads_its_own_input() {
         for run in ["first", "second"] {
             started(&mut notices, "once").await;
             // The rest is not read by this run, and must not be read by the next one.
-            let _ = monitor.write_stdin("once", format!("{run}\nrest of {run}\n")).unwrap();
+            drop(monitor.write_stdin("once", format!("{run}\nrest of {run}\n")).unwrap());
         }
         kept.line("got second").await;
         monitor.stop_service().await.unwrap();
