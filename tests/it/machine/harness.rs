@@ -6,10 +6,10 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use childminder::machine::{
-    Containment, Definition, Event, Machine, Output, RunId, SignalTarget, SpawnStep, SurvivalReason,
-    SurvivingProcess,
+    Containment, Definition, Dependency, Event, Machine, Output, RunId, SignalTarget, SpawnStep,
+    SurvivalReason, SurvivingProcess,
 };
-use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status};
+use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status, Until};
 
 pub(crate) struct Harness {
     pub(crate) machine: Machine<()>,
@@ -166,6 +166,57 @@ impl Harness {
     pub(crate) fn define(&mut self, name: &str, definition: Definition<()>) {
         self.machine.add_process(name.parse().unwrap(), definition, self.now).unwrap();
         self.settle();
+    }
+
+    /// Adds a process that starts after others. It has a readiness condition with a timeout of a minute.
+    pub(crate) fn after(&mut self, name: &str, after: &[(&str, Until)]) {
+        self.define(name, Self::definition(after));
+    }
+
+    pub(crate) fn definition(after: &[(&str, Until)]) -> Definition<()> {
+        let after = after.iter().map(|(on, until)| Dependency::new(on.parse().unwrap(), *until)).collect();
+        Definition { after, ready: Some(Duration::from_secs(60)), ..Definition::new(()) }
+    }
+
+    pub(crate) fn ready(&mut self, name: &str) {
+        self.event(Event::Ready { run: self.run(name) });
+    }
+
+    pub(crate) fn not_ready(&mut self, name: &str, reason: &str) {
+        self.event(Event::NotReady { run: self.run(name), reason: reason.into() });
+    }
+
+    pub(crate) fn unhealthy(&mut self, name: &str, reason: &str) {
+        self.event(Event::Unhealthy { run: self.run(name), reason: reason.into() });
+    }
+
+    pub(crate) fn set_policy(&mut self, name: &str, policy: Policy) {
+        self.machine.set_policy(name, policy, self.now).unwrap();
+        self.settle();
+    }
+
+    /// Returns why a process is in its state. The chain ends in a root cause.
+    #[track_caller]
+    pub(crate) fn why(&self, name: &str) -> String {
+        let why = self.machine.why(name, self.now).unwrap();
+        assert!(why.causes().last().unwrap().is_root(), "{why}");
+        why.to_string()
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Returns all notices since the last call as sentences, with those about processes.
+    pub(crate) fn take_log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// Returns the names of the processes that run, in the order in which they were added.
+    pub(crate) fn up(&self) -> String {
+        let statuses = self.machine.statuses();
+        let up = statuses.iter().filter(|status| status.phase == Phase::Up);
+        up.map(|status| status.name.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     /// Ends the leader and its output.
