@@ -1,4 +1,4 @@
-//! The laws of [`StateMachine`], checked in the random states of all four machines.
+//! The laws of [`StateMachine`], checked in the random states of all five machines.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

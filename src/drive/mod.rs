@@ -1,9 +1,9 @@
 //! The way in which pure state machines are driven: one contract, and one loop that carries it out.
 //!
-//! Every decision of the crate is made by one of four state machines (processes, readiness, plans, client
-//! connections). They have no clock, lock, channel, thread or future. A *driver* is a future that owns the
-//! real objects: it executes what its machine puts out, feeds it the events of its sources, and calls it when
-//! a deadline has passed.
+//! Every decision of the crate is made by one of five state machines (processes, readiness, health, plans,
+//! client connections). They have no clock, lock, channel, thread or future. A *driver* is a future that owns
+//! the real objects: it executes what its machine puts out, feeds it the events of its sources, and calls it
+//! when a deadline has passed.
 //!
 //! A service with handles ([`ProcessMonitor`](crate::ProcessMonitor), `ClientService`) shares its machine
 //! between the handles and the driver, behind the lock in [`Shared`].

@@ -28,7 +28,6 @@ pub(crate) use driver::MonitorDriver;
 pub use error::{AddError, CommandError};
 pub(crate) use handle::ProcessMonitor;
 pub use handle::WeakMonitor;
-pub(crate) use health::Report;
 pub use input_queue::InputError;
 pub(crate) use notices::Notices;
 pub use waits::{ReadyError, StoppedError};

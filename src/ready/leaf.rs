@@ -6,8 +6,8 @@ use super::condition::Leaf;
 use crate::host::health::{ConditionKind, ConditionState, ConditionStatus};
 use crate::host::{ProbeError, ProbeOwner, ProbeTarget};
 
-/// A server is noticed late by at most this fraction of the time that it has taken so far. A server that takes
-/// a second causes some three hundred probes, of less than a hundredth of that second.
+/// A server is noticed late by at most this fraction of the time that it has taken so far. A server that
+/// takes a second causes some three hundred probes, of less than a hundredth of that second.
 const LATENESS: u32 = 50;
 
 /// The shortest delay between two probes. A server that listens after one millisecond is not kept waiting for

@@ -19,13 +19,13 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The requirements of a spec.
 #[derive(Clone, Default)]
-pub(crate) struct Requirements {
-    pub(crate) ready: Option<Condition>,
-    pub(crate) ready_timeout: Option<Duration>,
+struct Requirements {
+    ready: Option<Condition>,
+    ready_timeout: Option<Duration>,
     alive: Option<(Condition, Liveness)>,
     watchdog: Option<Duration>,
     /// The function that finds the message in a line of output, for conditions on the output.
-    pub(crate) message: MessageExtractor,
+    message: MessageExtractor,
 }
 
 /// Readiness and health.
@@ -73,8 +73,8 @@ impl Spec {
     /// use childminder::ready::Liveness;
     /// use childminder::{Condition, Spec};
     ///
-    /// let every = Duration::from_secs(5);
-    /// let web = Spec::new("web").alive(Condition::http(8080, "/health"), Liveness { every, ..Liveness::default() });
+    /// let liveness = Liveness { every: Duration::from_secs(5), ..Liveness::default() };
+    /// let web = Spec::new("web").alive(Condition::http(8080, "/health"), liveness);
     /// assert!(web.check().is_ok());
     /// let never = Spec::new("web").alive(Condition::output("alive"), Liveness::default());
     /// assert_eq!(never.check().unwrap_err().field, "alive");
@@ -118,7 +118,17 @@ impl Spec {
         (self.get_health()? as &dyn Any).downcast_ref()
     }
 
-    pub(crate) fn change_requirements(self, change: impl FnOnce(&mut Requirements)) -> Self {
+    /// Requires this condition within this time. `message` finds the message in a line of output.
+    #[must_use]
+    pub(crate) fn ready_in(self, condition: Condition, timeout: Duration, message: MessageExtractor) -> Self {
+        self.change_requirements(|requirements| {
+            requirements.ready = Some(condition);
+            requirements.ready_timeout = Some(timeout);
+            requirements.message = message;
+        })
+    }
+
+    fn change_requirements(self, change: impl FnOnce(&mut Requirements)) -> Self {
         let mut requirements = self.requirements().cloned().unwrap_or_default();
         change(&mut requirements);
         self.with_health(requirements)

@@ -61,7 +61,8 @@ impl Service {
     ///
     /// The kill time is that of the spec's policy. The program is killed when this process dies
     /// ([`Spec::die_with_parent`]), regardless of the spec; [`outlive_parent`](Self::outlive_parent) changes
-    /// that.
+    /// that. A condition that the spec requires for its [readiness](Spec::ready) is expected as well, within
+    /// the [timeout](Self::timeout) of the service.
     pub fn from_spec(spec: Spec) -> Self {
         let name = Ok(Name::from_program(&spec.get_program().to_string_lossy()));
         Self {

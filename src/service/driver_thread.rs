@@ -1,17 +1,16 @@
 //! The thread that runs the drivers of all services of this process.
 //!
 //! A driver needs a thread, but little of it. So the first service starts one thread, which stays; starting a
-//! thread for each service would take longer than to find out that a server listens. The future that waits
-//! for the readiness of a service runs here as well: between the start of a process and the verdict no other
-//! thread is involved.
+//! thread for each service would take longer than to find out that a server listens. A driver also waits for
+//! the readiness of its process: between the start and the verdict no other thread is involved.
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 
 use async_executor::Executor;
@@ -19,9 +18,7 @@ use futures_lite::FutureExt;
 
 use crate::drive::WaitForDriver;
 use crate::host::Host;
-use crate::host::health::{Failure, Ready};
-use crate::ready::UntilReady;
-use crate::sync::{Lock, Oneshot};
+use crate::sync::Lock;
 use crate::sys::System;
 
 /// The executor of the thread.
@@ -67,24 +64,6 @@ impl DriverThread {
                 let _ = ended.lock().recv();
             }
         })
-    }
-
-    /// Waits on this thread until a start is ready or has failed. Dropping the future ends the wait.
-    pub(super) async fn wait_until_ready(self, until_ready: UntilReady) -> Result<Ready, Failure> {
-        let verdict = Arc::new(Oneshot::new());
-        let filled = Arc::clone(&verdict);
-        let waiting = EXECUTOR.spawn(async move {
-            let waited = until_ready.await;
-            let ready = waited.as_ref().ok().cloned();
-            filled.fill(waited);
-            // The caller goes on meanwhile.
-            if let Some(ready) = ready {
-                ready.process.observe_family();
-            }
-        });
-        let verdict = poll_fn(|cx| verdict.poll(cx)).await;
-        waiting.detach();
-        verdict
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_lite::future::or;
 
-use super::driver_thread::DriverThread;
 use super::exit::ServiceExit;
 use super::log_lines::LinePublisher;
 use super::not_ready::{Details, NotReady, NotReadyReason, ServiceError};
@@ -14,11 +13,11 @@ use super::provide::{Provided, expected, provide};
 use super::{Port, Service, hints};
 use crate::host::health::{Failure, FailureCause, Ready};
 use crate::host::{Host, Spec};
-use crate::machine::Name;
-use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, StopError};
+use crate::machine::{LastRun, Name};
+use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, ReadyError, StopError, Ticket};
 use crate::output::log_format::{LogFormat, LogFormatSink};
 use crate::output::{LogSink, OutputThread};
-use crate::ready::{Condition, Watch, check_free};
+use crate::ready::{Condition, check_free};
 use crate::search::MessageExtractor;
 
 /// The number of output lines that a service keeps.
@@ -36,25 +35,23 @@ pub(super) struct Launcher {
     pub(super) port: Option<Port>,
     pub(super) lines: LinePublisher,
     pub(super) provided: Provided,
+    /// The spec, which requires the readiness of the service.
     spec: Spec,
     format: Option<LogFormat>,
     condition: Condition,
     pub(super) host: Arc<dyn Host>,
-    watch: Watch,
-    /// The thread that waits for readiness; without it the caller does.
-    pub(super) thread: Option<DriverThread>,
 }
 
 impl Launcher {
     /// Checks the description of a service.
-    pub(super) fn new(service: &Service, host: impl Host) -> Result<Self, NotReady> {
+    pub(super) fn new(service: &Service, host: Arc<dyn Host>) -> Result<Self, NotReady> {
         let fail = |reason| {
             let name = service.name.as_ref().map_or("?", |name| &**name);
             NotReady::from(Details::new(name, service.spec.to_string(), reason))
         };
         let invalid = |error| fail(NotReadyReason::Invalid(error));
         let message = message_extractor(service.format.clone().and_then(Result::ok));
-        let (service, provided) = provide(service, message).map_err(fail)?;
+        let (service, provided) = provide(service, message.clone()).map_err(fail)?;
         let name = service.name.clone().map_err(|error| invalid(ServiceError::Name(error)))?;
         service.policy.check().map_err(|error| invalid(ServiceError::Policy(error)))?;
         let spec = service.spec.clone().policy(service.policy);
@@ -71,11 +68,9 @@ impl Launcher {
             Duration::ZERO => expected,
             min_uptime => Condition::all([Condition::uptime(min_uptime), expected]),
         };
-        let host: Arc<dyn Host> = Arc::new(host);
-        let watch =
-            Watch::new(Arc::clone(&host), condition.clone(), timeout, message_extractor(format.clone()));
+        let spec = spec.ready_in(condition.clone(), timeout, message);
         let (port, lines) = (service.port.clone(), LinePublisher::new());
-        Ok(Self { name, port, lines, provided, spec, format, condition, host, watch, thread: None })
+        Ok(Self { name, port, lines, provided, spec, format, condition, host })
     }
 
     /// Returns the error for a system that cannot be used at all, for example without descriptors.
@@ -94,11 +89,6 @@ impl Launcher {
             // Each of the tests that share the service prints its part of the output itself.
             (None, Some(recorder)) => builder.sink(LogSink).sink(recorder.sink()),
         }
-    }
-
-    /// Returns the host for the monitor.
-    pub(super) fn host(&self) -> impl Host {
-        self.watch.host()
     }
 
     /// Checks that no other process answers at the addresses of the service.
@@ -128,58 +118,60 @@ impl Launcher {
         monitor: &ProcessMonitor,
         notices: &mut Notices,
         output: Option<OutputThread>,
-    ) -> Result<Ready, NotReady> {
-        let spec = self.watch.equip(self.spec.clone()).map_err(|error| self.system_error(error))?;
+    ) -> Result<Arc<Ready>, NotReady> {
         if let Some(port) = &self.port {
             port.prepare_bind();
         }
         self.provided.output.arm();
-        let until_ready = self.watch.arm();
-        // A notification channel is good for one run only, so each run is a process of its own for the
-        // monitor.
-        let started =
-            monitor.add_process(&self.name, spec).is_ok() && monitor.start_process(&self.name).is_ok();
-        if !started {
-            return Err(self.details(NotReadyReason::NeverStarted).into());
-        }
+        let ticket = self.start(monitor);
         // Only now: the driver starts the process meanwhile.
         output.map_or(Ok(()), OutputThread::start).map_err(|error| self.system_error(error))?;
-        let waited = match self.thread {
-            Some(thread) => thread.wait_until_ready(until_ready).await,
-            None => {
-                let waited = until_ready.await;
-                waited.inspect(|ready| ready.process.observe_family())
-            }
-        };
-        match waited {
-            Ok(ready) => match self.follow_output(monitor, &ready).await {
+        if let Some(ticket) = ticket {
+            // The report says more than the result.
+            let _ = ticket.await;
+        }
+        match monitor.readiness(&self.name) {
+            Some(Ok(ready)) => match self.follow_output(monitor, &ready).await {
                 Ok(()) => Ok(ready),
                 Err(reason) => Err(self.end_start(monitor, notices, reason).await),
             },
-            Err(failure) => Err(self.fail_start(monitor, notices, failure).await),
+            Some(Err(failure)) => Err(self.fail_start(monitor, notices, Some(&failure)).await),
+            None => Err(self.fail_start(monitor, notices, None).await),
         }
     }
 
-    /// Stops a process that did not become ready, and reports the failure.
+    /// Starts the process. Returns `None` if the driver of the monitor was dropped.
+    fn start(&self, monitor: &ProcessMonitor) -> Option<Ticket<ReadyError>> {
+        monitor.add_process(&self.name, self.spec.clone()).ok()?;
+        monitor.start_process(&self.name).ok()?;
+        monitor.wait_ready(&self.name).ok()
+    }
+
+    /// Stops a process that did not become ready, and reports the failure; without one the process was not
+    /// started.
     async fn fail_start(
         &self,
         monitor: &ProcessMonitor,
         notices: &mut Notices,
-        failure: Failure,
+        failure: Option<&Failure>,
     ) -> NotReady {
+        let last = monitor.status(&self.name).and_then(|status| status.last);
         let (tail, survivors) = self.end_run(monitor, notices).await;
-        let reason = match failure.cause {
-            FailureCause::SpawnFailed(error) => NotReadyReason::Spawn(error),
-            FailureCause::Exited(exit) => NotReadyReason::Exited { exit, after: failure.took },
-            FailureCause::TimedOut(timeout) => NotReadyReason::TimedOut { timeout },
+        let Some(Failure { cause, progress, took, listening }) = failure else {
+            let reason = match last {
+                Some(LastRun::SpawnFailed(error)) => NotReadyReason::Spawn(error),
+                _ => NotReadyReason::NeverStarted,
+            };
+            return self.failed(Details { tail, survivors, ..self.details(reason) });
+        };
+        let reason = match cause {
+            FailureCause::SpawnFailed(error) => NotReadyReason::Spawn(error.clone()),
+            FailureCause::Exited(exit) => NotReadyReason::Exited { exit: *exit, after: *took },
+            FailureCause::TimedOut(timeout) => NotReadyReason::TimedOut { timeout: *timeout },
             FailureCause::NeverStarted => NotReadyReason::NeverStarted,
         };
-        let progress = match reason {
-            // Without a process there is no progress.
-            NotReadyReason::Spawn(_) | NotReadyReason::NeverStarted => Vec::new(),
-            _ => failure.progress,
-        };
-        let hints = hints::hints(&reason, &progress, &failure.listening, &tail, self.port.as_ref());
+        let hints = hints::hints(&reason, progress, listening, &tail, self.port.as_ref());
+        let progress = progress.clone();
         self.failed(Details { progress, hints, tail, survivors, ..self.details(reason) })
     }
 

@@ -196,5 +196,5 @@ fn write_file(dir: &Path, path: &Path, content: &[u8], owner: Option<(u32, u32)>
 
 /// Returns the conditions of a service as one.
 pub(super) fn expected(service: &Service) -> Condition {
-    Condition::all(service.expected.iter().cloned())
+    Condition::all(service.spec.get_ready().into_iter().chain(&service.expected).cloned())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures_lite::future::{block_on, poll_once};
@@ -55,8 +55,7 @@ pub struct RunningService {
 
 /// The current run.
 struct Run {
-    pid: u32,
-    ready: Ready,
+    ready: Arc<Ready>,
     /// Until the run has ended and its end was returned.
     notices: Option<Notices>,
     /// The end of the run, once it is known.
@@ -70,10 +69,10 @@ impl RunningService {
         launcher: Launcher,
         monitor: ProcessMonitor,
         notices: Notices,
-        ready: Ready,
+        ready: Arc<Ready>,
         exit_hook: Option<Registration>,
     ) -> Self {
-        let run = Lock::new(Run::new(&monitor, &launcher, ready, notices));
+        let run = Lock::new(Run::new(ready, notices));
         Self { exit_hook, monitor, run, launcher }
     }
 
@@ -97,7 +96,7 @@ impl RunningService {
 
     /// Returns the process id, which is also the id of the process group.
     pub fn pid(&self) -> u32 {
-        self.run().pid
+        self.run().ready.pid
     }
 
     /// Returns the number of the port set with [`Service::port`](crate::Service::port) or
@@ -239,7 +238,7 @@ impl RunningService {
     async fn bring_up(&self) -> Result<(), NotReady> {
         let mut notices = self.monitor.notices();
         let ready = self.launcher.run(&self.monitor, &mut notices, None).await?;
-        *self.run() = Run::new(&self.monitor, &self.launcher, ready, notices);
+        *self.run() = Run::new(ready, notices);
         Ok(())
     }
 }
@@ -321,9 +320,8 @@ impl Drop for RunningService {
 }
 
 impl Run {
-    fn new(monitor: &ProcessMonitor, launcher: &Launcher, ready: Ready, notices: Notices) -> Self {
-        let pid = monitor.status(&launcher.name).and_then(|status| status.pid).unwrap_or_default();
-        Self { pid, ready, notices: Some(notices), exit: None, is_reported: false }
+    fn new(ready: Arc<Ready>, notices: Notices) -> Self {
+        Self { ready, notices: Some(notices), exit: None, is_reported: false }
     }
 
     /// Waits for the end of the run and for its last output, and stores the exit.

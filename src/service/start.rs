@@ -34,15 +34,13 @@ impl StartFuture {
     /// Starts a service whose driver runs on the thread of all services.
     pub(super) fn background(service: &Service) -> Self {
         let launcher = match system() {
-            Ok(system) => Launcher::new(service, system.clone()).map(|launcher| (system, launcher)),
+            Ok(system) => Launcher::new(service, Arc::new(system.clone())).map(|launcher| (system, launcher)),
             Err(error) => Err(Launcher::without_system(service, error)),
         };
         let start = Box::pin(async move {
-            let (system, mut launcher) = launcher?;
+            let (system, launcher) = launcher?;
             let thread = DriverThread::get(&system).map_err(|error| launcher.system_error(error))?;
-            launcher.thread = Some(thread);
-            let builder = launcher.monitor_builder();
-            let host = Arc::new(launcher.host());
+            let (builder, host) = (launcher.monitor_builder(), launcher.host.clone());
             let (monitor, output) = builder.background_on(host, |driver| thread.run_driver(driver));
             launcher.check_free().await?;
             // The process can be ended by a signal while the service starts.
@@ -67,8 +65,8 @@ impl StartFuture {
 
     /// Starts a service whose driver is run by the caller.
     pub(super) fn on(service: &Service, host: impl Host) -> Result<(Self, MonitorDriver), NotReady> {
-        let launcher = Launcher::new(service, host)?;
-        let (monitor, driver) = launcher.monitor_builder().build_unchecked(Arc::new(launcher.host()));
+        let launcher = Launcher::new(service, Arc::new(host))?;
+        let (monitor, driver) = launcher.monitor_builder().build_unchecked(launcher.host.clone());
         let start = Box::pin(async move {
             launcher.check_free().await?;
             run(launcher, monitor, None, None).await

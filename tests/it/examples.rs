@@ -28,6 +28,25 @@ fn keep_alive() {
 }
 
 #[test]
+fn health() {
+    let text = run("health");
+    let reason = "is unhealthy: 3 checks in a row failed, at last command test -e working: code 1";
+    assert!(text.contains(reason), "{text}");
+    assert!(text.ends_with("worker#2 is ready\n"), "{text}");
+}
+
+#[test]
+fn three_tiers() {
+    let text = run("three_tiers");
+    let ready =
+        |name: &str| text.find(&format!("{name}#1 is ready")).unwrap_or_else(|| panic!("{name}: {text}"));
+    assert!(ready("db") < ready("server") && ready("server") < ready("worker"), "{text}");
+    assert!(text.contains("db#1 exited with signal KILL"), "{text}");
+    assert!(text.contains("the server is ready again; the worker runs on: true"), "{text}");
+    assert!(text.ends_with("stopped\n"), "{text}");
+}
+
+#[test]
 fn on_tokio() {
     let text = run("on_tokio");
     // Lines come from the output thread, before or after this one.

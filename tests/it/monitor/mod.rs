@@ -3,11 +3,14 @@
 mod commands;
 mod contained;
 mod handles;
+mod health;
 mod input;
 mod notices;
+mod real_health;
 mod starts;
 mod stop_command;
 mod story;
+mod waits;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use futures_lite::StreamExt;
 use super::{monitor, secs};
 
 /// Reads all unread notices.
-fn drain(sim: &Sim, notices: &mut Notices) -> Vec<String> {
+pub(super) fn drain(sim: &Sim, notices: &mut Notices) -> Vec<String> {
     let mut texts = Vec::new();
     while let Some(Some(notice)) = sim.block_on(futures_lite::future::poll_once(notices.next())) {
         texts.push(match notice {
