@@ -82,7 +82,7 @@ fn main() -> ExitCode {
             let request = Request::Signal { signal: args.signal.to_string(), names: args.names.names };
             control(commands::simple(&args.target, &request))
         }
-        Command::Wait(args) => control(commands::simple(&args.target, &args.command())),
+        Command::Wait(args) => control(commands::wait(&args)),
         Command::Why(args) => control(commands::why(&args.target, &args.name)),
         Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
         Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),

@@ -108,7 +108,7 @@ pub(crate) struct Wait {
     /// Until they are down
     #[arg(long)]
     pub(crate) down: bool,
-    /// The longest time to wait; then the exit status is 1
+    /// The longest time to wait, also for the start of 'up' itself; then the exit status is 1
     #[arg(long, value_name = "S", value_parser = duration::parse)]
     pub(crate) timeout: Option<Duration>,
 }

@@ -38,7 +38,7 @@ pub(crate) struct Up {
     pub(crate) detach: bool,
 
     /// The time to become ready with --detach; then everything is stopped
-    #[arg(long, value_name = "S", default_value = "300", value_parser = duration::parse, requires = "detach")]
+    #[arg(long, value_name = "S", default_value = "300", value_parser = duration::parse)]
     pub(crate) timeout: Duration,
 
     /// Stops everything when this program has exited, and returns its exit status

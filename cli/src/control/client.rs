@@ -4,9 +4,14 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use super::home::Home;
 use super::protocol::{Command, Reply};
+
+/// The time between two attempts to connect.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// A connection to an `up`.
 #[derive(Debug)]
@@ -38,6 +43,28 @@ impl Connection {
             Some((socket, error)) => ClientError::Connect { socket, error },
             None => ClientError::NotUp { file: file.to_owned() },
         })
+    }
+
+    /// Connects to the `up` of a file, which may come up within this time.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] if the file is not up then.
+    pub(crate) fn open_within(file: &Path, patience: Duration) -> Result<Self, ClientError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::open(file) {
+                Err(ClientError::NotUp { .. }) if waited < patience => {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a socket that does not exist cannot be awaited"
+                    )]
+                    thread::sleep(RETRY);
+                    waited += RETRY;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// Sends a request, and passes each reply before the last one to `each`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::client::{ClientError, Connection};
 use super::protocol::{Changes, Command, OutputLine, ProcessStatus, Reply};
 use super::table;
-use crate::args::{Logs, Status, Target};
+use crate::args::{Logs, Status, Target, Wait};
 use crate::console::messages;
 use crate::console::messages::has_colours;
 use crate::file::find;
@@ -59,6 +59,17 @@ pub(crate) fn file(named: Option<&Path>) -> Result<PathBuf, CommandFailure> {
 pub(crate) fn simple(target: &Target, command: &Command) -> Result<(), CommandFailure> {
     Connection::open(&file(target.file.as_deref())?)?.request(command, |_| Ok(()))?;
     Ok(())
+}
+
+/// `childminder wait`. With a time limit it waits until there is an `up` as well; without one everything is
+/// down.
+pub(crate) fn wait(args: &Wait) -> Result<(), CommandFailure> {
+    let file = file(args.target.file.as_deref())?;
+    let patience = if args.down { Duration::ZERO } else { args.timeout.unwrap_or_default() };
+    match Connection::open_within(&file, patience) {
+        Err(ClientError::NotUp { .. }) if args.down => Ok(()),
+        connection => Ok(connection?.request(&args.command(), |_| Ok(()))?),
+    }
 }
 
 /// `childminder status`.

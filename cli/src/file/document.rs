@@ -55,6 +55,7 @@ type Settings = BTreeMap<&'static str, At<Setting>>;
 fn entry(reader: &mut Reader, item: &Item<'_>, defaults: &Settings, dir: &Path) -> Option<Entry> {
     let name = Name::new(item.key);
     let items = reader.table(item.value, &format!("a table, [process.{}]", item.key))?;
+    let before = reader.problems.len();
     let settings = settings(reader, &items, dir);
     // A command that is not valid, or whose key is mistyped, has been reported.
     let is_command =
@@ -67,7 +68,8 @@ fn entry(reader: &mut Reader, item: &Item<'_>, defaults: &Settings, dir: &Path) 
         Ok(name) => {
             let mut entry = Entry::new(name, item.key_span.clone(), settings);
             entry.add_defaults(defaults);
-            entry.get("command").is_some().then_some(entry)
+            entry.is_complete = reader.problems.len() == before;
+            Some(entry)
         }
         Err(error) => {
             reader.note(Problem::new(&item.key_span, error.to_string()));

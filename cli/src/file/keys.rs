@@ -310,10 +310,14 @@ pub(crate) fn suggest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>)
     {
         return Some(name);
     }
-    let near = |name: &&str| (strsim::damerau_levenshtein(&wrong, name), strsim::jaro_winkler(&wrong, name));
-    let best = names.into_iter().max_by(|a, b| near(a).1.total_cmp(&near(b).1))?;
-    let (distance, similarity) = near(&best);
-    (distance <= 2 && distance < best.len().max(2) || similarity > 0.85).then_some(best)
+    let distance = |name: &str| strsim::damerau_levenshtein(&wrong, name);
+    let similarity = |name: &str| strsim::jaro_winkler(&wrong, name);
+    let nearest = names.iter().copied().min_by_key(|name| distance(name))?;
+    if distance(nearest) <= 2 && distance(nearest) < nearest.len() {
+        return Some(nearest);
+    }
+    let similar = names.into_iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    (similarity(similar) > 0.85).then_some(similar)
 }
 
 /// Returns a key as this file would write it: `killTime` and `kill_time` are `kill-time`.
@@ -351,6 +355,7 @@ mod tests {
             ("min-restart-dely", "min-restart-delay"),
             ("limit", "limits"),
             ("Restart", "restart"),
+            ("evn", "env"),
         ] {
             assert_eq!(suggest(wrong, KEYS.iter().map(|key| key.name)), Some(meant), "{wrong}");
         }

@@ -73,11 +73,12 @@ impl File {
         graph::check(&entries, &mut problems);
         ports::check_variables(&entries, &mut problems);
         let file = Self { path, text, entries };
-        if problems.is_empty() {
-            // Everything but sockets and files is checked here, so that no problem hides others.
-            let processes = file.build(&Ports::assumed(&file.entries), None, |_| true, &mut problems);
-            graph::check_completion(&file.entries, &processes, &mut problems);
-        }
+        // Everything but sockets and files is checked here, as far as the settings are known, so that no
+        // problem hides others.
+        let complete =
+            |name: &Name| file.entries.iter().any(|entry| entry.name == *name && entry.is_complete);
+        let processes = file.build(&Ports::assumed(&file.entries), None, complete, &mut problems);
+        graph::check_completion(&file.entries, &processes, &mut problems);
         if problems.is_empty() { Ok(file) } else { Err(file.problems(problems)) }
     }
 

@@ -79,7 +79,11 @@ impl Builder<'_> {
         let policy = policy::build(entry, self.problems)?;
         let spec = probes::add(spec.policy(policy), entry, &cwd, self.ports, self.problems);
         if let Err(error) = spec.check() {
-            self.problems.push(Problem::new(entry.span_of(key_of(error.field)), error.to_string()));
+            let key = match key_of(error.field) {
+                "ready-timeout" if entry.get("ready-timeout").is_none() => "ready",
+                key => key,
+            };
+            self.problems.push(Problem::new(entry.span_of(key), error.to_string()));
             return None;
         }
         Some(spec)

@@ -151,12 +151,14 @@ pub(crate) struct Entry {
     pub(crate) name: Name,
     /// The place of its name.
     pub(crate) span: Range<usize>,
+    /// Whether nothing was wrong with its table, so that the rest can be checked as well.
+    pub(crate) is_complete: bool,
     settings: BTreeMap<&'static str, At<Setting>>,
 }
 
 impl Entry {
     pub(crate) fn new(name: Name, span: Range<usize>, settings: BTreeMap<&'static str, At<Setting>>) -> Self {
-        Self { name, span, settings }
+        Self { name, span, is_complete: true, settings }
     }
 
     /// Adds the settings of `[defaults]` that the process does not have. Variables are added one by one.

@@ -78,6 +78,11 @@ impl History {
         self.recent(&[name.to_owned()], 1).pop().map(|line| line.text.clone())
     }
 
+    /// Ends all subscriptions.
+    pub(crate) fn close(&self) {
+        self.lock().subscribers.clear();
+    }
+
     /// Forgets the lines of a process that was removed.
     pub(crate) fn forget(&self, name: &str) {
         self.lock().recent.remove(name);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
-use childminder::machine::{LastRun, NoticeKind, SpawnStep};
+use childminder::machine::{LastRun, SpawnStep};
 use childminder::monitor::StoppedError;
-use childminder::{Exit, Notice, Notices, Phase, Signal, StopError};
+use childminder::{Exit, Notices, Phase, Signal, StopError};
 use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
 
@@ -61,8 +61,8 @@ enum End {
 
 /// Something to react to.
 enum Event {
-    Notice(Notice),
-    /// Notices were missed, or some time has passed.
+    Notice,
+    /// Some time has passed.
     Look,
     Received(Received),
     Down(Answer),
@@ -156,8 +156,7 @@ impl Session {
             };
             let notice = async {
                 match self.notices.next().await {
-                    Some(Ok(notice)) => Event::Notice(notice),
-                    Some(Err(_)) => Event::Look,
+                    Some(_) => Event::Notice,
                     None => pending().await,
                 }
             };
@@ -186,11 +185,7 @@ impl Session {
                 Event::Down(answer) => return End::Down(answer),
                 Event::Stopped(Err(StoppedError::GaveUp(name))) => return End::GaveUp(name.to_string()),
                 Event::Stopped(_) => return End::Over,
-                Event::Notice(notice) => {
-                    if let Some(end) = self.exit_of_interest(&notice) {
-                        return end;
-                    }
-                }
+                Event::Notice => {}
                 Event::Late => {
                     let pending = self.stack.overview().pending().join("; ");
                     return End::Impossible(format!("not everything is ready in time: {pending}"));
@@ -202,7 +197,7 @@ impl Session {
     /// Shows what is waited for, and finds out whether anything can still happen.
     fn look(&mut self, is_ready: &mut bool) -> Option<End> {
         let overview = self.stack.overview();
-        if let Some(end) = self.hopeless(&overview) {
+        if let Some(end) = self.exited(&overview).or_else(|| self.hopeless(&overview)) {
             return Some(end);
         }
         if overview.is_over() {
@@ -249,20 +244,19 @@ impl Session {
         }
     }
 
-    /// Returns the end that the exit of the awaited process means.
-    fn exit_of_interest(&self, notice: &Notice) -> Option<End> {
-        let name = self.exit_with.as_deref().filter(|name| notice.name == *name)?;
-        let status = match (&notice.kind, self.stack.monitor.status(name)?.last) {
-            (NoticeKind::Exited { exit, asked: false, .. }, _) => status_of(*exit),
-            (NoticeKind::SpawnFailed { error }, _) => not_started(error.step()),
-            (NoticeKind::Completed | NoticeKind::Failed | NoticeKind::GaveUp { .. }, last) => match last? {
-                LastRun::Exited(exit) => status_of(exit),
-                LastRun::SpawnFailed(error) => not_started(error.step()),
-                _ => crate::FAILED,
-            },
-            _ => return None,
-        };
-        Some(End::Exited(status))
+    /// Whether the process whose exit is awaited has ended. It is not restarted.
+    fn exited(&self, overview: &Overview) -> Option<End> {
+        let name = self.exit_with.as_deref()?;
+        let status = overview.statuses.iter().find(|status| status.name == name)?;
+        if !matches!(status.phase, Phase::Completed | Phase::Failed | Phase::GaveUp) {
+            return None;
+        }
+        Some(End::Exited(match &status.last {
+            Some(LastRun::Exited(exit)) => status_of(*exit),
+            Some(LastRun::SpawnFailed(error)) if error.step() == SpawnStep::Find => 127,
+            Some(LastRun::SpawnFailed(_)) => 126,
+            _ => crate::FAILED,
+        }))
     }
 
     /// Stops everything in order. A second signal kills it.
@@ -327,9 +321,4 @@ fn status_of(exit: Exit) -> u8 {
         Exit::Signal { signal, .. } => u8::try_from(128 + signal.number()).unwrap_or(crate::FAILED),
         _ => crate::FAILED,
     }
-}
-
-/// Returns the exit status of a shell for a program that was not started.
-fn not_started(step: SpawnStep) -> u8 {
-    if step == SpawnStep::Find { 127 } else { 126 }
 }

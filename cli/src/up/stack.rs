@@ -1,6 +1,6 @@
 //! The processes of a file in a monitor: adding, changing, and describing them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -28,6 +28,8 @@ pub(crate) struct Stack {
     log_files: LogFiles,
     system: System,
     state: RefCell<State>,
+    /// Whether a reload is under way.
+    reloading: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Stack {
             add(&monitor, process)?;
         }
         let state = RefCell::new(State { file, ports, sockets, inherited });
-        Ok(Self { monitor, history, log_files, system, state })
+        Ok(Self { monitor, history, log_files, system, state, reloading: Cell::new(false) })
     }
 
     /// Returns the names of the processes in the order of the file.
@@ -112,7 +114,8 @@ impl Stack {
     ///
     /// [`StackError`] with everything that is wrong with the new version. Nothing is changed then.
     pub(crate) async fn reload(&self, dry_run: bool) -> Result<Changes, StackError> {
-        let (changes, processes) = {
+        let _guard = Reloading::begin(&self.reloading)?;
+        let (changes, processes, file, ports) = {
             let mut state = self.state.borrow_mut();
             let state = &mut *state;
             let file = File::read(&state.file.path)?;
@@ -127,10 +130,12 @@ impl Stack {
                 return Ok(changes);
             }
             self.log_files.open(&processes).map_err(StackError::Log)?;
-            (state.file, state.ports) = (file, ports);
-            (changes, processes)
+            (changes, processes, file, ports)
         };
+        // If this fails, the next reload finds the same changes and tries them again.
         self.apply(&changes, processes).await?;
+        let mut state = self.state.borrow_mut();
+        (state.file, state.ports) = (file, ports);
         Ok(changes)
     }
 
@@ -154,8 +159,9 @@ impl Stack {
                 Some(_) => {}
             }
         }
-        let remove = |name: &String| self.monitor.remove_process(name);
-        let tickets: Vec<_> = changes.removed.iter().map(remove).collect();
+        let is_there = |name: &&String| self.monitor.status(name).is_some();
+        let removed = changes.removed.iter().filter(is_there);
+        let tickets: Vec<_> = removed.map(|name| self.monitor.remove_process(name)).collect();
         for ticket in tickets {
             ticket?.await?;
         }
@@ -168,6 +174,11 @@ impl Stack {
 
     fn apply_one(&self, changes: &Changes, process: &Process) -> Result<(), StackError> {
         let Some(change) = changes.changed.iter().find(|change| process.name == change.name.as_str()) else {
+            if self.monitor.status(&process.name).is_some() {
+                // A reload that failed has added it.
+                self.monitor.replace_process(&process.name, process.spec.clone())?;
+                return Ok(());
+            }
             return add(&self.monitor, process);
         };
         if change.restarts {
@@ -191,6 +202,22 @@ impl Stack {
             Some(why) => (why.to_string(), self.history.last_line(why.root())),
             None => (format!("{name} is not there"), None),
         }
+    }
+}
+
+/// The time of a reload, of which there is one at a time.
+struct Reloading<'a>(&'a Cell<bool>);
+
+impl<'a> Reloading<'a> {
+    fn begin(flag: &'a Cell<bool>) -> Result<Self, StackError> {
+        if flag.replace(true) { Err(StackError::Reloading) } else { Ok(Self(flag)) }
+    }
+}
+
+/// Also if the client that has asked for the reload is gone.
+impl Drop for Reloading<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
     }
 }
 
@@ -292,6 +319,8 @@ pub(crate) enum StackError {
     Command(CommandError),
     /// The processes cannot be started in any order.
     Dependency(DependencyError),
+    /// Another reload is under way.
+    Reloading,
     /// A process outlived its removal.
     Survived(StopError),
 }
@@ -306,6 +335,7 @@ impl fmt::Display for StackError {
             Self::Add(error) => error.fmt(f),
             Self::Command(error) => error.fmt(f),
             Self::Dependency(error) => error.fmt(f),
+            Self::Reloading => f.write_str("another reload is under way; try again when it is done"),
             Self::Survived(error) => error.fmt(f),
         }
     }
@@ -315,7 +345,7 @@ impl std::error::Error for StackError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File(error) => Some(error),
-            Self::Unknown(_) => None,
+            Self::Unknown(_) | Self::Reloading => None,
             Self::Ports(error) => Some(error),
             Self::Log(error) => Some(error),
             Self::Add(error) => Some(error),

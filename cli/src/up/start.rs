@@ -150,6 +150,7 @@ async fn run(
         // The last output is on its way.
         driver.await;
         drop(server);
+        stack.history.close();
         let begin = stack.monitor.now();
         let elapsed = |begin: Instant| stack.monitor.now().saturating_duration_since(begin);
         while clients.get() > 0 && elapsed(begin) < LAST_REPLIES {

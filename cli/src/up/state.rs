@@ -80,7 +80,11 @@ impl Overview {
     /// Returns a line for each process that is not down yet.
     pub(crate) fn stopping(&self) -> Vec<String> {
         let alive = self.statuses.iter().filter(|status| status.run.is_some());
-        alive.map(|status| format!("{}: {}", status.name, self.describe(status))).collect()
+        let describe = |status: &Status| match status.phase {
+            Phase::Up | Phase::Starting => "is stopped after those that depend on it".to_owned(),
+            _ => self.describe(status),
+        };
+        alive.map(|status| format!("{}: {}", status.name, describe(status))).collect()
     }
 
     /// Describes what a process does, and since or until when.

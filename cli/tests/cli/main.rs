@@ -10,4 +10,5 @@ mod skip;
 mod streams;
 mod supervisor;
 mod terminal;
+mod up;
 mod usage;

@@ -1,0 +1,88 @@
+//! A reload touches only what has changed.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::{Project, golden};
+
+/// A file with ten processes.
+fn ten(special: &str) -> String {
+    let mut file = String::new();
+    for number in 0..9 {
+        let _ = writeln!(file, "[process.p{number}]\ncommand = \"sleep 100{number}\"");
+    }
+    file + special
+}
+
+fn pids(project: &Project) -> Vec<(String, Value)> {
+    let status = project.status();
+    status
+        .iter()
+        .map(|process| (process["name"].as_str().unwrap().to_owned(), process["pid"].clone()))
+        .collect()
+}
+
+#[test]
+fn f_261_a_reload_touches_only_what_has_changed() {
+    let project = Project::new(&ten("[process.special]\ncommand = \"sleep 1000\"\n"));
+    let up = project.up(&[]);
+    project.wait();
+    let before = pids(&project);
+    assert_eq!(before.len(), 10);
+
+    // Comments, order and form are no changes.
+    let reordered = "# comment\n[process.special]\ncommand = [\"sleep\", \"1000\"]\n".to_owned() + &ten("");
+    project.write("childminder.toml", &reordered);
+    assert_eq!(project.ctl(&["reload"], 0), "10 unchanged\n");
+
+    // One program: nine stay.
+    project.write("childminder.toml", &ten("[process.special]\ncommand = \"sleep 2000\"\n"));
+    golden("reload.txt", &project, &project.ctl(&["reload", "--dry-run"], 0));
+    let sorted = |mut list: Vec<(String, Value)>| {
+        list.sort_by(|a, b| a.0.cmp(&b.0));
+        list
+    };
+    assert_eq!(sorted(pids(&project)), sorted(before.clone()));
+    project.ctl(&["reload"], 0);
+    project.wait();
+    let after = pids(&project);
+    let changed: Vec<_> = before.iter().filter(|process| !after.contains(process)).collect();
+    assert_eq!(changed.len(), 1, "{before:?} {after:?}");
+    assert_eq!(changed[0].0, "special");
+
+    // A policy changes without a restart.
+    project
+        .write("childminder.toml", &ten("[process.special]\ncommand = \"sleep 2000\"\nkill-time = \"7s\"\n"));
+    assert_eq!(project.ctl(&["reload"], 0), "~ special: kill-time\n9 unchanged\n");
+    assert_eq!(pids(&project), after);
+
+    // One is gone, and one that waits for it has another dependency before that.
+    project.write("childminder.toml", &ten("[process.new]\ncommand = \"sleep 3000\"\nafter = \"p0\"\n"));
+    golden("reload-names.txt", &project, &project.ctl(&["reload"], 0));
+    project.wait();
+    let last = pids(&project);
+    assert_eq!(last.len(), 10);
+    assert_eq!(last[..9], after[..9]);
+
+    // A mistake changes nothing.
+    project.write("childminder.toml", &ten("[process.new]\ncomand = \"sleep 3000\"\n"));
+    let err = project.ctl(&["reload"], 1);
+    assert!(err.contains("unknown key `comand`") && err.contains("did you mean `command`?"), "{err}");
+    assert_eq!(pids(&project), last);
+    assert_eq!(up.stop().status, 0);
+}
+
+#[test]
+fn f_261_dependencies_may_turn_around_in_a_reload() {
+    let file = |a: &str, b: &str| {
+        format!("[process.a]\ncommand = \"sleep 1\"\n{a}[process.b]\ncommand = \"sleep 1\"\n{b}")
+    };
+    let project = Project::new(&file("after = \"b\"\n", ""));
+    let up = project.up(&[]);
+    project.wait();
+    project.write("childminder.toml", &file("", "after = \"a\"\n"));
+    let changes = project.ctl(&["reload"], 0);
+    assert!(changes.starts_with("~ a: after") && changes.contains("~ b: after"), "{changes}");
+    assert_eq!(up.stop().status, 0);
+}
