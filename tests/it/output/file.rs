@@ -8,6 +8,8 @@ use childminder::Sink;
 use childminder::machine::{RunId, Stream};
 use childminder::output::{FileSink, FileSinkStep, LoggingProtocol, Rotation};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::support::{alone, skip};
 
 /// Writes numbered lines to a file sink.
@@ -117,6 +119,26 @@ fn f_218_lines_that_a_full_disk_has_refused_are_written_later() {
     fs::remove_file(&path).expect("it is there");
     writer.lines(1);
     assert_eq!((read(&path), health.lost()), (rendered(0..6), 0));
+}
+
+#[test]
+#[expect(unsafe_code, reason = "a signal is ignored")]
+fn f_218_a_line_that_was_written_in_part_is_completed_in_its_file() {
+    alone("output::file::f_218_a_line_that_was_written_in_part_is_completed_in_its_file", || {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, moved) = (dir.path().join("web.log"), dir.path().join("moved"));
+        let mut writer = Writer::open(&path, Rotation::NEVER);
+        let unlimited = getrlimit(Resource::Fsize);
+        // SAFETY: `SIG_IGN` runs no code.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        setrlimit(Resource::Fsize, Rlimit { current: Some(15), ..unlimited }).expect("a lower limit");
+        writer.lines(3);
+        setrlimit(Resource::Fsize, unlimited).expect("the old limit");
+        assert_eq!(read(&path), rendered(0..2)[..15]);
+        fs::rename(&path, &moved).expect("it is there");
+        writer.lines(1);
+        assert_eq!([read(&moved), read(&path)], [rendered(0..2), rendered(2..4)]);
+    });
 }
 
 #[test]
