@@ -198,6 +198,9 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/connections.md")]
     pub mod connections {}
 
+    #[doc = include_str!("../docs/guide/from-a-file.md")]
+    pub mod from_a_file {}
+
     #[doc = include_str!("../docs/guide/plans.md")]
     pub mod plans {}
 

@@ -27,6 +27,8 @@ pub(crate) mod schema;
 pub(crate) mod setting;
 pub(crate) mod sockets;
 mod structures;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::{Path, PathBuf};

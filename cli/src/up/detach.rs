@@ -5,12 +5,12 @@
 //! the lines of the programs go to a log file.
 
 use std::env;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use serde::{Deserialize, Serialize};
@@ -20,9 +20,6 @@ use super::screen::LogFormat;
 use crate::args::Up;
 use crate::console::messages;
 use crate::control::home::Home;
-
-/// The size at which the messages of an earlier `up` are moved away.
-const LARGE: u64 = 10 * 1024 * 1024;
 
 /// A line of the report.
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +68,26 @@ impl Report {
     }
 }
 
+/// A writer of messages to the log, which is looked up for each message because lines rotate it.
+#[derive(Debug)]
+pub(crate) struct LogWriter(PathBuf);
+
+impl LogWriter {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, message: &[u8]) -> io::Result<usize> {
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&self.0)?.write(message)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Starts the process in the background, and shows its report.
 pub(crate) fn launch(args: &Up, file: &Path) -> ExitCode {
     match launched(args, file) {
@@ -84,9 +101,6 @@ pub(crate) fn launch(args: &Up, file: &Path) -> ExitCode {
 fn launched(args: &Up, file: &Path) -> io::Result<ExitCode> {
     let home = Home::create(file).map_err(io::Error::other)?;
     let log_path = home.log();
-    if fs::metadata(&log_path).is_ok_and(|metadata| metadata.len() > LARGE) {
-        fs::rename(&log_path, log_path.with_extension("log.1"))?;
-    }
     let log = OpenOptions::new().create(true).append(true).mode(0o600).open(&log_path)?;
     let mut command = Command::new(env::current_exe()?);
     command.arg("up").arg("--detached").arg("--file").arg(file);

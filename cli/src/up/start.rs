@@ -1,19 +1,17 @@
 //! The start of an `up`: everything is checked, and the monitor is set up with its outputs.
 
 use std::env;
-use std::fs::File;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
 use async_io::{Async, Timer, block_on};
-use childminder::output::WriterSink;
-use childminder::{ProcessMonitor, Signal, System};
+use childminder::output::{Batch, FileSink, Rotation, WriterSink};
+use childminder::{MonitorBuilder, ProcessMonitor, Signal, System};
 
-use super::detach::{self, Report};
+use super::detach::{self, LogWriter, Report};
 use super::history::History;
 use super::log_files::LogFiles;
 use super::progress::Progress;
@@ -98,10 +96,10 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
     let progress =
         Progress::new(is_text && !args.detached && io::stderr().is_terminal()).map_err(Failure::system)?;
     let format = if is_text { Format::Text } else { Format::Json };
-    messages::start(args.verbosity.level(), progress.messages(), format);
+    let writer = if args.detached { Box::new(LogWriter::new(home.log())) } else { progress.messages() };
+    messages::start(args.verbosity.level(), writer, format);
     let history = History::default();
-    let builder = ProcessMonitor::builder()
-        .sink(screen(args, &progress, &loaded).map_err(Failure::system)?)
+    let builder = with_screen(ProcessMonitor::builder(), args, &progress, &loaded, &home)?
         .sink(history.clone())
         .sink(log_files.clone());
     let (monitor, driver) = builder.build(system.clone()).expect("the default policy is valid");
@@ -161,16 +159,24 @@ async fn run(
     executor.run(main).await
 }
 
-/// Returns the sink for the lines: the standard output, or in the background the log.
-fn screen(args: &Up, progress: &Progress, loaded: &Loaded) -> io::Result<WriterSink<Box<dyn Write + Send>>> {
+/// Adds the sink for the lines: the standard output, or in the background the log.
+fn with_screen(
+    builder: MonitorBuilder,
+    args: &Up,
+    progress: &Progress,
+    loaded: &Loaded,
+    home: &Home,
+) -> Result<MonitorBuilder, Failure> {
     let colourful = !args.detached && has_colours(&io::stdout());
     let mut screen = Screen::new(args.log_format, colourful, loaded.file.names());
-    let writer: Box<dyn Write + Send> = if args.detached {
-        Box::new(File::from(io::stderr().as_fd().try_clone_to_owned()?))
-    } else if io::stdout().is_terminal() {
-        Box::new(progress.around(Stdout::open()?))
-    } else {
-        Box::new(Stdout::open()?)
-    };
-    Ok(WriterSink::new(writer).format(move |batch, out| screen.render(batch, out)))
+    let render = move |batch: &Batch<'_>, out: &mut Vec<u8>| screen.render(batch, out);
+    if args.detached {
+        let log = FileSink::open(home.log(), Rotation::default()).map_err(Failure::system)?;
+        return Ok(builder.sink(log.format(render)));
+    }
+    let stdout = Stdout::open()
+        .map_err(|error| Failure::system(format!("cannot use the standard output: {error}")))?;
+    let writer: Box<dyn Write + Send> =
+        if io::stdout().is_terminal() { Box::new(progress.around(stdout)) } else { Box::new(stdout) };
+    Ok(builder.sink(WriterSink::new(writer).format(render)))
 }
