@@ -10,8 +10,7 @@ use super::status::LastRun;
 use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget};
 
 /// A process of the machine: its definition, and the run it is in.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub(super) struct Child<S> {
     pub(super) name: Name,
     /// Its position in the order of additions.

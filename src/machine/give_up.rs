@@ -69,11 +69,11 @@ impl fmt::Display for OnGiveUp {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Failures {
     /// The number of runs in a row after which the delay has grown.
-    growths: u32,
+    pub(super) growths: u32,
     /// The number of failures in a row.
-    row: u32,
+    pub(super) row: u32,
     /// The times of the failures in the window, if the policy has one.
-    window: Option<Box<VecDeque<Instant>>>,
+    pub(super) window: Option<Box<VecDeque<Instant>>>,
 }
 
 impl Failures {

@@ -17,6 +17,7 @@ pub(crate) mod failure;
 pub(crate) mod family;
 mod give_up;
 mod group;
+pub(crate) mod key;
 mod message;
 pub(crate) mod name;
 pub(crate) mod notice;

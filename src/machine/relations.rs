@@ -13,16 +13,15 @@ use super::view::{Facts, Level};
 use super::{Dependency, Name, OnEnd, RestartGroup, Strategy, Until};
 
 /// The relations of all processes.
-#[derive(Debug, Default)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Relations {
     /// By slot; `None` for a process that has to do with no other.
-    links: Vec<Option<Box<Links>>>,
+    pub(super) links: Vec<Option<Box<Links>>>,
     /// The edges to names that no process has.
-    missing: HashMap<Name, Vec<EdgeId>>,
+    pub(super) missing: HashMap<Name, Vec<EdgeId>>,
     pub(super) groups: HashMap<Name, Group>,
     /// The inputs for processes because of others.
-    tasks: VecDeque<Task>,
+    pub(super) tasks: VecDeque<Task>,
 }
 
 /// An input for a process, because of another one.
@@ -35,22 +34,22 @@ pub(super) enum Task {
 /// The relations of one process.
 #[derive(Clone, Debug)]
 pub(super) struct Links {
-    name: Name,
+    pub(super) name: Name,
     /// The dependencies on others.
-    edges: Vec<Edge>,
+    pub(super) edges: Vec<Edge>,
     /// The number of `edges` whose condition does not hold.
-    unmet: usize,
+    pub(super) unmet: usize,
     /// The edges of other processes to this one.
-    dependents: Vec<EdgeId>,
+    pub(super) dependents: Vec<EdgeId>,
     /// Its state.
     pub(super) facts: Facts,
     /// The part of its state that counts for its dependents: nothing if it is about to be stopped.
-    level: Level,
+    pub(super) level: Level,
     /// Set from the decision to stop it together with its dependents until its run has ended.
-    drain: Option<Drain>,
+    pub(super) drain: Option<Drain>,
     /// The number of edges of dependents with a `drain`: it is not stopped before.
-    draining_dependents: usize,
-    group: Option<Box<Membership>>,
+    pub(super) draining_dependents: usize,
+    pub(super) group: Option<Box<Membership>>,
 }
 
 /// A dependency on one process.
@@ -59,19 +58,19 @@ pub(super) struct Edge {
     pub(super) dependency: Dependency,
     pub(super) target: Option<usize>,
     /// Its index among the dependents of the target.
-    position: usize,
-    is_met: bool,
+    pub(super) position: usize,
+    pub(super) is_met: bool,
 }
 
 /// An edge: the slot of the process that waits, and the index among its edges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct EdgeId {
-    slot: usize,
-    index: usize,
+pub(super) struct EdgeId {
+    pub(super) slot: usize,
+    pub(super) index: usize,
 }
 
 #[derive(Clone, Debug)]
-enum Drain {
+pub(super) enum Drain {
     /// It is to be stopped in this way when its dependents have ended.
     Pending(Quit),
     /// It was asked to end.

@@ -13,8 +13,7 @@ use super::{
 pub(super) const MAX_KILL_TIME: Duration = Duration::from_secs(10);
 
 /// A run, from the output that starts it to its end.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) pid: Option<u32>,
@@ -97,19 +96,17 @@ pub(super) struct Death {
 }
 
 /// The repeated check whether the family of a dead leader is gone.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub(super) struct FamilyPoll {
     /// When to check next.
     pub(super) at: Instant,
-    interval: Duration,
+    pub(super) interval: Duration,
     /// The result of the last check.
     pub(super) remaining: Vec<u32>,
 }
 
 /// The state of a run that is dead or killed, and not over.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub(super) run: Run,
     /// `None` if KILL was sent and the leader has not died of it yet.

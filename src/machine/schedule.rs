@@ -73,7 +73,7 @@ impl Policy {
     }
 
     /// Returns the time from the first start of a process until it is given up, if each of its runs fails
-    /// after `run_length` without having been ready. With jitter it is an interval. `None` if the process is
+    /// after `run_length`, ready from its start. With jitter it is an interval. `None` if the process is
     /// never given up, or only if the random part of some delays happens to be short.
     ///
     /// ```
@@ -122,6 +122,6 @@ impl Policy {
     }
 
     fn is_long(&self, run_length: Duration) -> bool {
-        self.reset_after_ready.is_none() && run_length >= self.threshold
+        run_length >= self.reset_after_ready.unwrap_or(self.threshold)
     }
 }

@@ -42,24 +42,23 @@ use super::{
 /// assert_eq!(machine.status("web").and_then(|status| status.pid), Some(42));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub struct Machine<S> {
     /// By slot; a free slot is `None`.
     pub(super) children: Vec<Option<Child<S>>>,
-    free: Vec<usize>,
+    pub(super) free: Vec<usize>,
     pub(super) slots: HashMap<Name, usize>,
     /// The deadline of each child that has one. Only [`Self::change`] changes it.
-    deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) deadlines: BTreeSet<(Instant, usize)>,
     pub(super) relations: Relations,
-    out: VecDeque<Output<S>>,
+    pub(super) out: VecDeque<Output<S>>,
     pub(super) running: bool,
     /// The process that was given up, if that has stopped the service.
     pub(super) stopped_by: Option<Name>,
-    runs: u64,
-    additions: u64,
+    pub(super) runs: u64,
+    pub(super) additions: u64,
     /// The source of all jitter.
-    seed: u64,
+    pub(super) seed: u64,
 }
 
 impl<S> Default for Machine<S> {
@@ -421,7 +420,12 @@ impl<S: Clone> Machine<S> {
         let mut related = Vec::new();
         for slot in self.in_order() {
             match self.relations.get(slot) {
-                Some(links) if links.facts.run.is_some() => related.push(slot),
+                Some(links) if links.facts.run.is_some() => {
+                    // It may have to wait until it is asked to end, but a start that was requested before is
+                    // void now.
+                    self.child_mut(slot).state.run_mut().into_iter().for_each(|run| run.again = false);
+                    related.push(slot);
+                }
                 _ => self.apply(slot, quit.clone().into_input(), now),
             }
         }

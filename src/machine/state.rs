@@ -17,8 +17,7 @@ pub(super) enum Goal {
 }
 
 /// The state of a process.
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub(super) enum State {
     /// No run, and none is due.
     Down(Rest),

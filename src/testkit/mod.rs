@@ -70,6 +70,7 @@
 mod answer;
 mod clock;
 mod executor;
+pub mod explore;
 mod process;
 mod script;
 mod sim;

@@ -13,8 +13,8 @@ use childminder::{Exit, Notice, Phase, Policy, Signal, SpawnError, Status, Until
 
 pub(crate) struct Harness {
     pub(crate) machine: Machine<()>,
-    epoch: Instant,
-    now: Instant,
+    pub(crate) epoch: Instant,
+    pub(crate) now: Instant,
     story: String,
     /// The runs that are not reaped, with their names in the record.
     live: HashMap<RunId, String>,
@@ -274,7 +274,11 @@ impl Harness {
 
     /// Advances time from one deadline to the next.
     pub(crate) fn advance(&mut self, seconds: f64) {
-        let end = self.now + Duration::from_secs_f64(seconds);
+        self.advance_by(Duration::from_secs_f64(seconds));
+    }
+
+    pub(crate) fn advance_by(&mut self, duration: Duration) {
+        let end = self.now + duration;
         while let Some(at) = self.machine.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.machine.handle_timeout(self.now);

@@ -3,11 +3,13 @@
 mod add;
 mod dependencies;
 mod ending;
+pub(crate) mod explore;
 mod give_up;
 mod groups;
 mod harness;
 mod order;
 mod outcomes;
+mod presets;
 mod races;
 mod readiness;
 mod replace;

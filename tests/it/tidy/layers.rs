@@ -16,7 +16,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("output", &["machine", "panic_guard", "sync"]),
     ("http", &[]),
     ("sys", &["host", "http", "machine", "panic_guard", "sync"]),
-    ("testkit", &["host", "machine", "sync"]),
+    ("testkit", &["backoff", "host", "machine", "sync"]),
     ("search", &["machine"]),
     ("ready", &["drive", "host", "machine", "output", "search", "sync"]),
     ("journal", &["machine"]),

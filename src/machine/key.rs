@@ -1,0 +1,294 @@
+//! A key of the state of a machine: two states with the same key behave in the same way from now on.
+//!
+//! Times are taken relative to the present, and ids of runs and counts that only reports contain are left
+//! out, and so are definitions: they do not change while states are compared. So a process that has been restarted ten times is in the same state as one that has been restarted
+//! once, if the same follows. Every type is taken apart completely, so that a new field cannot be forgotten.
+
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use super::child::Child;
+use super::give_up::Failures;
+use super::relations::{Drain, GroupRestart, Links, Membership, Relations};
+use super::run::{Death, Ending, FamilyPoll, Readiness, Run, StopCommand, SurvivorReport};
+use super::state::State;
+use super::{Event, GiveUp, LastRun, Machine, Name};
+
+/// The key of a state while it is computed.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    now: Instant,
+    hash: u64,
+}
+
+impl Key {
+    /// Begins the key of a state at `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { now, hash: 0x9e37_79b9_7f4a_7c15 }
+    }
+
+    /// Adds a number.
+    pub(crate) fn add(&mut self, word: u64) {
+        // The two halves of a product with an odd constant depend on all bits.
+        let product = u128::from(self.hash ^ word) * 0xd6e8_feb8_6659_fd93;
+        self.hash = (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(word);
+    }
+
+    /// Adds a time in the future, or when something that is due was due.
+    pub(crate) fn add_due(&mut self, at: Instant) {
+        self.add(at.saturating_duration_since(self.now).as_nanos() as u64);
+    }
+
+    /// Adds a time in the past. Beyond `horizon` all times are the same.
+    pub(crate) fn add_past(&mut self, at: Instant, horizon: Duration) {
+        self.add(self.now.saturating_duration_since(at).min(horizon).as_nanos() as u64);
+    }
+
+    /// Adds the time from one time to another. Beyond `horizon` all are the same.
+    pub(crate) fn add_span(&mut self, from: Instant, to: Instant, horizon: Duration) {
+        self.add(to.saturating_duration_since(from).min(horizon).as_nanos() as u64);
+    }
+
+    /// Adds a value as its hash.
+    pub(crate) fn add_hash(&mut self, value: &impl Hash) {
+        value.hash(self);
+    }
+
+    /// Returns the key.
+    pub(crate) fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl Hasher for Key {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.add(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.add(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+
+    fn write_isize(&mut self, number: isize) {
+        self.add(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
+impl<S> Machine<S> {
+    /// Adds the state of the processes with these names, all of whose outputs were polled.
+    pub(crate) fn add_to(&self, key: &mut Key, names: &[Name]) {
+        let Self {
+            children,
+            slots,
+            relations,
+            running,
+            stopped_by,
+            free: _,
+            deadlines: _,
+            out: _,
+            runs: _,
+            additions: _,
+            seed: _,
+        } = self;
+        key.add(u64::from(*running) << 1 | u64::from(stopped_by.is_some()));
+        for name in names {
+            let slot = slots.get(name).copied();
+            let Some((slot, child)) = slot.and_then(|slot| Some((slot, children[slot].as_ref()?))) else {
+                key.add(0);
+                continue;
+            };
+            let earlier = children.iter().flatten().filter(|other| other.order < child.order);
+            key.add(1 + earlier.count() as u64);
+            child.add_to(key);
+            relations.add_to(key, slot);
+        }
+    }
+}
+
+impl Relations {
+    fn add_to(&self, key: &mut Key, slot: usize) {
+        let Self { links, groups, missing: _, tasks: _ } = self;
+        let Some(Links {
+            edges,
+            level,
+            drain,
+            draining_dependents,
+            group,
+            name: _,
+            unmet: _,
+            dependents: _,
+            facts: _,
+        }) = links.get(slot).and_then(Option::as_deref)
+        else {
+            return key.add(0);
+        };
+        key.add(edges.iter().fold(1, |bits, edge| bits << 1 | u64::from(edge.is_met)));
+        key.add(
+            [level.up, level.ready, level.completed].iter().fold(0, |bits, is| bits << 1 | u64::from(*is)),
+        );
+        key.add(*draining_dependents as u64);
+        match drain {
+            None => key.add(0),
+            Some(Drain::Asked) => key.add(1),
+            Some(Drain::Pending(quit)) => key.add_hash(&std::mem::discriminant(quit)),
+        }
+        if let Some(Membership { group, is_parked, is_awaited }) = group.as_deref() {
+            key.add(u64::from(*is_parked) << 1 | u64::from(*is_awaited));
+            match &groups[&group.name].restart {
+                Some(GroupRestart { cause, awaited }) => {
+                    key.add(1 + u64::from(*cause == slot));
+                    key.add(*awaited as u64);
+                }
+                None => key.add(0),
+            }
+        }
+    }
+}
+
+impl<S> Child<S> {
+    fn add_to(&self, key: &mut Key) {
+        let Self { definition, goal, state, failures, last, name: _, order: _, starts: _ } = self;
+        let policy = &definition.policy;
+        let horizon = policy.threshold.max(policy.reset_after_ready.unwrap_or_default());
+        key.add(*goal as u64);
+        let Failures { growths, row, window } = failures;
+        // Beyond this number of failures every delay is the maximum.
+        key.add(u64::from(*growths).min(64));
+        if let Some(GiveUp { failures, within, .. }) = policy.give_up {
+            key.add((*row).min(failures).into());
+            let within = within.unwrap_or_default() + Duration::from_nanos(1);
+            window.iter().flat_map(|times| times.iter()).for_each(|at| key.add_past(*at, within));
+        }
+        key.add(match last.as_ref().map(|last| &last.result) {
+            None => 0,
+            Some(LastRun::Exited(_)) => 1,
+            Some(LastRun::SpawnFailed(_)) => 2,
+        });
+        key.add_hash(&std::mem::discriminant(state));
+        match state {
+            State::Down(rest) => key.add(*rest as u64),
+            State::Starting { run, unwanted, exit } => {
+                run.add_to(key, horizon);
+                key.add(unwanted.map_or(0, |mode| 1 + mode as u64));
+                key.add(u64::from(matches!(exit, Some(Event::Exited { .. }))));
+            }
+            State::Up(run) => {
+                // The timeout of its readiness may be longer than the other times.
+                run.add_to(key, horizon.max(definition.ready.unwrap_or_default()));
+            }
+            State::Stopping { run, kill_at, orphans } => {
+                key.add_due(*kill_at);
+                match orphans {
+                    Some((death, family)) => {
+                        death.add_to(key, run, horizon);
+                        family.add_to(key);
+                    }
+                    None => run.add_to(key, horizon),
+                }
+            }
+            State::Ending(ending) => ending.add_to(key, horizon),
+            State::Waiting { until } => key.add_due(*until),
+            State::Blocked { silent } => key.add(u64::from(*silent)),
+        }
+    }
+}
+
+impl Run {
+    /// Adds a run whose leader lives, as far as is known.
+    fn add_to(&self, key: &mut Key, horizon: Duration) {
+        self.add_until(key, key.now, horizon);
+    }
+
+    /// Adds a run that lasts until `end` at least. All runs that are longer than `horizon` are the same.
+    fn add_until(&self, key: &mut Key, end: Instant, horizon: Duration) {
+        let Self {
+            pid,
+            since,
+            closed,
+            asked,
+            reason,
+            readiness,
+            stop_way: _,
+            stop_command,
+            again,
+            disowned,
+            id: _,
+            containment: _,
+        } = self;
+        key.add_span(*since, end, horizon);
+        let flags = [pid.is_some(), *closed, *asked, *again, *disowned];
+        key.add(flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag)));
+        match reason {
+            Some(reason) => key.add_hash(&std::mem::discriminant(&**reason)),
+            None => key.add(u64::MAX),
+        }
+        match readiness {
+            Readiness::Pending => key.add(u64::MAX - 1),
+            Readiness::Since(at) => key.add_span(*at, end, horizon),
+            Readiness::Lost => key.add(u64::MAX),
+        }
+        if let Some(StopCommand { is_running, target, signal: _ }) = stop_command {
+            key.add(1 + u64::from(*is_running));
+            key.add_hash(target);
+        }
+    }
+}
+
+impl Death {
+    fn add_to(&self, key: &mut Key, run: &Run, horizon: Duration) {
+        let Self { exit, at } = self;
+        key.add_hash(exit);
+        key.add_past(*at, Duration::MAX);
+        run.add_until(key, *at, horizon);
+    }
+}
+
+impl FamilyPoll {
+    fn add_to(&self, key: &mut Key) {
+        let Self { at, interval, remaining } = self;
+        key.add_due(*at);
+        key.add(interval.as_nanos() as u64);
+        key.add(remaining.len() as u64);
+    }
+}
+
+impl Ending {
+    fn add_to(&self, key: &mut Key, horizon: Duration) {
+        let Self { run, death, family, close_at, report } = self;
+        match death {
+            Some(death) => death.add_to(key, run, horizon),
+            None => run.add_to(key, horizon),
+        }
+        key.add(u64::from(family.is_some()));
+        if let Some(family) = family {
+            family.add_to(key);
+        }
+        match close_at {
+            Some(at) => key.add_due(*at),
+            None => key.add(u64::MAX),
+        }
+        key.add_hash(&std::mem::discriminant(report));
+        match report {
+            SurvivorReport::Due { at, killed_at } => {
+                key.add_due(*at);
+                key.add_past(*killed_at, Duration::MAX);
+            }
+            SurvivorReport::Listing { killed_at } | SurvivorReport::Describing { killed_at } => {
+                key.add_past(*killed_at, Duration::MAX);
+            }
+            SurvivorReport::None | SurvivorReport::Reported => {}
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What is explored: the processes, the kinds of steps, and the driver between the world and the machine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::step::{Kinds, Step, StepKind, Written};
+use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Until};
+
+/// A driver that changes the events on their way to the machine.
+pub(super) type Driver = Arc<dyn Fn(&Machine<()>, Event) -> Event + Send + Sync>;
+
+/// A dependency of a process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Edge {
+    /// The index of the process that is waited for; `None` if there is no such process.
+    pub(super) on: Option<usize>,
+    pub(super) until: Until,
+    pub(super) on_end: OnEnd,
+}
+
+/// What is explored.
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) names: Vec<Name>,
+    pub(super) definitions: Vec<Definition<()>>,
+    pub(super) kinds: Kinds,
+    pub(super) exits: Vec<Exit>,
+    pub(super) driver: Option<Driver>,
+    /// The time at which every exploration begins.
+    pub(super) epoch: Instant,
+    /// The dependencies of each process; set by [`Self::connect`].
+    pub(super) edges: Vec<Vec<Edge>>,
+}
+
+impl Config {
+    pub(super) fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+        let epoch = Instant::now();
+        let all = StepKind::ALL.into_iter();
+        Self {
+            names: Vec::new(),
+            definitions: Vec::new(),
+            kinds: all.filter(|kind| !matches!(kind, StepKind::SlowTime | StepKind::Closes)).collect(),
+            exits: vec![Exit::Code(0), Exit::Code(1)],
+            driver: None,
+            epoch,
+            edges: Vec::new(),
+        }
+    }
+
+    /// Looks up the names of all dependencies.
+    pub(super) fn connect(&mut self) {
+        let edges = self.definitions.iter().map(|definition| {
+            let after = definition.after.iter();
+            let edges = after.map(|dependency| Edge {
+                on: self.names.iter().position(|name| *name == dependency.on),
+                until: dependency.until,
+                on_end: dependency.on_end,
+            });
+            edges.collect()
+        });
+        self.edges = edges.collect();
+    }
+
+    /// Returns the index of a process.
+    pub(super) fn index(&self, name: &Name) -> usize {
+        self.names.iter().position(|known| known == name).expect("the machine knows these names only")
+    }
+
+    /// Describes an output, for a counterexample.
+    pub(super) fn show(&self, output: &Output<()>) -> String {
+        match output {
+            Output::Spawn { run, name, spec: () } => format!("spawn {name}{run}"),
+            Output::Signal { run, signal, .. } => format!("signal {run} {signal}"),
+            Output::Reap { run } => format!("reap {run}"),
+            Output::ListFamily { run } => format!("list the family of {run}"),
+            Output::RunStopCommand { run } => format!("run the stop command of {run}"),
+            Output::KillStopCommand { run } => format!("kill the stop command of {run}"),
+            Output::DescribeSurvivors { run, .. } => format!("describe the survivors of {run}"),
+            Output::Notice(notice) => notice.to_string(),
+        }
+    }
+
+    pub(super) fn write(&self, step: Step) -> Written<'_> {
+        Written { step, names: &self.names, exits: &self.exits }
+    }
+}

@@ -1,0 +1,312 @@
+//! The search: every order of steps, breadth first, and random walks.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use fastrand::Rng;
+
+use super::config::Config;
+use super::explorer::Explorer;
+use super::problem::{Counterexample, Outcome, Problem, ReplayError};
+use super::step::Step;
+use super::view::View;
+use super::world::World;
+
+/// The number of a node without a parent.
+const ROOT: u32 = u32::MAX;
+
+/// A state that was found, as the step that led to it first.
+struct Node {
+    parent: u32,
+    step: Step,
+}
+
+/// The result of a search that has found no counterexample.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explored {
+    /// The number of different states, the first one included.
+    pub states: u64,
+    /// The number of steps that were taken, each from one state to another or the same one.
+    pub steps: u64,
+    /// The number of steps to the most distant state.
+    pub depth: usize,
+    /// Whether there are no other states at any depth.
+    pub is_complete: bool,
+}
+
+impl std::fmt::Display for Explored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { states, steps, depth, is_complete } = self;
+        write!(f, "{states} states, {steps} steps, depth {depth}")?;
+        if *is_complete { write!(f, ", complete") } else { Ok(()) }
+    }
+}
+
+impl Explorer {
+    /// Takes every step in every state up to the [depth](Self::depth), and checks every state.
+    ///
+    /// # Errors
+    ///
+    /// A [`Counterexample`] with the smallest number of steps, if a check does not hold.
+    pub fn run(&self) -> Result<Explored, Counterexample> {
+        let config = self.connected();
+        let mut search = Search::begin(self, &config)?;
+        let mut layer = 0..0;
+        let mut depth = 0;
+        let mut is_complete = false;
+        while depth < self.depth && !is_complete {
+            let begin = search.nodes.len();
+            if depth == 0 {
+                search.expand(ROOT)?;
+            } else {
+                for node in layer.clone() {
+                    search.expand(u32::try_from(node).expect("fewer than four billion states"))?;
+                }
+            }
+            layer = begin..search.nodes.len();
+            is_complete = layer.is_empty();
+            depth += usize::from(!is_complete);
+        }
+        let states = search.seen.len() as u64;
+        Ok(Explored { states, steps: search.taken, depth, is_complete })
+    }
+
+    /// Takes random walks of `length` steps, and after each one stops the service and checks that every run
+    /// ends. The walks are longer than [`run`](Self::run) can reach, and depend on nothing but the seed.
+    ///
+    /// # Errors
+    ///
+    /// A [`Counterexample`] if a check does not hold: the first that was found, without the steps that it does
+    /// not need.
+    pub fn walks(&self, count: u64, length: usize, seed: u64) -> Result<(), Counterexample> {
+        let config = self.connected();
+        let first = self.first(&config)?;
+        let (mut possible, mut steps) = (Vec::new(), Vec::new());
+        for walk in 0..count {
+            let mut random = Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(walk));
+            let mut world = first.clone();
+            steps.clear();
+            let mut outcome = Ok(());
+            while outcome.is_ok() && steps.len() < length {
+                possible.clear();
+                world.possible(&config, &mut possible);
+                let Some(step) = random.choice(&possible) else { break };
+                steps.push(*step);
+                outcome = self.take(&mut world, *step, &config);
+            }
+            if outcome.and_then(|()| world.come_to_rest(&config)).is_err() {
+                return Err(self.shrink(steps, &config));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the steps of a scenario, one in each line. Empty lines, and what follows a `#`, are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Found`] if a check does not hold, and other variants if a line is not a step or not
+    /// possible.
+    pub fn replay(&self, scenario: &str) -> Result<(), ReplayError> {
+        let config = self.connected();
+        let mut world = self.first(&config).map_err(ReplayError::Found)?;
+        let mut steps = Vec::new();
+        let lines = scenario.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        for line in lines.filter(|line| !line.is_empty()) {
+            let Some(step) = Step::parse(line, &config.names, &config.exits) else {
+                return Err(ReplayError::NotAStep { line: line.to_owned() });
+            };
+            let mut possible = Vec::new();
+            world.possible(&config, &mut possible);
+            if !possible.contains(&step) {
+                let possible = possible.into_iter().map(|step| config.write(step).to_string()).collect();
+                return Err(ReplayError::NotPossible { line: line.to_owned(), possible });
+            }
+            steps.push(step);
+            if let Err(problem) = self.take(&mut world, step, &config) {
+                return Err(ReplayError::Found(self.explain(&steps, problem, &config)));
+            }
+        }
+        world
+            .come_to_rest(&config)
+            .map_err(|problem| ReplayError::Found(self.explain(&steps, problem, &config)))
+    }
+
+    /// Returns the first state.
+    fn first(&self, config: &Config) -> Result<World, Counterexample> {
+        let found = World::new(config).and_then(|world| {
+            world.check(config)?;
+            self.check_all(&world, config).map(|()| world)
+        });
+        found.map_err(|problem| self.explain(&[], problem, config))
+    }
+
+    /// Takes a step and makes all checks.
+    fn take(&self, world: &mut World, step: Step, config: &Config) -> Outcome {
+        world.take(step, config)?;
+        world.check(config)?;
+        self.check_all(world, config)
+    }
+
+    /// Checks what the user wants to hold.
+    fn check_all(&self, world: &World, config: &Config) -> Outcome {
+        for (name, check) in &self.checks {
+            if !check(&View::new(world, config)) {
+                return Err(Problem::new(name, String::new()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes as many of these steps as are possible, and returns them with the problem at the end.
+    fn attempt(&self, steps: &[Step], config: &Config) -> Option<(Vec<Step>, Problem)> {
+        let mut world = World::new(config).ok()?;
+        let (mut taken, mut possible) = (Vec::new(), Vec::new());
+        for step in steps {
+            possible.clear();
+            world.possible(config, &mut possible);
+            if !possible.contains(step) {
+                continue;
+            }
+            taken.push(*step);
+            if let Err(problem) = self.take(&mut world, *step, config) {
+                return Some((taken, problem));
+            }
+        }
+        world.come_to_rest(config).err().map(|problem| (taken, problem))
+    }
+
+    /// Leaves out steps as long as a check does not hold without them.
+    fn shrink(&self, steps: Vec<Step>, config: &Config) -> Counterexample {
+        let (mut steps, mut problem) =
+            self.attempt(&steps, config).expect("a walk has no randomness of its own");
+        let mut size = steps.len() / 2;
+        while size > 0 {
+            let mut begin = 0;
+            while begin < steps.len() {
+                let end = (begin + size).min(steps.len());
+                let rest: Vec<Step> = steps[..begin].iter().chain(&steps[end..]).copied().collect();
+                match self.attempt(&rest, config) {
+                    Some(found) => (steps, problem) = found,
+                    None => begin += size,
+                }
+            }
+            size /= 2;
+        }
+        self.explain(&steps, problem, config)
+    }
+
+    /// Describes these steps, of which the last one shows the problem, with the outputs of the machine.
+    fn explain(&self, steps: &[Step], problem: Problem, config: &Config) -> Counterexample {
+        let written: Vec<String> = steps.iter().map(|step| config.write(*step).to_string()).collect();
+        let mut story = String::new();
+        let mut world = World::new(config).ok();
+        for (step, text) in steps.iter().zip(&written) {
+            let _ = writeln!(story, "{text}");
+            let Some(world) = &mut world else { continue };
+            let _ = world.take(*step, config);
+            for output in &world.outputs {
+                let _ = writeln!(story, "  # {}", config.show(output));
+            }
+        }
+        Counterexample { problem, steps: written, story }
+    }
+}
+
+/// A search under way.
+struct Search<'a> {
+    explorer: &'a Explorer,
+    config: &'a Config,
+    nodes: Vec<Node>,
+    seen: HashSet<u64, BuildHasherDefault<Unchanged>>,
+    taken: u64,
+    /// The states on the way to the node that was expanded last, from the first.
+    way: Vec<(u32, World)>,
+    possible: Vec<Step>,
+}
+
+impl<'a> Search<'a> {
+    fn begin(explorer: &'a Explorer, config: &'a Config) -> Result<Self, Counterexample> {
+        let world = explorer.first(config)?;
+        let seen = HashSet::from_iter([world.key(config)]);
+        let way = vec![(ROOT, world)];
+        Ok(Self { explorer, config, nodes: Vec::new(), seen, taken: 0, way, possible: Vec::new() })
+    }
+
+    /// Takes every step that is possible after a node.
+    fn expand(&mut self, node: u32) -> Result<(), Counterexample> {
+        self.go_to(node);
+        let mut possible = std::mem::take(&mut self.possible);
+        possible.clear();
+        let world = &self.way.last().expect("the way has a first state").1;
+        world.possible(self.config, &mut possible);
+        for &step in &possible {
+            let mut next = world.clone();
+            self.taken += 1;
+            let outcome = next.take(step, self.config);
+            // A state that was found before was checked then.
+            let is_new = outcome.is_ok() && self.seen.insert(next.key(self.config));
+            let outcome = outcome.and_then(|()| if is_new { next.check(self.config) } else { Ok(()) });
+            if let Err(problem) = outcome.and_then(|()| self.explorer.check_all(&next, self.config)) {
+                let mut steps = self.steps_to(node);
+                steps.push(step);
+                return Err(self.explorer.explain(&steps, problem, self.config));
+            }
+            if is_new {
+                self.nodes.push(Node { parent: node, step });
+            }
+        }
+        self.possible = possible;
+        Ok(())
+    }
+
+    /// Leads to a node. Neighbours have most of their way in common, so this takes one step for most nodes,
+    /// and the states need not be kept.
+    fn go_to(&mut self, node: u32) {
+        let mut missing = Vec::new();
+        let mut at = node;
+        while !self.way.iter().any(|(known, _)| *known == at) {
+            missing.push(at);
+            at = self.nodes[at as usize].parent;
+        }
+        let common = self.way.iter().position(|(known, _)| *known == at).expect("the first state is known");
+        self.way.truncate(common + 1);
+        for node in missing.into_iter().rev() {
+            let mut world = self.way[self.way.len() - 1].1.clone();
+            let taken = world.take(self.nodes[node as usize].step, self.config);
+            taken.expect("the same step has the same outcome");
+            self.way.push((node, world));
+        }
+    }
+
+    fn steps_to(&self, mut node: u32) -> Vec<Step> {
+        let mut steps = Vec::new();
+        while node != ROOT {
+            let Node { parent, step } = self.nodes[node as usize];
+            steps.push(step);
+            node = parent;
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+/// A hasher for numbers that are hashes already.
+#[derive(Default)]
+struct Unchanged(u64);
+
+impl Hasher for Unchanged {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only keys are hashed");
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
