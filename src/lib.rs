@@ -26,6 +26,7 @@
 //! | test supervision in virtual time | [`testkit`] |
 //! | use the decisions in another event loop | [`machine::Machine`] |
 //! | start a real server in a test | `Service`, with a `Condition` for its readiness and a reserved `Port` |
+//! | start PostgreSQL, Redis, … with one line | `servers` |
 //! | share one server between tests | `SharedService` |
 //! | test several programs that work together | `Plan` |
 //! | stay connected to a server that restarts | `ClientService` |
@@ -59,6 +60,7 @@
 //! | `plan` | `Plan`; includes `ready` and `timeline` | yes |
 //! | `ready` | `Condition`, `Spec::ready`, `Spec::alive`: readiness and health | yes |
 //! | `server` | `TidyServer` | yes |
+//! | `servers` | `servers::Postgres`, `Redis`, …: ready-made servers; includes `service` | no |
 //! | `service` | `Service`, `SharedService`, `Port`; includes `log-format` and `ready` | yes |
 //! | `timeline` | `Journal::timeline_svg`: the events of a run as a picture | yes |
 //! | `webdriver` | `WebDriver`: a browser for a test; includes `service` | no |
@@ -79,6 +81,7 @@
         feature = "plan",
         feature = "ready",
         feature = "server",
+        feature = "servers",
         feature = "service",
         feature = "webdriver"
     )),
@@ -117,6 +120,8 @@ pub mod ready;
 mod search;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "servers")]
+pub mod servers;
 #[cfg(feature = "service")]
 pub mod service;
 #[cfg(any(feature = "service", feature = "background"))]

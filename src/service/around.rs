@@ -20,14 +20,15 @@ impl Launcher {
 
     /// Runs the commands before the start.
     pub(super) async fn run_before(&self) -> Result<(), NotReady> {
-        let done = self.steps().run_all(&self.provided.before).await;
+        let Self { provided, .. } = self;
+        let done = self.steps().take(&provided.before, &provided.resources).await;
         done.map_err(|error| self.step_failed(error, Vec::new()))
     }
 
     /// Takes the steps after readiness.
     pub(super) async fn run_prepare(&self) -> Result<(), StepError> {
         let Self { provided, .. } = self;
-        self.steps().prepare(&provided.prepare, &provided.resources).await
+        self.steps().take(&provided.prepare, &provided.resources).await
     }
 
     /// Returns the error for a step that has failed, with the last lines of the service.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::write_tail;
+use super::missing::MissingProgram;
 use super::placeholders::PlaceholderError;
 use super::step_error::StepError;
 use crate::host::SpecError;
@@ -70,6 +71,8 @@ pub enum NotReadyReason {
     /// The process was not started: its previous run could not be ended, or the driver of
     /// [`Service::start_on`](crate::Service::start_on) was dropped.
     NeverStarted,
+    /// The program of a ready-made server is not installed.
+    MissingProgram(MissingProgram),
     /// The scratch directory or a file in it could not be created.
     Scratch(ScratchError),
     /// A step before or after the start of the program has failed.
@@ -215,6 +218,7 @@ impl fmt::Display for NotReady {
             | NotReadyReason::AddressInUse(_)
             | NotReadyReason::Spawn(_)
             | NotReadyReason::NeverStarted
+            | NotReadyReason::MissingProgram(_)
             | NotReadyReason::Scratch(_)
             | NotReadyReason::Step(_)
             | NotReadyReason::System(_) => Ok(()),
@@ -236,6 +240,7 @@ impl Error for NotReady {
             NotReadyReason::Spawn(error) => Some(error),
             NotReadyReason::System(error) => Some(&**error),
             NotReadyReason::AddressInUse(in_use) => Some(in_use),
+            NotReadyReason::MissingProgram(error) => Some(error),
             NotReadyReason::Scratch(error) => Some(error),
             NotReadyReason::Step(error) => Some(error),
             NotReadyReason::Exited { .. }
@@ -255,6 +260,7 @@ impl fmt::Display for NotReadyReason {
             Self::Exited { exit, after } => write!(f, "it exited with {exit} after {after:.0?}"),
             Self::TimedOut { timeout } => write!(f, "timed out after {timeout:?}"),
             Self::NeverStarted => write!(f, "it was not started"),
+            Self::MissingProgram(error) => error.fmt(f),
             Self::Scratch(error) => error.fmt(f),
             Self::Step(error) => error.fmt(f),
             Self::NotCaptured { regex } => {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::builder::Service;
 use super::capture::OutputProgress;
 use super::not_ready::{NotReadyReason, ScratchError, ServiceError};
-use super::placeholders::{self, PlaceholderError};
+use super::placeholders::{self, Placeholder, PlaceholderError};
 use super::port::Port;
 use super::recipe::{Content, Preparation, Recipe, ServiceFile};
 use super::recorder::Recorder;
@@ -27,7 +27,7 @@ pub(super) struct Provided {
     pub(super) resources: Arc<Resources>,
     /// The progress of the output of each run, with its captured values.
     pub(super) output: OutputProgress,
-    pub(super) before: Vec<Spec>,
+    pub(super) before: Vec<Preparation>,
     pub(super) prepare: Vec<Preparation>,
     pub(super) step_timeout: Duration,
     pub(super) recorder: Option<Recorder>,
@@ -41,17 +41,22 @@ pub(super) fn provide(
 ) -> Result<(Service, Provided), NotReadyReason> {
     let invalid = NotReadyReason::Invalid;
     let recipe = &service.recipe;
+    if let Some(failure) = &recipe.failure {
+        return Err(failure.clone());
+    }
     let output = OutputProgress::new(&recipe.captures, message).map_err(invalid)?;
     for file in &recipe.files {
         check_path(file).map_err(invalid)?;
     }
     let mut service = service.clone();
-    let resources = Resources::provide(&service, recipe)?;
+    let mut resources = Resources::provide(&service, recipe)?;
     if let (Some(port), true) = (&resources.port, service.port.is_none()) {
         service = service.port(port);
     }
-    for port in resources.named_ports.values() {
-        service = service.expect_port(port.number());
+    for (name, _) in recipe.named_ports.iter().filter(|(_, is_expected)| *is_expected) {
+        if let Some(number) = resources.named_port(name) {
+            service = service.expect_port(number);
+        }
     }
     for make in &recipe.conditions {
         service.expected.push(make(&resources));
@@ -65,19 +70,23 @@ pub(super) fn provide(
             let step = expand_spec(&resources, step.clone(), &place)?;
             Ok(step.with_defaults_of(&service.spec).die_with_parent(true))
         };
-        for (index, command) in recipe.before.iter().enumerate() {
-            before.push(step(index + 1, "before", command).map_err(fill)?);
+        let steps = [("before", &recipe.before, &mut before), ("after", &recipe.prepare, &mut prepare)];
+        for (kind, described, provided) in steps {
+            for (index, described) in described.iter().enumerate() {
+                provided.push(match described {
+                    Preparation::Command(command) => {
+                        let command = step(index + 1, kind, command).map_err(fill)?;
+                        command.check().map_err(|error| invalid(ServiceError::Step(error)))?;
+                        Preparation::Command(Box::new(command))
+                    }
+                    Preparation::Closure(closure) => Preparation::Closure(Arc::clone(closure)),
+                });
+            }
         }
-        for (index, preparation) in recipe.prepare.iter().enumerate() {
-            prepare.push(match preparation {
-                Preparation::Command(command) => {
-                    Preparation::Command(Box::new(step(index + 1, "after", command).map_err(fill)?))
-                }
-                Preparation::Closure(closure) => Preparation::Closure(Arc::clone(closure)),
-            });
-        }
-        for step in before.iter().chain(prepare.iter().filter_map(Preparation::command)) {
-            step.check().map_err(|error| invalid(ServiceError::Step(error)))?;
+        if let Some(url) = &recipe.url {
+            let value = |found: Placeholder<'_>| resources.value(found);
+            let url = placeholders::expand(&"the URL", url.as_bytes(), &value).map_err(fill)?;
+            resources.url = Some(String::from_utf8_lossy(&url).into_owned());
         }
         let owner = owner(&service.spec);
         for file in &recipe.files {
@@ -103,26 +112,18 @@ impl Resources {
         if recipe.has_free_port && resources.port.is_none() {
             resources.port = Some(Port::reserve().map_err(system)?);
         }
-        for name in &recipe.named_ports {
+        for (name, _) in &recipe.named_ports {
             let port = Port::reserve().map_err(system)?;
             resources.named_ports.insert(name.clone(), port);
         }
         if recipe.has_scratch {
+            let parent = recipe.scratch_parent.clone().unwrap_or_else(std::env::temp_dir);
             let name = service.name.as_ref().map_or("service", |name| name.as_str());
-            let created = ScratchDir::create(name, owner(&service.spec));
-            let error = |error| NotReadyReason::Scratch(ScratchError::new(std::env::temp_dir(), error));
+            let created = ScratchDir::create(&parent, name, owner(&service.spec));
+            let error = |error| NotReadyReason::Scratch(ScratchError::new(parent.clone(), error));
             resources.scratch = Some(created.map_err(error)?);
         }
         Ok(resources)
-    }
-}
-
-impl Preparation {
-    fn command(&self) -> Option<&Spec> {
-        match self {
-            Self::Command(spec) => Some(spec),
-            Self::Closure(_) => None,
-        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::not_ready::NotReadyReason;
 use super::recorder::Recorder;
 use super::resources::Resources;
 use crate::host::Spec;
@@ -21,11 +22,18 @@ pub(super) type UserError = Box<dyn Error + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Recipe {
     pub(super) has_scratch: bool,
+    /// The directory for the scratch directory, if it is not that for temporary files.
+    pub(super) scratch_parent: Option<PathBuf>,
     pub(super) has_free_port: bool,
-    pub(super) named_ports: Vec<String>,
+    /// The names of ports, and whether the program must listen there.
+    pub(super) named_ports: Vec<(String, bool)>,
     pub(super) files: Vec<ServiceFile>,
-    pub(super) before: Vec<Spec>,
+    pub(super) before: Vec<Preparation>,
     pub(super) prepare: Vec<Preparation>,
+    /// The address of the service, with placeholders.
+    pub(super) url: Option<String>,
+    /// The reason why the service cannot be started, for a description that could not be completed.
+    pub(super) failure: Option<NotReadyReason>,
     pub(super) captures: Vec<String>,
     pub(super) conditions: Vec<ConditionMaker>,
     pub(super) step_timeout: Duration,
@@ -50,7 +58,7 @@ pub(super) enum Content {
     CopyOf(PathBuf),
 }
 
-/// A step between readiness and the return of the start.
+/// A step before the program is started, or between its readiness and the return of the start.
 #[derive(Clone)]
 pub(super) enum Preparation {
     Command(Box<Spec>),
@@ -61,11 +69,14 @@ impl Default for Recipe {
     fn default() -> Self {
         Self {
             has_scratch: false,
+            scratch_parent: None,
             has_free_port: false,
             named_ports: Vec::new(),
             files: Vec::new(),
             before: Vec::new(),
             prepare: Vec::new(),
+            url: None,
+            failure: None,
             captures: Vec::new(),
             conditions: Vec::new(),
             step_timeout: STEP_TIMEOUT,
@@ -80,6 +91,7 @@ impl Recipe {
         self.has_scratch
             || self.has_free_port
             || !self.named_ports.is_empty()
+            || self.url.is_some()
             || !self.before.is_empty()
             || !self.prepare.is_empty()
     }
@@ -89,11 +101,14 @@ impl fmt::Debug for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recipe")
             .field("has_scratch", &self.has_scratch)
+            .field("scratch_parent", &self.scratch_parent)
             .field("has_free_port", &self.has_free_port)
             .field("named_ports", &self.named_ports)
             .field("files", &self.files)
-            .field("before", &self.before)
+            .field("before", &self.before.len())
             .field("prepare", &self.prepare.len())
+            .field("url", &self.url)
+            .field("failure", &self.failure)
             .field("captures", &self.captures)
             .field("conditions", &self.conditions.len())
             .field("step_timeout", &self.step_timeout)

@@ -28,6 +28,7 @@ pub struct Resources {
     /// Whether other variables are inherited.
     pub(super) inherits_env: bool,
     pub(super) captured: Lock<Vec<String>>,
+    pub(super) url: Option<String>,
 }
 
 impl Resources {
@@ -40,6 +41,7 @@ impl Resources {
             env: env.collect(),
             inherits_env: !spec.is_env_cleared(),
             captured: Lock::new(Vec::new()),
+            url: None,
         }
     }
 
@@ -57,6 +59,11 @@ impl Resources {
     /// ([`Service::named_port`](crate::Service::named_port)).
     pub fn named_port(&self, name: &str) -> Option<u16> {
         self.named_ports.get(name).map(Port::number)
+    }
+
+    /// Returns the address for clients ([`Service::url`](crate::Service::url)).
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     /// Returns the values that [`Service::capture`](crate::Service::capture) has found in the output, in the

@@ -110,6 +110,11 @@ impl RunningService {
         self.resources().named_port(name)
     }
 
+    /// Returns the address for clients, if the service has one ([`Service::url`](crate::Service::url)).
+    pub fn url(&self) -> Option<&str> {
+        self.resources().url()
+    }
+
     /// Returns the scratch directory, if there is one ([`Service::scratch`](crate::Service::scratch)).
     pub fn dir(&self) -> Option<&Path> {
         self.resources().dir()

@@ -4,11 +4,11 @@
 //! removes nothing, so each directory is locked by its owner, and the first service of every process removes
 //! the directories that no living process has locked.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::geteuid;
@@ -36,16 +36,18 @@ pub(super) struct ScratchDir {
 }
 
 impl ScratchDir {
-    /// Creates a directory for the service `name` in the directory for temporary files. `owner` is the user
-    /// and the group of the service, if they are not those of this process.
-    pub(super) fn create(name: &str, owner: Option<(u32, u32)>) -> io::Result<Self> {
-        let parent = std::env::temp_dir();
-        static SWEPT: Once = Once::new();
-        SWEPT.call_once(|| remove_abandoned(&parent));
+    /// Creates a directory for the service `name` in `parent`. `owner` is the user and the group of the
+    /// service, if they are not those of this process.
+    pub(super) fn create(parent: &Path, name: &str, owner: Option<(u32, u32)>) -> io::Result<Self> {
+        /// The parents whose abandoned directories this process has removed.
+        static SWEPT: Lock<BTreeSet<PathBuf>> = Lock::new(BTreeSet::new());
+        if SWEPT.lock().insert(parent.to_owned()) {
+            remove_abandoned(parent);
+        }
         loop {
             let private = fs::Permissions::from_mode(0o700);
             let prefix = format!("{PREFIX}{name}-");
-            let dir = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(&parent)?;
+            let dir = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(parent)?;
             // Another process may take the new directory for an abandoned one before it is locked.
             let Some(lock) = lock(dir.path()) else { continue };
             if let Some((uid, gid)) = owner {
@@ -147,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_directory_is_private_and_is_removed_with_its_content() {
-        let dir = ScratchDir::create("db", None).unwrap();
+        let dir = ScratchDir::create(&std::env::temp_dir(), "db", None).unwrap();
         assert_eq!(fs::metadata(dir.path()).unwrap().mode() & 0o777, 0o700);
         fs::write(dir.path().join("data"), "x").unwrap();
         let path = dir.path().to_owned();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::Service;
+use super::not_ready::NotReadyReason;
 use super::recipe::{Content, Preparation, ServiceFile};
 use super::resources::Resources;
 use crate::host::Spec;
@@ -54,6 +55,13 @@ impl Service {
         self
     }
 
+    /// Gives the service a [scratch directory](Self::scratch) in this directory. Default: the directory for
+    /// temporary files of the system (`TMPDIR`).
+    pub fn scratch_in(mut self, parent: impl AsRef<Path>) -> Self {
+        self.recipe.scratch_parent = Some(parent.as_ref().to_owned());
+        self.scratch()
+    }
+
     /// Creates a file in the [scratch directory](Self::scratch) before each start, with its placeholders
     /// filled in. `path` is relative to the directory; missing folders are created.
     pub fn file(self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
@@ -85,7 +93,14 @@ impl Service {
     /// Reserves another port for each start, `{port:NAME}`, and requires that the program listens there.
     /// [`RunningService::named_port`](crate::RunningService::named_port) returns it.
     pub fn named_port(mut self, name: &str) -> Self {
-        self.recipe.named_ports.push(name.to_owned());
+        self.recipe.named_ports.push((name.to_owned(), true));
+        self
+    }
+
+    /// Reserves another port for each start, `{port:NAME}`, like [`named_port`](Self::named_port), but does
+    /// not require that the program listens there: for a port that is opened later, or by a daemon.
+    pub fn reserve_port(mut self, name: &str) -> Self {
+        self.recipe.named_ports.push((name.to_owned(), false));
         self
     }
 
@@ -109,6 +124,13 @@ impl Service {
         let path = path.to_owned();
         // Port 0, if there is none, fails the check of the condition.
         self.expect_with(move |at| Condition::http(at.port().unwrap_or_default(), path.clone()))
+    }
+
+    /// Sets the address for clients, such as `redis://127.0.0.1:{port}/`, in which placeholders are filled
+    /// in. [`RunningService::url`](crate::RunningService::url) returns it. Default: none.
+    pub fn url(mut self, url: &str) -> Self {
+        self.recipe.url = Some(url.to_owned());
+        self
     }
 
     /// Requires output that matches this regular expression within one line, and keeps what its first group
@@ -137,7 +159,18 @@ impl Service {
     /// The command has the user, the environment and the working directory of the service, unless its
     /// [`Spec`] sets others. What it leaves running is ended.
     pub fn before(mut self, command: impl Into<Spec>) -> Self {
-        self.recipe.before.push(command.into());
+        self.recipe.before.push(Preparation::Command(Box::new(command.into())));
+        self
+    }
+
+    /// Calls a closure before the program is started, in order with the commands of
+    /// [`before`](Self::before) and on a thread of its own. If it returns an error or panics, the start
+    /// fails.
+    pub fn before_with(
+        mut self,
+        closure: impl Fn(&Resources) -> Result<(), Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
+    ) -> Self {
+        self.recipe.before.push(Preparation::Closure(Arc::new(closure)));
         self
     }
 
@@ -167,6 +200,12 @@ impl Service {
         closure: impl Fn(&Resources) -> Result<(), Box<dyn Error + Send + Sync>> + Send + Sync + 'static,
     ) -> Self {
         self.recipe.prepare.push(Preparation::Closure(Arc::new(closure)));
+        self
+    }
+
+    /// Makes every start fail for this reason, for a description that could not be completed.
+    pub(crate) fn failing(mut self, reason: NotReadyReason) -> Self {
+        self.recipe.failure = Some(reason);
         self
     }
 

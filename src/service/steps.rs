@@ -32,16 +32,8 @@ pub(super) struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Runs commands, one after the other.
-    pub(super) async fn run_all(&self, commands: &[Spec]) -> Result<(), StepError> {
-        for command in commands {
-            self.run(command).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes the steps after readiness.
-    pub(super) async fn prepare(
+    /// Takes steps, one after the other.
+    pub(super) async fn take(
         &self,
         steps: &[Preparation],
         resources: &Arc<Resources>,

@@ -95,13 +95,38 @@ fn http_server_fixture() {
     assert!(text.ends_with("error: unrecognized arguments: --directroy=site\n"), "{text}");
 }
 
+#[cfg(feature = "servers")]
 #[test]
-fn redis_fixture() {
-    const NAME: &str = "examples::redis_fixture";
+fn postgres() {
+    const NAME: &str = "examples::postgres";
+    if required(NAME, "postgres").is_none() || required(NAME, "psql").is_none() {
+        return;
+    }
+    let text = run("postgres");
+    assert!(text.starts_with("postgresql://postgres@127.0.0.1:"), "{text}");
+    assert!(text.ends_with("the balance is 101\nthe balance is 102\nstopped with code 0\n"), "{text}");
+}
+
+#[cfg(feature = "servers")]
+#[test]
+fn stack() {
+    const NAME: &str = "examples::stack";
+    if ["postgres", "redis-server", "nginx"].iter().any(|program| required(NAME, program).is_none()) {
+        return;
+    }
+    let text = run("stack");
+    assert_eq!(text.lines().count(), 4, "{text}");
+    assert!(text.contains("\nhttp://127.0.0.1:") && text.ends_with("\nstopped\n"), "{text}");
+}
+
+#[cfg(feature = "servers")]
+#[test]
+fn redis() {
+    const NAME: &str = "examples::redis";
     if required(NAME, "redis-server").is_none() {
         return;
     }
-    let text = run("redis_fixture");
+    let text = run("redis");
     for line in [": +PONG\ndown: Connection refused", "\nup again: :0\npaused: ", "\ncontinued: +PONG\n"] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }

@@ -2,6 +2,8 @@
 
 mod nginx;
 mod postgres;
+#[cfg(feature = "servers")]
+mod ready_made;
 mod redis;
 
 use std::time::Duration;

@@ -21,6 +21,17 @@ pub(crate) fn alone(name: &str, body: impl FnOnce()) {
     alone_under(&[], name, body);
 }
 
+/// Runs `body` several times, each in a process of its own, for a test that takes longer than one such
+/// process may run.
+pub(crate) fn alone_in_parts(parts: u32, name: &str, body: impl FnOnce()) {
+    if is_inner() {
+        return inner(body);
+    }
+    for _ in 0..parts {
+        alone_under(&[], name, || unreachable!("the body runs in the inner process"));
+    }
+}
+
 /// Runs `body` in a process of its own in which `strace` makes system calls fail. `inject` is the argument of
 /// its option `-e inject=`. Without strace, or without the right to trace, the test is skipped.
 pub(crate) fn alone_with_fault(inject: &str, name: &str, body: impl FnOnce()) {

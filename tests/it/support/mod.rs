@@ -13,7 +13,7 @@ mod scratch;
 mod skip;
 
 pub(crate) use again::again;
-pub(crate) use alone::{alone, alone_under, alone_with_fault, drop_privileges};
+pub(crate) use alone::{alone, alone_in_parts, alone_under, alone_with_fault, drop_privileges};
 pub(crate) use census::{Census, guardian_of, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
 pub(crate) use doomed::DoomedProcess;

@@ -6,7 +6,7 @@ use super::imports::Imports;
 
 /// Each room with the rooms that it may import. A room that is not in the table may not exist, and a room may
 /// only import rooms that stand above it in the table.
-pub(super) const LAYERS: [(&str, &[&str]); 22] = [
+pub(super) const LAYERS: [(&str, &[&str]); 23] = [
     ("backoff", &[]),
     ("panic_guard", &[]),
     ("sync", &[]),
@@ -58,6 +58,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
             "timeline",
         ],
     ),
+    ("servers", &["host", "machine", "monitor", "service"]),
     ("client", &["backoff", "drive", "host", "panic_guard", "sync", "sys"]),
     ("webdriver", &["host", "http", "machine", "monitor", "service", "shutdown", "sync", "sys"]),
 ];
