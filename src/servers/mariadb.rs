@@ -20,9 +20,9 @@ use crate::service::Service;
 ///
 /// Settings: it listens at 127.0.0.1 and at `{dir}/mariadb.sock`; nothing is flushed to the disk
 /// (`innodb_flush_log_at_trx_commit=0`, `innodb_doublewrite=0`, no binary log), buffers are small, and names
-/// of hosts are not resolved. The scratch directory is in memory, in `/dev/shm`, if there is 1 GiB of room. No
-/// configuration file of the system is read. It may take 60 s to become ready.
-/// The address is `mysql://root@127.0.0.1:PORT/test`.
+/// of hosts are not resolved. The scratch directory is in memory, in `/dev/shm`, if there is 1 GiB of room.
+/// No configuration file of the system is read. It may take 60 s to become ready. The address is
+/// `mysql://root@127.0.0.1:PORT/test`.
 pub type MariaDb = Server<MariaDbKind>;
 
 /// The kind of [`MariaDb`]. It has no settings of its own.

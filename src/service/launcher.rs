@@ -16,7 +16,7 @@ use crate::host::{Host, Spec};
 use crate::machine::{LastRun, Name};
 use crate::monitor::{MonitorBuilder, Notices, ProcessMonitor, ReadyError, StopError, Ticket};
 use crate::output::log_format::{LogFormat, LogFormatSink};
-use crate::output::{LogSink, OutputThread};
+use crate::output::{LogSink, OutputThread, WriterSink};
 use crate::ready::{Condition, check_free};
 use crate::search::MessageExtractor;
 
@@ -83,6 +83,9 @@ impl Launcher {
     pub(super) fn monitor_builder(&self) -> MonitorBuilder {
         let builder =
             ProcessMonitor::builder().tail(TAIL).sink(self.lines.sink()).sink(self.provided.output.sink());
+        if let Some(file) = &self.provided.output_file {
+            return builder.sink(WriterSink::new(Arc::clone(file)));
+        }
         match (&self.format, &self.provided.recorder) {
             (Some(format), _) => builder.sink(LogFormatSink::new(format.clone())),
             (None, None) => builder.for_tests(),
@@ -122,6 +125,7 @@ impl Launcher {
         if let Some(port) = &self.port {
             port.prepare_bind();
         }
+        self.provided.resources.named_ports.values().for_each(Port::prepare_bind);
         self.provided.output.arm();
         let ticket = self.start(monitor);
         // Only now: the driver starts the process meanwhile.

@@ -21,6 +21,7 @@
 //! program. `provide` provides that, `launcher` starts the process and stops it after a failure, `around`
 //! and `steps` do what comes before and after, and `start` is the future around all of it.
 
+mod across;
 mod around;
 mod blocking;
 pub(crate) mod builder;
@@ -47,6 +48,7 @@ mod start;
 mod step_error;
 mod steps;
 
+pub use across::{CrossProcessGuard, CrossProcessService};
 pub(crate) use builder::Service;
 pub use exit::{ServiceDied, ServiceExit};
 pub use guard::SharedGuard;

@@ -2,7 +2,7 @@
 //! which placeholders are filled in.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Component, Path, PathBuf};
@@ -31,6 +31,7 @@ pub(super) struct Provided {
     pub(super) prepare: Vec<Preparation>,
     pub(super) step_timeout: Duration,
     pub(super) recorder: Option<Recorder>,
+    pub(super) output_file: Option<Arc<File>>,
 }
 
 /// Provides everything for a start, and returns the description of the service with its placeholders filled
@@ -100,6 +101,7 @@ pub(super) fn provide(
         prepare,
         step_timeout: recipe.step_timeout,
         recorder: recipe.recorder.clone(),
+        output_file: recipe.output_file.clone(),
     };
     Ok((service, provided))
 }

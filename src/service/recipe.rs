@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub(super) struct Recipe {
     pub(super) step_timeout: Duration,
     /// The recorder of the output of a service that several tests share.
     pub(super) recorder: Option<Recorder>,
+    /// The file for the output of a service that several processes share.
+    pub(super) output_file: Option<Arc<File>>,
 }
 
 /// Creates a condition from the ports and the directory of a start.
@@ -81,6 +84,7 @@ impl Default for Recipe {
             conditions: Vec::new(),
             step_timeout: STEP_TIMEOUT,
             recorder: None,
+            output_file: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One service shared by many tests.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use super::guard::SharedGuard;
@@ -26,8 +27,8 @@ use crate::sync::Lock;
 /// `cargo test` runs all tests of a binary in one process, on several threads: they share one service. When
 /// the process exits, the service is stopped with everything it has started.
 ///
-/// nextest runs each test in a process of its own: each test that uses the service starts one. A port that is
-/// written into the code would clash then; use a [`Port`](crate::Port), which does not.
+/// nextest runs each test in a process of its own: each test that uses the service starts one, with a free
+/// port of its own. [`across_processes`](Self::across_processes) shares one between them.
 ///
 /// A process that is ended by a signal other than INT and TERM, or by `abort`, does not stop the service
 /// gracefully; the guardian kills it.
@@ -116,6 +117,11 @@ pub enum SharedError {
     NotReady(Arc<NotReady>),
     /// The service has died since it was last used.
     ServiceDied(ServiceDied),
+    /// The service could not be started, or has died, in the process that keeps it for several processes.
+    /// This is the report of that process.
+    Elsewhere(String),
+    /// The processes that share the service of this name cannot meet.
+    Io(String, Arc<io::Error>),
 }
 
 impl fmt::Display for SharedError {
@@ -123,6 +129,10 @@ impl fmt::Display for SharedError {
         match self {
             Self::NotReady(error) => error.fmt(f),
             Self::ServiceDied(died) => died.fmt(f),
+            Self::Elsewhere(report) => f.write_str(report),
+            Self::Io(name, error) => {
+                write!(f, "cannot share service {name} with other processes: {error}")
+            }
         }
     }
 }

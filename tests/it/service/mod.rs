@@ -1,5 +1,6 @@
 //! Services: in virtual time, and with real servers.
 
+mod across;
 mod captured;
 mod dropped;
 mod ending;
