@@ -11,7 +11,8 @@ use std::process::Command;
 
 use super::Outcome;
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 14] = [
+    "burdened",
     "copier",
     "crowd",
     "errands",
@@ -21,10 +22,14 @@ const SOURCES: [&str; 12] = [
     "listener",
     "mayfly",
     "respawn",
+    "sprinter",
     "stopwatch",
     "ticker",
     "writer",
 ];
+
+/// Those that need no C library on some machines.
+const FREESTANDING: [&str; 2] = ["idler", "sprinter"];
 
 /// The locations of the programs that the benchmarks call.
 #[derive(Debug)]
@@ -52,7 +57,9 @@ impl Baseline {
                 command.arg(sources.join(name).with_extension("c"));
                 command.output()
             };
-            if !compile(&["-static"])?.status.success() {
+            let is_freestanding = FREESTANDING.contains(&name)
+                && compile(&["-static", "-nostdlib", "-DFREESTANDING"])?.status.success();
+            if !is_freestanding && !compile(&["-static"])?.status.success() {
                 let output = compile(&[])?;
                 if !output.status.success() {
                     return Err(String::from_utf8_lossy(&output.stderr).into());

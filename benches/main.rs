@@ -1,7 +1,7 @@
 //! Benchmarks: each figure is compared with that of a bare loop in C, measured in the same run.
 //!
 //! ```text
-//! cargo bench                       everything, in about three minutes
+//! cargo bench                       everything, in about six minutes
 //! cargo bench -- restart output     these two
 //! cargo bench -- --quick            a small sample of everything, to check that it works
 //! ```
@@ -17,6 +17,7 @@ mod baseline;
 mod census;
 mod client;
 mod clock;
+mod descriptors;
 mod fairness;
 mod figures;
 mod kill;
@@ -49,13 +50,16 @@ struct Bench {
 /// Measures a subject, and returns a row for each figure.
 type Measure = fn(&Bench) -> Outcome<Vec<Row>>;
 
-const BENCHES: [(&str, Measure); 11] = [
+const BENCHES: [(&str, Measure); 14] = [
     ("restart", restart::measure),
     ("kill", kill::measure),
     ("output", output::measure),
     ("fairness", fairness::measure),
     ("latency", latency::measure),
     ("scale", scale::measure),
+    ("thousands", scale::measure_thousands),
+    ("many", scale::measure_many),
+    ("descriptors", descriptors::measure),
     ("ready", ready::measure),
     ("plan", plan::measure),
     ("client", client::measure),
@@ -66,8 +70,12 @@ const BENCHES: [(&str, Measure); 11] = [
 /// Does the work of a bare loop with childminder, in a process of its own.
 type Contender = fn(&[String]) -> Outcome<()>;
 
-const CONTENDERS: [(&str, Contender); 3] =
-    [("restart", restart::contend), ("output", output::contend), ("scale", scale::contend)];
+const CONTENDERS: [(&str, Contender); 4] = [
+    ("restart", restart::contend),
+    ("output", output::contend),
+    ("scale", scale::contend),
+    ("descriptors", descriptors::contend),
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();

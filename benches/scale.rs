@@ -1,5 +1,5 @@
-//! Scale: a thousand idle children. The figures are the time to start and to stop them, and their cost while
-//! they are idle.
+//! Scale: a thousand idle children, and more. The figures are the time to start and to stop them, and their
+//! cost while they are idle.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -13,33 +13,94 @@ use super::figures::{median, pairs, take_turns};
 use super::table::{Row, Target, Unit};
 use super::{Bench, Outcome, clock};
 
-const CHILDREN: usize = 1000;
+/// The descriptors that a contender uses for itself, at most.
+const OWN_DESCRIPTORS: usize = 100;
 
+/// Measures a thousand children.
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let (rounds, idle) = (bench.sample(7, 2), Duration::from_secs(bench.sample(10, 2) as u64));
     raise_descriptor_limit()?;
-    let children = [CHILDREN.to_string(), bench.baseline.program("idler")];
-    let crowd = [&[bench.baseline.program("crowd")][..], &children].concat();
-    let ours = [bench.baseline.contender("scale")?, children.to_vec()].concat();
-
-    let turns = take_turns(rounds, || Measurement::take(&ours, None), || Measurement::take(&crowd, None))?;
-    let calm = Measurement::take(&ours, Some(idle))?;
-    let measurements = || turns.iter().map(|(ours, _)| ours);
-    let per_child = |figure: fn(&Census) -> f64| {
-        let growth = measurements().map(|taken| (figure(&taken.up) - figure(&taken.ready)) / CHILDREN as f64);
-        median(&growth.collect::<Vec<_>>())
-    };
-    let threads = median(&measurements().map(|taken| taken.up.threads).collect::<Vec<_>>());
-    let during = |figure: fn(&Census) -> f64| figure(&calm.later) - figure(&calm.up);
+    let crowd = Crowd::new(bench, 1000)?;
+    let turns = crowd.take_turns(rounds)?;
+    let calm = Measurement::take(&crowd.ours, Some(idle))?;
+    let ours = || turns.iter().map(|(ours, _)| ours);
+    let threads = median(&ours().map(|taken| taken.up.threads).collect::<Vec<_>>());
+    let descriptors =
+        ours().map(|taken| (taken.up.descriptors - taken.ready.descriptors) / 1000.0).collect::<Vec<_>>();
+    let memory = ours().map(|taken| taken.memory_per_child(1000)).collect::<Vec<_>>();
     Ok(vec![
-        Row::ratio("start 1,000 idle children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(1.3)),
-        Row::ratio("stop 1,000 idle children", Unit::Time, &pairs(&turns, |v| v.stop), Target::AtMost(2.0)),
-        Row::alone("memory per idle child", Unit::Memory, per_child(|c| c.pss_kib), Target::AtMost(4.0)),
-        Row::alone("descriptors per child", Unit::Count, per_child(|c| c.descriptors), Target::AtMost(4.0)),
+        Row::ratio("start 1,000 idle children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(0.8)),
+        Row::ratio("stop 1,000 idle children", Unit::Time, &pairs(&turns, |v| v.stop), Target::AtMost(1.3)),
+        Row::alone("memory per idle child", Unit::Memory, median(&memory), Target::AtMost(2.0)),
+        Row::alone("descriptors per child", Unit::Count, median(&descriptors), Target::AtMost(3.0)),
         Row::alone("threads in all", Unit::Count, threads, Target::AtMost(5.0)),
-        Row::alone("idle for a while, switches", Unit::Count, during(|c| c.switches), Target::AtMost(0.0)),
-        Row::alone("idle for a while, CPU", Unit::Time, during(|c| c.cpu), Target::AtMost(0.0)),
+        Row::alone("idle for a while, switches", Unit::Count, calm.switches(), Target::AtMost(0.0)),
+        Row::alone("idle for a while, CPU", Unit::Time, calm.cpu(), Target::AtMost(0.0)),
     ])
+}
+
+/// Measures 5,000 children.
+pub(crate) fn measure_thousands(bench: &Bench) -> Outcome<Vec<Row>> {
+    let limit = raise_descriptor_limit()?;
+    let crowd = Crowd::new(bench, bench.sample(5000, 2000).min(limit.saturating_sub(OWN_DESCRIPTORS) / 3))?;
+    crowd.report_if_less_than(5000);
+    let turns = crowd.take_turns(bench.sample(3, 1))?;
+    Ok(vec![
+        Row::ratio("start 5,000 idle children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(0.4)),
+        Row::ratio("stop 5,000 idle children", Unit::Time, &pairs(&turns, |v| v.stop), Target::AtMost(1.3)),
+    ])
+}
+
+/// Measures 10,000 children, or as many as the limit of open descriptors allows.
+pub(crate) fn measure_many(bench: &Bench) -> Outcome<Vec<Row>> {
+    let limit = raise_descriptor_limit()?;
+    let count = bench.sample(10_000, 2000).min(limit.saturating_sub(OWN_DESCRIPTORS) / 3);
+    let crowd = Crowd::new(bench, count)?;
+    crowd.report_if_less_than(10_000);
+    let turns = crowd.take_turns(1)?;
+    let calm = Measurement::take(&crowd.ours, Some(Duration::from_secs(bench.sample(60, 2) as u64)))?;
+    Ok(vec![
+        Row::ratio("start 10,000 children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(0.4)),
+        Row::ratio("stop 10,000 children", Unit::Time, &pairs(&turns, |v| v.stop), Target::AtMost(2.0)),
+        Row::alone(
+            "memory per child of 10,000",
+            Unit::Memory,
+            calm.memory_per_child(count),
+            Target::AtMost(2.0),
+        ),
+        Row::alone("10,000 idle for 60 s, switches", Unit::Count, calm.switches(), Target::AtMost(0.0)),
+        Row::alone("10,000 idle for 60 s, CPU", Unit::Time, calm.cpu(), Target::AtMost(0.0)),
+    ])
+}
+
+/// The contenders that start and stop the same number of children.
+#[derive(Debug)]
+struct Crowd {
+    count: usize,
+    ours: Vec<String>,
+    bare: Vec<String>,
+}
+
+impl Crowd {
+    fn new(bench: &Bench, count: usize) -> Outcome<Self> {
+        let children = [count.to_string(), bench.baseline.program("idler")];
+        Ok(Self {
+            count,
+            ours: [bench.baseline.contender("scale")?, children.to_vec()].concat(),
+            bare: [&[bench.baseline.program("crowd")][..], &children].concat(),
+        })
+    }
+
+    fn take_turns(&self, rounds: usize) -> Outcome<Vec<(Measurement, Measurement)>> {
+        let [ours, bare] = [&self.ours, &self.bare].map(|command| || Measurement::take(command, None));
+        take_turns(rounds, ours, bare)
+    }
+
+    fn report_if_less_than(&self, count: usize) {
+        if self.count < count {
+            eprintln!("these are {} children instead of {count}", self.count);
+        }
+    }
 }
 
 /// The measurements of one contender.
@@ -76,6 +137,23 @@ impl Measurement {
     }
 }
 
+impl Measurement {
+    /// Returns the growth of the memory with each child, in KiB.
+    fn memory_per_child(&self, count: usize) -> f64 {
+        (self.up.pss_kib - self.ready.pss_kib) / count as f64
+    }
+
+    /// Returns the number of context switches in the idle time.
+    fn switches(&self) -> f64 {
+        self.later.switches - self.up.switches
+    }
+
+    /// Returns the CPU time that was used in the idle time, in seconds.
+    fn cpu(&self) -> f64 {
+        self.later.cpu - self.up.cpu
+    }
+}
+
 /// A process that takes one step for each line of input, and prints the time of the step in nanoseconds.
 #[derive(Debug)]
 struct Contender {
@@ -109,7 +187,7 @@ impl Contender {
 /// Starts and stops a number of children step by step, as `crowd.c` does.
 pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     let [count, program] = args else { return Err("the arguments are a number and a program".into()) };
-    let count = count.parse()?;
+    let count: usize = count.parse()?;
     let monitor = ProcessMonitor::background(System::new())?;
     print_and_wait("ready")?;
 
@@ -119,10 +197,12 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
         monitor.add_process(&number.to_string(), Spec::new(program))?;
     }
     monitor.start_service()?;
-    let mut started = 0;
-    while started < count {
+    // They start in their order. The oldest notices are dropped if this thread falls behind.
+    let last = (count - 1).to_string();
+    loop {
         match notices.wait() {
-            Some(Ok(Notice { kind: NoticeKind::Started { .. }, .. })) => started += 1,
+            Some(Ok(Notice { kind: NoticeKind::Started { .. }, name, .. })) if name == *last => break,
+            Some(Ok(Notice { kind: NoticeKind::Started { .. } | NoticeKind::Added, .. }) | Err(_)) => {}
             other => return Err(format!("expected a start, not {other:?}").into()),
         }
     }
@@ -141,9 +221,10 @@ fn print_and_wait(what: &str) -> Outcome<()> {
 }
 
 /// Raises the limit of open descriptors: each child needs three, which exceeds the default of many systems.
-fn raise_descriptor_limit() -> Outcome<()> {
+/// Returns the limit.
+fn raise_descriptor_limit() -> Outcome<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
-    Ok(())
+    Ok(limit.maximum.map_or(usize::MAX, |limit| limit as usize))
 }
