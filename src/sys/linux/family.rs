@@ -55,6 +55,8 @@ pub(super) struct Families {
     /// The process that this table belongs to; a forked copy starts with an empty one.
     owner: Option<Pid>,
     runs: BTreeMap<RunKey, Run>,
+    /// The runs that have known members, which are few among thousands of idle ones.
+    populated: BTreeSet<RunKey>,
     /// The leaders that are not reaped, so that their numbers are their own.
     leaders: BTreeMap<u32, RunKey>,
     seen: BTreeMap<u32, Seen>,
@@ -103,6 +105,7 @@ impl Families {
         Self {
             owner: None,
             runs: BTreeMap::new(),
+            populated: BTreeSet::new(),
             leaders: BTreeMap::new(),
             seen: BTreeMap::new(),
             coverage: None,
@@ -137,6 +140,7 @@ impl Families {
     /// Forgets a run.
     pub(super) fn unregister(&mut self, key: RunKey) {
         self.release_leader(key);
+        self.populated.remove(&key);
         self.runs.remove(&key);
         if self.runs.is_empty() {
             (self.seen, self.coverage) = (BTreeMap::new(), None);
@@ -191,6 +195,9 @@ impl Families {
                     run.members.remove(&member);
                 }
             }
+        }
+        if run.members.is_empty() {
+            self.populated.remove(&key);
         }
         Ok(alive)
     }
@@ -314,7 +321,8 @@ impl Families {
             now.is_some_and(|now| now.start == member.start && [now.group, now.session].contains(&number))
         };
         let led = |run: &Run| run.leader == number || run.members.iter().any(|member| member.pid == number);
-        self.runs.iter().find(|(_, run)| led(run) && run.members.iter().any(holds)).map(|(key, _)| *key)
+        let mut populated = self.populated.iter().filter_map(|key| self.runs.get_key_value(key));
+        populated.find(|(_, run)| led(run) && run.members.iter().any(holds)).map(|(key, _)| *key)
     }
 
     /// Returns the run whose mark a process carries, and whether both marks could be read: a process that is
@@ -345,6 +353,7 @@ impl Families {
         let is_exempt = !in_group && (parent_is_exempt || run_mark::is_exempt(entry.pid, &run.spared));
         if !is_exempt {
             run.members.insert(member);
+            self.populated.insert(key);
         }
         let kin = if is_exempt { Kin::Exempt(key) } else { Kin::Member(key) };
         self.seen.insert(entry.pid, Seen { start: entry.start, kin, is_read: true });
