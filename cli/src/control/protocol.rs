@@ -304,4 +304,36 @@ mod tests {
         let error = Command::parse("[".repeat(100_000).as_bytes()).unwrap_err();
         assert!(error.contains("recursion"), "{error}");
     }
+
+    #[test]
+    fn f_258_no_line_makes_the_parser_panic() {
+        let line =
+            Command::Wait { until: WaitUntil::Ready, names: vec!["ä".to_owned()], timeout_ms: Some(5) }
+                .to_line();
+        let mut state = 1_u64;
+        let mut random = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below.max(1)
+        };
+        let rounds = std::env::var("CHILDMINDER_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
+        let (mut valid, mut invalid) = (0_u64, 0_u64);
+        for _ in 0..rounds.unwrap_or(20_000_u64) {
+            let mut bytes = line.trim_end().as_bytes().to_vec();
+            for _ in 0..random(4) {
+                let at = random(bytes.len());
+                match random(4) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => drop(bytes.drain(at..(at + random(10)).min(bytes.len()))),
+                    2 => bytes.insert(at, b"{}[]\",:0-1eE.\\"[random(14)]),
+                    _ => bytes.truncate(at.max(1)),
+                }
+                bytes.resize(bytes.len().max(1), b' ');
+            }
+            match Command::parse(&bytes) {
+                Ok(_) => valid += 1,
+                Err(reason) => invalid += u64::from(!reason.is_empty()),
+            }
+        }
+        assert!(valid > 0 && invalid > 0, "{valid} {invalid}");
+    }
 }

@@ -1,6 +1,5 @@
 //! The life of an `up`: reacts to events until something ends it, and stops everything in order.
 
-use std::cell::RefCell;
 use std::process;
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,6 +22,8 @@ use crate::system::signals::{Received, Signals};
 
 /// The time between two updates of what is waited for.
 const TICK: Duration = Duration::from_secs(1);
+/// The shortest time between two looks at all processes, so that the start of many of them is not slowed.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The time after which a stop reports what it waits for, without a terminal, and between two reports.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -138,19 +139,26 @@ impl Session {
             }
             Event::Late
         });
-        let reaper = RefCell::new((process::id() == 1).then(Reaper::default));
+        let mut reaper = (process::id() == 1).then(Reaper::default);
         let mut again = None;
         let mut is_ready = false;
+        // Whether something has happened since the last look, and when that was.
+        let (mut is_changed, mut looked) = (true, None);
         loop {
-            if let Some(end) = self.look(&mut is_ready) {
-                return end;
+            let now = self.stack.monitor.now();
+            let rest = looked.map_or(Duration::ZERO, |at| PAUSE.saturating_sub(now.duration_since(at)));
+            if is_changed && rest.is_zero() {
+                (is_changed, looked) = (false, Some(now));
+                if let Some(end) = self.look(&mut is_ready) {
+                    return end;
+                }
             }
             let ticks = !is_ready && (self.progress.is_shown() || self.report.is_some());
+            let next = [is_changed.then_some(rest), again, ticks.then_some(TICK)].into_iter().flatten().min();
             let tick = async {
-                match (again, ticks) {
-                    (Some(patience), _) => drop(Timer::after(patience).await),
-                    (None, true) => drop(Timer::after(TICK).await),
-                    (None, false) => pending().await,
+                match next {
+                    Some(next) => drop(Timer::after(next).await),
+                    None => pending().await,
                 }
                 Event::Look
             };
@@ -171,27 +179,31 @@ impl Session {
             let event = or(received, or(down, or(&mut stopped, or(notice, or(is_late, tick))))).await;
             match event {
                 Event::Received(Received::Stop(signal)) => return End::Signal(signal),
-                Event::Received(Received::Child) | Event::Look => {
-                    let programs: Vec<u32> =
-                        self.stack.monitor.statuses().iter().filter_map(|status| status.pid).collect();
-                    let mut reaper = reaper.borrow_mut();
-                    let more = reaper
-                        .as_mut()
-                        .is_some_and(|reaper| reaper.reap(&programs, self.stack.monitor.now()));
-                    again = more.then_some(reaper::PATIENCE);
+                Event::Received(Received::Child) => again = self.reap(reaper.as_mut()),
+                Event::Look => {
+                    is_changed = true;
+                    again = self.reap(reaper.as_mut());
                 }
                 // Log files are looked up for each write, so there is nothing to reopen.
                 Event::Received(Received::Forward(signal)) => log::debug!("got {signal}"),
                 Event::Down(answer) => return End::Down(answer),
                 Event::Stopped(Err(StoppedError::GaveUp(name))) => return End::GaveUp(name.to_string()),
                 Event::Stopped(_) => return End::Over,
-                Event::Notice => {}
+                Event::Notice => is_changed = true,
                 Event::Late => {
                     let pending = self.stack.overview().pending().join("; ");
                     return End::Impossible(format!("not everything is ready in time: {pending}"));
                 }
             }
         }
+    }
+
+    /// Reaps orphans of others as process 1. Returns the time after which to do it again.
+    fn reap(&self, reaper: Option<&mut Reaper>) -> Option<Duration> {
+        let reaper = reaper?;
+        let programs: Vec<u32> =
+            self.stack.monitor.statuses().iter().filter_map(|status| status.pid).collect();
+        reaper.reap(&programs, self.stack.monitor.now()).then_some(reaper::PATIENCE)
     }
 
     /// Shows what is waited for, and finds out whether anything can still happen.

@@ -14,6 +14,7 @@ fn f_265_processes_start_and_stop_in_the_order_of_their_dependencies() {
         r#"[process.web]
 command = "sh -c 'trap \"echo web stops; exit\" TERM; echo web runs; while :; do sleep 0.05; done'"
 after = { db = "ready", migrate = "completed" }
+ready = { output = "web runs" }
 
 [process.migrate]
 command = "sh -c 'echo migrate runs'"

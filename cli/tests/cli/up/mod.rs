@@ -5,6 +5,7 @@ mod detach;
 mod ends;
 mod files;
 mod reload;
+mod service;
 mod socket;
 mod terminal;
 
