@@ -21,6 +21,7 @@
 //! | to … | use |
 //! | --- | --- |
 //! | keep processes alive | [`ProcessMonitor`], with a [`Spec`] and a [`Policy`] for each process |
+//! | start them in order, and restart those that hang | [`Spec::after`], `Spec::ready`, `Spec::alive` |
 //! | know what they do | [`Status`], [`Notices`], and a [`Ticket`] for what takes time |
 //! | process their output | a [`Sink`]: [`LogSink`], or one of [`output`] |
 //! | test supervision in virtual time | [`testkit`] |

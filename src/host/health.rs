@@ -56,6 +56,9 @@ impl Spec {
     }
 }
 
+/// A process and the watch over its health.
+type WatchedProcess = (Box<dyn Process>, Box<dyn HealthWatch>);
+
 /// A start of which the health is watched.
 pub(crate) struct HealthStart {
     /// The spec with the notification channels of this start.
@@ -66,10 +69,7 @@ pub(crate) struct HealthStart {
 
 impl HealthStart {
     /// Starts the process.
-    pub(crate) fn spawn(
-        self,
-        host: &Arc<dyn Host>,
-    ) -> Result<(Box<dyn Process>, Box<dyn HealthWatch>), SpawnError> {
+    pub(crate) fn spawn(self, host: &Arc<dyn Host>) -> Result<WatchedProcess, SpawnError> {
         let process = observe(host.spawn(&self.spec), self.observer, host)?;
         Ok((process, self.watch))
     }

@@ -123,6 +123,13 @@ impl Spec {
         self
     }
 
+    /// Requires nothing of its runs.
+    #[must_use]
+    pub(crate) fn without_requirement(mut self) -> Self {
+        self.requirement = OptionalRequirement::default();
+        self
+    }
+
     /// Returns what is required of each run, if that is of type `R`.
     pub(crate) fn get_requirement<R: Requirement>(&self) -> Option<&R> {
         let requirement: &dyn Any = self.requirement.0.as_deref()?;

@@ -96,9 +96,12 @@ pub(super) struct PendingWaits {
 #[must_use]
 #[derive(Default)]
 pub(super) struct ResolvedWaits {
-    ready: Vec<(Arc<Promise<ReadyError>>, Result<(), ReadyError>)>,
-    stopped: Vec<(Arc<Promise<StoppedError>>, Result<(), StoppedError>)>,
+    ready: Vec<Resolution<ReadyError>>,
+    stopped: Vec<Resolution<StoppedError>>,
 }
+
+/// A promise, and the result to resolve it with.
+type Resolution<E> = (Arc<Promise<E>>, Result<(), E>);
 
 impl ResolvedWaits {
     /// Resolves the tickets.
@@ -246,7 +249,7 @@ fn readiness(machine: &Machine<Arc<Spec>>, name: &Name, now: Instant) -> Option<
 fn resolve_all<E: Clone>(
     promises: &mut Vec<Arc<Promise<E>>>,
     result: Option<Result<(), E>>,
-    resolved: &mut Vec<(Arc<Promise<E>>, Result<(), E>)>,
+    resolved: &mut Vec<Resolution<E>>,
 ) {
     if let Some(result) = result {
         resolved.extend(promises.drain(..).map(|promise| (promise, result.clone())));

@@ -69,7 +69,7 @@ impl Launcher {
             min_uptime => Condition::all([Condition::uptime(min_uptime), expected]),
         };
         let spec = spec.ready_in(condition.clone(), timeout, message);
-        let (port, lines) = (service.port.clone(), LinePublisher::new());
+        let (port, lines) = (service.port, LinePublisher::new());
         Ok(Self { name, port, lines, provided, spec, format, condition, host })
     }
 
