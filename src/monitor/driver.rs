@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::families::ReadyRuns;
 use super::health::RunHealth;
 use super::process::{Role, RunningProcess, stop_command_id};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
@@ -55,7 +56,7 @@ pub struct MonitorDriver {
     processes: HashMap<RunId, RunningProcess>,
     relay: Relay,
     /// The runs that have become ready, and whose members are to be recorded.
-    became_ready: Vec<RunId>,
+    became_ready: ReadyRuns,
     /// The processes that are to be started.
     starts: VecDeque<Start>,
     alarm: Alarm,
@@ -84,7 +85,7 @@ impl MonitorDriver {
             ready_queue: Arc::default(),
             processes: HashMap::new(),
             relay,
-            became_ready: Vec::new(),
+            became_ready: ReadyRuns::default(),
             starts: VecDeque::new(),
             alarm: Alarm::default(),
             relay_alarm: Alarm::default(),
@@ -151,7 +152,6 @@ impl Driver for MonitorDriver {
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
         self.resolve_waits(None);
-        let became_ready = std::mem::take(&mut self.became_ready);
         let mut busy = self.start_processes();
         let mut ready = std::mem::take(&mut self.ready);
         self.ready_queue.take(&mut ready);
@@ -164,11 +164,13 @@ impl Driver for MonitorDriver {
         }
         self.ready = ready;
         self.relay.commit();
-        // This takes longer than all the rest, so the readiness is published before it.
-        for run in became_ready {
-            if let Some(running) = self.processes.get_mut(&run) {
-                running.process.observe_family();
+        if let Poll::Ready(runs) = self.became_ready.poll(&*self.shared.drive.host, cx) {
+            for run in runs {
+                if let Some(running) = self.processes.get_mut(&run) {
+                    running.process.observe_family();
+                }
             }
+            busy = true;
         }
         busy | self.poll_relay(cx)
     }
@@ -334,7 +336,7 @@ impl MonitorDriver {
         while let Some(event) = health.poll() {
             let translated = health.translate(run, &event);
             if matches!(event, HealthEvent::Ready(_)) {
-                self.became_ready.push(run);
+                self.became_ready.add(run);
             }
             let now = self.shared.drive.host.now();
             let mut core = self.shared.drive.lock();

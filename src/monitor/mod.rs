@@ -11,6 +11,7 @@
 pub(crate) mod builder;
 pub(crate) mod driver;
 mod error;
+mod families;
 pub(crate) mod handle;
 mod health;
 mod input;

@@ -17,6 +17,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("src/host/io_priority.rs", "a public type of its own"),
     ("src/host/terminal.rs", "a public type of its own"),
     ("src/http/error.rs", "the errors, below the files that return them"),
+    ("src/monitor/families.rs", "one delay of the driver"),
     ("src/sys/environment.rs", "one step of a start"),
     ("src/sys/exit/alone.rs", "a test helper"),
     ("src/sys/guardian/groups.rs", "the one way that needs no `/proc`"),
