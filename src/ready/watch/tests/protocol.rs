@@ -72,8 +72,12 @@ fn sv_16_17_18_test_expected_port_probe_failed() {
     let host = server(host, 1000, Ok(ProbeOwner::Own));
     let trial = Trial::with_servers(host, Script::new(), Condition::port(80));
     assert_eq!(trial.verdict(), "ready after 1ms\n  port 80: met after 1.0ms\n");
-    let at = |number: u64| Duration::from_micros(50 * number).as_secs_f64();
-    let probes: String = (0..=20).map(|number| format!("{:?} probe port 80\n", at(number))).collect();
+    let at = |number: u32| {
+        let text = format!("0.{:05}", 5 * number);
+        let text = text.trim_end_matches('0');
+        if text.ends_with('.') { format!("{text}0") } else { text.to_owned() }
+    };
+    let probes: String = (0..=20).map(|number| format!("{} probe port 80\n", at(number))).collect();
     assert_eq!(trial.sim.trace(), format!("0.0 spawn web#1\n{probes}"));
 }
 
