@@ -65,8 +65,8 @@ impl<S: Clone> Child<S> {
     /// does not count for the new one.
     pub(super) fn replace(&mut self, definition: Definition<S>, cx: &mut Context<'_, S>) {
         let is_by_hand = self.state.is_started() && !self.wanted(cx);
-        self.handle(Input::Restart(Box::new(StopReason::Replaced)), cx);
         let way = self.stop_way();
+        self.handle(Input::Restart(Box::new(StopReason::Replaced(way))), cx);
         self.definition = definition;
         (self.failures, self.last) = (Failures::default(), None);
         self.disown_run(way);
@@ -82,8 +82,8 @@ impl<S: Clone> Child<S> {
         if let Some(run) = self.state.run_mut() {
             run.disowned = true;
             run.again = false;
-            if is_starting && run.stop_way.is_none() {
-                run.stop_way = Some(Box::new(way));
+            if is_starting && !matches!(run.reason.as_deref(), Some(StopReason::Replaced(_))) {
+                run.reason = Some(Box::new(StopReason::Replaced(way)));
             }
         }
     }
@@ -169,7 +169,7 @@ impl<S: Clone> Child<S> {
 
     /// Handles every input in every state.
     pub(super) fn handle(&mut self, input: Input, cx: &mut Context<'_, S>) {
-        self.state = match (mem::replace(&mut self.state, State::Down(Rest::Idle)), input) {
+        let next = match (mem::replace(&mut self.state, State::Down(Rest::Idle)), input) {
             // Nothing runs, and none is due.
             (State::Down(_), Input::Start) => self.spawn(cx),
             (State::Down(Rest::Idle), Input::Wake) if self.wanted(cx) => self.spawn_or_wait(cx),
@@ -189,7 +189,7 @@ impl<S: Clone> Child<S> {
 
             // A run is due. A start by a command does not wait for the conditions.
             (State::Blocked { .. }, Input::Start) => self.spawn(cx),
-            (State::Blocked { silent }, Input::Wake) => match (&cx.gate, silent) {
+            (State::Blocked { silent }, Input::Wake) => match (cx.gate, silent) {
                 (Gate::Open, _) => self.spawn(cx),
                 (Gate::Condition(_), true) => self.spawn_or_wait(cx),
                 (Gate::Condition(_) | Gate::Group, _) => State::Blocked { silent },
@@ -437,5 +437,7 @@ impl<S: Clone> Child<S> {
                 state
             }
         };
+        // What it replaces owns nothing, so its drop would only cost time.
+        mem::forget(mem::replace(&mut self.state, next));
     }
 }

@@ -174,7 +174,7 @@ impl<S: Clone> Chain<'_, S> {
         match (links.gate(), links.group()) {
             (Gate::Condition(on), _) => {
                 let name = on.on.clone();
-                self.push(child, CauseKind::Blocked { on });
+                self.push(child, CauseKind::Blocked { on: on.clone() });
                 match machine.find(&name) {
                     Ok(slot) => self.state(slot),
                     Err(_) => self.causes.push(Cause { process: name, kind: CauseKind::Missing }),
@@ -227,7 +227,7 @@ impl<S: Clone> Chain<'_, S> {
         let after = match reason.clone() {
             StopReason::NotReady(reason) => return self.push(child, CauseKind::NotReady { reason }),
             StopReason::Unhealthy(reason) => return self.push(child, CauseKind::Unhealthy { reason }),
-            StopReason::Replaced => return self.push(child, CauseKind::Replaced),
+            StopReason::Replaced(_) => return self.push(child, CauseKind::Replaced),
             StopReason::Dependency(after) => {
                 self.push(child, CauseKind::DependencyRestart { after: after.clone() });
                 after

@@ -73,8 +73,12 @@ pub(super) struct Failures {
     /// The number of failures in a row.
     pub(super) row: u32,
     /// The times of the failures in the window, if the policy has one.
-    pub(super) window: Option<Box<VecDeque<Instant>>>,
+    pub(super) window: Option<Box<Window>>,
 }
+
+/// The times of failures, the oldest first.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Window(pub(super) VecDeque<Instant>);
 
 impl Failures {
     /// Returns the number of runs in a row after which the delay has grown.
@@ -107,7 +111,7 @@ impl Failures {
             None => false,
             Some(GiveUp { failures, within: None, .. }) => self.row >= failures,
             Some(GiveUp { failures, within: Some(within), .. }) => {
-                let window = self.window.get_or_insert_default();
+                let Window(window) = &mut **self.window.get_or_insert_default();
                 while window.front().is_some_and(|first| at.saturating_duration_since(*first) > within) {
                     window.pop_front();
                 }
@@ -120,7 +124,7 @@ impl Failures {
     /// Returns the number of failures that count for `give_up`, or in a row.
     pub(super) fn count(&self, give_up: Option<GiveUp>) -> u32 {
         match (give_up.and_then(|give_up| give_up.within), &self.window) {
-            (Some(_), Some(window)) => u32::try_from(window.len()).unwrap_or(u32::MAX),
+            (Some(_), Some(window)) => u32::try_from(window.0.len()).unwrap_or(u32::MAX),
             (Some(_), None) => 0,
             (None, _) => self.row,
         }

@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -130,24 +131,24 @@ impl fmt::Debug for Name {
 pub struct RunId {
     /// The number of the run in its monitor, from 1.
     number: u64,
-    /// The index of its process in the machine's table.
-    slot: u32,
+    /// The index of its process in the machine's table, plus one.
+    slot: NonZeroU32,
 }
 
 impl RunId {
     pub(super) fn new(number: u64, slot: usize) -> Self {
-        let slot = u32::try_from(slot).expect("fewer than four billion processes");
-        Self { number, slot }
+        let slot = u32::try_from(slot + 1).ok().and_then(NonZeroU32::new);
+        Self { number, slot: slot.expect("fewer than four billion processes") }
     }
 
     /// Creates an id that no monitor knows: for a [`LoggingProtocol`](crate::output::LoggingProtocol) of your
     /// own, or to test a [`Sink`](crate::Sink).
     pub fn unmanaged(number: u64) -> Self {
-        Self { number, slot: u32::MAX }
+        Self { number, slot: NonZeroU32::MAX }
     }
 
     pub(super) fn slot(self) -> usize {
-        self.slot as usize
+        self.slot.get() as usize - 1
     }
 
     /// Returns the number that is displayed after the `#`. The runs of one monitor are numbered from 1,

@@ -25,6 +25,18 @@ enum Outcome {
     Failure,
 }
 
+/// The end of a run.
+#[derive(Debug)]
+struct End {
+    result: LastRun,
+    outcome: Outcome,
+    /// The time from its start to its exit.
+    lived: Duration,
+    /// Whether it was too short to reset the delay.
+    is_short: bool,
+    at: Instant,
+}
+
 impl Event {
     /// Returns the reason to stop the run.
     pub(super) fn into_failure(self) -> Option<StopReason> {
@@ -49,7 +61,7 @@ impl<S: Clone> Child<S> {
 
     /// Starts it if other processes permit.
     pub(super) fn spawn_or_wait(&mut self, cx: &mut Context<'_, S>) -> State {
-        match &cx.gate {
+        match cx.gate {
             Gate::Open => self.spawn(cx),
             Gate::Condition(on) => {
                 let on = on.clone();
@@ -98,7 +110,7 @@ impl<S: Clone> Child<S> {
             StopReason::Unhealthy(reason) => {
                 self.publish(&run, NoticeKind::Unhealthy { reason: reason.clone() }, cx);
             }
-            StopReason::Dependency(_) | StopReason::Group { .. } | StopReason::Replaced => {}
+            StopReason::Dependency(_) | StopReason::Group { .. } | StopReason::Replaced(_) => {}
         }
         run.reason = Some(Box::new(reason));
         self.stop(run, cx)
@@ -107,7 +119,10 @@ impl<S: Clone> Child<S> {
     /// Sends the stop signal, or runs the stop command. CONT is sent as well, so that a stopped process can
     /// end.
     pub(super) fn stop(&self, mut run: Run, cx: &mut Context<'_, S>) -> State {
-        let way = run.stop_way.as_deref().copied().unwrap_or_else(|| self.stop_way());
+        let way = match run.reason.as_deref() {
+            Some(StopReason::Replaced(way)) => *way,
+            _ => self.stop_way(),
+        };
         let StopWay { signal, target, command, kill_time } = way;
         run.asked = true;
         if command {
@@ -179,42 +194,43 @@ impl<S: Clone> Child<S> {
             None if !run.asked => Outcome::Failure,
             _ => Outcome::Requested,
         };
-        let is_short = self.is_short(&run, death.at);
-        self.run_over(run, LastRun::Exited(death.exit), outcome, is_short, death.at, cx)
+        let is_short = self.is_short(&run, lived, death.at);
+        let end = End { result: LastRun::Exited(death.exit), outcome, lived, is_short, at: death.at };
+        self.run_over(run, end, cx)
     }
 
     /// Handles a failed start, which counts as an instant death.
     pub(super) fn spawn_failed(&mut self, run: Run, error: SpawnError, cx: &mut Context<'_, S>) -> State {
         self.publish(&run, NoticeKind::SpawnFailed { error: error.clone() }, cx);
-        self.run_over(run, LastRun::SpawnFailed(error), Outcome::Failure, true, cx.now, cx)
+        let end = End {
+            result: LastRun::SpawnFailed(error),
+            outcome: Outcome::Failure,
+            lived: Duration::ZERO,
+            is_short: true,
+            at: cx.now,
+        };
+        self.run_over(run, end, cx)
     }
 
     /// Whether a run that ended at `at` was too short to reset the delay. One that had to become ready and
     /// has not is too short in any case.
-    fn is_short(&self, run: &Run, at: Instant) -> bool {
+    fn is_short(&self, run: &Run, lived: Duration, at: Instant) -> bool {
         let policy = &self.definition.policy;
         let has_condition = self.definition.ready.is_some();
         match (run.readiness, policy.reset_after_ready) {
             (Readiness::Pending, _) if has_condition => true,
             (Readiness::Lost, Some(_)) => true,
             (Readiness::Since(ready), Some(least)) => at.saturating_duration_since(ready) < least,
-            (Readiness::Pending, Some(least)) => at.saturating_duration_since(run.since) < least,
-            (_, None) => at.saturating_duration_since(run.since) < policy.threshold,
+            (Readiness::Pending, Some(least)) => lived < least,
+            (_, None) => lived < policy.threshold,
         }
     }
 
     /// Decides what follows a run that ended at `at`. The delay grows or is reset whether or not there is a
     /// next run, but not by the run of an earlier definition, nor by one that was stopped because of another
     /// process.
-    fn run_over(
-        &mut self,
-        run: Run,
-        result: LastRun,
-        outcome: Outcome,
-        is_short: bool,
-        at: Instant,
-        cx: &mut Context<'_, S>,
-    ) -> State {
+    fn run_over(&mut self, run: Run, end: End, cx: &mut Context<'_, S>) -> State {
+        let End { result, outcome, lived, is_short, at } = end;
         let is_of_others = run.disowned || run.reason.as_deref().is_some_and(|reason| !reason.is_failure());
         let delay =
             if is_of_others { Duration::ZERO } else { self.next_delay(is_short, run.id.number(), cx.seed) };
@@ -239,7 +255,6 @@ impl<S: Clone> Child<S> {
             }
         };
         if !run.disowned {
-            let lived = at.saturating_duration_since(run.since);
             self.last = Some(Last { result, lived, asked: run.asked, reason: run.reason });
         }
         next

@@ -142,12 +142,12 @@ impl Links {
     }
 
     /// Returns whether the process may be started.
-    pub(super) fn gate(&self) -> Gate {
+    pub(super) fn gate(&self) -> Gate<'_> {
         if self.group.as_ref().is_some_and(|member| member.is_parked) {
             return Gate::Group;
         }
         match self.first_unmet() {
-            Some(dependency) => Gate::Condition(dependency.clone()),
+            Some(dependency) => Gate::Condition(dependency),
             None => Gate::Open,
         }
     }

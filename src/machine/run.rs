@@ -26,8 +26,6 @@ pub(super) struct Run {
     /// The reason why it was asked to end, if it was not a command.
     pub(super) reason: Option<Box<StopReason>>,
     pub(super) readiness: Readiness,
-    /// How it is stopped, if its definition was replaced before it was started.
-    pub(super) stop_way: Option<Box<StopWay>>,
     /// The stop command, if it was asked to end by one.
     pub(super) stop_command: Option<StopCommand>,
     /// Whether the process is started again as soon as this run is over, without the delay of the policy.
@@ -59,8 +57,8 @@ pub(super) enum StopReason {
     Dependency(Name),
     /// A member of its restart group has ended.
     Group { group: Name, after: Name },
-    /// Its definition was replaced.
-    Replaced,
+    /// Its definition was replaced. It is stopped as the old one wanted.
+    Replaced(StopWay),
 }
 
 impl StopReason {
@@ -71,7 +69,7 @@ impl StopReason {
 }
 
 /// The part of a definition that is needed to stop a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StopWay {
     pub(super) signal: Signal,
     pub(super) target: SignalTarget,
@@ -145,18 +143,18 @@ pub(super) struct Context<'a, S> {
     pub(super) runs: &'a mut u64,
     pub(super) out: &'a mut VecDeque<Output<S>>,
     /// Whether the process may be started.
-    pub(super) gate: Gate,
+    pub(super) gate: Gate<'a>,
     /// The source of the jitter.
     pub(super) seed: u64,
     pub(super) effects: Effects,
 }
 
 /// Whether a process may be started, as far as other processes are concerned.
-#[derive(Clone, Debug)]
-pub(super) enum Gate {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Gate<'a> {
     Open,
     /// Not before this condition holds.
-    Condition(Dependency),
+    Condition(&'a Dependency),
     /// Not before its restart group has ended.
     Group,
 }
@@ -210,7 +208,6 @@ impl Run {
             asked: false,
             reason: None,
             readiness: Readiness::Pending,
-            stop_way: None,
             stop_command: None,
             again: false,
             disowned: false,

@@ -383,7 +383,7 @@ impl<S: Clone> Machine<S> {
         if status.phase == Phase::Blocked
             && let Some(Gate::Condition(on)) = self.relations.get(slot).map(|links| links.gate())
         {
-            status.blocked_on = Some(on);
+            status.blocked_on = Some(on.clone());
         }
         status
     }
@@ -462,10 +462,10 @@ impl<S: Clone> Machine<S> {
         // A task may be for a process that has been removed since.
         let Some(child) = self.children[slot].as_mut() else { return };
         let before = child.deadline();
-        let links = self.relations.get(slot);
+        let Self { running, seed, ref relations, ref mut runs, ref mut out, .. } = *self;
+        let links = relations.get(slot);
         let is_related = links.is_some();
         let gate = links.map_or(Gate::Open, |links| links.gate());
-        let Self { running, seed, ref mut runs, ref mut out, .. } = *self;
         let effects = Effects::default();
         let mut cx = Context { now, running, slot, runs, out, gate, seed, effects };
         act(child, &mut cx);
@@ -490,8 +490,10 @@ impl<S: Clone> Machine<S> {
             self.stopped_by = Some(self.child(slot).name.clone());
             self.end_service(now);
         }
-        if let Some(child) = self.children[slot].take_if(|child| child.is_finished()) {
+        let child = self.children[slot].as_ref().expect("only this removes a child");
+        if child.is_finished() {
             self.slots.remove(&child.name);
+            self.children[slot] = None;
             self.relations.forget(slot);
             self.free.push(slot);
         }

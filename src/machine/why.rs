@@ -16,12 +16,14 @@ use super::{Dependency, Escaped, Exit, List, Name, SpawnError};
 pub struct Why {
     at: Instant,
     causes: Vec<Cause>,
+    root: Name,
     last_line: Option<String>,
 }
 
 impl Why {
     pub(super) fn new(at: Instant, causes: Vec<Cause>) -> Self {
-        Self { at, causes, last_line: None }
+        let root = causes.last().expect("a chain has a cause").process.clone();
+        Self { at, causes, root, last_line: None }
     }
 
     /// Returns the causes. There is at least one.
@@ -31,7 +33,7 @@ impl Why {
 
     /// Returns the process that the last cause is about.
     pub fn root(&self) -> &Name {
-        &self.causes.last().expect("a chain has a cause").process
+        &self.root
     }
 
     /// Returns the last line of output of the [root](Self::root) process, if it is known.

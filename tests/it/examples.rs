@@ -28,6 +28,32 @@ fn keep_alive() {
 }
 
 #[test]
+fn one_shot() {
+    let text = run("one_shot");
+    let lines = [
+        "server waits for migration (completed)\n",
+        "migration#2 exited with code 1",
+        "migration#3 has completed and is not started again\n",
+        "server#4 started, pid",
+    ];
+    let places: Vec<Option<usize>> = lines.iter().map(|line| text.find(line)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}: {text}");
+    assert!(text.ends_with("server: up\nmigration: completed\n"), "{text}");
+}
+
+#[test]
+fn give_up() {
+    let text = run("give_up");
+    assert!(text.starts_with("delays: 100ms, 200ms, 300ms\n"), "{text}");
+    assert!(text.contains("with runs of 10 ms it is given up after 640ms\n"), "{text}");
+    assert!(
+        text.contains("everything has stopped because of broken\nbroken was given up after 4 failures"),
+        "{text}"
+    );
+    assert!(text.ends_with("; last line: no such table\n"), "{text}");
+}
+
+#[test]
 fn health() {
     let text = run("health");
     let reason = "is unhealthy: 3 checks in a row failed, at last command test -e working: code 1";

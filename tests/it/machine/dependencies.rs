@@ -244,6 +244,38 @@ fn f_184_dependents_run_on_unless_their_dependency_says_otherwise() {
 }
 
 #[test]
+fn f_184_a_dependent_that_is_just_being_started_restarts_too_unless_a_command_stops_it() {
+    for is_stopped in [false, true] {
+        let mut harness = Harness::running();
+        harness.after("db", &[]);
+        harness.advance(2.0);
+        harness.defer_starts();
+        let mut web = Harness::definition(&[("db", Until::Started)]);
+        web.after[0].on_end = OnEnd::Restart;
+        harness.define("web", web);
+        let run = harness.run("web");
+        if is_stopped {
+            harness.stop("web");
+        }
+        harness.code("db", 1);
+        harness.answer(run);
+        harness.code("web", 1);
+        let (delay, why) = (harness.status("web").delay, harness.why("web"));
+        if is_stopped {
+            assert_eq!(
+                delay,
+                Duration::from_secs(2),
+                "a stop of a run that was not ready lets the delay grow"
+            );
+            assert!(why.ends_with("it was stopped by a command"), "{why}");
+        } else {
+            assert_eq!(delay, Duration::from_secs(1), "it was not its failure");
+            assert!(why.contains("it is restarted after the end of db; db exited with code 1"), "{why}");
+        }
+    }
+}
+
+#[test]
 fn f_185_a_dependency_that_does_not_come_keeps_its_dependents_blocked_and_the_reason_is_known() {
     let mut harness = tiers();
     let give_up = Some(GiveUp { failures: 1, within: None, then: OnGiveUp::StayDown });

@@ -50,7 +50,7 @@ fn f_173_a_success_and_a_long_run_end_the_row_and_a_stop_does_not_count() {
             harness.code("job", 1);
             harness.advance(1.0);
             end(&mut harness);
-            harness.advance(1.0);
+            harness.advance_to(harness.next_start("job").unwrap());
             assert_eq!(harness.phase("job"), Phase::Up, "{what}");
         }
     }
@@ -140,6 +140,17 @@ fn f_175_a_start_by_hand_starts_the_count_over() {
     assert_eq!((harness.phase("job"), harness.status("job").failures), (Phase::Up, 0));
     harness.code("job", 1);
     assert_eq!(harness.phase("job"), Phase::Waiting);
+}
+
+#[test]
+fn f_175_a_start_by_hand_empties_the_window() {
+    let mut harness = Harness::running();
+    harness.add_with("job", policy(2, Some(100.0)));
+    for _ in 0..5 {
+        harness.code("job", 1);
+        harness.start("job");
+        assert_eq!((harness.phase("job"), harness.status("job").failures), (Phase::Up, 0));
+    }
 }
 
 #[test]

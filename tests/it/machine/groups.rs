@@ -179,6 +179,27 @@ fn f_186_dependencies_within_a_group_give_the_order() {
 }
 
 #[test]
+fn f_186_a_member_that_still_waits_for_others_after_the_restart_of_its_group_says_so() {
+    let mut harness = group(Strategy::OneForAll);
+    harness.after("db", &[]);
+    let after = Harness::definition(&[("db", Until::Ready)]).after;
+    harness.ready("db");
+    harness.define("d", Definition { after, ..member("g", Strategy::OneForAll) });
+    harness.advance(2.0);
+    assert_eq!(harness.up(), "a b c other db d");
+    harness.not_ready("db", "standby");
+    harness.code("b", 1);
+    for name in ["a", "c", "d"] {
+        harness.code(name, 0);
+    }
+    harness.take_log();
+    harness.advance(0.0);
+    assert_eq!(harness.up(), "a b c other db");
+    assert!(harness.take_log().contains(&"d waits for db (ready)".to_owned()));
+    assert_eq!(harness.status("d").blocked_on.unwrap().to_string(), "db (ready)");
+}
+
+#[test]
 fn f_186_one_group_has_one_strategy() {
     let mut harness = group(Strategy::OneForAll);
     let (now, other) = (harness.now(), member("g", Strategy::RestForOne));

@@ -139,6 +139,18 @@ fn f_178_readiness_ends_with_its_run() {
 }
 
 #[test]
+fn f_178_a_run_that_has_lost_its_readiness_does_not_reset_the_delay() {
+    let mut harness = Harness::running();
+    let policy = Policy { reset_after_ready: Some(Duration::from_secs(1)), ..Policy::default() };
+    harness.define("db", Definition { policy, ..Harness::definition(&[]) });
+    harness.ready("db");
+    harness.advance(50.0);
+    harness.not_ready("db", "standby");
+    harness.code("db", 1);
+    assert_eq!(harness.next_start("db"), Some(51.0));
+}
+
+#[test]
 fn f_178_a_time_of_being_ready_can_reset_the_delay() {
     let least = Some(Duration::from_secs(30));
     for (ready_for, next_start) in [(29.999, Some(2.0)), (30.0, Some(0.0))] {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use childminder::machine::{
-    Containment, Definition, Dependency, Event, Machine, Output, Replaced, RunId, SignalTarget,
+    Containment, Definition, Dependency, Event, Machine, Output, Replaced, RunId, SignalTarget, SpawnStep,
 };
-use childminder::{Exit, Phase, Policy, Restart, Signal, Until};
+use childminder::{Exit, Phase, Policy, Restart, Signal, SpawnError, Until};
 
 use super::harness::Harness;
 
@@ -136,6 +136,9 @@ fn f_188_a_replaced_process_does_not_wait_for_the_delay_of_the_old_one_and_stays
     words.settle();
     words.replace(Definition::new("two"));
     assert_eq!(words.settle(), ["web has a new definition", "two#2"]);
+    let status = words.machine.status("web").unwrap();
+    assert!(status.last.is_none() && status.failures == 0, "it counts as new: {status:?}");
+    assert_eq!(status.delay, Duration::from_secs(1));
     words.machine.hold_process("web", words.now).unwrap();
     words.started();
     words.exits(0);
@@ -158,6 +161,19 @@ fn f_188_a_process_started_by_hand_in_a_stopped_service_is_replaced_by_a_run_too
     words.replace(Definition::new("two"));
     words.exits(0);
     assert_eq!(words.settle(), ["web has a new definition", "TERM #2 Group", "two#3"]);
+}
+
+#[test]
+fn f_188_a_failed_start_of_the_old_program_does_not_count_for_the_new_one() {
+    let policy = Policy { restart: Restart::Never, ..Policy::default() };
+    let mut words = Words::new(Definition { policy, ..Definition::new("one") });
+    words.replace(Definition { policy, ..Definition::new("two") });
+    words.settle();
+    let run = words.machine.run("web").unwrap();
+    let error = SpawnError::new(SpawnStep::Exec, "one", std::io::ErrorKind::NotFound.into());
+    words.machine.handle_event(Event::SpawnFailed { run, error }, words.now);
+    words.machine.handle_timeout(words.now);
+    assert_eq!(words.settle(), ["two#2"]);
 }
 
 #[test]
