@@ -189,12 +189,15 @@ impl<S: Clone> Child<S> {
 
             // A run is due. A start by a command does not wait for the conditions.
             (State::Blocked { .. }, Input::Start) => self.spawn(cx),
-            (State::Blocked { silent }, Input::Wake) => match (cx.gate, silent) {
+            (State::Blocked { silent }, Input::Wake) if self.wanted(cx) => match (cx.gate, silent) {
                 (Gate::Open, _) => self.spawn(cx),
                 (Gate::Condition(_), true) => self.spawn_or_wait(cx),
                 (Gate::Condition(_) | Gate::Group, _) => State::Blocked { silent },
             },
-            (state @ State::Blocked { .. }, Input::Stop | Input::Restart(_) | Input::Timeout) => state,
+            (
+                state @ State::Blocked { .. },
+                Input::Wake | Input::Stop | Input::Restart(_) | Input::Timeout,
+            ) => state,
             (State::Waiting { .. } | State::Blocked { .. }, Input::Cancel | Input::Kill) => {
                 State::Down(Rest::Idle)
             }

@@ -63,28 +63,20 @@ impl Relations {
         let Some(GroupRestart { cause, awaited }) = self.table(name).restart else { return };
         let facts = self.known(cause).facts;
         if !facts.pending || facts.blocked && awaited == 0 {
-            self.release_group(name, true);
+            self.release_group(name);
         }
     }
 
-    /// Ends the restart of a group, and starts its members if `wakes`.
-    fn release_group(&mut self, name: &Name, wakes: bool) {
+    /// Ends the restart of a group, and starts its members.
+    fn release_group(&mut self, name: &Name) {
         let group = self.table(name);
         group.restart = None;
         for slot in group.members.clone() {
             let member = self.member(slot);
             member.is_awaited = false;
-            if std::mem::take(&mut member.is_parked) && wakes {
+            if std::mem::take(&mut member.is_parked) {
                 self.push(Task::Wake(slot));
             }
-        }
-    }
-
-    /// Ends all restarts of groups, because the service stops.
-    pub(super) fn cancel_group_restarts(&mut self) {
-        let names: Vec<Name> = self.groups.keys().cloned().collect();
-        for name in names {
-            self.release_group(&name, false);
         }
     }
 
@@ -100,7 +92,7 @@ impl Relations {
         if let Some(restart) = &mut group.restart {
             restart.awaited -= usize::from(member.is_awaited);
             if restart.cause == slot {
-                self.release_group(name, true);
+                self.release_group(name);
             } else {
                 self.complete_group(name);
             }

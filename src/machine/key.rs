@@ -1,8 +1,9 @@
 //! A key of the state of a machine: two states with the same key behave in the same way from now on.
 //!
 //! Times are taken relative to the present, and ids of runs and counts that only reports contain are left
-//! out, and so are definitions: they do not change while states are compared. So a process that has been restarted ten times is in the same state as one that has been restarted
-//! once, if the same follows. Every type is taken apart completely, so that a new field cannot be forgotten.
+//! out, and so are definitions: they do not change while states are compared. So a process that has been
+//! restarted ten times is in the same state as one that has been restarted once, if the same follows. Every
+//! type is taken apart completely, so that a new field cannot be forgotten.
 
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -169,7 +170,7 @@ impl<S> Child<S> {
         if let Some(GiveUp { failures, within, .. }) = policy.give_up {
             key.add((*row).min(failures).into());
             let within = within.unwrap_or_default() + Duration::from_nanos(1);
-            window.iter().flat_map(|times| times.iter()).for_each(|at| key.add_past(*at, within));
+            window.iter().flat_map(|window| &window.0).for_each(|at| key.add_past(*at, within));
         }
         key.add(match last.as_ref().map(|last| &last.result) {
             None => 0,
@@ -220,7 +221,6 @@ impl Run {
             asked,
             reason,
             readiness,
-            stop_way: _,
             stop_command,
             again,
             disowned,

@@ -80,7 +80,7 @@ impl<S: Clone> Child<S> {
     }
 
     /// Notes that the program was started. What was reported about it before is published now.
-    pub(super) fn up(&mut self, mut run: Run, cx: &mut Context<'_, S>) -> State {
+    pub(super) fn up(&self, mut run: Run, cx: &mut Context<'_, S>) -> State {
         if let Some(reason) = run.reason.take() {
             return self.fail(run, *reason, cx);
         }
@@ -102,7 +102,7 @@ impl<S: Clone> Child<S> {
 /// The end of a run.
 impl<S: Clone> Child<S> {
     /// Stops a run that has failed although its program runs.
-    pub(super) fn fail(&mut self, mut run: Run, reason: StopReason, cx: &mut Context<'_, S>) -> State {
+    pub(super) fn fail(&self, mut run: Run, reason: StopReason, cx: &mut Context<'_, S>) -> State {
         match &reason {
             StopReason::NotReady(reason) => {
                 self.publish(&run, NoticeKind::NotReady { reason: reason.clone() }, cx);

@@ -383,7 +383,7 @@ impl Relations {
                 let reason = StopReason::Dependency(name.clone());
                 self.push(Task::Quit(id.slot, Quit::Because(reason)));
             }
-            if is_running && wakes {
+            if wakes {
                 self.push(Task::Wake(id.slot));
             }
         }

@@ -271,7 +271,6 @@ impl<S: Clone> Machine<S> {
     /// Stops the service, and kills every process at once, including those that are being stopped.
     pub fn kill_service(&mut self, now: Instant) {
         self.running = false;
-        self.relations.cancel_group_restarts();
         for slot in self.in_order() {
             self.drive(slot, Input::Kill, now);
         }
@@ -411,7 +410,6 @@ impl<S: Clone> Machine<S> {
 
     fn end_service(&mut self, now: Instant) {
         self.running = false;
-        self.relations.cancel_group_restarts();
         self.quit_all(&Quit::Cancel, now);
     }
 

@@ -49,13 +49,12 @@ impl Level {
 
 impl<S> Child<S> {
     pub(super) fn facts(&self) -> Facts {
-        let is_removed = self.goal == Goal::Gone;
         let level = match &self.state {
-            State::Up(run) if !is_removed && !run.disowned => {
+            State::Up(run) => {
                 let ready = matches!(run.readiness, Readiness::Since(_));
                 Level { up: true, ready, completed: false }
             }
-            State::Down(Rest::Completed) if !is_removed => Level { completed: true, ..Level::default() },
+            State::Down(Rest::Completed) => Level { completed: true, ..Level::default() },
             _ => Level::default(),
         };
         let run = match &self.state {

@@ -321,6 +321,38 @@ fn f_185_a_name_that_is_added_again_while_its_old_run_ends_has_not_started() {
 }
 
 #[test]
+fn f_185_what_has_completed_counts_until_it_is_removed() {
+    let mut harness = Harness::running();
+    harness.define("job", job());
+    harness.after("web", &[("job", Until::Completed)]);
+    harness.code("job", 0);
+    harness.ready("web");
+    for up in ["web", ""] {
+        harness.advance(2.0);
+        harness.code("web", 1);
+        harness.advance(0.0);
+        assert_eq!(harness.up(), up);
+        if up == "web" {
+            harness.ready("web");
+            harness.remove("job");
+        }
+    }
+    assert_eq!(harness.why("web"), "web is blocked on job (completed); job does not exist");
+}
+
+#[test]
+fn f_185_a_name_that_is_added_again_has_only_its_new_dependencies() {
+    let mut harness = tiers();
+    harness.start_service();
+    harness.start("web");
+    harness.remove("web");
+    harness.add("web");
+    harness.code("web", 0);
+    harness.advance(0.0);
+    assert_eq!(harness.up(), "db web");
+}
+
+#[test]
 fn processes_with_dependencies_leave_nothing_behind() {
     let mut harness = Harness::running();
     for _ in 0..3 {

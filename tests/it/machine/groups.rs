@@ -200,6 +200,64 @@ fn f_186_a_member_that_still_waits_for_others_after_the_restart_of_its_group_say
 }
 
 #[test]
+fn f_186_a_member_that_ends_during_a_restart_joins_it() {
+    let mut harness = group(Strategy::RestForOne);
+    harness.code("b", 1);
+    harness.code("a", 1);
+    harness.advance(1.0);
+    assert_eq!(harness.up(), "other", "c is not gone yet");
+    harness.code("c", 0);
+    harness.advance(0.0);
+    assert_eq!(harness.up(), "a b c other");
+}
+
+#[test]
+fn f_186_members_that_leave_the_group_during_a_restart_do_not_hold_it_up() {
+    for leaver in ["b", "c"] {
+        let mut harness = group(Strategy::OneForAll);
+        harness.start_service();
+        harness.stop("b");
+        harness.code("b", 0);
+        harness.advance(0.5);
+        harness.code("b", 1); // its delay is a second
+        harness.code("a", 0);
+        if leaver == "b" {
+            harness.code("c", 0);
+        }
+        let now = harness.now();
+        harness.machine.replace_process(leaver, Definition::new(()), now).unwrap();
+        harness.advance(1.0);
+        assert!(harness.up().starts_with("a b"), "{leaver}: {}", harness.up());
+    }
+}
+
+#[test]
+fn f_186_a_name_that_is_added_again_without_the_group_is_no_member() {
+    let mut harness = group(Strategy::OneForAll);
+    harness.remove("c");
+    harness.add("c");
+    harness.code("c", 0);
+    harness.advance(2.0);
+    harness.code("b", 1);
+    assert_eq!((harness.phase("a"), harness.phase("c")), (Phase::Stopping, Phase::Up));
+}
+
+#[test]
+fn f_186_a_kill_of_the_service_ends_the_restart_of_a_group() {
+    let mut harness = group(Strategy::OneForAll);
+    harness.code("b", 1);
+    harness.code("c", 0);
+    harness.advance(0.0);
+    assert_eq!((harness.phase("b"), harness.phase("c")), (Phase::Blocked, Phase::Blocked));
+    harness.kill_service();
+    harness.code("a", 0);
+    harness.code("other", 0);
+    assert_eq!(harness.machine.runs().count(), 0);
+    harness.start_service();
+    assert_eq!(harness.up(), "a b c other");
+}
+
+#[test]
 fn f_186_one_group_has_one_strategy() {
     let mut harness = group(Strategy::OneForAll);
     let (now, other) = (harness.now(), member("g", Strategy::RestForOne));
@@ -212,5 +270,12 @@ fn f_186_one_group_has_one_strategy() {
         harness.remove(name);
         harness.code(name, 0);
     }
-    assert!(harness.machine.add_process("d".parse().unwrap(), other, now).is_ok(), "the group is gone");
+    assert!(
+        harness.machine.add_process("d".parse().unwrap(), other.clone(), now).is_ok(),
+        "the group is gone"
+    );
+    harness.define("e", other);
+    harness.advance(2.0);
+    harness.code("e", 1);
+    assert_eq!(harness.phase("d"), Phase::Up, "the new group has its own strategy");
 }

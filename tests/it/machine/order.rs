@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use childminder::machine::{Definition, SurvivalReason};
+use childminder::machine::{Definition, OnEnd, SurvivalReason};
 use childminder::{Phase, Policy, Until};
 
 use super::harness::Harness;
@@ -158,6 +158,82 @@ fn f_183_a_restart_of_everything_stops_dependents_first_and_starts_them_last() {
     harness.code("log", 0);
     harness.advance(0.0);
     assert_eq!(harness.up(), "db web worker log");
+}
+
+#[test]
+fn f_183_a_stop_that_is_requested_twice_or_after_a_restart_keeps_the_order() {
+    for first in [Harness::stop_service as fn(&mut Harness), Harness::restart_all] {
+        let mut harness = service();
+        first(&mut harness);
+        harness.stop_service();
+        assert_eq!(harness.phase("db"), Phase::Up);
+        for name in ["web", "worker", "log"] {
+            harness.code(name, 0);
+        }
+        assert_eq!(harness.phase("db"), Phase::Stopping);
+        harness.code("db", 0);
+        harness.advance(60.0);
+        assert_eq!(harness.up(), "");
+    }
+}
+
+#[test]
+fn f_183_a_dependent_that_is_started_again_meanwhile_does_not_delay_the_others() {
+    let mut harness = service();
+    harness.restart_all();
+    harness.start("web");
+    harness.code("web", 0);
+    harness.code("worker", 0);
+    assert_eq!((harness.phase("web"), harness.phase("db")), (Phase::Up, Phase::Stopping));
+}
+
+#[test]
+fn f_183_dependents_that_restart_with_their_dependency_are_stopped_in_order_as_well() {
+    let mut harness = Harness::running();
+    harness.define("db", Definition::new(()));
+    for (name, on) in [("web", "db"), ("top", "web")] {
+        let mut definition = Definition { ready: None, ..Harness::definition(&[(on, Until::Started)]) };
+        definition.after[0].on_end = OnEnd::Restart;
+        harness.define(name, definition);
+    }
+    harness.advance(2.0);
+    harness.restart_all();
+    let phases = ["db", "web", "top"].map(|name| harness.phase(name));
+    assert_eq!(phases, [Phase::Up, Phase::Up, Phase::Stopping]);
+}
+
+#[test]
+fn f_184_in_a_stopped_service_nothing_is_restarted() {
+    let mut harness = Harness::new();
+    harness.define("db", Definition::new(()));
+    let mut web = Definition { ready: None, ..Harness::definition(&[("db", Until::Started)]) };
+    web.after[0].on_end = OnEnd::Restart;
+    harness.define("web", web);
+    harness.start("db");
+    harness.start("web");
+    harness.code("db", 1);
+    assert_eq!(harness.up(), "web");
+}
+
+#[test]
+fn f_183_a_dependent_without_its_dependency_is_not_waited_for_and_one_that_is_added_again_is() {
+    let mut harness = service();
+    harness.stop_service();
+    harness.remove("web");
+    harness.add("web");
+    harness.code("worker", 0);
+    assert_eq!(harness.phase("db"), Phase::Stopping, "the new web needs no db");
+    let mut harness = service();
+    harness.stop_service();
+    harness.code("worker", 0);
+    harness.remove("db");
+    harness.code("db", 0);
+    harness.add("db");
+    harness.start("db");
+    harness.stop_service();
+    assert_eq!(harness.phase("db"), Phase::Up, "web is still being stopped");
+    harness.code("web", 0);
+    assert_eq!(harness.phase("db"), Phase::Stopping);
 }
 
 #[test]
