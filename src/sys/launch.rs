@@ -170,9 +170,9 @@ impl<'a> Launch<'a> {
         SpawnError::new(error.step, subject, errno.into())
     }
 
-    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. What
-    /// is returned beside the spec keeps that handle from becoming one of the first three, and is to be
-    /// dropped afterwards.
+    /// Closes what only the child needed, which also frees descriptors for the handle of the new process. The
+    /// second part of the result keeps that handle from becoming one of the first three, and is to be dropped
+    /// afterwards.
     pub(super) fn close(self) -> (Cow<'a, Spec>, LowDescriptors) {
         (self.spec, self.low)
     }

@@ -45,7 +45,7 @@ pub(super) enum Table {
     },
 }
 
-/// What the child knows of the dispositions of its signals.
+/// The dispositions of the signals of the child, as far as they are known.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Dispositions {
     /// Nothing: they are those of the parent.
