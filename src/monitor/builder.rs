@@ -69,9 +69,9 @@ impl MonitorBuilder {
 
     /// Calls the sinks and the logger on the driver's thread instead of a thread of their own. Default: no.
     ///
-    /// This saves the hand-over to another thread, some 50 µs for a single line. In return a sink or logger
-    /// that blocks also blocks restarts and kills, so use it only with sinks that never block: a
-    /// [`TailSink`], a regular file.
+    /// A sink that has [room](Sink::room) is called there anyway. This does so for all output, also for much,
+    /// which takes longer than with two threads. A sink or logger that blocks then also blocks restarts and
+    /// kills, so use it only with sinks that never block.
     pub fn inline(mut self) -> Self {
         self.inline = true;
         self
@@ -145,7 +145,7 @@ impl MonitorBuilder {
                 logger_works = logger_works && catch_and_log("the logger", || log_notice(&notice));
             }
         };
-        let relay = Relay::new(self.sinks, Box::new(publish), self.format, threads);
+        let relay = Relay::new(self.sinks, Box::new(publish), self.format, threads).silent_if(is_silent);
         let driver = MonitorDriver::new(shared.clone(), relay);
         (shared, driver)
     }
@@ -186,9 +186,14 @@ impl fmt::Debug for MonitorBuilder {
     }
 }
 
-/// Writes a notice to the log.
-fn log_notice(notice: &Notice) {
-    let level = match notice.kind {
+/// Returns whether a notice is not logged, because the logger wants no message of its level.
+fn is_silent(notice: &Notice) -> bool {
+    level(notice) > log::max_level()
+}
+
+/// Returns the level at which a notice is logged.
+fn level(notice: &Notice) -> log::Level {
+    match notice.kind {
         NoticeKind::Started { .. } | NoticeKind::Stopping { .. } | NoticeKind::Restarting { .. } => {
             log::Level::Info
         }
@@ -210,9 +215,14 @@ fn log_notice(notice: &Notice) {
         | NoticeKind::Replaced => log::Level::Debug,
         NoticeKind::NotReady { .. } | NoticeKind::Unhealthy { .. } | NoticeKind::Failed => log::Level::Warn,
         NoticeKind::GaveUp { .. } => log::Level::Error,
-    };
+    }
+}
+
+/// Writes a notice to the log.
+fn log_notice(notice: &Notice) {
     log::log!(
-        target: "childminder::monitor", level, name = notice.name.as_str(), run = notice.run.map(RunId::number);
+        target: "childminder::monitor", level(notice), name = notice.name.as_str(),
+        run = notice.run.map(RunId::number);
         "{notice}"
     );
 }

@@ -117,7 +117,7 @@ impl FileSink {
             is_writable(directory).map_err(|errno| failed(FileSinkStep::Rotate)(errno.into()))?;
         }
         let file = RotatingFile { path: absolute, rotation, file, within_line: false };
-        Ok(Self(WriterSink::new(file)))
+        Ok(Self(WriterSink::regular_file(file)))
     }
 
     /// Sets the form of the lines, as [`WriterSink::format`] does.
@@ -139,6 +139,14 @@ impl Sink for FileSink {
 
     fn flush(&mut self) {
         self.0.flush();
+    }
+
+    fn room(&mut self) -> usize {
+        self.0.room()
+    }
+
+    fn try_flush(&mut self) -> bool {
+        self.0.try_flush()
     }
 }
 

@@ -167,6 +167,11 @@ impl Framer {
         }
     }
 
+    /// Returns the number of bytes that are kept of an unfinished line.
+    pub(super) fn kept(&self) -> usize {
+        self.partial.len()
+    }
+
     fn no_lines(&self) -> Lines<'static> {
         Lines {
             head: &[],

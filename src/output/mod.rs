@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! read ──► Relay ──► LoggingProtocol ──► Batch ──► Sink, Sink, …
-//!          (queue,    (a framer for       (all lines
-//!           thread)    each stream)        of one read)
+//!          (directly  (a framer for       (all lines
+//!           or queue   each stream)        of one read)
+//!           and thread)
 //! ```
 //!
 //! What a process writes is read in one piece and stays one piece: the framer finds the lines in the read
@@ -20,7 +21,7 @@
 //!    is shown as far as it goes, marked as [partial](Line::partial).
 //! 2. *Bounded*: unfinished lines, the queue to the sinks, and tails have a maximum size. While the queue is
 //!    full, nothing is read, and processes wait in their writes.
-//! 3. *Isolated*: sinks run on a thread of their own, without a lock. A sink that blocks delays output, but
+//! 3. *Isolated*: sinks that may block run on a thread of their own. A sink that blocks delays output, but
 //!    never a restart or a kill, and a [notice](crate::Notice) by half a second at most; after that, notices
 //!    are published ahead of the output before them, and a warning with the amount of waiting output is
 //!    logged. A sink that panics is dropped, and the others continue.
@@ -37,6 +38,7 @@ mod relay;
 pub(crate) mod sink;
 mod tail;
 mod text;
+mod thread;
 mod writer;
 
 pub use batch::Batch;
@@ -44,9 +46,10 @@ pub use file::{FileSink, FileSinkError, FileSinkStep, Rotation};
 pub use lines::Line;
 pub(crate) use outlet::LineFormat;
 pub use protocol::LoggingProtocol;
-pub(crate) use relay::{OutputThread, Relay};
+pub(crate) use relay::Relay;
 pub use sink::{CallbackSink, TestOutputSink};
 pub(crate) use sink::{LogSink, Sink, print_in_test, report_in_test};
 pub use tail::TailSink;
 pub use text::InvalidUtf8;
+pub(crate) use thread::OutputThread;
 pub use writer::{WriterHealth, WriterSink};

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use memchr::memchr_iter;
+
 use super::batch::Batch;
-use super::lines::MAX_LINE;
+use super::lines::{LEAST_MAX_LINE, MAX_LINE};
 use super::protocol::LoggingProtocol;
 use super::sink::Sink;
 use super::text::InvalidUtf8;
@@ -13,6 +15,10 @@ use crate::panic_guard::catch_and_log;
 
 /// Called with every notice, after the output that precedes it.
 pub(crate) type NoticeCallback = Box<dyn FnMut(Notice) + Send>;
+
+/// The size of what is added to a line besides the name of its process: brackets, marks, a blank, quotes, the
+/// reset of a colour and the line feed.
+const MARKS: usize = 16;
 
 /// The settings for framing and showing lines.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +69,35 @@ impl Outlet {
     pub(super) fn flush(&mut self) {
         self.sinks.flush();
     }
+
+    /// Flushes the sinks as far as that does not block. Returns whether nothing is left.
+    pub(super) fn try_flush(&mut self) -> bool {
+        self.sinks.try_flush()
+    }
+
+    /// Returns for how many bytes of lines all sinks have room.
+    pub(super) fn room(&mut self) -> usize {
+        self.sinks.room()
+    }
+
+    /// Returns the maximum size of the lines that `bytes` can complete, as they are shown.
+    pub(super) fn size_with(&self, run: RunId, name: &Name, bytes: &[u8]) -> usize {
+        let kept = self.runs.get(&run).map_or(0, LoggingProtocol::kept);
+        self.shown_size(kept + bytes.len(), memchr_iter(b'\n', bytes).count(), name)
+    }
+
+    /// Returns the maximum size of the unfinished lines of `run`, as they are shown.
+    pub(super) fn kept_size(&self, run: RunId) -> usize {
+        let protocol = self.runs.get(&run).filter(|protocol| protocol.kept() > 0);
+        protocol.map_or(0, |protocol| self.shown_size(protocol.kept(), 1, protocol.name()))
+    }
+
+    /// An escaped byte is shown as at most four. Each line has a prefix, and so has each piece of an overlong
+    /// one.
+    fn shown_size(&self, bytes: usize, lines: usize, name: &Name) -> usize {
+        let pieces = lines + 1 + bytes / (self.format.max_line.max(LEAST_MAX_LINE) - 3);
+        4 * bytes + pieces * (name.len() + MARKS)
+    }
 }
 
 impl fmt::Debug for Outlet {
@@ -90,6 +125,18 @@ impl Sink for Sinks {
 
     fn flush(&mut self) {
         self.each(|sink| sink.flush());
+    }
+
+    fn room(&mut self) -> usize {
+        let mut room = usize::MAX;
+        self.each(|sink| room = room.min(sink.room()));
+        room
+    }
+
+    fn try_flush(&mut self) -> bool {
+        let mut is_flushed = true;
+        self.each(|sink| is_flushed &= sink.try_flush());
+        is_flushed
     }
 }
 

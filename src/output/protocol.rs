@@ -67,6 +67,15 @@ impl LoggingProtocol {
         Self::with(self.name, self.run, self.max_line, invalid_utf8)
     }
 
+    pub(super) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Returns the number of bytes of unfinished lines that are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.stdout.kept() + self.stderr.kept()
+    }
+
     /// Processes bytes that were read from `stream`: passes the lines that are whole now to `sink` in one
     /// batch, and keeps the rest.
     pub fn data_received(&mut self, stream: Stream, bytes: &[u8], sink: &mut dyn Sink) {

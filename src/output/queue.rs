@@ -161,6 +161,24 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Returns whether nothing is queued, being processed or unflushed, so that another thread may call the
+    /// sinks.
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        !state.busy && !state.abandoned
+    }
+
+    /// Has the thread flush the sinks, because the driver could not without blocking.
+    pub(super) fn request_flush(&self) {
+        let mut state = self.lock();
+        if state.abandoned {
+            return;
+        }
+        (state.unflushed, state.busy) = (true, true);
+        drop(state);
+        self.changed.notify_all();
+    }
+
     /// Returns a buffer that the sinks have processed.
     pub(super) fn spare(&self) -> Option<Vec<u8>> {
         self.lock().spare.pop()

@@ -1,32 +1,32 @@
 //! Passes output and notices from the driver to the sinks, so that no sink can hold up the driver.
 //!
-//! In a world with threads, the sinks run on a thread of their own, started when there is first something to
-//! deliver. In a virtual world, and when no thread can be created, everything is delivered at once on the
-//! driver's thread.
+//! In a world with threads there are two ways. Lines go to the sinks *directly*, on the driver's thread, if
+//! nothing is queued and every sink has [room](Sink::room) for them, so that it will not block: a line on an
+//! idle system then wakes one thread. Everything else goes through a *queue* to a thread of its own, which is
+//! started when it is first needed. In a virtual world, and when no thread can be created, everything is
+//! delivered at once on the driver's thread.
 //!
 //! Output and notices share one queue, so that a notice is published after the output of its run that
 //! precedes it. If the sinks are blocked, a notice waits for that output for half a second at most. After
 //! that a second thread publishes the notices, in their order and ahead of the output; a warning says so,
-//! with the amount of output that waits.
+//! with the amount of output that waits. A notice that is not logged may be published directly as well: then
+//! no foreign code is called but the wakers of subscribers.
 //!
 //! The driver calls [`Relay::commit`] at the end of a round of its work. Until then items are only collected:
 //! waking the thread, or flushing the sinks, for each of a thousand starts would cost more than the starts.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::io;
 use std::mem;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::outlet::{LineFormat, NoticeCallback, Outlet, Publisher};
-use super::queue::{Item, Output, Queue, SCRATCH, Task, Urgent};
+use super::queue::{Item, Output, SCRATCH};
 use super::sink::Sink;
+use super::thread::{OutputThread, Shared, start_notice_thread, warn};
 use crate::machine::{Name, Notice, RunId, Stream};
-use crate::panic_guard::log_guarded;
-use crate::sync::Lock;
+use crate::panic_guard::catch_and_log;
 
 /// The silence in the middle of a line after which the unfinished line is shown.
 pub(crate) const PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +38,9 @@ const LARGE: usize = SCRATCH / 4;
 /// The maximum number of items that are collected before they are committed.
 const MOST_FRESH: usize = 64;
 
+/// The most bytes that are delivered directly, as they are shown: what a pipe takes at once or not at all.
+const MOST_DIRECT: usize = 4096;
+
 /// Passes output and notices on to the sinks.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -48,54 +51,12 @@ pub(crate) struct Relay {
     /// The items collected since the last commit, and their memory.
     fresh: Vec<Item>,
     fresh_cost: usize,
-    /// Whether something was delivered inline since the last commit.
+    /// Whether something was delivered on this thread since the last commit.
     unflushed: bool,
     pauses: Pauses,
     delivery: Delivery,
-    /// Whether a thread is wanted, but its creation has not been tried yet.
-    wants_thread: bool,
-    /// The way to a thread that the creator of the monitor starts.
-    prepared: Option<ThreadLink>,
-}
-
-/// The sinks, and the publisher that the output thread shares with the notice thread.
-type Delivered = (Outlet, Arc<Lock<Publisher>>);
-
-/// The driver's side of an output thread that has not received the sinks yet.
-#[derive(Debug)]
-struct ThreadLink {
-    queue: Arc<Queue>,
-    sinks: mpsc::SyncSender<Delivered>,
-}
-
-/// An output thread that is not running yet.
-#[derive(Debug)]
-pub(crate) struct OutputThread {
-    end: Abandon,
-    sinks: mpsc::Receiver<Delivered>,
-}
-
-impl OutputThread {
-    fn new() -> (Self, ThreadLink) {
-        let queue = Arc::new(Queue::default());
-        let (sender, sinks) = mpsc::sync_channel(1);
-        (Self { end: Abandon(Arc::clone(&queue)), sinks }, ThreadLink { queue, sinks: sender })
-    }
-
-    /// Starts the thread.
-    ///
-    /// # Errors
-    ///
-    /// The error of the system if it cannot create a thread.
-    pub(crate) fn start(self) -> io::Result<()> {
-        let Self { end, sinks } = self;
-        let body = move || {
-            if let Ok((outlet, publisher)) = sinks.recv() {
-                deliver(&end.0, outlet, &publisher);
-            }
-        };
-        thread::Builder::new().name("childminder-output".to_owned()).spawn(body).map(drop)
-    }
+    /// Whether a notice calls no logger.
+    is_silent: fn(&Notice) -> bool,
 }
 
 /// The way of items to the sinks.
@@ -103,19 +64,20 @@ impl OutputThread {
 enum Delivery {
     /// At once, on the driver's thread.
     Inline(Outlet, Publisher),
-    /// Through the queue. The queue lets only one thread publish at a time.
-    Queued(Arc<Queue>, Arc<Lock<Publisher>>),
+    /// Directly if possible, and otherwise through the queue.
+    Threaded { shared: Arc<Shared>, has_thread: bool },
 }
 
 impl Relay {
     /// Creates a relay to `sinks`, in this order, and to `callback` for notices. With `threads`, they are
-    /// called on a thread of their own.
+    /// called on a thread of their own, unless they would not block.
     pub(crate) fn new(
         sinks: Vec<Box<dyn Sink>>,
         callback: NoticeCallback,
         format: LineFormat,
         threads: bool,
     ) -> Self {
+        let (outlet, publisher) = (Outlet::new(sinks, format), Publisher::new(callback));
         Self {
             scratch: Vec::new(),
             open: HashSet::new(),
@@ -123,20 +85,31 @@ impl Relay {
             fresh_cost: 0,
             unflushed: false,
             pauses: Pauses::default(),
-            delivery: Delivery::Inline(Outlet::new(sinks, format), Publisher::new(callback)),
-            wants_thread: threads,
-            prepared: None,
+            delivery: if threads {
+                Delivery::Threaded { shared: Shared::new(outlet, publisher), has_thread: false }
+            } else {
+                Delivery::Inline(outlet, publisher)
+            },
+            is_silent: |_| false,
         }
     }
 
+    /// Sets which notices call no logger, so that they may be published on the driver's thread.
+    pub(crate) fn silent_if(mut self, is_silent: fn(&Notice) -> bool) -> Self {
+        self.is_silent = is_silent;
+        self
+    }
+
     /// Returns the output thread, for the caller to start it; `None` if none is wanted. Without this, the
-    /// thread is started when there is first something to deliver.
+    /// thread is started when something has to be queued first.
     pub(crate) fn prepare_thread(&mut self) -> Option<OutputThread> {
-        self.wants_thread.then(|| {
-            let (thread, link) = OutputThread::new();
-            self.prepared = Some(link);
-            thread
-        })
+        match &mut self.delivery {
+            Delivery::Threaded { shared, has_thread: has_thread @ false } => {
+                *has_thread = true;
+                Some(OutputThread::new(shared))
+            }
+            Delivery::Threaded { .. } | Delivery::Inline(..) => None,
+        }
     }
 
     /// Ready when there is room for more output: when less than 1 MiB waits for the sinks. Call it before
@@ -144,7 +117,7 @@ impl Relay {
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.delivery {
             Delivery::Inline(..) => Poll::Ready(()),
-            Delivery::Queued(queue, _) => queue.poll_room(self.fresh_cost, cx),
+            Delivery::Threaded { shared, .. } => shared.queue.poll_room(self.fresh_cost, cx),
         }
     }
 
@@ -161,24 +134,35 @@ impl Relay {
         if len == 0 {
             return;
         }
-        self.start_thread();
         self.open.insert(run);
         self.pauses.read(run, stream, self.scratch[..len].ends_with(b"\n"));
         match &mut self.delivery {
-            Delivery::Inline(outlet, _) => {
-                outlet.data(run, name, stream, &self.scratch[..len]);
-                self.unflushed = true;
-            }
-            Delivery::Queued(queue, _) => {
-                let buffer = if len < LARGE {
-                    self.scratch[..len].to_vec()
-                } else {
-                    let fresh = queue.spare().unwrap_or_else(|| vec![0; SCRATCH]);
-                    mem::replace(&mut self.scratch, fresh)
-                };
-                self.collect(Item::Output(Output { run, name: name.clone(), stream, buffer, len }));
+            Delivery::Inline(outlet, _) => outlet.data(run, name, stream, &self.scratch[..len]),
+            Delivery::Threaded { shared, .. } => {
+                let bytes = &self.scratch[..len];
+                let size = |outlet: &Outlet| outlet.size_with(run, name, bytes);
+                let outlet = direct(shared, &self.fresh, (len <= MOST_DIRECT).then_some(size));
+                let data = |outlet: &mut Outlet| outlet.data(run, name, stream, bytes);
+                if with(outlet, data).is_none() {
+                    return self.queue_output(run, name, stream, len);
+                }
             }
         }
+        self.unflushed = true;
+    }
+
+    /// Queues the first `len` bytes of the read buffer.
+    fn queue_output(&mut self, run: RunId, name: &Name, stream: Stream, len: usize) {
+        let buffer = if len < LARGE {
+            self.scratch[..len].to_vec()
+        } else {
+            let spare = match &self.delivery {
+                Delivery::Threaded { shared, .. } => shared.queue.spare(),
+                Delivery::Inline(..) => None,
+            };
+            mem::replace(&mut self.scratch, spare.unwrap_or_else(|| vec![0; SCRATCH]))
+        };
+        self.collect(Item::Output(Output { run, name: name.clone(), stream, buffer, len }));
     }
 
     /// Ends the output of `run`: its unfinished lines are delivered.
@@ -187,43 +171,83 @@ impl Relay {
             return;
         }
         Stream::BOTH.into_iter().for_each(|stream| self.pauses.read(run, stream, true));
+        self.deliver_kept(run, Item::End(run), |outlet| outlet.end(run));
+    }
+
+    /// Delivers what the outlet has kept of `run`: directly with `deliver`, or as `item`.
+    fn deliver_kept(&mut self, run: RunId, item: Item, deliver: impl FnOnce(&mut Outlet)) {
         match &mut self.delivery {
-            Delivery::Inline(outlet, _) => {
-                outlet.end(run);
-                self.unflushed = true;
+            Delivery::Inline(outlet, _) => deliver(outlet),
+            Delivery::Threaded { shared, .. } => {
+                let outlet = direct(shared, &self.fresh, Some(|outlet: &Outlet| outlet.kept_size(run)));
+                match with(outlet, deliver) {
+                    // No sink was called.
+                    Some(0) => return,
+                    Some(_) => {}
+                    None => return self.collect(item),
+                }
             }
-            Delivery::Queued(..) => self.collect(Item::End(run)),
         }
+        self.unflushed = true;
     }
 
     /// Publishes `notice`, after everything pushed before it. Of more than 4096 waiting notices, the oldest
     /// are dropped.
     pub(crate) fn publish(&mut self, notice: Notice) {
-        self.start_thread();
         match &mut self.delivery {
             Delivery::Inline(_, publisher) => publisher.publish(notice),
-            Delivery::Queued(..) => self.collect(Item::Notice(notice)),
+            Delivery::Threaded { shared, .. } => {
+                let is_direct = (self.is_silent)(&notice) && self.fresh.is_empty() && shared.queue.is_idle();
+                if !is_direct {
+                    return self.collect(Item::Notice(notice));
+                }
+                // An idle queue has no thread that publishes.
+                shared.publisher.lock().publish(notice);
+            }
         }
     }
 
     /// Ends a round of the driver: everything collected in it is delivered.
     pub(crate) fn commit(&mut self) {
+        let unflushed = mem::take(&mut self.unflushed);
         match &mut self.delivery {
             Delivery::Inline(outlet, _) => {
-                if mem::take(&mut self.unflushed) {
+                if unflushed {
                     outlet.flush();
                 }
             }
-            Delivery::Queued(queue, _) => {
+            Delivery::Threaded { shared, .. } => {
                 self.fresh_cost = 0;
                 if !self.fresh.is_empty() {
-                    queue.push(self.fresh.drain(..));
+                    // The thread flushes when the queue is empty.
+                    shared.queue.push(self.fresh.drain(..));
+                } else if unflushed {
+                    let outlet = shared.outlet.try_lock();
+                    let is_flushed =
+                        outlet.is_some_and(|mut outlet| outlet.as_mut().is_none_or(Outlet::try_flush));
+                    if !is_flushed {
+                        shared.queue.request_flush();
+                        self.start_thread();
+                    }
                 }
             }
         }
     }
 
     fn collect(&mut self, item: Item) {
+        self.start_thread();
+        if let Delivery::Inline(outlet, publisher) = &mut self.delivery {
+            // There is no thread to be had.
+            self.unflushed = true;
+            return match item {
+                Item::Output(output) => {
+                    outlet.data(output.run, &output.name, output.stream, &output.buffer[..output.len]);
+                }
+                Item::Partial(run, stream) => outlet.show_partial(run, stream),
+                Item::End(run) => outlet.end(run),
+                Item::Notice(notice) => publisher.publish(notice),
+            };
+        }
         self.fresh_cost += item.cost();
         self.fresh.push(item);
         // A round may contain a thousand starts; the first of them should not be published with the last.
@@ -237,7 +261,7 @@ impl Relay {
     pub(crate) fn poll_timeout(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
         let notice = match &self.delivery {
             Delivery::Inline(..) => None,
-            Delivery::Queued(queue, _) => queue.notice_deadline(),
+            Delivery::Threaded { shared, .. } => shared.queue.notice_deadline(),
         };
         [notice, self.pauses.next(now)].into_iter().flatten().min()
     }
@@ -246,18 +270,12 @@ impl Relay {
     /// long.
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for (run, stream) in self.pauses.due(now) {
-            match &mut self.delivery {
-                Delivery::Inline(outlet, _) => {
-                    outlet.show_partial(run, stream);
-                    self.unflushed = true;
-                }
-                Delivery::Queued(..) => self.collect(Item::Partial(run, stream)),
-            }
+            self.deliver_kept(run, Item::Partial(run, stream), |outlet| outlet.show_partial(run, stream));
         }
-        if let Delivery::Queued(queue, publisher) = &self.delivery
-            && queue.overtake(now)
+        if let Delivery::Threaded { shared, .. } = &self.delivery
+            && shared.queue.overtake(now)
         {
-            start_notice_thread(queue, publisher);
+            start_notice_thread(shared);
         }
         self.commit();
     }
@@ -266,44 +284,33 @@ impl Relay {
     pub(crate) fn poll_idle(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.delivery {
             Delivery::Inline(..) => Poll::Ready(()),
-            Delivery::Queued(queue, _) => queue.poll_idle(cx),
+            Delivery::Threaded { shared, .. } => shared.queue.poll_idle(cx),
         }
     }
 
     /// Logs how much output has not been delivered, if any. Call it when the driver stops waiting for the
     /// sinks.
     pub(crate) fn report_undelivered(&self) {
-        let Delivery::Queued(queue, _) = &self.delivery else { return };
-        let bytes = queue.undelivered();
+        let Delivery::Threaded { shared, .. } = &self.delivery else { return };
+        let bytes = shared.queue.undelivered();
         if bytes > 0 {
             warn(format_args!("stopped waiting for the sinks; {bytes} bytes of output are not delivered"));
         }
     }
 
-    /// Starts the output thread, if it is wanted and was not tried before. The outlet moves to the thread
-    /// when that is running, so that it is not lost if no thread can be created.
+    /// Starts the output thread if it is not running. If none can be created, everything is delivered inline
+    /// from now on.
     fn start_thread(&mut self) {
-        if !mem::take(&mut self.wants_thread) {
+        let Delivery::Threaded { shared, has_thread } = &mut self.delivery else { return };
+        if mem::replace(has_thread, true) {
             return;
         }
-        let ThreadLink { queue, sinks } = match self.prepared.take() {
-            Some(link) => link,
-            None => {
-                let (thread, link) = OutputThread::new();
-                if let Err(error) = thread.start() {
-                    return warn(format_args!(
-                        "cannot create a thread for output, so a slow sink delays everything: {error}"
-                    ));
-                }
-                link
-            }
-        };
-        let publisher = Arc::new(Lock::new(Publisher::none()));
-        let queued = Delivery::Queued(queue, Arc::clone(&publisher));
-        if let Delivery::Inline(outlet, callback) = mem::replace(&mut self.delivery, queued) {
-            *publisher.lock() = callback;
-            // A prepared thread that was never started leaves its queue abandoned: its monitor is an error.
-            let _ = sinks.send((outlet, publisher));
+        let Err(error) = OutputThread::new(shared).start() else { return };
+        warn(format_args!("cannot create a thread for output, so a slow sink delays everything: {error}"));
+        let outlet = shared.outlet.lock().take();
+        let publisher = mem::replace(&mut *shared.publisher.lock(), Publisher::none());
+        if let Some(outlet) = outlet {
+            self.delivery = Delivery::Inline(outlet, publisher);
         }
     }
 }
@@ -313,11 +320,41 @@ impl Drop for Relay {
     /// sink.
     fn drop(&mut self) {
         self.commit();
-        match &self.delivery {
-            Delivery::Inline(..) => {}
-            Delivery::Queued(queue, _) => queue.close(),
+        if let Delivery::Threaded { shared, has_thread } = &self.delivery {
+            shared.queue.close();
+            if !has_thread {
+                let outlet = shared.outlet.lock().take();
+                catch_and_log("the destructor of a sink", || drop(outlet));
+            }
         }
     }
+}
+
+/// The sinks, locked by the driver, and the maximum size of the lines that are about to be passed to them.
+type DirectOutlet<'a> = (MutexGuard<'a, Option<Outlet>>, usize);
+
+/// Returns the sinks if they can be called on this thread: nothing is waiting for them, and each has room for
+/// lines of the size that `size` returns.
+fn direct<'a>(
+    shared: &'a Shared,
+    fresh: &[Item],
+    size: Option<impl FnOnce(&Outlet) -> usize>,
+) -> Option<DirectOutlet<'a>> {
+    if !fresh.is_empty() || !shared.queue.is_idle() {
+        return None;
+    }
+    let size = size?;
+    let mut outlet = shared.outlet.try_lock()?;
+    let sinks = outlet.as_mut()?;
+    let size = size(sinks);
+    (size <= MOST_DIRECT && (size == 0 || size <= sinks.room())).then_some((outlet, size))
+}
+
+/// Calls the sinks, and releases them. Returns the maximum size of the lines; `None` without sinks.
+fn with(outlet: Option<DirectOutlet<'_>>, call: impl FnOnce(&mut Outlet)) -> Option<usize> {
+    let (mut outlet, size) = outlet?;
+    outlet.as_mut().map(call)?;
+    Some(size)
 }
 
 /// The streams that are in the middle of a line, and when that line is to be shown.
@@ -359,66 +396,6 @@ impl Pauses {
         due.sort_unstable_by_key(|(run, stream)| (run.number(), *stream as u8));
         self.next = self.deadlines.values().min().copied();
         due
-    }
-}
-
-/// The output thread.
-fn deliver(queue: &Queue, mut outlet: Outlet, publisher: &Lock<Publisher>) {
-    let mut done = None;
-    while let Some(task) = queue.next(done.take()) {
-        match task {
-            Task::Deliver(Item::Output(output)) => {
-                outlet.data(output.run, &output.name, output.stream, &output.buffer[..output.len]);
-                done = Some(output);
-            }
-            Task::Deliver(Item::Partial(run, stream)) => outlet.show_partial(run, stream),
-            Task::Deliver(Item::End(run)) => outlet.end(run),
-            Task::Deliver(Item::Notice(notice)) => publish(queue, publisher, notice),
-            Task::ReportDropped(count) => {
-                warn(format_args!("{count} events were dropped because too many were waiting"));
-            }
-            Task::ReportResumed => warn(format_args!("the output is no longer blocked")),
-            Task::Flush => outlet.flush(),
-        }
-    }
-}
-
-/// Starts the thread that publishes notices while the output thread is blocked in a sink.
-fn start_notice_thread(queue: &Arc<Queue>, publisher: &Arc<Lock<Publisher>>) {
-    let thread = thread::Builder::new().name("childminder-notices".to_owned()).spawn({
-        let (queue, publisher) = (Arc::clone(queue), Arc::clone(publisher));
-        move || {
-            while let Some(urgent) = queue.next_urgent() {
-                match urgent {
-                    Urgent::ReportBlocked(bytes) => warn(format_args!(
-                        "the output is blocked with {bytes} bytes waiting; events are reported ahead of it"
-                    )),
-                    Urgent::Publish(notice) => publish(&queue, &publisher, notice),
-                }
-            }
-        }
-    });
-    if thread.is_err() {
-        queue.wait_again();
-    }
-}
-
-fn publish(queue: &Queue, publisher: &Lock<Publisher>, notice: Notice) {
-    publisher.lock().publish(notice);
-    queue.published();
-}
-
-fn warn(message: fmt::Arguments<'_>) {
-    log_guarded(|| log::warn!("{message}"));
-}
-
-/// Ends the queue when the output thread ends, for any reason.
-#[derive(Debug)]
-struct Abandon(Arc<Queue>);
-
-impl Drop for Abandon {
-    fn drop(&mut self) {
-        self.0.abandon();
     }
 }
 

@@ -7,9 +7,12 @@ use super::lines::Line;
 
 /// A destination for the lines that processes write.
 ///
-/// A monitor calls its sinks one after the other on a thread of their own, without holding a lock. A sink may
-/// therefore block: processes then wait in their writes, but restarts, stops and kills are not delayed. A
-/// sink that panics is dropped and not called again; the other sinks are not affected.
+/// A monitor calls its sinks one after the other on a thread of their own. A sink may therefore block:
+/// processes then wait in their writes, but restarts, stops and kills are not delayed. A sink that panics is
+/// dropped and not called again; the other sinks are not affected.
+///
+/// If every sink has [`room`](Self::room), a few lines are passed on the driver's thread instead, which saves
+/// waking another one.
 ///
 /// ```
 /// use childminder::Sink;
@@ -33,6 +36,23 @@ pub trait Sink: Send {
 
     /// Writes out what was buffered. Called when no further lines are waiting.
     fn flush(&mut self) {}
+
+    /// Returns how many bytes of lines, as [`Batch::render`] shows them, this sink takes now without
+    /// blocking. Default: 0, for a sink that may block at any time; [`usize::MAX`] is for one that never
+    /// does.
+    ///
+    /// It is called before lines are passed on the driver's thread, and [`try_flush`](Self::try_flush) after
+    /// them instead of `flush`. None of these may block, or restarts and kills are delayed.
+    fn room(&mut self) -> usize {
+        0
+    }
+
+    /// Writes out what was buffered as far as that does not block. Returns whether nothing is left; otherwise
+    /// `flush` is called on the thread of the sinks. Default: calls `flush`.
+    fn try_flush(&mut self) -> bool {
+        self.flush();
+        true
+    }
 }
 
 /// Logs every line with the `log` crate. This is the default sink.
@@ -72,6 +92,15 @@ impl Sink for LogSink {
 
     fn flush(&mut self) {
         log::logger().flush();
+    }
+
+    /// A logger may block, but not if it is not called.
+    fn room(&mut self) -> usize {
+        if log::max_level() < log::LevelFilter::Info { usize::MAX } else { 0 }
+    }
+
+    fn try_flush(&mut self) -> bool {
+        true
     }
 }
 

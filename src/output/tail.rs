@@ -83,6 +83,10 @@ impl Sink for TailSink {
         }
         tail.trim(self.most_lines, self.most_bytes);
     }
+
+    fn room(&mut self) -> usize {
+        usize::MAX
+    }
 }
 
 impl Lines {

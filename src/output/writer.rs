@@ -3,8 +3,13 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
 
 use super::batch::Batch;
 use super::sink::Sink;
@@ -16,6 +21,9 @@ const LIMIT: usize = 1024 * 1024;
 
 /// Appends the lines of a batch to the text to write.
 type Render = dyn FnMut(&Batch<'_>, &mut Vec<u8>) + Send;
+
+/// What a pipe takes at once or not at all, once it is ready for anything.
+const PIPE_BUF: usize = 4096;
 
 /// Writes every line to a [`Write`]r, as [`Batch::render`] shows it: `[name] text`.
 ///
@@ -43,17 +51,37 @@ pub struct WriterSink<W> {
     waiting: Vec<u8>,
     failing: bool,
     health: Arc<WriterHealth>,
+    way: Way<W>,
+}
+
+/// How a few lines can be written without blocking.
+enum Way<W> {
+    /// There is none: a write may block at any time.
+    Blocking,
+    /// An ordinary write: a regular file does not wait for a reader.
+    File,
+    /// A write to a pipe that fails instead of blocking.
+    Pipe(fn(&W) -> BorrowedFd<'_>),
+    /// An ordinary write to a pipe that is ready, for a kernel before Linux 6.4.
+    ReadyPipe(fn(&W) -> BorrowedFd<'_>),
 }
 
 impl<W: Write + Send> WriterSink<W> {
     /// Creates a sink that writes to `writer`, which needs no buffer of its own.
     pub fn new(writer: W) -> Self {
         let render = Box::new(|batch: &Batch<'_>, out: &mut Vec<u8>| batch.render(out));
-        Self { writer, render, waiting: Vec::new(), failing: false, health: Arc::default() }
+        Self {
+            writer,
+            render,
+            waiting: Vec::new(),
+            failing: false,
+            health: Arc::default(),
+            way: Way::Blocking,
+        }
     }
 
-    /// Sets the form of the lines: a function that appends each line of a batch, with its LF. Default:
-    /// [`Batch::render`].
+    /// Sets the form of the lines: a function that appends each line of a batch, with its LF. It must not
+    /// block. Default: [`Batch::render`].
     ///
     /// ```
     /// use childminder::output::WriterSink;
@@ -69,6 +97,42 @@ impl<W: Write + Send> WriterSink<W> {
     #[must_use]
     pub fn format(self, render: impl FnMut(&Batch<'_>, &mut Vec<u8>) + Send + 'static) -> Self {
         Self { render: Box::new(render), ..self }
+    }
+
+    /// Creates a sink that writes to an open file, such as the standard output. `writer` passes what is
+    /// written to that file unchanged, and has no buffer of its own.
+    ///
+    /// A few lines for a regular file or a pipe are written on the thread of the driver, if that does not
+    /// block; so a single line arrives after waking one thread instead of two.
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use childminder::output::WriterSink;
+    /// use childminder::{ProcessMonitor, System};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("log");
+    /// let log = File::create(&path)?;
+    /// let monitor = ProcessMonitor::builder().sink(WriterSink::open_file(log)).background(System::new())?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open_file(writer: W) -> Self
+    where
+        W: AsFd,
+    {
+        let kind = fstat(&writer).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        let way = match kind {
+            Ok(FileType::RegularFile) => Way::File,
+            Ok(FileType::Fifo) => Way::Pipe(W::as_fd),
+            Ok(_) | Err(_) => Way::Blocking,
+        };
+        Self { way, ..Self::new(writer) }
+    }
+
+    /// Creates a sink for a writer of regular files.
+    pub(super) fn regular_file(writer: W) -> Self {
+        Self { way: Way::File, ..Self::new(writer) }
     }
 
     /// Returns counters of the sink, which can be read while a monitor owns it.
@@ -93,6 +157,30 @@ impl<W: Write + Send> WriterSink<W> {
             self.waiting = Vec::new();
         }
         self.record(result);
+    }
+
+    /// Writes what is buffered if that does not block, and keeps the rest. An error is left to the next write
+    /// that may block: that one logs it.
+    fn try_write_out(&mut self) -> bool {
+        if self.waiting.is_empty() || self.health.is_broken() {
+            return true;
+        }
+        if let Way::Pipe(fd) = self.way {
+            match write_now(fd(&self.writer), &self.waiting) {
+                Ok(written) => drop(self.waiting.drain(..written)),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.way = Way::ReadyPipe(fd),
+                Err(_) => return false,
+            }
+        }
+        let may_write = match self.way {
+            Way::File => true,
+            Way::ReadyPipe(fd) => self.waiting.len() <= PIPE_BUF && is_ready(fd(&self.writer)),
+            Way::Pipe(_) | Way::Blocking => false,
+        };
+        if may_write && let Ok(written) = self.writer.write(&self.waiting) {
+            self.waiting.drain(..written);
+        }
+        self.waiting.is_empty()
     }
 
     /// Writes everything from `written` on, and advances `written` also if it fails.
@@ -148,6 +236,41 @@ impl<W: Write + Send> Sink for WriterSink<W> {
             }
         }
     }
+
+    fn room(&mut self) -> usize {
+        match self.way {
+            Way::Blocking => 0,
+            // The first line after a failure, which is to be logged, may block.
+            Way::File | Way::Pipe(_) | Way::ReadyPipe(_) if self.failing => 0,
+            Way::File | Way::Pipe(_) | Way::ReadyPipe(_) => PIPE_BUF.saturating_sub(self.waiting.len()),
+        }
+    }
+
+    fn try_flush(&mut self) -> bool {
+        self.try_write_out()
+    }
+}
+
+/// Writes to a pipe, or fails with `AGAIN` instead of blocking, without a change of the descriptor, which
+/// other processes may share.
+#[cfg(target_os = "linux")]
+fn write_now(pipe: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
+    use rustix::io::{ReadWriteFlags, pwritev2};
+
+    const NO_POSITION: u64 = u64::MAX;
+    pwritev2(pipe, &[io::IoSlice::new(bytes)], NO_POSITION, ReadWriteFlags::NOWAIT)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_now(_pipe: BorrowedFd<'_>, _bytes: &[u8]) -> Result<usize, Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// Returns whether a pipe takes [`PIPE_BUF`] bytes without blocking.
+fn is_ready(pipe: BorrowedFd<'_>) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut fds = [PollFd::from_borrowed_fd(pipe, PollFlags::OUT)];
+    poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::OUT)
 }
 
 impl<W> fmt::Debug for WriterSink<W> {

@@ -2,15 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// The standard output without the buffer of [`io::stdout`], because the sink has a buffer of its own and
 /// must know what was written.
 ///
-/// A write waits for room, even if another process has made the shared descriptor non-blocking. Sinks have a
-/// thread of their own, unless the output [never blocks](Self::never_blocks).
+/// A write waits for room, even if another process has made the shared descriptor non-blocking.
 #[derive(Debug)]
 pub(crate) struct Stdout(File);
 
@@ -24,10 +23,11 @@ impl Stdout {
         // If it was closed, the runtime has opened /dev/null before `main`.
         Ok(Self(io::stdout().as_fd().try_clone_to_owned()?.into()))
     }
+}
 
-    /// Whether it is a regular file, which never waits for a reader.
-    pub(crate) fn never_blocks(&self) -> bool {
-        self.0.metadata().is_ok_and(|metadata| metadata.is_file())
+impl AsFd for Stdout {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

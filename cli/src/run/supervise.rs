@@ -46,9 +46,7 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     let builder = ProcessMonitor::builder();
     let builder = match log_file {
         Some(log_file) => builder.sink(log_file),
-        // Messages never block for long, so only stdout matters.
-        None if stdout.never_blocks() => builder.inline().sink(WriterSink::new(stdout)),
-        None => builder.sink(WriterSink::new(stdout)),
+        None => builder.sink(WriterSink::open_file(stdout)),
     };
     let (monitor, driver) = builder.build(system).expect("the default policy is valid");
     monitor.add_process(&name, spec).expect("the spec was checked, and there is no other process");

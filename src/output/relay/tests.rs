@@ -10,6 +10,8 @@ use std::time::Duration;
 use futures_lite::future::{block_on, or};
 use futures_timer::Delay;
 
+mod direct;
+
 use super::*;
 use crate::machine::NoticeKind;
 use crate::output::queue::{LIMIT, MOST_NOTICES, NOTICE_PATIENCE};
@@ -133,10 +135,14 @@ fn delivered(relay: &Relay, recording: &Recording) -> Vec<String> {
     delivered
 }
 
+fn has_thread(relay: &Relay) -> bool {
+    matches!(relay.delivery, Delivery::Threaded { has_thread: true, .. })
+}
+
 fn cost(relay: &Relay) -> usize {
     match &relay.delivery {
         Delivery::Inline(..) => 0,
-        Delivery::Queued(queue, _) => queue.cost(),
+        Delivery::Threaded { shared, .. } => shared.queue.cost(),
     }
 }
 
@@ -294,9 +300,9 @@ fn a_quiet_relay_has_no_thread_no_buffer_and_no_state_of_ended_runs() {
     relay.commit();
     relay.push(RunId::unmanaged(1), &name(), Stream::Stdout, 0);
     idle(&relay);
-    assert!(matches!(relay.delivery, Delivery::Inline(..)) && relay.scratch.capacity() == 0);
-    print(&mut relay, 2, b"one\n");
-    assert!(matches!(relay.delivery, Delivery::Queued(..)));
+    assert!(!has_thread(&relay) && relay.scratch.capacity() == 0);
+    print(&mut relay, 2, &[b'x'; LARGE]);
+    assert!(has_thread(&relay));
     relay.end(RunId::unmanaged(2));
     relay.commit();
     assert!(relay.open.is_empty());
@@ -331,12 +337,12 @@ fn f_53_dropping_the_relay_does_not_wait_and_loses_nothing() {
 #[test]
 fn f_58_a_burst_arrives_whole_and_in_order() {
     struct Shared(Arc<Mutex<Vec<u8>>>);
-    impl io::Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    impl std::io::Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
         }
-        fn flush(&mut self) -> io::Result<()> {
+        fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }
@@ -409,8 +415,10 @@ fn r2_12_output_that_is_not_delivered_is_counted() {
     print(&mut relay, 1, b"one\n");
     was_called.recv_timeout(PATIENCE).expect("the sink was not called");
     print(&mut relay, 1, b"three");
-    let Delivery::Queued(queue, _) = &relay.delivery else { panic!("there is no thread") };
-    assert_eq!(queue.undelivered(), 9);
+    let Delivery::Threaded { shared, has_thread: true } = &relay.delivery else {
+        panic!("there is no thread")
+    };
+    assert_eq!(shared.queue.undelivered(), 9);
     relay.report_undelivered();
 }
 
