@@ -11,11 +11,12 @@ use std::process::Command;
 
 use super::Outcome;
 
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     "burdened",
     "copier",
     "crowd",
     "errands",
+    "funnel",
     "idler",
     "ignorer",
     "knock",

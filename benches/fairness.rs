@@ -1,43 +1,85 @@
-//! Fairness: fifty children write as fast as they can. The figure is the number of lines of the slowest
-//! child, relative to the fastest.
+//! Fairness: fifty children write as fast as they can, and their lines go to `/dev/null`. The figures are the
+//! lines of all of them, and those of the slowest child relative to the fastest.
 
+use std::fs::File;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use childminder::output::Batch;
+use childminder::output::{Batch, WriterSink};
 use childminder::{ProcessMonitor, Sink, Spec, System};
 
-use super::figures::median;
+use super::figures::{median, pairs, take_turns};
 use super::table::{Row, Target, Unit};
 use super::{Bench, Outcome, clock};
 
 const CHILDREN: usize = 50;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
-    let counts: Arc<[AtomicU64]> = (0..CHILDREN).map(|_| AtomicU64::new(0)).collect();
-    let monitor = ProcessMonitor::builder().sink(Counter(counts.clone())).background(System::new())?;
-    for number in 0..CHILDREN {
-        monitor.add_process(&number.to_string(), Spec::new(bench.baseline.program("writer")).arg("0"))?;
-    }
-    monitor.start_service()?;
-    let read = || counts.iter().map(|count| count.load(Ordering::Relaxed) as f64).collect::<Vec<_>>();
-    let moment = Duration::from_millis(100);
-    while read().contains(&0.0) {
-        clock::wait(moment);
-    }
-    let mut shares = Vec::new();
-    for _ in 0..bench.sample(5, 1) {
-        let before = read();
-        clock::wait(moment * bench.sample(20, 10) as u32);
-        let lines: Vec<f64> = read().iter().zip(before).map(|(after, before)| after - before).collect();
+    let millis = bench.sample(1000, 500).to_string();
+    let words = [&[millis, CHILDREN.to_string()][..], &[bench.baseline.program("writer"), "0".to_owned()]];
+    let words = words.concat();
+    let ours = [bench.baseline.contender("fairness")?, words.clone()].concat();
+    let bare = [vec![bench.baseline.program("funnel")], words].concat();
+    let turns = take_turns(bench.sample(7, 2), || lines_of(&ours), || lines_of(&bare))?;
+    let rate = |lines: &Vec<f64>| lines.iter().sum::<f64>();
+    let share = |lines: &Vec<f64>| {
         let (least, most) = lines
             .iter()
             .fold((f64::MAX, 0.0), |(least, most), &lines| (f64::min(least, lines), f64::max(most, lines)));
-        shares.push(least / most);
+        least / most
+    };
+    let shares: Vec<f64> = turns.iter().map(|(ours, _)| share(ours)).collect();
+    Ok(vec![
+        Row::ratio("50 writers, lines", Unit::Rate, &pairs(&turns, rate), Target::AtLeast(1.2)),
+        Row::alone("50 writers, slowest of fastest", Unit::Share, median(&shares), Target::AtLeast(0.98)),
+    ])
+}
+
+/// Runs a contender, and returns the lines per second of each child.
+fn lines_of(contender: &[String]) -> Outcome<Vec<f64>> {
+    let output = Command::new(&contender[0])
+        .args(&contender[1..])
+        .stdin(Stdio::null())
+        .stdout(File::create("/dev/null")?)
+        .stderr(Stdio::piped())
+        .output()?;
+    let seconds = contender.iter().find_map(|word| word.parse::<f64>().ok()).unwrap_or(1.0) / 1000.0;
+    let lines = String::from_utf8(output.stderr)?;
+    let lines: Vec<f64> =
+        lines.lines().map(|line| Ok(line.parse::<f64>()? / seconds)).collect::<Outcome<_>>()?;
+    if lines.len() != CHILDREN {
+        return Err(format!("{} has counted {} children", contender[0], lines.len()).into());
     }
-    monitor.stop_service().wait()?;
-    Ok(vec![Row::alone("50 writers, slowest of fastest", Unit::Share, median(&shares), Target::AtLeast(0.7))])
+    Ok(lines)
+}
+
+/// Counts the lines of children for some time, like `funnel.c`.
+pub(crate) fn contend(words: &[String]) -> Outcome<()> {
+    let [millis, count, program, args @ ..] = words else { return Err("no program".into()) };
+    let counts: Arc<[AtomicU64]> = (0..count.parse()?).map(|_| AtomicU64::new(0)).collect();
+    let stdout = File::options().write(true).open("/dev/null")?;
+    let monitor = ProcessMonitor::builder()
+        .sink(WriterSink::open_file(stdout))
+        .sink(Counter(counts.clone()))
+        .background(System::new())?;
+    for number in 0..counts.len() {
+        monitor.add_process(&number.to_string(), Spec::new(program).args(args))?;
+    }
+    monitor.start_service()?;
+    let read = || counts.iter().map(|count| count.load(Ordering::Relaxed)).collect::<Vec<_>>();
+    while read().contains(&0) {
+        clock::wait(Duration::from_millis(10));
+    }
+    let before = read();
+    clock::wait(Duration::from_millis(millis.parse()?));
+    let after = read();
+    monitor.kill_service().wait()?;
+    for (after, before) in after.iter().zip(before) {
+        eprintln!("{}", after - before);
+    }
+    Ok(())
 }
 
 /// Counts the lines of each child. The name of a child is its number.

@@ -1,8 +1,12 @@
 //! Latency: the time of one line on an idle system, from before the `write` of the child until the reader of
-//! the log has it. The line contains the time at which it was written.
+//! the log has it: of a pipe, and of a file. The line contains the time at which it was written.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{ErrorKind, PipeReader, Read, pipe};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
 
 use super::figures::{median, pairs, take_turns};
 use super::table::{Row, Target, Unit};
@@ -17,30 +21,65 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let mut cli = with(&[&[bench.baseline.command_line()?][..], &cli].concat());
     // The command line would restart the ticker endlessly, so the ticker ends it.
     cli.push("term".to_owned());
-    let turns = take_turns(rounds, || latencies(&cli), || latencies(&copier))?;
-    Ok(vec![Row::ratio(
-        "one line, p50",
-        Unit::Time,
-        &pairs(&turns, |latencies| median(latencies)),
-        Target::AtMost(1.5),
-    )])
+    let folder = TempDir::new()?;
+    let log = folder.path().join("log");
+    let to_pipe = take_turns(rounds, || through_pipe(&cli), || through_pipe(&copier))?;
+    let to_file = take_turns(rounds, || through_file(&cli, &log), || through_file(&copier, &log))?;
+    let row = |what, turns: &[_]| {
+        let middle = |latencies: &Vec<f64>| median(latencies);
+        Row::ratio(what, Unit::Time, &pairs(turns, middle), Target::AtMost(1.2))
+    };
+    Ok(vec![row("one line to a pipe, p50", &to_pipe), row("one line to a file, p50", &to_file)])
 }
 
-/// Reads the output of a contender, and returns the age of each line in seconds.
-fn latencies(contender: &[String]) -> Outcome<Vec<f64>> {
-    let mut process = Command::new(&contender[0])
-        .args(&contender[1..])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut lines = BufReader::new(process.stdout.take().expect("it has a pipe"));
-    let (mut line, mut latencies) = (String::new(), Vec::new());
-    while lines.read_line(&mut line)? > 0 {
-        let now = clock::nanoseconds();
-        let (_, written) = line.trim_end().split_once("] ").ok_or("a line without a name")?;
-        latencies.push((now - written.parse::<i64>()?) as f64 / 1e9);
-        line.clear();
+fn start(contender: &[String], stdout: impl Into<Stdio>) -> Outcome<Child> {
+    Ok(Command::new(&contender[0]).args(&contender[1..]).stdin(Stdio::null()).stdout(stdout).spawn()?)
+}
+
+/// Reads the output of a contender from a pipe, and returns the age of each line in seconds.
+fn through_pipe(contender: &[String]) -> Outcome<Vec<f64>> {
+    let (mut reader, writer): (PipeReader, _) = pipe()?;
+    let mut process = start(contender, writer)?;
+    let mut ages = Ages::default();
+    let mut buf = [0; 4096];
+    loop {
+        match reader.read(&mut buf) {
+            Ok(0) => break,
+            Ok(length) => ages.read(&buf[..length])?,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     process.wait()?;
-    Ok(latencies)
+    Ok(ages.0)
+}
+
+/// Reads the output of a contender from a file, without a pause, and returns the age of each line in seconds.
+fn through_file(contender: &[String], path: &Path) -> Outcome<Vec<f64>> {
+    let mut process = start(contender, File::create(path)?)?;
+    let mut reader = File::open(path)?;
+    let mut ages = Ages::default();
+    let mut buf = [0; 4096];
+    loop {
+        match reader.read(&mut buf)? {
+            0 if process.try_wait()?.is_some() => return Ok(ages.0),
+            0 => std::hint::spin_loop(),
+            length => ages.read(&buf[..length])?,
+        }
+    }
+}
+
+/// The ages of lines when they were read.
+#[derive(Default)]
+struct Ages(Vec<f64>);
+
+impl Ages {
+    fn read(&mut self, bytes: &[u8]) -> Outcome<()> {
+        let now = clock::nanoseconds();
+        for line in std::str::from_utf8(bytes)?.lines() {
+            let (_, written) = line.split_once("] ").ok_or("a line without a name")?;
+            self.0.push((now - written.parse::<i64>()?) as f64 / 1e9);
+        }
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@
 //! cargo bench                       everything, in about six minutes
 //! cargo bench -- restart output     these two
 //! cargo bench -- --quick            a small sample of everything, to check that it works
+//! cargo bench -- --json             each figure as a JSON object on a line of its own
 //! ```
 //!
 //! Absolute times depend on the machine, so no target fails the run. Both sides take turns, the result is the
@@ -70,7 +71,8 @@ const BENCHES: [(&str, Measure); 14] = [
 /// Does the work of a bare loop with childminder, in a process of its own.
 type Contender = fn(&[String]) -> Outcome<()>;
 
-const CONTENDERS: [(&str, Contender); 4] = [
+const CONTENDERS: [(&str, Contender); 5] = [
+    ("fairness", fairness::contend),
     ("restart", restart::contend),
     ("output", output::contend),
     ("scale", scale::contend),
@@ -110,12 +112,19 @@ fn run(args: &[String]) -> Outcome<()> {
         return Err(format!("unknown benchmark `{unknown}`; known are {known}").into());
     }
     let bench = Bench { baseline: Baseline::build()?, quick: args.iter().any(|arg| arg == "--quick") };
+    let json = args.iter().any(|arg| arg == "--json");
     let mut table = Table::default();
     for (name, measure) in BENCHES.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
         eprintln!("measuring {name} …");
-        table.add(measure(&bench)?);
+        let rows = measure(&bench)?;
+        if json {
+            print!("{}", Table::json_lines(name, &rows));
+        }
+        table.add(rows);
     }
-    print!("{table}");
+    if !json {
+        print!("{table}");
+    }
     Ok(())
 }
 

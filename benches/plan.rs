@@ -35,7 +35,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         ("plan of 100 `true`, in turn", &in_turn, "in-turn"),
     ] {
         let turns = take_turns(rounds, || ours(plan), || bare(manner))?;
-        rows.push(Row::ratio(name, Unit::Time, &pairs(&turns, |time| *time), Target::AtMost(1.5)));
+        rows.push(Row::ratio(name, Unit::Time, &pairs(&turns, |time| *time), Target::AtMost(1.2)));
     }
     Ok(rows)
 }

@@ -52,7 +52,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
             "ready, at once",
             Unit::Time,
             &pairs(&at_once, |times| median(times)),
-            Target::AtMost(1.5),
+            Target::AtMost(1.2),
         ),
         Row::alone("ready after 20 ms, added", Unit::Time, median(&added), Target::AtMost(0.002)),
         Row::alone("stop, p99", Unit::Time, percentile(&stops, 0.99), Target::AtMost(0.020)),

@@ -1,6 +1,8 @@
-//! The table of figures and targets.
+//! The table of figures and targets, also as JSON.
 
 use std::fmt;
+
+use serde_json::{Value, json};
 
 use super::figures::{Pair, median};
 
@@ -30,11 +32,11 @@ pub(crate) enum Unit {
 #[derive(Debug)]
 pub(crate) struct Row {
     what: &'static str,
-    ours: String,
-    bare: String,
-    ratio: String,
-    target: String,
-    met: bool,
+    unit: Unit,
+    ours: f64,
+    bare: Option<f64>,
+    ratio: Option<f64>,
+    target: Target,
 }
 
 impl Row {
@@ -44,24 +46,51 @@ impl Row {
         let ratio = middle(|pair| pair.ours / pair.bare);
         Self {
             what,
-            ours: unit.show(middle(|pair| pair.ours)),
-            bare: unit.show(middle(|pair| pair.bare)),
-            ratio: format!("{ratio:.2}x"),
-            target: target.show(|bound| format!("{bound}x")),
-            met: target.admits(ratio),
+            unit,
+            ours: middle(|pair| pair.ours),
+            bare: Some(middle(|pair| pair.bare)),
+            ratio: Some(ratio),
+            target,
         }
     }
 
     /// Creates a row for a figure that has no counterpart in a bare loop.
     pub(crate) fn alone(what: &'static str, unit: Unit, figure: f64, target: Target) -> Self {
-        Self {
-            what,
-            ours: unit.show(figure),
-            bare: String::new(),
-            ratio: String::new(),
-            target: target.show(|bound| unit.show(bound)),
-            met: target.admits(figure),
-        }
+        Self { what, unit, ours: figure, bare: None, ratio: None, target }
+    }
+
+    fn is_met(&self) -> bool {
+        self.target.admits(self.ratio.unwrap_or(self.ours))
+    }
+
+    /// Returns the cells of the table.
+    fn cells(&self) -> [String; 6] {
+        let show = |figure: Option<f64>| figure.map_or_else(String::new, |figure| self.unit.show(figure));
+        let target = match self.ratio {
+            Some(_) => self.target.show(|bound| format!("{bound}x")),
+            None => self.target.show(|bound| self.unit.show(bound)),
+        };
+        let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
+        let met = if self.is_met() { "yes" } else { "NO" };
+        [self.what.to_owned(), show(Some(self.ours)), show(self.bare), ratio, target, met.to_owned()]
+    }
+
+    /// Returns the row as one JSON object; `README.md` describes it.
+    fn json(&self, bench: &str) -> Value {
+        let (bound, at) = match self.target {
+            Target::AtMost(bound) => (bound, "at_most"),
+            Target::AtLeast(bound) => (bound, "at_least"),
+        };
+        json!({
+            "bench": bench,
+            "case": self.what,
+            "unit": self.unit.name(),
+            "childminder": self.ours,
+            "bare": self.bare,
+            "ratio": self.ratio,
+            "target": { at: bound },
+            "met": self.is_met(),
+        })
     }
 }
 
@@ -82,6 +111,16 @@ impl Target {
 }
 
 impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Time => "seconds",
+            Self::Rate => "per second",
+            Self::Memory => "KiB",
+            Self::Share => "share",
+            Self::Count => "count",
+        }
+    }
+
     fn show(self, figure: f64) -> String {
         match self {
             Self::Time if figure == 0.0 => "0".to_owned(),
@@ -106,18 +145,18 @@ impl Table {
     pub(crate) fn add(&mut self, rows: Vec<Row>) {
         self.0.extend(rows);
     }
+
+    /// Returns these rows as JSON, one object on each line.
+    pub(crate) fn json_lines(bench: &str, rows: &[Row]) -> String {
+        rows.iter().map(|row| format!("{}\n", row.json(bench))).collect()
+    }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["what", "childminder", "bare loop", "ratio", "target", "met"];
-        let rows: Vec<[&str; 6]> = self
-            .0
-            .iter()
-            .map(|Row { what, ours, bare, ratio, target, met }| {
-                [*what, ours, bare, ratio, target, if *met { "yes" } else { "NO" }]
-            })
-            .collect();
+        let cells: Vec<[String; 6]> = self.0.iter().map(Row::cells).collect();
+        let rows: Vec<[&str; 6]> = cells.iter().map(|row| row.each_ref().map(String::as_str)).collect();
         let all = || [head].into_iter().chain(rows.iter().copied());
         let widths: Vec<usize> = (0..head.len())
             .map(|column| all().map(|row| row[column].chars().count()).max().unwrap_or(0))

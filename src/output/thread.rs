@@ -11,7 +11,7 @@ use crate::machine::Notice;
 use crate::panic_guard::log_guarded;
 use crate::sync::Lock;
 
-/// What the driver shares with both threads.
+/// The state that the driver shares with both threads.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue,

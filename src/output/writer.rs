@@ -22,7 +22,7 @@ const LIMIT: usize = 1024 * 1024;
 /// Appends the lines of a batch to the text to write.
 type Render = dyn FnMut(&Batch<'_>, &mut Vec<u8>) + Send;
 
-/// What a pipe takes at once or not at all, once it is ready for anything.
+/// The number of bytes that a pipe takes at once or not at all, once it is ready for anything.
 const PIPE_BUF: usize = 4096;
 
 /// Writes every line to a [`Write`]r, as [`Batch::render`] shows it: `[name] text`.
@@ -54,7 +54,7 @@ pub struct WriterSink<W> {
     way: Way<W>,
 }
 
-/// How a few lines can be written without blocking.
+/// The way in which a few lines are written without blocking.
 enum Way<W> {
     /// There is none: a write may block at any time.
     Blocking,

@@ -1,13 +1,13 @@
 //! The start of an `up`: everything is checked, and the monitor is set up with its outputs.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
-use async_io::{Async, Timer, block_on};
+use async_io::{Async, Timer};
 use childminder::output::{Batch, FileSink, Rotation, WriterSink};
 use childminder::{MonitorBuilder, ProcessMonitor, Signal, System};
 
@@ -120,7 +120,7 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
         exit_with: args.exit_with.clone(),
         report: report.take().map(|report| (report, args.timeout)),
     };
-    let status = block_on(run(session, controlled, listener, driver));
+    let status = System::block_on(run(session, controlled, listener, driver));
     home.remove();
     progress.finish();
     Ok(ExitCode::from(status))
@@ -176,7 +176,9 @@ fn with_screen(
     }
     let stdout = Stdout::open()
         .map_err(|error| Failure::system(format!("cannot use the standard output: {error}")))?;
-    let writer: Box<dyn Write + Send> =
-        if io::stdout().is_terminal() { Box::new(progress.around(stdout)) } else { Box::new(stdout) };
-    Ok(builder.sink(WriterSink::new(writer).format(render)))
+    Ok(if io::stdout().is_terminal() {
+        builder.sink(WriterSink::new(progress.around(stdout)).format(render))
+    } else {
+        builder.sink(WriterSink::open_file(stdout).format(render))
+    })
 }
