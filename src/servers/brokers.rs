@@ -6,6 +6,12 @@ use std::time::Duration;
 use super::server::{Server, ServerKind};
 use crate::service::Service;
 
+/// Starts Erlang's port mapper in the process group of the server, so that a stop ends both. The server would
+/// start it as a daemon, which no stop signal reaches.
+const SCRIPT: &str = r#"
+if command -v epmd >/dev/null; then epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 & fi
+exec "$0""#;
+
 /// RabbitMQ, with a node, a database and a port mapper of its own.
 ///
 /// ```no_run
@@ -46,8 +52,8 @@ impl ServerKind for RabbitMqKind {
             .file("enabled_plugins", "[].\n")
             .file("rabbitmq.conf", "log.console = true\nlog.console.level = info\nloopback_users = none\n")
             .named_port("distribution")
-            // It runs as a daemon, and so is not known as a part of the service before that is ready.
             .reserve_port("epmd")
+            .through_shell(SCRIPT)
             .env("RABBITMQ_NODENAME", "test@localhost")
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", "{port}")

@@ -62,11 +62,14 @@ pub struct PostgresKind {
     template: Vec<TemplateStep>,
 }
 
+/// A closure that fills the database at this address.
+type FillTemplate = dyn Fn(&str) -> Result<(), Box<dyn Error + Send + Sync>> + Send + Sync;
+
 /// A step that fills the template.
 #[derive(Clone)]
 enum TemplateStep {
     Sql(String),
-    Closure(Arc<dyn Fn(&str) -> Result<(), Box<dyn Error + Send + Sync>> + Send + Sync>),
+    Closure(Arc<FillTemplate>),
 }
 
 impl Postgres {
@@ -225,7 +228,7 @@ impl RunningServer<PostgresKind> {
         // A connection to the template would prevent the copy.
         address.database = "postgres".to_owned();
         run(&address, &[&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"")]).await?;
-        let (before, after) = self.url().split_once('?').unwrap_or((self.url(), ""));
+        let (before, after) = self.url().split_once('?').unwrap_or_else(|| (self.url(), ""));
         let (server, _) = before.rsplit_once('/').unwrap_or((before, ""));
         let parameters = if after.is_empty() { String::new() } else { format!("?{after}") };
         Ok(FreshDatabase { url: format!("{server}/{name}{parameters}"), name, address })

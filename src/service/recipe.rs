@@ -47,6 +47,9 @@ pub(super) struct Recipe {
 /// Creates a condition from the ports and the directory of a start.
 pub(super) type ConditionMaker = Arc<dyn Fn(&Resources) -> Condition + Send + Sync>;
 
+/// A closure that is a step of a start.
+pub(super) type StepClosure = dyn Fn(&Resources) -> Result<(), UserError> + Send + Sync;
+
 /// A file to be created in the scratch directory.
 #[derive(Clone, Debug)]
 pub(super) struct ServiceFile {
@@ -65,7 +68,7 @@ pub(super) enum Content {
 #[derive(Clone)]
 pub(super) enum Preparation {
     Command(Box<Spec>),
-    Closure(Arc<dyn Fn(&Resources) -> Result<(), UserError> + Send + Sync>),
+    Closure(Arc<StepClosure>),
 }
 
 impl Default for Recipe {

@@ -203,6 +203,14 @@ impl Service {
         self
     }
 
+    /// Runs a shell script that is to execute the program, whose path is `$0`. The service has no arguments
+    /// yet.
+    pub(crate) fn through_shell(mut self, script: &str) -> Self {
+        let program = self.spec.get_program().to_owned();
+        self.spec = self.spec.with_program("sh").args(["-c", script]).arg(program);
+        self
+    }
+
     /// Makes every start fail for this reason, for a description that could not be completed.
     pub(crate) fn failing(mut self, reason: NotReadyReason) -> Self {
         self.recipe.failure = Some(reason);

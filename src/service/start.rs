@@ -57,8 +57,7 @@ impl StartFuture {
     }
 
     /// Marks a start whose caller may block the thread that polls this.
-    #[must_use]
-    pub(crate) fn from_blocking_code(mut self) -> Self {
+    pub(crate) fn for_blocking_code(mut self) -> Self {
         self.is_async = false;
         self
     }
@@ -125,7 +124,7 @@ impl Service {
     ///
     /// [`NotReady`], with everything that is known. No process of the service is left then.
     pub fn start(&self) -> Result<RunningService, NotReady> {
-        futures_lite::future::block_on(self.start_async().from_blocking_code())
+        futures_lite::future::block_on(self.start_async().for_blocking_code())
     }
 
     /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the

@@ -240,7 +240,7 @@ impl WebDriver {
         let port = Port::reserve().map_err(WebDriverError::Port)?;
         // Created before the service, so that it is dropped after it.
         let dir = PrivateDir::create().map_err(WebDriverError::Directory)?;
-        let service = self.service(&port, &dir).start_async().from_blocking_code().await;
+        let service = self.service(&port, &dir).start_async().for_blocking_code().await;
         let service = service.map_err(WebDriverError::Start)?;
 
         let remote = Remote::new(port.number(), &self.base_path);

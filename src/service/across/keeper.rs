@@ -114,7 +114,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    fn next_event(&mut self) -> io::Result<Event> {
+    fn next_event(&self) -> io::Result<Event> {
         let is_idle = self.users.is_empty() && self.reply.is_some();
         let timeout = match (is_idle, &self.runner) {
             (true, Some(_)) if self.service.is_none() => FAILURE_LINGER,

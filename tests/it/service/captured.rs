@@ -48,7 +48,7 @@ fn the_output_format_is_applied_before_a_capture() {
         .capture(r"^port (\d+)$")
         .expect_output("4711");
     // The raw output does not match, so the start waits for the message.
-    let error = refused(&service.clone().timeout(std::time::Duration::from_millis(300)));
+    let error = refused(&service.timeout(std::time::Duration::from_millis(300)));
     assert!(matches!(error.reason(), NotReadyReason::TimedOut { .. }), "{error}");
     let service = server("echo 'INFO db: port 4711'")
         .output_format(r"{levelname} {name}: {message}")

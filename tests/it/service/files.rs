@@ -50,7 +50,7 @@ fn placeholders_are_filled_in_everywhere_and_files_are_created() {
             .named_port("admin")
             .expect_output("up\n");
         // A named port is required, and the shell does not listen.
-        let error = fails(&service.clone().timeout(std::time::Duration::from_millis(300)));
+        let error = fails(&service.timeout(std::time::Duration::from_millis(300)));
         assert!(matches!(error.reason(), NotReadyReason::TimedOut { .. }), "{error}");
         assert_eq!(error.tail()[3..], ["red", "{dir}", "up"]);
         let dir = Path::new(&error.tail()[0]).to_owned();
@@ -229,7 +229,7 @@ fn fifty_services_at_once_have_fifty_directories() {
         let service = printer(&["{dir}"]).scratch().expect_output("up\n");
         let starts = (0..50).map(|_| service.start_async());
         let services = futures_lite::future::block_on(async {
-            let starts: Vec<_> = starts.map(|start| smol::spawn(start)).collect();
+            let starts: Vec<_> = starts.map(smol::spawn).collect();
             let mut services = Vec::new();
             for start in starts {
                 services.push(start.await.unwrap());
