@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use childminder::machine::{Containment, Definition, Event, Machine, Output};
-use childminder::{Exit, Name, Policy};
+use childminder::machine::{Containment, Definition, Dependency, Event, Machine, OnEnd, Output};
+use childminder::testkit::explore::{Explorer, StepKind};
+use childminder::{Exit, Name, Policy, Until};
 
 use super::figures::median;
 use super::table::{Row, Target, Unit};
@@ -28,10 +29,72 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let before = clock::now();
     loops.run(Duration::from_secs(3600));
     let hour = before.elapsed().as_secs_f64();
+    let decision = in_a_graph()?;
+    let explored = explored(bench)?;
     Ok(vec![
         Row::alone("machine, events", Unit::Rate, median(&rates), Target::AtLeast(5e6)),
         Row::alone("machine, 10,000 crash loops for 1 h", Unit::Time, hour, Target::AtMost(10.0)),
+        Row::alone("machine, decision with 30,000 edges", Unit::Time, decision, Target::AtMost(10e-6)),
+        Row::alone("explore, states of 5 processes", Unit::Rate, explored, Target::AtLeast(1e5)),
     ])
+}
+
+/// Returns the mean time of a decision while ten thousand processes, each of which waits for three earlier
+/// ones, start and are stopped again.
+fn in_a_graph() -> Outcome<f64> {
+    let (mut machine, now) = (Machine::new(), clock::now());
+    for number in 0..PROCESSES {
+        // The distances are different for each, and at most as long as there are earlier processes.
+        let distances = [1, 1 + number % 97, 1 + number % 1009].into_iter().filter(|back| *back <= number);
+        let names = distances.map(|back| (number - back).to_string().parse());
+        let names = names.collect::<Result<Vec<Name>, _>>()?;
+        let after = names.into_iter().map(|on| Dependency::new(on, Until::Started)).collect();
+        machine.add_process(number.to_string().parse()?, Definition { after, ..Definition::new(()) }, now)?;
+    }
+    machine.start_service(now)?;
+    let (mut pending, mut decisions) = (VecDeque::new(), 0_u32);
+    let before = clock::now();
+    let mut drain = |machine: &mut Machine<()>| loop {
+        while let Some(output) = machine.poll_output() {
+            match output {
+                Output::Spawn { run, .. } => {
+                    pending.push_back(Event::Started { run, pid: 1, containment: Containment::Group });
+                }
+                Output::Signal { run, signal: childminder::Signal::TERM, .. } => {
+                    pending.push_back(Event::Closed { run });
+                    pending.push_back(Event::Exited { run, exit: Exit::Code(0), remaining: Vec::new() });
+                }
+                _ => {}
+            }
+        }
+        let Some(event) = pending.pop_front() else { break };
+        decisions += 1;
+        machine.handle_event(event, now);
+    };
+    drain(&mut machine);
+    machine.stop_service(now);
+    drain(&mut machine);
+    Ok(before.elapsed().as_secs_f64() / f64::from(decisions))
+}
+
+/// Returns the number of states in a second of a search through five processes that depend on each other.
+fn explored(bench: &Bench) -> Outcome<f64> {
+    let names = ["a", "b", "c", "d", "e"];
+    let mut explorer = Explorer::new().depth(bench.sample(7, 5));
+    for (index, name) in names.into_iter().enumerate() {
+        let on = index.checked_sub(2).map(|index| names[index].parse());
+        let after = on
+            .transpose()?
+            .map(|on| Dependency { on_end: OnEnd::Restart, ..Dependency::new(on, Until::Ready) });
+        let ready = index.is_multiple_of(2).then_some(Duration::from_secs(10));
+        let definition = Definition { after: after.into_iter().collect(), ready, ..Definition::new(()) };
+        explorer = explorer.process(name.parse()?, definition);
+    }
+    let kinds =
+        StepKind::ALL.into_iter().filter(|kind| !matches!(kind, StepKind::Closes | StepKind::SlowTime));
+    let before = clock::now();
+    let explored = explorer.steps(kinds).run()?;
+    Ok(explored.states as f64 / before.elapsed().as_secs_f64())
 }
 
 /// Ten thousand processes that die immediately after each start.

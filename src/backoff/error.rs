@@ -51,7 +51,7 @@ pub enum BackoffProblem {
     Endless,
 }
 
-/// What is not a number is [`NotANumber`](Self::NotANumber), so every value equals itself.
+/// A factor that is not a number is [`NotANumber`](Self::NotANumber), so every value equals itself.
 impl Eq for BackoffProblem {}
 
 impl fmt::Display for BackoffError {

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::error::{BackoffError, BackoffProblem};
-use super::policy::BackoffPolicy;
+
+/// The longest duration of a policy, a hundred years: it keeps deadlines from overflowing the clock.
+pub(super) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The highest exponent. It keeps the power of a large factor finite, and a delay that doubles has reached
 /// the longest duration long before.
@@ -102,7 +104,7 @@ impl Growth {
         match self {
             Self::Factor(factor) if factor.is_nan() => wrong("factor", BackoffProblem::NotANumber),
             Self::Factor(factor) if factor < 1.0 => wrong("factor", BackoffProblem::BelowOne(factor)),
-            Self::Linear(step) if step > BackoffPolicy::LONGEST => wrong("step", BackoffProblem::TooLong),
+            Self::Linear(step) if step > LONGEST => wrong("step", BackoffProblem::TooLong),
             Self::Steps(0) => wrong("steps", BackoffProblem::Zero),
             _ => Ok(()),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error::{BackoffError, BackoffProblem};
-use super::growth::Growth;
+use super::growth::{Growth, LONGEST};
 use super::jitter::random;
 
 /// The delays between the connection attempts of a [`ClientService`](crate::ClientService).
@@ -63,7 +63,7 @@ impl Default for BackoffPolicy {
 
 impl BackoffPolicy {
     /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
-    pub const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    pub const LONGEST: Duration = LONGEST;
 
     /// Creates a policy from numbers of seconds, in the order of Twisted's `backoffPolicy`, with a random
     /// seed.

@@ -97,9 +97,9 @@ impl Policy {
     /// - The end of a run of at least 10 minutes is the first of a new series.
     /// - It never gives up (`CrashLoopBackOff` goes on).
     ///
-    /// Differences: the kubelet resets the delay if 10 minutes, twice its maximum, are between the ends of two
-    /// runs, which includes the delay; here the run itself has to be that long. The kubelet looks for work
-    /// about once a second.
+    /// Differences: the kubelet resets the delay if 10 minutes, twice its maximum, are between the ends of
+    /// two runs, which includes the delay; here the run itself has to take that long. The kubelet looks for
+    /// work about once a second.
     pub fn kubernetes() -> Self {
         Self {
             threshold: Duration::from_secs(600),
@@ -116,13 +116,13 @@ impl Policy {
     /// `intensity => 1`, `period => 5`, `shutdown => 5000`.
     ///
     /// - Every end of a run, also with code 0, is restarted at once and counts.
-    /// - The second one within 5 s is one too many: everything is stopped ([`OnGiveUp::StopAll`]). In general,
-    ///   [`GiveUp::failures`] is the intensity plus one.
+    /// - The second one within 5 s is one too many: everything is stopped ([`OnGiveUp::StopAll`]). In
+    ///   general, [`GiveUp::failures`] is the intensity plus one.
     ///
-    /// The strategy of the supervisor, such as `one_for_all`, is a
-    /// [`RestartGroup`](super::RestartGroup). Differences: in OTP the restarts of all children of a
-    /// supervisor share one count; here each process has its own. The supervisor of an OTP supervisor may
-    /// restart it; here nothing starts a service again that was stopped.
+    /// The strategy of the supervisor, such as `one_for_all`, is a [`RestartGroup`](super::RestartGroup).
+    /// Differences: in OTP the restarts of all children of a supervisor share one count; here each process
+    /// has its own. The supervisor of an OTP supervisor may restart it; here nothing starts a service again
+    /// that was stopped.
     pub fn otp() -> Self {
         Self {
             threshold: Duration::ZERO,
@@ -138,19 +138,19 @@ impl Policy {
         }
     }
 
-    /// Returns the policy of a service of Canonical's Pebble (1.2x) with its defaults: `backoff-delay: 500ms`,
-    /// `backoff-factor: 2.0`, `backoff-limit: 30s`, `kill-delay: 5s`.
+    /// Returns the policy of a service of Canonical's Pebble (in 2025) with its defaults:
+    /// `backoff-delay: 500ms`, `backoff-factor: 2.0`, `backoff-limit: 30s`, `kill-delay: 5s`.
     ///
     /// | failure in a row | 1 | 2 | 3 | 4 | 5 | 6 | 7 |
     /// | --- | --- | --- | --- | --- | --- | --- | --- |
     /// | delay | 0.5 s | 1 s | 2 s | 4 s | 8 s | 16 s | 30 s |
     ///
     /// - A random part of up to a tenth is added to each delay, also to the limit.
-    /// - The end of a run of at least 30 s (`backoff-limit` again) is the first of a new series. Every end of a
-    ///   run is restarted.
+    /// - The end of a run of at least 30 s (`backoff-limit` again) is the first of a new series. Every end of
+    ///   a run is restarted.
     /// - It never gives up.
     ///
-    /// Difference: Pebble 1.0 to 1.4 do not retry a first run that is shorter than a second.
+    /// Difference: older versions of Pebble do not retry a first run that is shorter than a second.
     pub fn pebble() -> Self {
         Self {
             threshold: Duration::from_secs(30),

@@ -30,6 +30,25 @@ impl fmt::Display for Restart {
     }
 }
 
+/// The delay after a run that was long enough to reset the delay. Part of the [`Policy`](super::Policy).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LongRun {
+    /// There is none: the process is restarted at once.
+    #[default]
+    AtOnce,
+    /// The delay after a first failure: the end of the run begins a new series of failures.
+    FirstDelay,
+}
+
+impl fmt::Display for LongRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AtOnce => "at-once",
+            Self::FirstDelay => "first-delay",
+        })
+    }
+}
+
 /// The exit codes and signals that count as a success. Part of the [`Policy`](super::Policy). Default: code
 /// 0.
 ///

@@ -18,7 +18,7 @@ pub(super) struct Edge {
     pub(super) on_end: OnEnd,
 }
 
-/// What is explored.
+/// The processes and the steps that are explored.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) names: Vec<Name>,

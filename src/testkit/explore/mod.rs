@@ -1,8 +1,8 @@
 //! Every order of events, for a few processes: a search for bugs in decisions.
 //!
 //! A test that plays one story shows that one order of events is handled. Most bugs of supervision are in an
-//! order that was not thought of: an exit between a stop and its signal, a second start while the first one is
-//! unanswered. An [`Explorer`] takes *every* possible step in every state, up to a depth, and checks each
+//! order that was not thought of: an exit between a stop and its signal, a second start while the first one
+//! is unanswered. An [`Explorer`] takes *every* possible step in every state, up to a depth, and checks each
 //! state. It drives the same [`Machine`](crate::machine::Machine) as a monitor, in virtual time. States in
 //! which the same follows count as one, so a million orders need far fewer states.
 //!
@@ -31,8 +31,8 @@
 //! # Steps
 //!
 //! A step is a command of a user, an event of a process, or the passing of time to the next deadline; see
-//! [`StepKind`]. The world answers what it is asked: a process dies of KILL, and the family of a run is listed
-//! as it is. After each step all outputs of the machine are executed.
+//! [`StepKind`]. The world answers what it is asked: a process dies of KILL, and the family of a run is
+//! listed as it is. After each step all outputs of the machine are executed.
 //!
 //! # Checks
 //!
@@ -43,16 +43,16 @@
 //!   is not forgotten, and nothing waits for what it has.
 //! - The policy decides what follows a run: its delay, and exactly when it is completed, failed or given up.
 //! - The stop signal is sent once, and KILL not before the kill time. Every stop ends, within
-//!   [`stop_bound`](crate::machine::Machine::stop_bound). The service stops dependents before what they depend
-//!   on.
+//!   [`stop_bound`](crate::machine::Machine::stop_bound). The service stops dependents before what they
+//!   depend on.
 //! - Only what is concerned is stopped, and a restart of a group reaches all its members.
 //! - An event of a run that is over changes nothing.
 //! - A status agrees with the world, and every explanation ends with a root cause.
 //!
 //! # Depth
 //!
-//! The number of states grows by a factor of three to five with each step. Two processes reach a depth of 7 in
-//! a hundred thousand states. [`Explorer::walks`] takes random walks, which go further and see less.
+//! The number of states grows by a factor of three to five with each step. Two processes reach a depth of 7
+//! in a hundred thousand states. [`Explorer::walks`] takes random walks, which go further and see less.
 
 mod checks;
 mod config;

@@ -101,7 +101,7 @@ impl World {
         for (index, process) in self.processes.iter().enumerate() {
             let Some(run) = &process.run else { continue };
             let name = &config.names[index];
-            let is_needed = || self.dependents_with_runs(index, config).next().is_some();
+            let is_needed = || self.dependents_with_runs(index, false, config).next().is_some();
             let is_forgotten = run.must_stop && run.is_up() && !is_needed();
             ensure(!is_forgotten || !running, "a group is restarted with all its members", || {
                 format!("{name} runs on")
@@ -125,16 +125,18 @@ impl World {
         Ok(())
     }
 
-    /// Returns the processes that depend on this one and have a run.
+    /// Returns the processes that depend on this one and have a run, which is of their `own` definition.
     pub(super) fn dependents_with_runs<'a>(
         &'a self,
         index: usize,
+        own: bool,
         config: &'a Config,
     ) -> impl Iterator<Item = usize> + 'a {
-        let has_run = |run: &Run| run.own;
         (0..self.processes.len()).filter(move |other| {
-            self.processes[*other].run.as_ref().is_some_and(has_run)
-                && config.edges[*other].iter().any(|edge| edge.on == Some(index))
+            let depends = config.edges[*other].iter().any(|edge| edge.on == Some(index));
+            // The run of a definition that was removed may be awaited, but need not.
+            let has_run = |run: &Run| run.own || !own;
+            depends && self.processes[*other].run.as_ref().is_some_and(has_run)
         })
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct Process {
     pub(super) failures: Vec<Instant>,
     /// The end of its last run, until it is decided what follows.
     pub(super) ended: Option<Ended>,
+    /// Whether its last run may have been stopped because of others, or was one of an earlier definition.
+    pub(super) at_once: bool,
     /// Why it stays down, if it does: completed, failed or given up.
     pub(super) rest: Option<Phase>,
     /// Its position in the order of additions.
@@ -39,7 +41,7 @@ pub(super) struct Ended {
     pub(super) is_unknown: bool,
 }
 
-/// What a run was for its policy.
+/// The result of a run, for its policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RunResult {
     /// It was asked to end.
@@ -164,6 +166,7 @@ impl Process {
         let Some(run) = self.run.take() else { return };
         self.past = Some(run.id);
         self.ended = None;
+        self.at_once = run.affected || !run.own;
         if !run.own {
             return;
         }
@@ -242,8 +245,9 @@ impl Run {
 /// The part of a state that the machine does not know.
 impl Process {
     pub(super) fn add_to(&self, key: &mut Key, definition: &Definition<()>) {
-        let Self { defined, held, asked, deaths, row, failures, ended, rest, order: _, run, past } = self;
-        let flags = [*defined, *held, *asked, run.is_some(), past.is_some(), ended.is_some()];
+        let Self { defined, held, asked, deaths, row, failures, ended, at_once, rest, order: _, run, past } =
+            self;
+        let flags = [*at_once, *defined, *held, *asked, run.is_some(), past.is_some(), ended.is_some()];
         key.add(bits(flags));
         key.add(deaths.map_or(u64::MAX, |deaths| u64::from(deaths).min(64)));
         key.add_hash(rest);

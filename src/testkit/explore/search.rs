@@ -78,8 +78,8 @@ impl Explorer {
     ///
     /// # Errors
     ///
-    /// A [`Counterexample`] if a check does not hold: the first that was found, without the steps that it does
-    /// not need.
+    /// A [`Counterexample`] if a check does not hold: the first that was found, without the steps that it
+    /// does not need.
     pub fn walks(&self, count: u64, length: usize, seed: u64) -> Result<(), Counterexample> {
         let config = self.connected();
         let first = self.first(&config)?;

@@ -55,8 +55,8 @@ impl<'a> View<'a> {
         self.run(name).is_some_and(super::run::Run::is_up)
     }
 
-    /// Returns whether a process really lives, was not asked to end, and is ready. One without a condition for its readiness is
-    /// ready while it lives.
+    /// Returns whether a process really lives, was not asked to end, and is ready. One without a condition
+    /// for its readiness is ready while it lives.
     pub fn is_ready(&self, name: &str) -> bool {
         let index = self.config.names.iter().position(|known| known == name);
         index.is_some_and(|index| {
