@@ -4,9 +4,12 @@
 //! before anything is started, so that a mistake on the command line is exit status 2 and not a crash loop.
 
 mod args;
+mod check;
 mod console;
 mod control;
+mod export;
 mod file;
+mod import;
 mod run;
 mod system;
 mod up;
@@ -86,6 +89,9 @@ fn main() -> ExitCode {
         Command::Why(args) => control(commands::why(&args.target, &args.name)),
         Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
         Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),
+        Command::Check(args) => check::check(&args),
+        Command::Import(args) => import::import(&args),
+        Command::Export(args) => export::export(&args),
         Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),
         Command::Completions { shell } => match completions(shell) {
             Ok(script) => print(&script, "the completion script"),

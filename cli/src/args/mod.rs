@@ -3,6 +3,7 @@
 pub(crate) mod attributes;
 mod complete;
 mod control;
+mod convert;
 pub(crate) mod log_file;
 mod run;
 mod up;
@@ -15,6 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
+pub(crate) use convert::{Check, Engine, Export, Import, Origin};
 pub(crate) use run::Run;
 pub(crate) use up::{Target, Up};
 
@@ -82,6 +84,9 @@ pub(crate) enum Command {
     Why(Why),
     Reload(Reload),
     Down(Down),
+    Check(Check),
+    Import(Import),
+    Export(Export),
     /// Prints the JSON schema of childminder.toml, for editors
     Schema,
     /// Prints a completion script for a shell
@@ -90,3 +95,6 @@ pub(crate) enum Command {
         shell: Shell,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ mod structures;
 mod tests;
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use childminder::{Name, System};
@@ -38,11 +39,17 @@ use childminder::{Name, System};
 pub(crate) use keys::suggest;
 pub(crate) use locate::find;
 pub(crate) use process::Process;
+pub(crate) use structures::RESOURCES;
 
 use self::ports::Ports;
 use self::problems::{Problem, Problems};
 use self::setting::Entry;
 use self::sockets::Sockets;
+
+/// Whether a process may have this key.
+pub(crate) fn is_key(name: &str) -> bool {
+    keys::find(name).is_some()
+}
 
 /// A file that was read, with its processes in order.
 #[derive(Debug)]
@@ -108,6 +115,29 @@ impl File {
             entry.into_iter().for_each(|entry| process::locate(entry, process, system, &mut problems));
         }
         if problems.is_empty() { Ok(processes) } else { Err(self.problems(problems)) }
+    }
+
+    /// Returns the processes as far as the file describes them. Nothing is opened or looked up.
+    pub(crate) fn described(&self) -> Vec<Process> {
+        // `read` has reported the problems.
+        self.build(&Ports::assumed(&self.entries), None, |_| true, &mut Vec::new())
+    }
+
+    /// Returns the processes, and what is missing on this machine: programs, directories, accounts. Nothing is
+    /// opened.
+    pub(crate) fn located(&self, system: &System) -> (Vec<Process>, Problems) {
+        let processes = self.described();
+        let mut problems = Vec::new();
+        for process in &processes {
+            let entry = self.entries.iter().find(|entry| entry.name == process.name);
+            entry.into_iter().for_each(|entry| process::locate(entry, process, system, &mut problems));
+        }
+        (processes, self.problems(problems))
+    }
+
+    /// Returns the number of the line of a place, counted from 1.
+    pub(crate) fn line_of(&self, span: &Range<usize>) -> usize {
+        problems::line_of(&self.text, span)
     }
 
     /// Returns the names of the processes, in order.

@@ -33,6 +33,18 @@ impl Ports {
         Self { numbers: entries.iter().filter_map(number).collect(), reserved: BTreeMap::new() }
     }
 
+    /// Returns the ports as they are in the file; each that is to be reserved has a number from `first` on,
+    /// which no other process has.
+    pub(crate) fn fixed(entries: &[Entry], first: u16) -> Self {
+        let mut ports = Self::assumed(entries);
+        let taken: Vec<u16> = ports.numbers.values().copied().collect();
+        let mut free = (first..ASSUMED).filter(|number| !taken.contains(number));
+        for entry in entries.iter().filter(|entry| entry.port() == Some(PortChoice::Auto)) {
+            ports.numbers.extend(free.next().map(|number| (entry.name.clone(), number)));
+        }
+        ports
+    }
+
     /// Reserves the ports that are `"auto"`. Those that `previous` has reserved for the same names stay.
     ///
     /// # Errors

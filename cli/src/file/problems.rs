@@ -89,12 +89,16 @@ impl Problems {
     }
 
     /// Returns each problem with its line, from 1, and its message.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the report of `check` will use this"))]
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<usize>, &str)> {
         self.list.iter().map(|problem| {
             let line = problem.span.as_ref().map(|span| Place::of(&self.text, span).line);
             (line, problem.message.as_str())
         })
+    }
+
+    /// Whether nothing is wrong.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, problem: &Problem) -> fmt::Result {
@@ -120,6 +124,11 @@ impl Problems {
         }
         write!(f, "\n{margin} |\n{number} | {}\n{mark}", place.shown)
     }
+}
+
+/// Returns the number of the line of a place, counted from 1.
+pub(crate) fn line_of(text: &str, span: &Range<usize>) -> usize {
+    Place::of(text, span).line
 }
 
 impl fmt::Display for Problems {

@@ -189,6 +189,11 @@ impl Entry {
         self.settings.get(key)
     }
 
+    /// Returns the keys that are set.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.settings.keys().copied()
+    }
+
     /// Returns the place of a key's value, or of the name of the process.
     pub(crate) fn span_of(&self, key: &str) -> &Range<usize> {
         self.get(key).map_or(&self.span, |setting| &setting.span)

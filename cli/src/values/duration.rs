@@ -24,6 +24,22 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
+/// Returns a duration as people write it, such as `1h`, `1m 30s`, `2.5s` or `100ms`. [`parse`] reads it.
+pub(crate) fn text(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 && seconds > 0 {
+        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+        let parts: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+        return parts.join(" ");
+    }
+    match duration.as_nanos() {
+        0 => "0s".to_owned(),
+        nanos if nanos < 1_000_000_000 && nanos % 1_000_000 == 0 => format!("{}ms", duration.as_millis()),
+        _ => format!("{}s", (duration.as_secs_f64() * 1000.0).round() / 1000.0),
+    }
+}
+
 /// The error returned for an invalid duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DurationError {
@@ -62,6 +78,23 @@ impl std::error::Error for DurationError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for (millis, expected) in [
+            (0, "0s"),
+            (100, "100ms"),
+            (2_500, "2.5s"),
+            (60_000, "1m"),
+            (90_000, "1m 30s"),
+            (3_600_000, "1h"),
+            (86_401_000, "24h 1s"),
+        ] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(text(duration), expected);
+            assert_eq!(parse(expected), Ok(duration));
+        }
+    }
 
     #[test]
     fn pmt_2_seconds_and_units_are_parsed() {

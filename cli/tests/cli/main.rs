@@ -1,5 +1,8 @@
 //! The command line as a user sees it: real processes, real signals, real terminals.
 
+mod check;
+mod export;
+mod import;
 mod killed;
 mod options;
 mod requests;

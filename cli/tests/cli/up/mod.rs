@@ -105,6 +105,19 @@ pub(super) fn golden(name: &str, project: &Project, text: &str) {
     assert_eq!(text, expected, "{}: if this is right, set CHILDMINDER_BLESS=1", path.display());
 }
 
+/// Compares a text with a file in `tests/golden` exactly, but for the directory. With `CHILDMINDER_BLESS=1` it
+/// is written instead.
+pub(super) fn golden_exact(name: &str, dir: &Path, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let real = fs::canonicalize(dir).expect("the directory");
+    let text = text.replace(&*real.to_string_lossy(), "DIR").replace(&*dir.to_string_lossy(), "DIR");
+    if std::env::var_os("CHILDMINDER_BLESS").is_some() {
+        fs::write(&path, &text).expect("the golden file");
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{}: if this is right, set CHILDMINDER_BLESS=1", path.display());
+}
+
 /// Replaces numbers that differ from run to run, which are process ids, ports and times, and the widths of
 /// columns.
 fn normalize(line: &str) -> String {
