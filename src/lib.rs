@@ -207,6 +207,21 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/from-a-file.md")]
     pub mod from_a_file {}
 
+    #[doc = include_str!("../docs/guide/from-process-compose.md")]
+    pub mod from_process_compose {}
+
+    #[doc = include_str!("../docs/guide/from-procfile.md")]
+    pub mod from_procfile {}
+
+    #[doc = include_str!("../docs/guide/from-supervisord.md")]
+    pub mod from_supervisord {}
+
+    #[doc = include_str!("../docs/guide/from-systemd.md")]
+    pub mod from_systemd {}
+
+    #[doc = include_str!("../docs/guide/larger-engines.md")]
+    pub mod larger_engines {}
+
     #[doc = include_str!("../docs/guide/plans.md")]
     pub mod plans {}
 

@@ -6,9 +6,9 @@ use clap::ValueEnum;
 
 /// Checks a file without starting anything
 ///
-/// Finds programs, users, directories and ports that are missing or taken, dependencies that can never become
-/// ready, and policies that contradict themselves; and shows for each process when it is restarted and when it
-/// is given up.
+/// Finds programs, users, directories and ports that are missing or taken, dependencies that can never
+/// become ready, and policies that contradict themselves; and shows for each process when it is restarted and
+/// when it is given up.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Exit status: 0, also with warnings; 2 when `childminder up` would refuse the file.")]
 pub(crate) struct Check {

@@ -8,7 +8,7 @@ use super::Cli;
 
 /// Returns the manual pages by their file names: one of the program, and one of each subcommand.
 fn pages() -> Vec<(String, String)> {
-    // Its width would be that of a terminal, and its default that of this directory.
+    // The width must not depend on the terminal.
     let mut program = Cli::command().disable_help_subcommand(true).term_width(100);
     program.build();
     let subcommands = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
@@ -19,7 +19,7 @@ fn pages() -> Vec<(String, String)> {
     let subcommands: Vec<Command> = subcommands.map(named).collect();
     let commands = [program].into_iter().chain(subcommands);
     let page = |command: Command| {
-        let title = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+        let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let mut roff = Vec::new();
         Man::new(command).title(&title).render(&mut roff).expect("memory");
         (format!("{title}.1"), String::from_utf8(roff).expect("UTF-8"))

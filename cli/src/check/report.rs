@@ -17,7 +17,7 @@ use crate::values::duration;
 pub(super) struct Report<'a> {
     pub(super) file: &'a File,
     pub(super) processes: &'a [Process],
-    /// What is missing on this machine.
+    /// The programs and so on that are missing on this machine.
     pub(super) problems: &'a Problems,
     pub(super) findings: &'a Findings<'a>,
 }

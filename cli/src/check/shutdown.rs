@@ -92,7 +92,7 @@ fn time(words: &[String], program: &Program) -> Option<Duration> {
             found = value.and_then(|value| duration::parse(value).ok()).or(found);
         }
     }
-    found.or(program.default.map(Duration::from_secs))
+    found.or_else(|| program.default.map(Duration::from_secs))
 }
 
 #[cfg(test)]

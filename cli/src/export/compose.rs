@@ -149,10 +149,13 @@ fn user(program: &Program<'_>) -> Option<String> {
             .entry
             .text(name)
             .map(str::to_owned)
-            .or(program.entry.integer::<u32>(id).map(|id| id.to_string()))
+            .or_else(|| program.entry.integer::<u32>(id).map(|id| id.to_string()))
     };
     let user = account("user", "uid")?;
-    Some(account("group", "gid").map_or(user.clone(), |group| format!("{user}:{group}")))
+    Some(match account("group", "gid") {
+        Some(group) => format!("{user}:{group}"),
+        None => user,
+    })
 }
 
 fn dependencies(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) -> Yaml {

@@ -1,12 +1,12 @@
 //! `childminder export`: the same programs for an engine that manages more than one machine.
 //!
 //! * `program` has the settings of a process with the ports filled in.
-//! * `systemd`, `kubernetes`, `nomad` and `compose` write the files of an engine and note what it lacks; `yaml`
-//!   and `shell` are the languages that they write.
+//! * `systemd`, `kubernetes`, `nomad` and `compose` write the files of an engine and note what it lacks;
+//!   `yaml` and `shell` are the languages that they write.
 //! * `report` shows what is lost, with both restart schedules side by side.
 //!
-//! Each engine lists the keys that it carries over. Every other key that a process has is reported as lost, so
-//! a new key cannot be forgotten.
+//! Each engine lists the keys that it carries over. Every other key that a process has is reported as lost,
+//! so a new key cannot be forgotten.
 
 mod compose;
 mod kubernetes;

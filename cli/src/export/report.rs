@@ -19,7 +19,7 @@ pub(super) struct Exported {
     pub(super) policies: Vec<Policy>,
     /// The name of a program, and what it loses.
     pub(super) losses: Vec<(String, String)>,
-    /// What is lost for all programs, or has to be done for them.
+    /// The losses of all programs, and what has to be done for them.
     pub(super) general: Vec<String>,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::file::setting::Probe;
 
-/// Returns a command that succeeds when a condition is met; `None` if no command can know. What it cannot know
-/// of a condition with several parts is added to `lost`.
+/// Returns a command that succeeds when a condition is met; `None` if no command can know. What it cannot
+/// know of a condition with several parts is added to `lost`.
 pub(super) fn script(probe: &Probe, lost: &mut Vec<String>) -> Option<String> {
     let quote = |text: &str| shell_words::quote(text).into_owned();
     let mut lose = |what: &str| {
@@ -42,7 +42,7 @@ mod tests {
     fn f_276_conditions_become_commands_and_the_others_are_reported() {
         let at = |text: &str| At::new(0..0, text.to_owned());
         let port = Probe::Port(at("80"));
-        let both = Probe::All(vec![port.clone(), Probe::Unix(at("a b"))]);
+        let both = Probe::All(vec![port, Probe::Unix(at("a b"))]);
         let any = Probe::Any(vec![both, Probe::SdNotify]);
         let mut lost = Vec::new();
         assert_eq!(script(&any, &mut lost).as_deref(), Some("{ nc -z 127.0.0.1 80 && test -S 'a b'; }"));

@@ -111,7 +111,7 @@ fn unit(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) -> 
     match theirs.give_up {
         Some(give_up) => {
             let within = give_up.within.filter(|within| *within < Policy::LONGEST);
-            line("StartLimitIntervalSec", &within.map_or("infinity".to_owned(), span));
+            line("StartLimitIntervalSec", &within.map_or_else(|| "infinity".to_owned(), span));
             line("StartLimitBurst", &give_up.failures.to_string());
             if within.is_none() {
                 exported.lose(program, "starts count over its whole life, not failures in a row");
@@ -197,10 +197,10 @@ fn unit(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) -> 
 fn account(program: &Program<'_>, line: &mut impl FnMut(&str, &str)) {
     let entry = program.entry;
     let number = |key: &str| entry.integer::<u32>(key).map(|id| id.to_string());
-    if let Some(user) = entry.text("user").map(str::to_owned).or(number("uid")) {
+    if let Some(user) = entry.text("user").map(str::to_owned).or_else(|| number("uid")) {
         line("User", &user);
     }
-    if let Some(group) = entry.text("group").map(str::to_owned).or(number("gid")) {
+    if let Some(group) = entry.text("group").map(str::to_owned).or_else(|| number("gid")) {
         line("Group", &group);
     }
     if let Some(Setting::Ids(ids)) = entry.get("groups").map(|groups| &groups.value) {
@@ -221,7 +221,7 @@ fn account(program: &Program<'_>, line: &mut impl FnMut(&str, &str)) {
 fn resources(program: &Program<'_>, line: &mut impl FnMut(&str, &str)) {
     let entry = program.entry;
     if let Some(Setting::Limits(limits)) = entry.get("limits").map(|limits| &limits.value) {
-        let one = |limit: Option<u64>| limit.map_or("infinity".to_owned(), |limit| limit.to_string());
+        let one = |limit: Option<u64>| limit.map_or_else(|| "infinity".to_owned(), |limit| limit.to_string());
         for (name, Limit { soft, hard }) in limits.iter().filter(|(name, _)| *name != "rss") {
             let value = match hard {
                 Some(hard) if hard != soft => format!("{}:{}", one(*soft), one(*hard)),
@@ -247,7 +247,7 @@ fn span(time: std::time::Duration) -> String {
     let text = duration::text(time);
     text.replace("m ", "min ")
         .strip_suffix('m')
-        .map_or(text.replace("m ", "min "), |text| format!("{text}min"))
+        .map_or_else(|| text.replace("m ", "min "), |text| format!("{text}min"))
 }
 
 fn signal_name(signal: childminder::Signal) -> String {

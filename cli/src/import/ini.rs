@@ -37,6 +37,40 @@ impl Section {
     }
 }
 
+/// A unit with the settings of its drop-ins after its own.
+pub(super) struct Unit {
+    /// The name without `.service`.
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) sections: Vec<Section>,
+}
+
+impl Unit {
+    /// Returns the settings of a section. An empty value removes the earlier ones of its key, as in systemd.
+    pub(super) fn settings(&self, section: &str) -> Vec<&Setting> {
+        let mut settings: Vec<&Setting> = Vec::new();
+        for setting in self.sections.iter().filter(|own| own.name == section).flat_map(|own| &own.settings) {
+            if setting.value.is_empty() {
+                settings.retain(|earlier| earlier.key != setting.key);
+            } else {
+                settings.push(setting);
+            }
+        }
+        settings
+    }
+
+    /// Returns the last value of a key.
+    pub(super) fn get(&self, section: &str, key: &str) -> Option<&Setting> {
+        self.settings(section).into_iter().rev().find(|setting| setting.key == key)
+    }
+
+    /// Returns the words of all values of a key.
+    pub(super) fn words(&self, section: &str, key: &str) -> Vec<String> {
+        let values = self.settings(section).into_iter().filter(|setting| setting.key == key);
+        values.flat_map(|setting| setting.value.split_whitespace().map(str::to_owned)).collect()
+    }
+}
+
 /// Parses a file.
 ///
 /// # Errors

@@ -6,7 +6,8 @@
 //! procfile ────────────────────┘
 //! ```
 //!
-//! Nothing is dropped in silence: each setting becomes a key or a note, and a note names the file and the line.
+//! Nothing is dropped in silence: each setting becomes a key or a note, and a note names the file and the
+//! line.
 
 mod draft;
 mod ini;

@@ -1,6 +1,6 @@
 //! Imports `process-compose.yaml`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use childminder::Signal;
 
@@ -11,7 +11,7 @@ use super::{ImportError, text_of};
 /// Reads files, of which the later ones override the earlier ones.
 pub(super) fn read(files: &[PathBuf]) -> Result<Drafts, ImportError> {
     let mut root =
-        Node { place: Place::new(files.first().map_or("".as_ref(), |path| path), 1), value: Value::Null };
+        Node { place: Place::new(files.first().map_or(Path::new(""), |path| path), 1), value: Value::Null };
     for path in files {
         root = merged(root, yaml::parse(&text_of(path)?, path)?);
     }
@@ -201,8 +201,9 @@ fn probe(node: &Node, draft: &mut Draft) -> Vec<(String, String)> {
         }
     }
     if let Some(http) = node.get("http_get") {
-        let content =
-            |key: &str, default: &str| http.get(key).and_then(Node::text).unwrap_or(default.to_owned());
+        let content = |key: &str, default: &str| {
+            http.get(key).and_then(Node::text).unwrap_or_else(|| default.to_owned())
+        };
         let port = content("port", "80");
         let url = format!("http://127.0.0.1:{port}{}", content("path", "/"));
         let status = content("status_code", "200");

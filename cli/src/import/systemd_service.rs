@@ -5,8 +5,7 @@ use std::path::Path;
 use childminder::Signal;
 
 use super::draft::{self, Draft, list, shell, table, text};
-use super::ini::Setting;
-use super::systemd::Unit;
+use super::ini::{Setting, Unit};
 use crate::values::duration;
 
 /// The beginnings of keys that limit what a service may do or use.
