@@ -8,7 +8,7 @@ use super::state::{Goal, Rest, State};
 use super::status::{Phase, Status};
 use super::{RunId, Until};
 
-/// What other processes need to know about a process.
+/// The state of a process as far as it concerns other processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     pub(super) level: Level,
@@ -20,7 +20,7 @@ pub(super) struct Facts {
     pub(super) blocked: bool,
 }
 
-/// What a process has reached, as far as others may depend on it.
+/// The conditions of dependents that a process meets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Level {
     pub(super) up: bool,

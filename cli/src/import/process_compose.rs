@@ -10,8 +10,10 @@ use super::{ImportError, text_of};
 
 /// Reads files, of which the later ones override the earlier ones.
 pub(super) fn read(files: &[PathBuf]) -> Result<Drafts, ImportError> {
-    let mut root =
-        Node { place: Place::new(files.first().map_or(Path::new(""), |path| path), 1), value: Value::Null };
+    let mut root = Node {
+        place: Place::new(files.first().map_or_else(|| Path::new(""), |path| path), 1),
+        value: Value::Null,
+    };
     for path in files {
         root = merged(root, yaml::parse(&text_of(path)?, path)?);
     }

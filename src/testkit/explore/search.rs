@@ -50,6 +50,10 @@ impl Explorer {
     /// # Errors
     ///
     /// A [`Counterexample`] with the smallest number of steps, if a check does not hold.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than four billion states.
     pub fn run(&self) -> Result<Explored, Counterexample> {
         let config = self.connected();
         let mut search = Search::begin(self, &config)?;

@@ -108,9 +108,8 @@ impl World {
                         _ => process.rest = None,
                     }
                 }
-                let defined = (0..self.processes.len()).filter(|index| self.processes[*index].defined);
-                let is_known = |index: usize| self.knows_dependencies(index, config);
-                let complete = defined.map(is_known).all(|is_known| is_known);
+                let mut defined = (0..self.processes.len()).filter(|index| self.processes[*index].defined);
+                let complete = defined.all(|index| self.knows_dependencies(index, config));
                 let started = self.machine.start_service(now);
                 ensure(started.is_ok() == complete, "the service starts if all names are known", || {
                     format!("{started:?}")

@@ -50,7 +50,7 @@ fn f_171_a_start_that_fails_is_a_failure() {
 }
 
 #[test]
-fn f_171_a_stop_by_a_command_is_a_restart_whatever_the_policy() {
+fn f_171_a_stop_by_a_command_is_a_restart_under_every_policy() {
     for restart in [Restart::Never, Restart::OnFailure] {
         for exit in [Exit::Code(0), Exit::Code(1)] {
             let mut harness = Harness::running();
