@@ -10,10 +10,8 @@ use super::{ImportError, text_of};
 
 /// Reads files, of which the later ones override the earlier ones.
 pub(super) fn read(files: &[PathBuf]) -> Result<Drafts, ImportError> {
-    let mut root = Node {
-        place: Place::new(files.first().map_or_else(|| Path::new(""), |path| path), 1),
-        value: Value::Null,
-    };
+    let first = files.first().map(PathBuf::as_path).unwrap_or_else(|| Path::new(""));
+    let mut root = Node { place: Place::new(first, 1), value: Value::Null };
     for path in files {
         root = merged(root, yaml::parse(&text_of(path)?, path)?);
     }
