@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::StateMachine;
 use crate::machine::{
-    Containment, Definition, Event, Exit, Machine, Output, Policy, RunId, SpawnError, SpawnStep,
-    StopCommandError, SurvivalReason, SurvivingProcess,
+    Containment, Definition, Dependency, Event, Exit, GiveUp, Machine, OnEnd, OnGiveUp, Output, Policy,
+    RestartGroup, RunId, SpawnError, SpawnStep, StopCommandError, Strategy, SurvivalReason, SurvivingProcess,
+    Until,
 };
 
 /// Checks what must hold for `machine` in any state, at `now`. `stale` are events whose ids are no longer
@@ -93,7 +94,25 @@ impl Walk {
                 let kill_time = Duration::from_secs((choice % 3) as u64);
                 let policy = Policy { kill_time, ..Policy::default() };
                 let stop_command = choice.is_multiple_of(2);
-                let definition = Definition { policy, stop_command, ..Definition::new(()) };
+                let give_up = choice.is_multiple_of(7).then_some(GiveUp {
+                    failures: 2,
+                    within: Some(Duration::from_secs(4)),
+                    then: if choice.is_multiple_of(2) { OnGiveUp::StayDown } else { OnGiveUp::StopAll },
+                });
+                let policy = Policy { give_up, ..policy };
+                let other = NAMES[(choice + 1) % NAMES.len()].parse().expect("a name");
+                let on_end = if choice.is_multiple_of(3) { OnEnd::Restart } else { OnEnd::Stay };
+                let dependency = Dependency { on_end, ..Dependency::new(other, Until::Ready) };
+                let group =
+                    RestartGroup { name: "g".parse().expect("a name"), strategy: Strategy::OneForAll };
+                let definition = Definition {
+                    policy,
+                    stop_command,
+                    after: choice.is_multiple_of(4).then_some(dependency).into_iter().collect(),
+                    ready: choice.is_multiple_of(5).then_some(Duration::from_secs(2)),
+                    restart_group: choice.is_multiple_of(6).then_some(group),
+                    ..Definition::new(())
+                };
                 drop(machine.add_process(name.parse().expect("a name"), definition, now));
             }
             2 => drop(machine.remove_process(name, now)),
@@ -109,8 +128,11 @@ impl Walk {
                 self.feed(choice, |run, remaining| Event::Exited { run, exit: Exit::Code(1), remaining })
             }
             13 => self.feed(choice, |run, remaining| Event::Family { run, remaining }),
-            14 => self.feed(choice, |run, remaining| match choice % 3 {
+            14 => self.feed(choice, |run, remaining| match choice % 6 {
                 0 => Event::Closed { run },
+                3 => Event::Ready { run },
+                4 => Event::NotReady { run, reason: "no".into() },
+                5 => Event::Unhealthy { run, reason: "no".into() },
                 1 => Event::Survivors { run, processes: remaining.into_iter().map(survivor).collect() },
                 _ => Event::StopCommandEnded { run, result: Ok(()) },
             }),
@@ -164,6 +186,9 @@ impl Walk {
                 Event::Exited { run, exit: Exit::Code(9), remaining: vec![9] },
                 Event::Family { run, remaining: vec![9] },
                 Event::Closed { run },
+                Event::Ready { run },
+                Event::NotReady { run, reason: "no".into() },
+                Event::Unhealthy { run, reason: "no".into() },
                 Event::StopCommandEnded { run, result: Err(StopCommandError::Failed(Exit::Code(1))) },
                 Event::Survivors { run, processes: vec![survivor(9)] },
             ]

@@ -21,7 +21,8 @@ use super::{
 ///    event ([`handle_event`](Self::handle_event)), with the current time.
 /// 2. Call [`poll_output`](Self::poll_output) until it returns `None`, and execute each output in order. A
 ///    [`Spawn`](Output::Spawn) and a [`ListFamily`](Output::ListFamily) are answered with an [`Event`], which
-///    is step 1.
+///    is step 1. The readiness and the health of a run are reported with events as well, if its
+///    [`Definition`] requires them.
 /// 3. Call [`poll_timeout`](Self::poll_timeout). At that time call [`handle_timeout`](Self::handle_timeout)
 ///    and go on with step 2. Early, late and repeated calls change nothing that is not due.
 ///

@@ -341,6 +341,46 @@ fn f_185_what_has_completed_counts_until_it_is_removed() {
 }
 
 #[test]
+fn f_172_a_new_start_of_the_service_waits_for_a_new_completion() {
+    let mut harness = Harness::new();
+    harness.after("web", &[("job", Until::Completed)]);
+    harness.define("job", job());
+    harness.start_service();
+    harness.code("job", 0);
+    assert_eq!(harness.up(), "web");
+    harness.stop_service();
+    harness.code("web", 0);
+    harness.start_service();
+    assert_eq!(harness.up(), "job");
+    harness.code("job", 0);
+    assert_eq!(harness.up(), "web");
+}
+
+#[test]
+fn f_179_a_process_for_whose_completion_others_wait_is_not_replaced_by_an_endless_one() {
+    let mut harness = Harness::running();
+    harness.define("job", job());
+    harness.after("web", &[("job", Until::Completed)]);
+    harness.remove("job");
+    harness.code("job", 0);
+    let now = harness.now();
+    let error = harness.machine.add_process("job".parse().unwrap(), Definition::new(()), now).unwrap_err();
+    assert!(error.to_string().starts_with("web -> job (completed): \"job\" is always restarted"), "{error}");
+    harness.define("job", job());
+    assert_eq!(harness.up(), "job");
+}
+
+#[test]
+fn f_179_a_removed_process_that_has_not_ended_does_not_keep_the_service_from_starting() {
+    let mut harness = Harness::new();
+    harness.after("web", &[("db", Until::Ready)]);
+    harness.start("web");
+    harness.remove("web");
+    assert_eq!(harness.up(), "");
+    harness.start_service();
+}
+
+#[test]
 fn f_185_a_name_that_is_added_again_has_only_its_new_dependencies() {
     let mut harness = tiers();
     harness.start_service();
