@@ -1,7 +1,10 @@
-//! Fairness: fifty children write as fast as they can, and their lines go to `/dev/null`. The figures are the
-//! lines of all of them, and those of the slowest child relative to the fastest.
+//! Fairness: fifty children write as fast as they can, and their lines go to a file. The figures are the lines
+//! of all of them, and those of the slowest child relative to the fastest.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +12,7 @@ use std::time::Duration;
 
 use childminder::output::{Batch, WriterSink};
 use childminder::{ProcessMonitor, Sink, Spec, System};
+use tempfile::TempDir;
 
 use super::figures::{median, pairs, take_turns};
 use super::table::{Row, Target, Unit};
@@ -17,12 +21,15 @@ use super::{Bench, Outcome, clock};
 const CHILDREN: usize = 50;
 
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
-    let millis = bench.sample(1000, 500).to_string();
+    // The file grows by some hundred bytes a microsecond.
+    let millis = bench.sample(300, 200).to_string();
+    let folder = TempDir::new()?;
+    let file = folder.path().join("lines");
     let words = [&[millis, CHILDREN.to_string()][..], &[bench.baseline.program("writer"), "0".to_owned()]];
     let words = words.concat();
     let ours = [bench.baseline.contender("fairness")?, words.clone()].concat();
     let bare = [vec![bench.baseline.program("funnel")], words].concat();
-    let turns = take_turns(bench.sample(7, 2), || lines_of(&ours), || lines_of(&bare))?;
+    let turns = take_turns(bench.sample(9, 2), || lines_of(&ours, &file), || lines_of(&bare, &file))?;
     let rate = |lines: &Vec<f64>| lines.iter().sum::<f64>();
     let share = |lines: &Vec<f64>| {
         let (least, most) = lines
@@ -38,13 +45,14 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
 }
 
 /// Runs a contender, and returns the lines per second of each child.
-fn lines_of(contender: &[String]) -> Outcome<Vec<f64>> {
+fn lines_of(contender: &[String], file: &Path) -> Outcome<Vec<f64>> {
     let output = Command::new(&contender[0])
         .args(&contender[1..])
         .stdin(Stdio::null())
-        .stdout(File::create("/dev/null")?)
+        .stdout(File::create(file)?)
         .stderr(Stdio::piped())
         .output()?;
+    fs::remove_file(file)?;
     let seconds = contender.iter().find_map(|word| word.parse::<f64>().ok()).unwrap_or(1.0) / 1000.0;
     let lines = String::from_utf8(output.stderr)?;
     let lines: Vec<f64> =
@@ -59,7 +67,7 @@ fn lines_of(contender: &[String]) -> Outcome<Vec<f64>> {
 pub(crate) fn contend(words: &[String]) -> Outcome<()> {
     let [millis, count, program, args @ ..] = words else { return Err("no program".into()) };
     let counts: Arc<[AtomicU64]> = (0..count.parse()?).map(|_| AtomicU64::new(0)).collect();
-    let stdout = File::options().write(true).open("/dev/null")?;
+    let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     let monitor = ProcessMonitor::builder()
         .sink(WriterSink::open_file(stdout))
         .sink(Counter(counts.clone()))

@@ -51,7 +51,6 @@ int main(int argc, char **argv) {
         posix_spawn_file_actions_t actions;
         if (pipe2(ends, O_CLOEXEC)) return 1;
         fcntl(ends[0], F_SETFL, O_NONBLOCK);
-        fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
         if (posix_spawn(&children[i], argv[3], &actions, 0, argv + 3, environ)) return 1;
