@@ -49,6 +49,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FORMAT", default_value = "text", value_enum)]
     pub(crate) log_format: LogFormat,
 
+    /// Keeps this file up to date with the states of the programs, for Prometheus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 

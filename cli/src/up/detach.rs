@@ -5,6 +5,7 @@
 //! the lines of the programs go to a log file.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -107,6 +108,7 @@ fn launched(args: &Up, file: &Path) -> io::Result<ExitCode> {
     command.arg(format!("--timeout={}s", args.timeout.as_secs_f64()));
     command.arg(format!("--log-format={}", if args.log_format == LogFormat::Json { "json" } else { "text" }));
     command.args((0..args.verbosity.quiet).map(|_| "-q")).args((0..args.verbosity.verbose).map(|_| "-v"));
+    command.args(args.metrics.iter().flat_map(|path| [OsStr::new("--metrics"), path.as_os_str()]));
     command.arg("--").args(&args.names);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
     let report = child.stdout.take().expect("it is a pipe");

@@ -35,6 +35,12 @@ impl LogFiles {
         Ok(())
     }
 
+    /// Returns the numbers of lines that are missing in the files.
+    pub(crate) fn lost(&self) -> BTreeMap<Name, u64> {
+        let files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        files.iter().map(|(name, (_, file))| (name.clone(), file.health().lost())).collect()
+    }
+
     /// Closes the file of a process that was removed.
     pub(crate) fn close(&self, name: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);

@@ -13,6 +13,7 @@ use futures_lite::StreamExt;
 use futures_lite::future::{or, pending};
 
 use super::detach::Report;
+use super::metrics::Counters;
 use super::progress::Progress;
 use super::stack::Stack;
 use super::state::{Overview, has_failed};
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     pub(crate) down: Receiver<Answer>,
     pub(crate) progress: Progress,
     pub(crate) manager: ServiceManager,
+    pub(crate) metrics: Option<Counters>,
     /// The process whose exit ends everything.
     pub(crate) exit_with: Option<String>,
     /// The process that waits until everything is ready, and its patience.
@@ -189,7 +191,10 @@ impl Session {
                 Event::Down(answer) => return End::Down(answer),
                 Event::Stopped(Err(StoppedError::GaveUp(name))) => return End::GaveUp(name.to_string()),
                 Event::Stopped(_) => return End::Over,
-                Event::Notice => is_changed = true,
+                Event::Notice => {
+                    is_changed = true;
+                    self.metrics.iter().for_each(Counters::touch);
+                }
                 Event::Late => {
                     let pending = self.stack.overview().pending().join("; ");
                     return End::Impossible(format!("not everything is ready in time: {pending}"));
@@ -277,6 +282,7 @@ impl Session {
         let stopped = stack.monitor.stop_service();
         self.manager.stopping();
         let (signals, progress, down) = (&mut self.signals, &self.progress, &self.down);
+        let metrics = &self.metrics;
         let hurried = async {
             let second = second_signal(signals, first).await;
             let killed = stack.monitor.kill_service();
@@ -288,6 +294,7 @@ impl Session {
             loop {
                 let waiting = stack.overview().stopping();
                 progress.show(waiting.clone());
+                metrics.iter().for_each(Counters::touch);
                 if !elapsed.is_zero()
                     && elapsed.as_secs().is_multiple_of(REPORT.as_secs())
                     && !progress.is_shown()

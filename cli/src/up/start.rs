@@ -4,16 +4,18 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
 use async_io::{Async, Timer};
-use childminder::output::{Batch, FileSink, Rotation, WriterSink};
+use childminder::output::{Batch, FileSink, Rotation, WriterHealth, WriterSink};
 use childminder::{MonitorBuilder, ProcessMonitor, Signal, System};
 
 use super::detach::{self, LogWriter, Report};
 use super::history::History;
 use super::log_files::LogFiles;
+use super::metrics::{Counters, Metrics, MetricsThread, Version};
 use super::progress::Progress;
 use super::screen::{LogFormat, Screen};
 use super::session::Session;
@@ -99,14 +101,27 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
     let writer = if args.detached { Box::new(LogWriter::new(home.log())) } else { progress.messages() };
     messages::start(args.verbosity.level(), writer, format);
     let history = History::default();
-    let builder = with_screen(ProcessMonitor::builder(), args, &progress, &loaded, &home)?
-        .sink(history.clone())
-        .sink(log_files.clone());
+    let (builder, output) = with_screen(ProcessMonitor::builder(), args, &progress, &loaded, &home)?;
+    let mut builder = builder.sink(history.clone()).sink(log_files.clone());
+    let counters = args.metrics.is_some().then(Counters::default);
+    if let Some(counters) = &counters {
+        builder = builder.sink(counters.clone());
+    }
     let (monitor, driver) = builder.build(system.clone()).expect("the default policy is valid");
     let notices = monitor.notices();
-    let stack = Stack::new(monitor, history, log_files, system, loaded)?;
+    let stack = Stack::new(monitor, history, log_files.clone(), system, loaded)?;
+    let mut metrics = None;
+    if let (Some(path), Some(counters)) = (&args.metrics, &counters) {
+        let monitor = stack.monitor.clone();
+        let (path, counters) = (dir.join(path), counters.clone());
+        let mut file = Metrics { path, counters, monitor, log_files, output, version: Version::default() };
+        file.write().map_err(Failure::usage)?;
+        metrics = Some(file);
+    }
     let listener =
         home.bind(&lock).and_then(|listener| home.nonblocking(listener)).map_err(Failure::system)?;
+    let metrics = metrics.map(Metrics::start).transpose();
+    let metrics = metrics.map_err(|error| Failure::system(format!("cannot create a thread: {error}")))?;
     stack.monitor.start_service().map_err(StackError::from)?;
     let (down, requests) = async_channel::bounded(1);
     let controlled = Controlled { stack: Rc::new(stack), down, clients: Rc::default() };
@@ -117,10 +132,11 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
         down: requests,
         progress: progress.clone(),
         manager: ServiceManager::from_env(),
+        metrics: counters,
         exit_with: args.exit_with.clone(),
         report: report.take().map(|report| (report, args.timeout)),
     };
-    let status = System::block_on(run(session, controlled, listener, driver));
+    let status = System::block_on(run(session, controlled, listener, driver, metrics));
     home.remove();
     progress.finish();
     Ok(ExitCode::from(status))
@@ -132,6 +148,7 @@ async fn run(
     controlled: Controlled,
     listener: Async<std::os::unix::net::UnixListener>,
     driver: childminder::MonitorDriver,
+    metrics: Option<MetricsThread>,
 ) -> u8 {
     let executor = Rc::new(LocalExecutor::new());
     let main = async {
@@ -142,6 +159,7 @@ async fn run(
         let watchdog = executor.spawn(notify::watchdog());
         let status = session.run().await;
         drop(watchdog);
+        metrics.into_iter().for_each(MetricsThread::end);
         let closed = stack.monitor.close();
         // A process that has survived was reported.
         let _ = closed.await;
@@ -159,26 +177,31 @@ async fn run(
     executor.run(main).await
 }
 
-/// Adds the sink for the lines: the standard output, or in the background the log.
+/// Adds the sink for the lines: the standard output, or in the background the log. Returns its counters too.
 fn with_screen(
     builder: MonitorBuilder,
     args: &Up,
     progress: &Progress,
     loaded: &Loaded,
     home: &Home,
-) -> Result<MonitorBuilder, Failure> {
+) -> Result<(MonitorBuilder, Arc<WriterHealth>), Failure> {
     let colourful = !args.detached && has_colours(&io::stdout());
     let mut screen = Screen::new(args.log_format, colourful, loaded.file.names());
     let render = move |batch: &Batch<'_>, out: &mut Vec<u8>| screen.render(batch, out);
     if args.detached {
         let log = FileSink::open(home.log(), Rotation::default()).map_err(Failure::system)?;
-        return Ok(builder.sink(log.format(render)));
+        let health = log.health();
+        return Ok((builder.sink(log.format(render)), health));
     }
     let stdout = Stdout::open()
         .map_err(|error| Failure::system(format!("cannot use the standard output: {error}")))?;
     Ok(if io::stdout().is_terminal() {
-        builder.sink(WriterSink::new(progress.around(stdout)).format(render))
+        let sink = WriterSink::new(progress.around(stdout)).format(render);
+        let health = sink.health();
+        (builder.sink(sink), health)
     } else {
-        builder.sink(WriterSink::open_file(stdout).format(render))
+        let sink = WriterSink::open_file(stdout).format(render);
+        let health = sink.health();
+        (builder.sink(sink), health)
     })
 }

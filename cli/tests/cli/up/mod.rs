@@ -4,6 +4,7 @@ mod control;
 mod detach;
 mod ends;
 mod files;
+mod metrics;
 mod reload;
 mod service;
 mod socket;
