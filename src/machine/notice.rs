@@ -88,6 +88,8 @@ pub enum NoticeKind {
         lived: Duration,
         /// Whether a stop or kill was requested.
         asked: bool,
+        /// Whether it was a success after which the policy does not restart the process.
+        expected: bool,
     },
     /// The process will be started again.
     Restarting {
@@ -184,10 +186,10 @@ impl fmt::Display for NoticeKind {
                 "ended, but a process that is not in its family holds its output open: if it puts itself into the \
                  background, configure it to stay in the foreground"
             ),
-            Self::Exited { exit, lived, asked: true } => {
+            Self::Exited { exit, lived, asked: true, .. } => {
                 write!(f, "stopped with {exit} after {}", Span(*lived))
             }
-            Self::Exited { exit, lived, asked: false } => {
+            Self::Exited { exit, lived, asked: false, .. } => {
                 write!(f, "exited with {exit} after {}", Span(*lived))
             }
             Self::Restarting { delay: Duration::ZERO, .. } => write!(f, "starts again at once"),

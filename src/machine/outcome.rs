@@ -187,13 +187,14 @@ impl<S: Clone> Child<S> {
             self.publish(&run, NoticeKind::Leaked { daemonized }, cx);
         }
         cx.push(Output::Reap { run: run.id });
-        self.publish(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked }, cx);
         let outcome = match run.reason.as_deref() {
             Some(reason) if reason.is_failure() => Outcome::Failure,
             None if !run.asked && self.definition.policy.success.contains(death.exit) => Outcome::Success,
             None if !run.asked => Outcome::Failure,
             _ => Outcome::Requested,
         };
+        let expected = outcome == Outcome::Success && self.definition.policy.restart != Restart::Always;
+        self.publish(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked, expected }, cx);
         let is_short = self.is_short(&run, lived, death.at);
         let end = End { result: LastRun::Exited(death.exit), outcome, lived, is_short, at: death.at };
         self.run_over(run, end, cx)

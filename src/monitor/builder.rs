@@ -199,8 +199,10 @@ fn level(notice: &Notice) -> log::Level {
         }
         NoticeKind::StopCommand { .. } => log::Level::Info,
         NoticeKind::StopCommandFailed { .. } => log::Level::Warn,
-        NoticeKind::Exited { asked: true, .. } => log::Level::Info,
-        NoticeKind::Exited { asked: false, .. } | NoticeKind::Killed => log::Level::Warn,
+        NoticeKind::Exited { asked: true, .. } | NoticeKind::Exited { expected: true, .. } => {
+            log::Level::Info
+        }
+        NoticeKind::Exited { .. } | NoticeKind::Killed => log::Level::Warn,
         NoticeKind::LeftBehind { .. } | NoticeKind::Leaked { .. } => log::Level::Warn,
         NoticeKind::SpawnFailed { .. } | NoticeKind::SignalFailed { .. } | NoticeKind::Survived { .. } => {
             log::Level::Error

@@ -39,7 +39,7 @@ impl ServiceExit {
                 NoticeKind::Killed => killed = true,
                 NoticeKind::LeftBehind { pids } => left_behind = pids,
                 NoticeKind::Leaked { .. } => leaked = true,
-                NoticeKind::Exited { exit, lived, asked } => {
+                NoticeKind::Exited { exit, lived, asked, .. } => {
                     return Some(Self { exit, lived, asked, killed, left_behind, leaked });
                 }
                 NoticeKind::SpawnFailed { .. } => return None,

@@ -80,6 +80,28 @@ fn f_266_a_signal_during_exit_with_is_not_a_success() {
 }
 
 #[test]
+fn the_exit_of_a_process_that_has_completed_is_not_a_warning() {
+    for (command, restart, warning) in [
+        ("true", "never", false),
+        ("true", "on-failure", false),
+        ("false", "never", true),
+        ("true", "always", true),
+    ] {
+        let project = Project::new(&format!(
+            "[process.a]\ncommand = \"{command}\"\nrestart = \"{restart}\"\nmin-restart-delay = 1000\n"
+        ));
+        let mut up = project.up(&[]);
+        let line = up.err.wait_for(" exited with code ");
+        assert_eq!(line.contains("WARN"), warning, "{command}, {restart}: {line}");
+        if restart == "always" {
+            up.stop();
+        } else {
+            up.end();
+        }
+    }
+}
+
+#[test]
 fn f_267_a_stop_shows_what_it_waits_for_and_a_second_signal_kills() {
     let project = Project::new(
         "[process.stubborn]\ncommand = \"sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; done'\"\nkill-time = 1000\n",
@@ -153,7 +175,7 @@ command = "sleep 1000"
 fn an_idle_up_does_not_wake_up() {
     let project =
         Project::new("[process.a]\ncommand = \"sleep 1000\"\n[process.b]\ncommand = \"sleep 1000\"\n");
-    let mut up = project.up(&[]);
+    let mut up = project.up(&["--metrics", "it.prom"]);
     up.err.wait_for("all 2 are ready");
     let switches = || -> u64 {
         let tasks = fs::read_dir(format!("/proc/{}/task", up.pid())).unwrap();
