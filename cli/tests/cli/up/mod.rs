@@ -9,6 +9,7 @@ mod reload;
 mod service;
 mod socket;
 mod terminal;
+mod tiers;
 
 use std::fs;
 use std::os::unix::net::UnixStream;
