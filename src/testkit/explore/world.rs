@@ -294,8 +294,9 @@ impl World {
             }
             StepKind::NotReady => {
                 match run.readiness {
+                    _ if !run.is_up() => {}
                     Readiness::Since(_) => run.readiness = Readiness::Lost,
-                    Readiness::Pending => run.failed |= run.is_up(),
+                    Readiness::Pending => run.failed = true,
                     Readiness::Lost => {}
                 }
                 Event::NotReady { run: id, reason: reason() }
