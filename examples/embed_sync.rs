@@ -6,13 +6,10 @@ use childminder::{Phase, ProcessMonitor, Spec, System};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let monitor = ProcessMonitor::builder().tail(100).background(System::new())?;
     monitor.add_process("helper", Spec::new("sh").args(["-c", "echo ready; exec sleep 1000"]))?;
-    let mut notices = monitor.notices();
     monitor.start_service()?;
 
-    // The first event is the start.
-    if let Some(Ok(notice)) = notices.wait() {
-        println!("{notice}");
-    }
+    // Without a condition for its readiness, a process is ready when it is started.
+    monitor.wait_ready("helper")?.wait()?;
     let status = monitor.status("helper").expect("it was added");
     assert_eq!(status.phase, Phase::Up);
 

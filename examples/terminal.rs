@@ -31,8 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     monitor.write_stdin("shell", "stty size\n")?.wait()?;
     println!("after a resize: {}", wait_for(&lines, "50 132")?);
 
-    // Ctrl-C ends the command in the foreground, and not the shell.
-    monitor.write_stdin("shell", "echo waiting; sleep 1000\n")?.wait()?;
+    // Ctrl-C ends the command in the foreground, and not the shell. The command itself prints that it runs,
+    // since it is in the foreground only a moment after the shell has read the line.
+    monitor.write_stdin("shell", "sh -c 'echo waiting; exec sleep 1000'\n")?.wait()?;
     wait_for(&lines, "waiting")?;
     monitor.write_stdin("shell", "\x03")?.wait()?;
     monitor.write_stdin("shell", "echo still here\n")?.wait()?;
