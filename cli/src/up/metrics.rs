@@ -46,7 +46,7 @@ struct State {
 }
 
 impl Counters {
-    /// Tells that something may have changed.
+    /// Wakes the thread, since something may have changed.
     pub(crate) fn touch(&self) {
         self.0.touch(&mut self.0.lock());
     }
