@@ -82,12 +82,12 @@ restart = "never"
     let series = wait_for(&path, |series| {
         let states = [("talker", "up"), ("crasher", "waiting"), ("once", "completed")];
         states.iter().all(|(name, state)| series[&is(name, state)] == 1.0)
+            && series[&of("talker", "ready")] == 1.0
             && series[&of("talker", "lines_total")] == 3.0
     });
     let states = series.iter().filter(|(key, _)| key.starts_with("childminder_process_state{"));
     assert_eq!(states.clone().count(), 30);
     assert_eq!(states.map(|(_, value)| value).sum::<f64>(), 3.0);
-    assert_eq!(series[&of("talker", "ready")], 1.0);
     assert_eq!(series[&of("once", "ready")], 0.0);
     assert_eq!(series[&of("once", "lines_total")], 1.0);
     assert_eq!(series[&of("talker", "dropped_lines_total")], 0.0);
