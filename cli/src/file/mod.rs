@@ -123,8 +123,8 @@ impl File {
         self.build(&Ports::assumed(&self.entries), None, |_| true, &mut Vec::new())
     }
 
-    /// Returns the processes, and what is missing on this machine: programs, directories, accounts. Nothing is
-    /// opened.
+    /// Returns the processes, and what is missing on this machine: programs, directories, accounts. It opens
+    /// nothing.
     pub(crate) fn located(&self, system: &System) -> (Vec<Process>, Problems) {
         let processes = self.described();
         let mut problems = Vec::new();

@@ -6,8 +6,8 @@
 //! * `session` reacts to events until something ends it, and stops everything in order.
 //! * `state` says what the states of the processes mean for the whole; `changes` compares two versions of a
 //!   file. Both are pure.
-//! * `screen`, `history`, `log_files` and `progress` are where lines and progress go; `metrics` counts them, and
-//!   writes the states of the processes for a monitoring system.
+//! * `screen`, `history`, `log_files` and `progress` are where lines and progress go; `metrics` counts them,
+//!   and writes the states of the processes for a monitoring system.
 
 mod changes;
 mod detach;

@@ -107,8 +107,8 @@ pub(super) fn golden(name: &str, project: &Project, text: &str) {
     assert_eq!(text, expected, "{}: if this is right, set CHILDMINDER_BLESS=1", path.display());
 }
 
-/// Compares a text with a file in `tests/golden` exactly, but for the directory. With `CHILDMINDER_BLESS=1` it
-/// is written instead.
+/// Compares a text with a file in `tests/golden` exactly, but for the directory. `CHILDMINDER_BLESS=1` writes
+/// the file instead.
 pub(super) fn golden_exact(name: &str, dir: &Path, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let real = fs::canonicalize(dir).expect("the directory");
