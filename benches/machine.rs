@@ -80,7 +80,7 @@ fn in_a_graph() -> Outcome<f64> {
 /// Returns the number of states in a second of a search through five processes that depend on each other.
 fn explored(bench: &Bench) -> Outcome<f64> {
     let names = ["a", "b", "c", "d", "e"];
-    let mut explorer = Explorer::new().depth(bench.sample(7, 5));
+    let mut explorer = Explorer::new().depth(bench.sample(6, 5));
     for (index, name) in names.into_iter().enumerate() {
         let on = index.checked_sub(2).map(|index| names[index].parse());
         let after = on
