@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
 use childminder::monitor::CommandError;
+use childminder::output::CallbackSink;
 use childminder::{Host, Phase, ProcessMonitor, SpawnError, Spec, System};
 use futures_lite::future::{block_on, poll_once};
 
@@ -53,11 +54,12 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
 }
 
 #[test]
-fn inline_sinks_need_no_thread() {
-    alone("real::handles::inline_sinks_need_no_thread", || {
-        for (inline, expected) in [(true, false), (false, true)] {
-            let builder = builder().tail(1);
-            let builder = if inline { builder.inline() } else { builder };
+fn only_sinks_that_may_block_need_a_thread() {
+    alone("real::handles::only_sinks_that_may_block_need_a_thread", || {
+        let callback = || builder().sink(CallbackSink::new(|_, _| {})).tail(1);
+        for (builder, expected) in
+            [(builder().tail(1), false), (callback().inline(), false), (callback(), true)]
+        {
             let monitor = builder.background(System::new()).unwrap();
             monitor.add_process("talk", sh("echo hello; exec sleep 1000")).unwrap();
             monitor.start_service().unwrap();
@@ -212,5 +214,5 @@ fn notices_reach_a_thread_that_waits_for_them() {
     monitor.start_service().unwrap();
     wait_for_pid(&monitor, "calm");
     drop(monitor);
-    assert_eq!(listener.join().unwrap(), ["started,", "sent", "stopped"]);
+    assert_eq!(listener.join().unwrap(), ["was", "started,", "sent", "stopped"]);
 }
