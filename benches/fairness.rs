@@ -1,5 +1,5 @@
-//! Fairness: fifty children write as fast as they can, and their lines go to a file. The figures are the lines
-//! of all of them, and those of the slowest child relative to the fastest.
+//! Fairness: fifty children write as fast as they can, and their lines go to a file. The figures are the
+//! lines of all of them, and those of the slowest child relative to the fastest.
 
 use std::fs::{self, File};
 use std::io;

@@ -29,7 +29,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
         let middle = |latencies: &Vec<f64>| median(latencies);
         Row::ratio(what, Unit::Time, &pairs(turns, middle), Target::AtMost(1.2))
     };
-    Ok(vec![row("one line to a pipe, p50", &to_pipe), row("one line to a file, p50", &to_file)])
+    Ok(vec![row("single line to a pipe, p50", &to_pipe), row("single line to a file, p50", &to_file)])
 }
 
 fn start(contender: &[String], stdout: impl Into<Stdio>) -> Outcome<Child> {

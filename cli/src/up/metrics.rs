@@ -212,7 +212,7 @@ impl MetricsThread {
     }
 }
 
-/// What is known about one process.
+/// The figures of one process.
 struct Sample {
     name: Name,
     state: &'static str,
