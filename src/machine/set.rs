@@ -33,10 +33,10 @@ use super::{
 /// let mut now = Instant::now(); // the machine itself never reads a clock
 /// let mut machine = Machine::new();
 /// machine.start_service(now)?;
-/// machine.add_process("web".parse()?, Definition::new("a command line"), now)?;
+/// machine.add_process("web".parse()?, Definition::new("serve"), now)?;
 ///
-/// let Some(Output::Spawn { run, spec, .. }) = machine.poll_output() else { panic!("not started") };
-/// assert_eq!(spec, "a command line");
+/// let Some(Output::Notice(_)) = machine.poll_output() else { panic!("not added") };
+/// let Some(Output::Spawn { run, spec: "serve", .. }) = machine.poll_output() else { panic!("no start") };
 /// machine.handle_event(Event::Started { run, pid: 42, containment: Containment::Group }, now);
 ///
 /// now += Duration::from_secs(7);

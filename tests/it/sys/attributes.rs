@@ -106,7 +106,7 @@ fn f_210_a_refused_value_is_an_error_with_its_step_and_runs_nothing() {
         drop_privileges();
         let before = Census::take();
         for (spec, step, subject, errno) in [
-            (sleeper().nice(-5), SpawnStep::Nice, "-5", libc::EACCES),
+            (sleeper().nice(-20), SpawnStep::Nice, "-20", libc::EACCES),
             (sleeper().oom_score_adj(-900), SpawnStep::OomScore, "-900", libc::EACCES),
             (
                 sleeper().io_priority(IoPriority::RealTime(2)),
