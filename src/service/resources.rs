@@ -17,7 +17,7 @@ use crate::sync::Lock;
 ///
 /// They are the same for all runs of a started service, also after
 /// [`stopped`](crate::RunningService::stopped). Another start of the same [`Service`](crate::Service) has
-/// others, except for a [`Port`](crate::Port) that was set.
+/// others, except for a [`Port`] that was set.
 #[derive(Debug)]
 pub struct Resources {
     pub(super) scratch: Option<ScratchDir>,
