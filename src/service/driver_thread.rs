@@ -44,7 +44,7 @@ impl DriverThread {
         }
         let system = system.clone();
         let body = move || system.drive(pin!(EXECUTOR.run(pending())));
-        let started = thread::Builder::new().name("childminder-services".to_owned()).spawn(body)?;
+        let started = thread::Builder::new().name("childminder-fixtures".to_owned()).spawn(body)?;
         Ok(Self(*thread.insert(started.thread().id())))
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Census {
 
 /// The threads that live as long as the process: one waits for SIGCHLD, on the portable back end, one for the
 /// end of the guardians, and one runs the drivers of all services.
-const LASTING: [&str; 3] = ["childminder-sig", "childminder-gua", "childminder-ser"];
+const LASTING: [&str; 3] = ["childminder-sig", "childminder-gua", "childminder-fix"];
 
 impl Census {
     pub(crate) fn take() -> Self {
@@ -32,9 +32,7 @@ impl Census {
             // The descriptor that reads the directory.
             (!target.ends_with("/fd")).then(|| format!("{} -> {target}", path.display()))
         });
-        let mut threads: Vec<String> = paths("/proc/self/task").filter_map(|task| name_of(&task)).collect();
-        threads.sort();
-        Self { descriptors: descriptors.collect(), threads, children: other_children() }
+        Self { descriptors: descriptors.collect(), threads: thread_names(), children: other_children() }
     }
 
     /// Returns the number of open descriptors.
@@ -64,8 +62,14 @@ impl Census {
     pub(crate) fn assert_unchanged_since(&self, before: &Self) {
         assert_eq!(self.descriptors, before.descriptors, "descriptors");
         assert_eq!(self.children, before.children, "children");
-        let (threads, before) = (&self.threads, &before.threads);
-        assert!(threads.len() <= before.len(), "threads: {threads:?}, before: {before:?}");
+        // A thread that begins has the name of the one that has started it, and one that was joined is listed
+        // for a moment more. A thread that was left behind stays.
+        let (mut threads, before, begin) = (self.threads.clone(), &before.threads, Instant::now());
+        while threads.len() > before.len() {
+            assert!(begin.elapsed() < PATIENCE, "threads: {threads:?}, before: {before:?}");
+            thread::yield_now();
+            threads = thread_names();
+        }
     }
 
     /// Whether a thread has this name, of which the kernel keeps 15 characters.
@@ -77,6 +81,14 @@ impl Census {
     pub(crate) fn threads(&self) -> usize {
         self.threads.len()
     }
+}
+
+/// Returns the names of the threads of this process, sorted.
+fn thread_names() -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").expect("/proc");
+    let mut names: Vec<String> = tasks.filter_map(|task| name_of(&task.expect("entry").path())).collect();
+    names.sort();
+    names
 }
 
 /// Returns the name of a thread. An exiting thread has none: it stays in the list for a moment after it was
