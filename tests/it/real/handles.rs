@@ -76,6 +76,10 @@ fn f_7_bad_input_leaves_no_process_descriptor_or_thread() {
     alone("real::handles::f_7_bad_input_leaves_no_process_descriptor_or_thread", || {
         let monitor = builder().background(System::new()).unwrap();
         monitor.start_service().unwrap();
+        // A first process shows that the driver's thread has its descriptors.
+        monitor.add_process("calm", sh("exec sleep 1000")).unwrap();
+        wait_for_pid(&monitor, "calm");
+        monitor.remove_process("calm").unwrap().wait().unwrap();
         let before = Census::take();
         for (name, spec) in [
             ("", Spec::new("true")),
