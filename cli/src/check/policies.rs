@@ -7,27 +7,15 @@ use childminder::{Policy, Restart};
 
 use super::finding::{Findings, Level};
 use super::schedule;
-use crate::file::Process;
 use crate::file::setting::Entry;
+use crate::file::{KEYS_OF_RESTARTS, Process};
 use crate::values::duration;
-
-/// The keys that have no effect on a process that is never restarted.
-const OF_RESTARTS: &[&str] = &[
-    "threshold",
-    "min-restart-delay",
-    "max-restart-delay",
-    "growth",
-    "jitter",
-    "long-run",
-    "reset-after-ready",
-    "give-up",
-];
 
 /// Checks the policy of a process.
 pub(super) fn check(entry: &Entry, process: &Process, findings: &mut Findings<'_>) {
     let policy = process.spec.get_policy().unwrap_or_default();
     if policy.restart == Restart::Never {
-        for key in OF_RESTARTS.iter().filter(|key| entry.get(key).is_some()) {
+        for key in KEYS_OF_RESTARTS.iter().filter(|key| entry.get(key).is_some()) {
             let message = format!("`{key}` has no effect, because the process is never restarted");
             findings.add(Level::Warning, entry, key, message);
         }

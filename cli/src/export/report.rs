@@ -7,6 +7,7 @@ use childminder::machine::OnGiveUp;
 
 use super::program::Program;
 use crate::check::schedule;
+use crate::file::is_policy_key;
 use crate::values::duration;
 
 /// The files of an engine, and its limits.
@@ -34,7 +35,8 @@ impl Exported {
 
     /// Notes the keys of a program that are not among those that the engine has.
     pub(super) fn lose_others(&mut self, program: &Program<'_>, carried: &[&str]) {
-        for key in program.entry.keys().filter(|key| !(carried.contains(key) || OF_POLICY.contains(key))) {
+        // The two schedules show the difference of the policies.
+        for key in program.entry.keys().filter(|key| !(carried.contains(key) || is_policy_key(key))) {
             self.lose(program, format!("`{key}` has no counterpart"));
         }
         if program.has_assigned_port
@@ -88,21 +90,3 @@ impl Exported {
         report
     }
 }
-
-/// The keys that a policy consists of, whose difference the two schedules show.
-const OF_POLICY: &[&str] = &[
-    "policy",
-    "restart",
-    "success",
-    "threshold",
-    "min-restart-delay",
-    "max-restart-delay",
-    "growth",
-    "jitter",
-    "long-run",
-    "reset-after-ready",
-    "give-up",
-    "on-give-up",
-    "kill-time",
-    "leak-timeout",
-];

@@ -38,6 +38,7 @@ use childminder::{Name, System};
 
 pub(crate) use keys::suggest;
 pub(crate) use locate::find;
+pub(crate) use policy::{KEYS_OF_RESTARTS, is_policy_key};
 pub(crate) use process::Process;
 pub(crate) use structures::RESOURCES;
 

@@ -8,6 +8,26 @@ use childminder::machine::{ExitSet, GiveUp, LongRun, OnGiveUp};
 use super::problems::Problem;
 use super::setting::{Entry, ExitKind, Setting};
 
+/// The keys of a policy that have no effect on a process that is never restarted.
+pub(crate) const KEYS_OF_RESTARTS: &[&str] = &[
+    "threshold",
+    "min-restart-delay",
+    "max-restart-delay",
+    "growth",
+    "jitter",
+    "long-run",
+    "reset-after-ready",
+    "give-up",
+];
+
+/// The other keys of a policy.
+const OTHER_KEYS: &[&str] = &["policy", "restart", "success", "on-give-up", "kill-time", "leak-timeout"];
+
+/// Whether a policy is built from this key.
+pub(crate) fn is_policy_key(key: &str) -> bool {
+    KEYS_OF_RESTARTS.contains(&key) || OTHER_KEYS.contains(&key)
+}
+
 /// The fields of [`Policy`] as `childminder run` and every message name them.
 pub(crate) fn preset(name: &str) -> Policy {
     match name {

@@ -5,27 +5,11 @@ use std::collections::BTreeMap;
 use childminder::Name;
 
 use crate::control::protocol::{Change, Changes};
+use crate::file::is_policy_key;
 use crate::file::setting::Entry;
 
-/// The keys that take effect without a restart.
-const POLICY_KEYS: [&str; 16] = [
-    "policy",
-    "restart",
-    "success",
-    "threshold",
-    "min-restart-delay",
-    "max-restart-delay",
-    "growth",
-    "jitter",
-    "long-run",
-    "reset-after-ready",
-    "give-up",
-    "on-give-up",
-    "kill-time",
-    "leak-timeout",
-    "log",
-    "hold",
-];
+/// The keys that take effect without a restart, besides those of the policy.
+const AT_ONCE: [&str; 2] = ["log", "hold"];
 
 /// Compares two versions of a file. Only the settings count, not their places or comments.
 pub(crate) fn compare(old: &[Entry], new: &[Entry]) -> Changes {
@@ -44,7 +28,7 @@ pub(crate) fn compare(old: &[Entry], new: &[Entry]) -> Changes {
             changes.unchanged += 1;
             continue;
         }
-        let restarts = keys.iter().any(|key| !POLICY_KEYS.contains(key));
+        let restarts = keys.iter().any(|key| !(is_policy_key(key) || AT_ONCE.contains(key)));
         let keys = keys.into_iter().map(str::to_owned).collect();
         changes.changed.push(Change { name: entry.name.to_string(), keys, restarts });
     }
