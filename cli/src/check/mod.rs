@@ -12,7 +12,6 @@ pub(crate) mod schedule;
 mod shutdown;
 mod surroundings;
 
-use std::env;
 use std::process::ExitCode;
 
 use childminder::System;
@@ -24,13 +23,7 @@ use crate::file::{File, find};
 
 /// `childminder check`. Returns the exit status.
 pub(crate) fn check(args: &Check) -> ExitCode {
-    let dir = match env::current_dir() {
-        Ok(dir) => dir,
-        Err(error) => {
-            return crate::report_error(crate::FAILED, &format_args!("cannot find this directory: {error}"));
-        }
-    };
-    let path = match find(args.file.as_deref(), &dir) {
+    let path = match find(args.file.as_deref()) {
         Ok(path) => path,
         Err(error) => return crate::report_error(crate::USAGE, &error),
     };

@@ -1,6 +1,5 @@
 //! The commands of the other terminal: `status`, `logs`, `stop` and so on.
 
-use std::env;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -50,9 +49,7 @@ impl From<io::Error> for CommandFailure {
 
 /// Returns the absolute path of the file that a command is about.
 pub(crate) fn file(named: Option<&Path>) -> Result<PathBuf, CommandFailure> {
-    let dir = env::current_dir()
-        .map_err(|error| CommandFailure::File(format!("cannot find this directory: {error}")))?;
-    find(named, &dir).map_err(|error| CommandFailure::File(error.to_string()))
+    find(named).map_err(|error| CommandFailure::File(error.to_string()))
 }
 
 /// Sends a command that has no other answer than its success.

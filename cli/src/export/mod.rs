@@ -17,7 +17,6 @@ mod shell;
 mod systemd;
 mod yaml;
 
-use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -35,13 +34,7 @@ const FIRST_PORT: u16 = 20_000;
 
 /// `childminder export`. Returns the exit status.
 pub(crate) fn export(args: &Export) -> ExitCode {
-    let dir = match env::current_dir() {
-        Ok(dir) => dir,
-        Err(error) => {
-            return crate::report_error(crate::FAILED, &format_args!("cannot find this directory: {error}"));
-        }
-    };
-    let path = match find(args.file.as_deref(), &dir) {
+    let path = match find(args.file.as_deref()) {
         Ok(path) => path,
         Err(error) => return crate::report_error(crate::USAGE, &error),
     };

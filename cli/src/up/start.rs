@@ -1,7 +1,7 @@
 //! The start of an `up`: everything is checked, and the monitor is set up with its outputs.
 
-use std::env;
 use std::io::{self, IsTerminal};
+use std::path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,9 +71,7 @@ impl From<StackError> for Failure {
 }
 
 fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> {
-    let dir = env::current_dir()
-        .map_err(|error| Failure::system(format!("cannot find this directory: {error}")))?;
-    let path = find(args.target.file.as_deref(), &dir).map_err(Failure::usage)?;
+    let path = find(args.target.file.as_deref()).map_err(Failure::usage)?;
     let file = file::File::read(&path).map_err(Failure::usage)?;
     if args.detach {
         // What can be known now is reported by this process.
@@ -113,7 +111,8 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
     let mut metrics = None;
     if let (Some(path), Some(counters)) = (&args.metrics, &counters) {
         let monitor = stack.monitor.clone();
-        let (path, counters) = (dir.join(path), counters.clone());
+        let path = path::absolute(path).map_err(Failure::system)?;
+        let counters = counters.clone();
         let mut file = Metrics { path, counters, monitor, log_files, output, version: Version::default() };
         file.write().map_err(Failure::usage)?;
         metrics = Some(file);
