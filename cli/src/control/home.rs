@@ -2,7 +2,7 @@
 //!
 //! It is `.childminder` beside the file, so it is found from every terminal, in every environment. If it
 //! cannot be made there, it is in `/tmp/childminder-UID`. Both have mode 0700 and must belong to the user, so
-//! no other user can put a socket there.
+//! no other user can put a socket or a link there.
 //!
 //! Sockets are bound and connected through the open directory (`/proc/self/fd/N/…`), because the path of a
 //! socket may have 107 bytes only.
@@ -96,11 +96,18 @@ impl Home {
         }
         // Not through a symbolic link, which another user may have put there.
         let metadata = fs::symlink_metadata(&self.dir).map_err(error)?;
-        if !metadata.is_dir() || metadata.uid() != geteuid().as_raw() {
-            let problem = Problem::Foreign { owner: metadata.uid() };
+        let mode = metadata.permissions().mode();
+        let problem = if !metadata.is_dir() {
+            Some(Problem::NoDirectory)
+        } else if metadata.uid() != geteuid().as_raw() {
+            Some(Problem::Foreign { owner: metadata.uid() })
+        } else {
+            (mode & 0o022 != 0).then_some(Problem::Writable)
+        };
+        if let Some(problem) = problem {
             return Err(HomeError { dir: self.dir.clone(), problem });
         }
-        if metadata.permissions().mode() & 0o077 != 0 {
+        if mode & 0o077 != 0 {
             fs::set_permissions(&self.dir, fs::Permissions::from_mode(0o700)).map_err(error)?;
         }
         Ok(())
@@ -204,10 +211,14 @@ enum Problem {
     Running {
         pid: Option<i32>,
     },
-    /// The directory belongs to another user, or is none.
+    /// The directory belongs to another user.
     Foreign {
         owner: u32,
     },
+    /// It is a file or a symbolic link.
+    NoDirectory,
+    /// Other users can write to it, so what is in it cannot be trusted.
+    Writable,
     Io(io::Error),
 }
 
@@ -230,7 +241,11 @@ impl fmt::Display for HomeError {
                 write!(f, "this file is up already, in another container; `childminder status` shows it")
             }
             Problem::Foreign { owner } => {
-                write!(f, "{dir} belongs to user {owner}, not to user {}, or is not a directory", geteuid())
+                write!(f, "{dir} belongs to user {owner}, not to user {}; remove it first", geteuid())
+            }
+            Problem::NoDirectory => write!(f, "{dir} is not a directory; remove it first"),
+            Problem::Writable => {
+                write!(f, "other users can write to {dir}, and may have put links there; remove it first")
             }
             Problem::Io(error) => write!(f, "cannot use {dir}: {error}"),
         }
@@ -241,7 +256,9 @@ impl std::error::Error for HomeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.problem {
             Problem::Io(error) => Some(error),
-            Problem::Running { .. } | Problem::Foreign { .. } => None,
+            Problem::Running { .. } | Problem::Foreign { .. } | Problem::NoDirectory | Problem::Writable => {
+                None
+            }
         }
     }
 }
@@ -249,6 +266,7 @@ impl std::error::Error for HomeError {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
+    use std::os::unix::fs::{FileTypeExt, symlink};
 
     use tempfile::TempDir;
 
@@ -280,18 +298,38 @@ mod tests {
     }
 
     #[test]
-    fn f_257_a_directory_that_others_can_read_is_made_private_and_a_link_is_refused() {
+    fn f_80_257_a_directory_that_others_can_write_to_and_a_link_are_refused() {
         let root = TempDir::new().unwrap();
-        let dir = root.path().join(NEAR);
+        let (dir, file) = (root.path().join(NEAR), root.path().join("childminder.toml"));
         fs::create_dir(&dir).unwrap();
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
-        let file = root.path().join("childminder.toml");
+        let set_mode = |mode| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+        // One that others can only read is made private.
+        set_mode(0o755);
         Home::create(&file).unwrap();
         assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-        fs::remove_dir_all(&dir).unwrap();
-        std::os::unix::fs::symlink("/tmp", &dir).unwrap();
+        for mode in [0o777, 0o720, 0o702] {
+            set_mode(mode);
+            let error = Home::create(&file).unwrap_err().to_string();
+            assert!(error.contains("other users can write to"), "{mode:o}: {error}");
+        }
+        set_mode(0o700);
+        let moved = root.path().join("moved");
+        fs::rename(&dir, &moved).unwrap();
+        symlink(&moved, &dir).unwrap();
         let error = Home::create(&file).unwrap_err().to_string();
         assert!(error.contains("is not a directory"), "{error}");
+    }
+
+    #[test]
+    fn f_80_a_link_in_the_place_of_the_socket_is_replaced_and_not_followed() {
+        let root = TempDir::new().unwrap();
+        let home = Home::create(&root.path().join("childminder.toml")).unwrap();
+        let target = root.path().join("target");
+        fs::write(&target, "text").unwrap();
+        symlink(&target, home.socket()).unwrap();
+        home.bind(&home.lock().unwrap()).unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "text");
+        assert!(fs::symlink_metadata(home.socket()).unwrap().file_type().is_socket());
     }
 
     #[test]
