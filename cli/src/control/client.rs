@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use nix::unistd::geteuid;
+
 use super::home::Home;
 use super::protocol::{Command, Reply};
+use super::server::peer;
 
 /// The time between two attempts to connect.
 const RETRY: Duration = Duration::from_millis(50);
@@ -28,7 +31,7 @@ impl Connection {
     pub(crate) fn open(file: &Path) -> Result<Self, ClientError> {
         let mut reason = None;
         for home in Home::candidates(file) {
-            match home.connect() {
+            match home.connect().and_then(trusted) {
                 Ok(stream) => return Ok(Self { replies: BufReader::new(stream) }),
                 Err(error) => {
                     let is_absent =
@@ -101,6 +104,17 @@ impl Connection {
             }
         }
     }
+}
+
+/// Refuses a server of another user, which may imitate an `up` at a place that is shared. Root is trusted, and
+/// controls the processes of every user.
+fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
+    let (server, user) = (peer(&stream)?, geteuid());
+    if server == user.as_raw() || server == 0 || user.is_root() {
+        return Ok(stream);
+    }
+    let message = format!("it belongs to user {server}, not to user {user}");
+    Err(io::Error::new(ErrorKind::PermissionDenied, message))
 }
 
 /// The error returned if a request was not carried out.

@@ -171,12 +171,12 @@ pub(crate) async fn send(stream: &Async<UnixStream>, reply: &Reply) -> io::Resul
 
 /// Returns the user at the other end.
 #[cfg(target_os = "linux")]
-fn peer(stream: &UnixStream) -> io::Result<u32> {
+pub(super) fn peer(stream: &UnixStream) -> io::Result<u32> {
     let credentials = nix::sys::socket::getsockopt(stream, nix::sys::socket::sockopt::PeerCredentials)?;
     Ok(credentials.uid())
 }
 
 #[cfg(not(target_os = "linux"))]
-fn peer(stream: &UnixStream) -> io::Result<u32> {
+pub(super) fn peer(stream: &UnixStream) -> io::Result<u32> {
     Ok(nix::unistd::getpeereid(stream)?.0.as_raw())
 }

@@ -3,15 +3,17 @@
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use nix::unistd::chown;
 use serde_json::Value;
 
 use super::Project;
 use crate::skip::skip;
-use crate::supervisor::PROGRAM;
+use crate::supervisor::{PROGRAM, Supervisor};
 
 const FILE: &str = "[process.a]\ncommand = \"sleep 1000\"\n";
 
@@ -111,36 +113,67 @@ fn f_258_fifty_clients_are_served_and_too_many_are_refused() {
     assert_eq!(up.stop().status, 0);
 }
 
+/// Returns a command that another user runs.
+fn as_user(uid: u32) -> Command {
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={uid}")).arg("--clear-groups");
+    command
+}
+
+/// Whether this process can become another user. Otherwise the test is skipped.
+fn can_become_another_user(test: &str) -> bool {
+    let can = as_user(65534).arg("true").output().is_ok_and(|output| output.status.success());
+    if !can {
+        skip(&format!("up::socket::{test}"), "needs root and setpriv");
+    }
+    can
+}
+
+/// Runs `status` as another user, which must fail. Returns what it prints.
+fn refused_status(project: &Project) -> String {
+    let file = project.path().join("childminder.toml");
+    let output = as_user(65534).args([PROGRAM, "status", "-f"]).arg(file).output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{err}");
+    err
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
 #[test]
-fn f_257_another_user_is_refused_even_if_the_directory_was_opened() {
-    let setpriv = Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "true"]).output();
-    if !setpriv.is_ok_and(|output| output.status.success()) {
-        return skip(
-            "up::socket::f_257_another_user_is_refused_even_if_the_directory_was_opened",
-            "needs root and setpriv",
-        );
+fn f_78_257_another_user_is_refused_even_if_the_directory_was_opened() {
+    if !can_become_another_user("f_78_257_another_user_is_refused_even_if_the_directory_was_opened") {
+        return;
     }
     let project = Project::new(FILE);
     let up = project.up(&[]);
     project.wait();
-    let as_another_user = || {
-        let output = Command::new("setpriv")
-            .args(["--reuid=65534", "--clear-groups", PROGRAM, "status", "-f"])
-            .arg(project.path().join("childminder.toml"))
-            .output()
-            .unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let open =
-        |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    open(project.path(), 0o755);
-    let (status, err) = as_another_user();
-    assert_eq!(status, Some(1), "{err}");
+    set_mode(project.path(), 0o755);
+    let err = refused_status(&project);
     assert!(err.contains("Permission denied"), "{err}");
-    open(&project.path().join(".childminder"), 0o755);
-    open(&project.socket(), 0o666);
-    let (status, err) = as_another_user();
-    assert_eq!(status, Some(1), "{err}");
+    set_mode(&project.path().join(".childminder"), 0o755);
+    set_mode(&project.socket(), 0o666);
+    let err = refused_status(&project);
     assert!(err.contains("user 65534 may not control processes of user 0"), "{err}");
+    assert_eq!(up.stop().status, 0);
+}
+
+#[test]
+fn f_78_80_a_socket_of_another_user_is_not_trusted() {
+    if !can_become_another_user("f_78_80_a_socket_of_another_user_is_not_trusted") {
+        return;
+    }
+    let project = Project::new(FILE);
+    set_mode(project.path(), 0o755);
+    chown(project.path(), Some(65533.into()), None).unwrap();
+    let up = Supervisor::start(as_user(65533).args([PROGRAM, "up"]).current_dir(project.path()));
+    // Root controls the processes of every user.
+    project.wait();
+    set_mode(&project.path().join(".childminder"), 0o755);
+    set_mode(&project.socket(), 0o666);
+    let err = refused_status(&project);
+    assert!(err.contains("it belongs to user 65533, not to user 65534"), "{err}");
     assert_eq!(up.stop().status, 0);
 }
