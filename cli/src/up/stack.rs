@@ -39,6 +39,8 @@ struct State {
     sockets: Sockets,
     /// The limit on open descriptors that this process had before it raised its own.
     inherited: Option<u64>,
+    /// The process whose first exit is awaited.
+    once: Option<String>,
 }
 
 /// Which processes of the file are started.
@@ -63,11 +65,11 @@ impl Stack {
         system: System,
         loaded: Loaded,
     ) -> Result<Self, StackError> {
-        let Loaded { file, ports, sockets, inherited, processes } = loaded;
+        let Loaded { file, ports, sockets, inherited, once, processes } = loaded;
         for process in &processes {
             add(&monitor, process)?;
         }
-        let state = RefCell::new(State { file, ports, sockets, inherited });
+        let state = RefCell::new(State { file, ports, sockets, inherited, once });
         Ok(Self { monitor, history, log_files, system, state, reloading: Cell::new(false) })
     }
 
@@ -126,6 +128,7 @@ impl Stack {
             let only = |name: &Name| touched.iter().any(|touched| *name == touched.as_str());
             let mut processes = file.processes(&ports, &mut state.sockets, &self.system, only)?;
             limit_open_files(&mut processes, state.inherited);
+            run_once(&mut processes, state.once.as_deref());
             if dry_run {
                 return Ok(changes);
             }
@@ -228,6 +231,7 @@ pub(crate) struct Loaded {
     ports: Ports,
     sockets: Sockets,
     inherited: Option<u64>,
+    once: Option<String>,
     pub(crate) processes: Vec<Process>,
 }
 
@@ -264,15 +268,19 @@ impl Loaded {
                 process.hold |= !wanted.contains(&process.name);
             }
         }
-        for process in &mut processes {
-            if selection.once.as_ref().is_some_and(|once| process.name == once.as_str()) {
-                let policy = process.spec.get_policy().unwrap_or_default();
-                process.spec = process.spec.clone().policy(Policy { restart: Restart::Never, ..policy });
-                process.hold = false;
-            }
-        }
+        let once = selection.once.clone();
+        run_once(&mut processes, once.as_deref());
         limit_open_files(&mut processes, inherited);
-        Ok(Self { file, ports, sockets, inherited, processes })
+        Ok(Self { file, ports, sockets, inherited, once, processes })
+    }
+}
+
+/// Starts the process whose first exit is awaited, and does not restart it.
+fn run_once(processes: &mut [Process], once: Option<&str>) {
+    for process in processes.iter_mut().filter(|process| once.is_some_and(|once| process.name == once)) {
+        let policy = process.spec.get_policy().unwrap_or_default();
+        process.spec = process.spec.clone().policy(Policy { restart: Restart::Never, ..policy });
+        process.hold = false;
     }
 }
 

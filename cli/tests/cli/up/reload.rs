@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{Project, golden};
@@ -24,7 +25,7 @@ fn pids(project: &Project) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn f_261_a_reload_touches_only_what_has_changed() {
+fn f_42_261_a_reload_touches_only_what_has_changed() {
     let project = Project::new(&ten("[process.special]\ncommand = \"sleep 1000\"\n"));
     let up = project.up(&[]);
     project.wait();
@@ -71,6 +72,43 @@ fn f_261_a_reload_touches_only_what_has_changed() {
     assert!(err.contains("unknown key `comand`") && err.contains("did you mean `command`?"), "{err}");
     assert_eq!(pids(&project), last);
     assert_eq!(up.stop().status, 0);
+}
+
+#[test]
+fn f_42_a_reload_during_a_stop_does_not_cancel_it() {
+    let stubborn = "[process.stubborn]\n\
+                    command = \"sh -c 'trap \\\"echo stops\\\" TERM; echo ready; while :; do sleep 0.05; done'\"\n\
+                    kill-time = 1000\n";
+    let new = "sh -c 'echo new runs; exec sleep 1000'";
+    let project = Project::new(stubborn);
+    let mut up = project.up(&[]);
+    up.out.wait_for("ready");
+    up.signal(Signal::SIGTERM);
+    up.out.wait_for("stops");
+    project.write("childminder.toml", &format!("{stubborn}[process.new]\ncommand = \"{new}\"\n"));
+    assert_eq!(project.ctl(&["reload"], 0), "+ new\n1 unchanged\n");
+    assert_eq!(project.status_of("new")["pid"], Value::Null);
+    // Another program is no reason to start it either.
+    project.write("childminder.toml", &format!("[process.stubborn]\ncommand = \"{new}\"\n"));
+    project.ctl(&["reload"], 0);
+    up.signal(Signal::SIGINT);
+    up.err.wait_for("killing");
+    let ended = up.end();
+    assert_eq!((ended.status, ended.out.contains("new runs")), (0, false), "{}{}", ended.out, ended.err);
+}
+
+#[test]
+fn f_42_the_exit_of_a_process_is_awaited_after_a_reload_too() {
+    let file = |command: &str| {
+        format!("[process.tests]\ncommand = \"{command}\"\nthreshold = 0\nmin-restart-delay = 1000\n")
+    };
+    let project = Project::new(&file("sleep 1000"));
+    let mut up = project.up(&["--exit-with", "tests"]);
+    up.err.wait_for("ready");
+    project.write("childminder.toml", &file("sh -c 'exit 7'"));
+    project.ctl(&["reload"], 0);
+    let ended = up.end();
+    assert_eq!(ended.status, 7, "{}", ended.err);
 }
 
 #[test]
