@@ -46,7 +46,7 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
-fn f_219_each_line_is_in_one_file_and_no_file_is_too_large() {
+fn f_61_219_each_line_is_in_one_file_and_no_file_is_too_large() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("web.log");
     let file = |number: u32| dir.path().join(format!("web.log.{number}"));
@@ -90,7 +90,7 @@ fn with_no_old_files_the_file_is_emptied() {
 }
 
 #[test]
-fn f_219_a_file_that_was_moved_removed_or_truncated_is_begun_anew() {
+fn f_61_219_a_file_that_was_moved_removed_or_truncated_is_begun_anew() {
     let dir = tempfile::tempdir().expect("a directory");
     let (path, moved) = (dir.path().join("web.log"), dir.path().join("moved"));
     let mut writer = Writer::open(&path, Rotation::NEVER);

@@ -117,7 +117,7 @@ fn f_267_a_stop_shows_what_it_waits_for_and_a_second_signal_kills() {
 }
 
 #[test]
-fn f_268_nothing_survives_a_killed_up_which_works_again() {
+fn f_81_268_nothing_survives_a_killed_up_which_works_again() {
     // The portable back end finds only the members of the process group.
     let daemon = if cfg!(any(async_process_force_signal_backend, not(target_os = "linux"))) {
         "sleep 1000"
