@@ -56,7 +56,7 @@ impl<'a> Batch<'a> {
     /// `[name~]`, and a line that is both with `[name+~]`. A name contains neither of these characters, so no
     /// line can imitate another.
     pub fn render(&self, out: &mut Vec<u8>) {
-        let prefixes = Prefixes::new(self.name);
+        let mut prefixes = Prefixes::new(self.name);
         let plain = self.lines.are_plain();
         for line in self.lines() {
             out.extend_from_slice(prefixes.of(line).as_bytes());
@@ -75,15 +75,26 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The beginnings of rendered lines, formatted once per batch.
-pub(super) struct Prefixes([String; 4]);
+/// The beginnings of rendered lines. Each is formatted at most once per batch, and only if a line needs it: a
+/// batch is often a single line.
+pub(super) struct Prefixes<'a> {
+    name: &'a Name,
+    /// By their marks; empty if not formatted yet.
+    texts: [String; 4],
+}
 
-impl Prefixes {
-    pub(super) fn new(name: &Name) -> Self {
-        Self(["", "+", "~", "+~"].map(|mark| format!("[{name}{mark}] ")))
+impl<'a> Prefixes<'a> {
+    pub(super) fn new(name: &'a Name) -> Self {
+        Self { name, texts: Default::default() }
     }
 
-    pub(super) fn of(&self, line: Line<'_>) -> &str {
-        &self.0[usize::from(line.continued) + 2 * usize::from(line.partial)]
+    pub(super) fn of(&mut self, line: Line<'_>) -> &str {
+        let index = usize::from(line.continued) + 2 * usize::from(line.partial);
+        let text = &mut self.texts[index];
+        if text.is_empty() {
+            let mark = ["", "+", "~", "+~"][index];
+            *text = format!("[{}{mark}] ", self.name);
+        }
+        text
     }
 }

@@ -83,7 +83,7 @@ impl Sink for LogSink {
             return;
         }
         let (name, stream, run) = (&**batch.name(), batch.stream(), batch.run().number());
-        let prefixes = Prefixes::new(batch.name());
+        let mut prefixes = Prefixes::new(batch.name());
         for line in batch.lines() {
             let prefix = prefixes.of(line);
             log::info!(target: Self::TARGET, name, stream:%, run; "{prefix}{}", line.text());
