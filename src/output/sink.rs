@@ -178,6 +178,7 @@ impl Sink for TestOutputSink {
 ///
 /// It is called in destructors, so it must not panic.
 pub(crate) fn print_in_test(text: &str) {
+    // Printing panics if the reader of the standard error is gone; there is no other place to report to.
     let _ = std::panic::catch_unwind(|| eprint!("{text}"));
 }
 
@@ -187,8 +188,7 @@ pub(crate) fn print_in_test(text: &str) {
 /// It is called in destructors, so it must not panic.
 pub(crate) fn report_in_test(message: &str) {
     if log::max_level() == log::LevelFilter::Off {
-        // Printing panics if the reader of the standard error is gone; there is no other place to report to.
-        let _ = std::panic::catch_unwind(|| eprint!("{}", format_args!("childminder: {message}\n")));
+        print_in_test(&format!("childminder: {message}\n"));
     } else {
         crate::panic_guard::log_guarded(|| log::error!("{message}"));
     }
