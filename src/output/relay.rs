@@ -17,7 +17,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::mem;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -141,9 +141,8 @@ impl Relay {
             Delivery::Threaded { shared, .. } => {
                 let bytes = &self.scratch[..len];
                 let size = |outlet: &Outlet| outlet.size_with(run, name, bytes);
-                let outlet = direct(shared, &self.fresh, (len <= MOST_DIRECT).then_some(size));
                 let data = |outlet: &mut Outlet| outlet.data(run, name, stream, bytes);
-                if with(outlet, data).is_none() {
+                if len > MOST_DIRECT || deliver_directly(shared, &self.fresh, size, data).is_none() {
                     return self.queue_output(run, name, stream, len);
                 }
             }
@@ -179,8 +178,8 @@ impl Relay {
         match &mut self.delivery {
             Delivery::Inline(outlet, _) => deliver(outlet),
             Delivery::Threaded { shared, .. } => {
-                let outlet = direct(shared, &self.fresh, Some(|outlet: &Outlet| outlet.kept_size(run)));
-                match with(outlet, deliver) {
+                let size = |outlet: &Outlet| outlet.kept_size(run);
+                match deliver_directly(shared, &self.fresh, size, deliver) {
                     // No sink was called.
                     Some(0) => return,
                     Some(_) => {}
@@ -330,30 +329,24 @@ impl Drop for Relay {
     }
 }
 
-/// The sinks, locked by the driver, and the maximum size of the lines that are about to be passed to them.
-type DirectOutlet<'a> = (MutexGuard<'a, Option<Outlet>>, usize);
-
-/// Returns the sinks if they can be called on this thread: nothing is waiting for them, and each has room for
-/// lines of the size that `size` returns.
-fn direct<'a>(
-    shared: &'a Shared,
+/// Calls the sinks with `deliver` on this thread if nothing is waiting for them, and each has room for lines
+/// of the maximum size that `size` returns. Returns that size; `None` if they were not called.
+fn deliver_directly(
+    shared: &Shared,
     fresh: &[Item],
-    size: Option<impl FnOnce(&Outlet) -> usize>,
-) -> Option<DirectOutlet<'a>> {
+    size: impl FnOnce(&Outlet) -> usize,
+    deliver: impl FnOnce(&mut Outlet),
+) -> Option<usize> {
     if !fresh.is_empty() || !shared.queue.is_idle() {
         return None;
     }
-    let size = size?;
     let mut outlet = shared.outlet.try_lock()?;
-    let sinks = outlet.as_mut()?;
-    let size = size(sinks);
-    (size <= MOST_DIRECT && (size == 0 || size <= sinks.room())).then_some((outlet, size))
-}
-
-/// Calls the sinks, and releases them. Returns the maximum size of the lines; `None` without sinks.
-fn with(outlet: Option<DirectOutlet<'_>>, call: impl FnOnce(&mut Outlet)) -> Option<usize> {
-    let (mut outlet, size) = outlet?;
-    outlet.as_mut().map(call)?;
+    let outlet = outlet.as_mut()?;
+    let size = size(outlet);
+    if size > MOST_DIRECT || (size > 0 && size > outlet.room()) {
+        return None;
+    }
+    deliver(outlet);
     Some(size)
 }
 
