@@ -9,7 +9,7 @@
 //! left alone.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -230,23 +230,22 @@ fn is_writable(directory: &Path) -> Result<(), Errno> {
 }
 
 impl RotatingFile {
-    /// Opens the file again if another file, or none, has its name now.
-    fn follow(&mut self) -> io::Result<()> {
+    /// Opens the file again if another file, or none, has its name now. Returns the file as it is now.
+    fn follow(&mut self) -> io::Result<Metadata> {
         let (here, named) = (self.file.metadata()?, fs::metadata(&self.path));
         match named {
-            Ok(named) if (named.dev(), named.ino()) == (here.dev(), here.ino()) => Ok(()),
+            Ok(named) if (named.dev(), named.ino()) == (here.dev(), here.ino()) => Ok(named),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => {
                 self.file = open(&self.path)?;
-                Ok(())
+                self.file.metadata()
             }
         }
     }
 
-    /// Returns how much of `buf`, which begins a line, is to be written to the file as it is now, after
-    /// rotating it if necessary.
-    fn make_room(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let now = self.file.metadata()?;
+    /// Returns how much of `buf`, which begins a line, is to be written to the file, after rotating it if
+    /// necessary. The file is as `now` says.
+    fn make_room(&mut self, now: &Metadata, buf: &[u8]) -> io::Result<usize> {
         let room = |length| {
             let room = self.rotation.max_size.saturating_sub(length);
             usize::try_from(room).unwrap_or(usize::MAX).min(buf.len())
@@ -300,8 +299,8 @@ impl Write for RotatingFile {
         let length = if self.within_line {
             memchr(b'\n', buf).map_or(buf.len(), |end| end + 1)
         } else {
-            self.follow()?;
-            self.make_room(buf)?
+            let now = self.follow()?;
+            self.make_room(&now, buf)?
         };
         let written = self.file.write(&buf[..length])?;
         if let Some(last) = buf[..written].last() {
