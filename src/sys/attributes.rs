@@ -41,8 +41,8 @@ impl Attributes {
             return Err(missing(SpawnStep::OomScore, score.to_string()));
         }
         let limits = spec.get_limits().map(|(resource, limit)| {
-            let number = calls::resource_number(resource);
-            let number = number.ok_or_else(|| missing(SpawnStep::Limit, resource.to_string()))?;
+            let number =
+                number_of(resource).ok_or_else(|| missing(SpawnStep::Limit, resource.to_string()))?;
             Ok((resource, number, limit))
         });
         let oom_score = spec.get_oom_score_adj().map(|score| score.to_string());
@@ -81,6 +81,25 @@ impl Attributes {
         }
         .unwrap_or_default()
     }
+}
+
+/// Returns the number of a resource on this system; `None` if it has no such limit.
+fn number_of(resource: Resource) -> Option<c_int> {
+    let number = match resource {
+        Resource::AddressSpace => libc::RLIMIT_AS,
+        Resource::CoreFileSize => libc::RLIMIT_CORE,
+        Resource::CpuTime => libc::RLIMIT_CPU,
+        Resource::DataSize => libc::RLIMIT_DATA,
+        Resource::FileSize => libc::RLIMIT_FSIZE,
+        Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
+        Resource::OpenFiles => libc::RLIMIT_NOFILE,
+        Resource::Processes => libc::RLIMIT_NPROC,
+        Resource::StackSize => libc::RLIMIT_STACK,
+        Resource::MessageQueues | Resource::Nice | Resource::PendingSignals | Resource::RealtimePriority => {
+            return calls::special_resource_number(resource);
+        }
+    };
+    c_int::try_from(number).ok()
 }
 
 /// Shows a limit as `nofile=1024:4096`.

@@ -195,24 +195,9 @@ pub(super) mod calls {
     /// Does nothing: runs are not marked here.
     pub(in crate::sys) fn set_run_limit(_limits: [u64; 2]) {}
 
-    /// Returns the number of a resource here; `None` if it has no limit.
-    pub(in crate::sys) fn resource_number(resource: Resource) -> Option<c_int> {
-        let number = match resource {
-            Resource::AddressSpace => libc::RLIMIT_AS,
-            Resource::CoreFileSize => libc::RLIMIT_CORE,
-            Resource::CpuTime => libc::RLIMIT_CPU,
-            Resource::DataSize => libc::RLIMIT_DATA,
-            Resource::FileSize => libc::RLIMIT_FSIZE,
-            Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
-            Resource::OpenFiles => libc::RLIMIT_NOFILE,
-            Resource::Processes => libc::RLIMIT_NPROC,
-            Resource::StackSize => libc::RLIMIT_STACK,
-            Resource::MessageQueues
-            | Resource::Nice
-            | Resource::PendingSignals
-            | Resource::RealtimePriority => return None,
-        };
-        c_int::try_from(number).ok()
+    /// Returns `None`: other systems have no more resources than those that are the same everywhere.
+    pub(in crate::sys) fn special_resource_number(_resource: Resource) -> Option<c_int> {
+        None
     }
 
     /// Sets a resource limit. Without a hard limit that stays, and the soft limit is at most that.

@@ -110,22 +110,14 @@ pub(in crate::sys) fn set_run_limit(limits: [u64; 2]) {
     unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_RTTIME, limits.as_ptr(), old) };
 }
 
-/// Returns the kernel's number of a resource.
-pub(in crate::sys) fn resource_number(resource: Resource) -> Option<c_int> {
+/// Returns the kernel's number of a resource that only Linux has.
+pub(in crate::sys) fn special_resource_number(resource: Resource) -> Option<c_int> {
     let number = match resource {
-        Resource::AddressSpace => libc::RLIMIT_AS,
-        Resource::CoreFileSize => libc::RLIMIT_CORE,
-        Resource::CpuTime => libc::RLIMIT_CPU,
-        Resource::DataSize => libc::RLIMIT_DATA,
-        Resource::FileSize => libc::RLIMIT_FSIZE,
-        Resource::LockedMemory => libc::RLIMIT_MEMLOCK,
         Resource::MessageQueues => libc::RLIMIT_MSGQUEUE,
         Resource::Nice => libc::RLIMIT_NICE,
-        Resource::OpenFiles => libc::RLIMIT_NOFILE,
         Resource::PendingSignals => libc::RLIMIT_SIGPENDING,
-        Resource::Processes => libc::RLIMIT_NPROC,
         Resource::RealtimePriority => libc::RLIMIT_RTPRIO,
-        Resource::StackSize => libc::RLIMIT_STACK,
+        _ => return None,
     };
     c_int::try_from(number).ok()
 }
