@@ -20,11 +20,11 @@ use std::os::unix::net::UnixStream;
 
 use crate::host::ProbeOwner;
 
-use super::super::mark;
 use super::super::socket::{PortOwner, Reached};
 use super::holders::{self, Holder};
 use super::listeners;
 use super::process_table::{self, Entry, has_ended};
+use super::run_mark;
 
 /// The number of descriptors that are read as fast as a remembered one is confirmed.
 const FEW: u32 = 16;
@@ -110,9 +110,7 @@ pub(in crate::sys) fn belongs_to(pid: u32, owner: u32) -> bool {
 /// Returns the mark that a process has in its environment, if it has one and shows it.
 fn mark_of(pid: u32) -> Option<Vec<u8>> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    let mut variables = environment.split(|byte| *byte == 0);
-    let mark = variables.find_map(|one| one.strip_prefix(mark::VARIABLE.as_bytes())?.strip_prefix(b"="))?;
-    Some(mark.to_owned()).filter(|mark| !mark.is_empty())
+    run_mark::value(&environment).filter(|mark| !mark.is_empty()).map(ToOwned::to_owned)
 }
 
 fn search(reached: &Reached<'_>, owner: Option<u32>) -> io::Result<ProbeOwner> {

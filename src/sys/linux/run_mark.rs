@@ -40,10 +40,7 @@ pub(super) fn in_environment(pid: u32) -> EnvironmentMark {
     if environment.is_empty() {
         return EnvironmentMark::Unreadable;
     }
-    let value = environment
-        .split(|byte| *byte == 0)
-        .find_map(|variable| variable.strip_prefix(mark::VARIABLE.as_bytes())?.strip_prefix(b"="));
-    match value {
+    match value(&environment) {
         None => EnvironmentMark::Absent,
         Some(b"") => EnvironmentMark::Empty,
         Some(value) => {
@@ -53,6 +50,12 @@ pub(super) fn in_environment(pid: u32) -> EnvironmentMark {
             number.map_or(EnvironmentMark::Absent, EnvironmentMark::Run)
         }
     }
+}
+
+/// Returns the value of the variable in the environment of a process, whichever monitor has set it.
+pub(super) fn value(environment: &[u8]) -> Option<&[u8]> {
+    let mut variables = environment.split(|byte| *byte == 0);
+    variables.find_map(|one| one.strip_prefix(mark::VARIABLE.as_bytes())?.strip_prefix(b"="))
 }
 
 /// Returns whether a process asks not to be counted, or is one of the programs that the spec spares.
