@@ -88,10 +88,8 @@ impl Input {
             Self::Terminal { master, within_line, ended } => {
                 let end = tcgetattr(&*master).map(|settings| settings.special_codes[SpecialCodeIndex::VEOF]);
                 let end = end.unwrap_or(END_OF_TRANSMISSION);
-                while *within_line {
-                    if ready!(poll_write(master, cx, &[end])).is_err() {
-                        break;
-                    }
+                if *within_line {
+                    let _ = ready!(poll_write(master, cx, &[end]));
                     *within_line = false;
                 }
                 let _ = ready!(poll_write(master, cx, &[end]));

@@ -168,7 +168,7 @@ impl System {
     ///
     /// let (monitor, driver) = ProcessMonitor::new(System::new());
     /// monitor.add_process("sleeper", ["sleep", "1000"])?;
-    /// monitor.start_service();
+    /// monitor.start_service()?;
     /// let stop = async {
     ///     let stopped = monitor.stop_service().await;
     ///     drop(monitor);
