@@ -19,7 +19,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{
     Census, Child, PATIENCE, PORTABLE, Scratch, alone, alone_under, alone_with_fault, drop_privileges,
-    is_alive, run, skip,
+    eventually, is_alive, run, skip,
 };
 
 #[test]
@@ -57,7 +57,7 @@ fn f_10_without_a_free_descriptor_output_exits_and_stops_go_on() {
         }
         let mut notices = monitor.notices();
         monitor.start_service().unwrap();
-        wait_until("both are up", || ["one", "two"].iter().all(|name| monitor.tail(name, 1) == ["up"]));
+        eventually("both are up", || ["one", "two"].iter().all(|name| monitor.tail(name, 1) == ["up"]));
         let limit = getrlimit(Resource::Nofile);
         setrlimit(Resource::Nofile, Rlimit { current: Some(200), ..limit }).unwrap();
         let hogs: Vec<_> = iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
@@ -201,7 +201,7 @@ fn f_29_a_stop_ends_a_process_that_keeps_forking() {
     let monitor = ProcessMonitor::background(System::new()).unwrap();
     monitor.add_process("forks", forks).unwrap();
     monitor.start_service().unwrap();
-    wait_until("it forks", || marked(&mark).len() > 20);
+    eventually("it forks", || marked(&mark).len() > 20);
     monitor.stop_service().wait().unwrap();
     assert_eq!(marked(&mark), Vec::<u32>::new());
 }
@@ -350,12 +350,4 @@ fn marked(variable: &str) -> Vec<u32> {
         environment.split(|byte| *byte == 0).any(|word| word == variable.as_bytes())
     };
     ids.filter(has_mark).filter(|pid| is_alive(*pid)).collect()
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::yield_now();
-    }
 }

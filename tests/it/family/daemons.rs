@@ -6,7 +6,7 @@ use std::path::Path;
 use childminder::Spec;
 
 use super::{Case, Until};
-use crate::support::required;
+use crate::support::{eventually, required};
 
 /// A port that was free a moment ago.
 fn port() -> String {
@@ -57,7 +57,7 @@ fn f_94_a_spared_daemon_lives_on() {
         let mut child = crate::support::Child(system.spawn(&spec).expect("it starts"));
         let pids: Vec<u32> = (0..3).map(|_| child.line().parse().expect("a process id")).collect();
         // A shell forks before it becomes `setsid`, and that before it becomes the program.
-        super::eventually("the programs run", || {
+        eventually("the programs run", || {
             let is_program = |pid: &u32| {
                 std::fs::read_to_string(format!("/proc/{pid}/cmdline"))
                     .is_ok_and(|text| !text.contains("set"))

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use childminder::machine::{Containment, NoticeKind};
 use childminder::{Policy, ProcessMonitor, Spec, System};
 
-use crate::support::{PATIENCE, alone, skip};
+use crate::support::{PATIENCE, alone, eventually_within, skip};
 
 /// In the environment of the third process: the tier to use.
 const TIER: &str = "CHILDMINDER_TEST_TIER";
@@ -187,20 +187,6 @@ impl Monitor {
 
     fn go_on(&mut self) {
         io::Write::write_all(self.process.stdin.as_mut().expect("piped"), b"\n").expect("it reads");
-    }
-}
-
-/// Waits until `condition` holds.
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    eventually_within(PATIENCE, what, condition);
-}
-
-/// Waits at most `patience` until `condition` holds.
-fn eventually_within(patience: Duration, what: &str, condition: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < patience, "not within {patience:?}: {what}");
-        thread::sleep(Duration::from_millis(5));
     }
 }
 

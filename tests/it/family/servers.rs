@@ -11,8 +11,8 @@ use std::time::Duration;
 use childminder::Spec;
 use childminder::machine::Containment;
 
-use super::{CLIENT, Case, Until, eventually};
-use crate::support::{required, skip};
+use super::{CLIENT, Case, Until};
+use crate::support::{eventually, required, skip};
 
 /// Returns the ids of the user that PostgreSQL's package creates.
 fn postgres_user() -> Option<(u32, u32)> {

@@ -3,7 +3,7 @@
 use childminder::machine::{Containment, ContainmentError};
 use childminder::{Host, ProcessMonitor, Spec, System};
 
-use crate::support::{PORTABLE, alone, alone_under, skip};
+use crate::support::{PORTABLE, alone, alone_under, eventually, skip};
 
 /// Returns the error of a tier that is not available.
 fn unavailable(tier: Containment) -> ContainmentError {
@@ -36,9 +36,7 @@ fn f_96_every_process_and_its_status_report_the_tier() {
     let monitor = ProcessMonitor::background(system).expect("a monitor");
     monitor.add_process("it", spec).expect("it is added");
     monitor.start_service().unwrap();
-    super::eventually("it is up", || {
-        monitor.status("it").is_some_and(|status| status.containment == Some(tier))
-    });
+    eventually("it is up", || monitor.status("it").is_some_and(|status| status.containment == Some(tier)));
     monitor.stop_service().wait().expect("it stops");
     assert_eq!(monitor.status("it").expect("it is known").containment, None);
 }

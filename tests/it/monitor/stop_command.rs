@@ -9,6 +9,7 @@ use childminder::{Exit, Phase, Policy, ProcessMonitor, Spec, System};
 use futures_lite::StreamExt;
 
 use super::{expect, monitor, secs};
+use crate::support::eventually;
 
 #[test]
 fn a_stop_command_that_fails_is_followed_by_the_stop_signal() {
@@ -95,9 +96,7 @@ fn a_stop_command_has_the_directory_and_environment_of_its_process_and_writes_to
     let command = "echo $GREETING from $MAINPID; echo $MAINPID >stop";
     monitor.add_process("db", stubborn(directory.path()).stop_command(["sh", "-c", command])).unwrap();
     monitor.start_service().unwrap();
-    while monitor.status("db").unwrap().phase != Phase::Up {
-        std::thread::yield_now();
-    }
+    eventually("it is up", || monitor.status("db").unwrap().phase == Phase::Up);
     let pid = monitor.status("db").unwrap().pid.unwrap();
     monitor.stop_service().wait().unwrap();
     assert_eq!(monitor.status("db").unwrap().last.unwrap().to_string(), "exited with code 7");
@@ -116,14 +115,10 @@ fn a_stop_command_and_what_it_has_started_are_killed_with_the_run() {
     let command = "trap '' TERM; sleep 1000 & echo $! $$ >pids; mv pids done; wait";
     monitor.add_process("db", stubborn(directory.path()).stop_command(["sh", "-c", command])).unwrap();
     monitor.start_service().unwrap();
-    while monitor.status("db").unwrap().phase != Phase::Up {
-        std::thread::yield_now();
-    }
+    eventually("it is up", || monitor.status("db").unwrap().phase == Phase::Up);
     let ticket = monitor.hold_process("db").unwrap();
     let file = directory.path().join("done");
-    while !file.exists() && !ticket.is_done() {
-        std::thread::yield_now();
-    }
+    eventually("the command runs, or the stop has ended", || file.exists() || ticket.is_done());
     ticket.wait().unwrap();
     let pids = fs::read_to_string(&file).unwrap_or_default();
     for pid in pids.split_whitespace() {

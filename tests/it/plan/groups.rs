@@ -7,7 +7,7 @@ use childminder::{Signal, Spec};
 
 use super::harness::{fails, passes, plan, sh, short_kill_time, sleeper, unique_name};
 use crate::real::every_runtime;
-use crate::support::{PORTABLE, skip};
+use crate::support::{PORTABLE, eventually, skip};
 
 /// Much less than the sleep of a sleeper, and more than anything takes on a busy machine.
 const SOON: Duration = Duration::from_secs(15);
@@ -80,9 +80,7 @@ async fn f_138_descendants_that_left_the_group_go_with_a_failure() {
     plan.wait_for_output(shell, "up").unwrap();
     let all = mark.clone();
     plan.call("wait for all five", move || {
-        while with_argument(&all).len() < 5 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        eventually("all five are there", || with_argument(&all).len() >= 5);
     });
     plan.call("fail", || Err("on purpose"));
     assert_eq!(fails(&plan).await.reason(), "on purpose");

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::Poll;
 use std::thread;
-use std::time::Instant;
 
 use childminder::plan::RunFuture;
 use childminder::{Plan, Signal};
@@ -15,7 +14,7 @@ use futures_lite::future::{block_on, or};
 
 use super::harness::{ended, fails, passes, plan, sh, sleeper, unique_name};
 use crate::real::every_runtime;
-use crate::support::{Census, PATIENCE, Scratch, alone, is_alive, other_children};
+use crate::support::{Census, Scratch, alone, eventually, is_alive, other_children};
 
 /// Half of the plans fail, and each finds its own marker.
 #[test]
@@ -129,11 +128,7 @@ fn given_up() {
 /// This process adopts the descendants of its children, and a process that was just killed may need a moment
 /// to die.
 fn assert_no_process_is_left() {
-    let begin = Instant::now();
-    while other_children().into_iter().any(is_alive) {
-        assert!(begin.elapsed() < PATIENCE, "alive: {:?}", other_children());
-        thread::yield_now();
-    }
+    eventually("no child is alive", || !other_children().into_iter().any(is_alive));
 }
 
 #[test]

@@ -9,18 +9,16 @@ use childminder::output::CallbackSink;
 use childminder::{Host, Phase, ProcessMonitor, SpawnError, Spec, System};
 use futures_lite::future::{block_on, poll_once};
 
-use super::{builder, now, sh};
-use crate::support::{Census, PATIENCE, alone, is_alive};
+use super::{builder, sh};
+use crate::support::{Census, alone, eventually, is_alive};
 
 fn wait_for_pid(monitor: &ProcessMonitor, name: &str) -> u32 {
-    let begin = now();
-    loop {
-        if let Some(pid) = monitor.status(name).and_then(|status| status.pid) {
-            return pid;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{name} does not start");
-        std::thread::yield_now();
-    }
+    let mut pid = None;
+    eventually(&format!("{name} is started"), || {
+        pid = monitor.status(name).and_then(|status| status.pid);
+        pid.is_some()
+    });
+    pid.unwrap()
 }
 
 #[test]
@@ -42,9 +40,7 @@ fn f_50_dropping_a_background_monitor_leaves_nothing() {
             while let Ok(Some(_)) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {}
             // The output thread is not joined, since it may be blocked in a sink; here it ends by itself.
             let limit = before.as_ref().map_or(usize::MAX, Census::threads);
-            while Census::take().threads() > limit {
-                std::thread::yield_now();
-            }
+            eventually("the output thread ends", || Census::take().threads() <= limit);
             before.get_or_insert_with(Census::take);
         }
         // The descriptors of the event loop stay after the first monitor.
@@ -63,9 +59,7 @@ fn only_sinks_that_may_block_need_a_thread() {
             let monitor = builder.background(System::new()).unwrap();
             monitor.add_process("talk", sh("echo hello; exec sleep 1000")).unwrap();
             monitor.start_service().unwrap();
-            while monitor.tail("talk", 1) != ["hello"] {
-                std::thread::yield_now();
-            }
+            eventually("the line arrives", || monitor.tail("talk", 1) == ["hello"]);
             assert_eq!(Census::take().has_thread("childminder-out"), expected);
         }
     });

@@ -10,7 +10,7 @@ use childminder::service::CrossProcessService;
 use childminder::{Service, SharedService};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{PATIENCE, Scratch, is_alive, status_field};
+use crate::support::{PATIENCE, Scratch, eventually, is_alive, status_field};
 
 /// Set in the processes that use a service, with what they are to do.
 const USER: &str = "CHILDMINDER_TEST_USER";
@@ -94,30 +94,20 @@ impl User {
 
 /// Waits until the process is gone.
 fn wait_for_end(pid: u32) {
-    let begin = Instant::now();
-    while is_alive(pid) {
-        assert!(begin.elapsed() < PATIENCE, "{pid} is alive");
-        std::thread::yield_now();
-    }
+    eventually(&format!("{pid} has ended"), || !is_alive(pid));
 }
 
 /// Waits until the service has printed this line.
 fn wait_for_output(scratch: &Scratch, line: &str) {
-    let begin = Instant::now();
     let dirs = || fs::read_dir(scratch.path()).unwrap().map(|entry| entry.unwrap().path().join("output.log"));
-    while !dirs().any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(line))) {
-        assert!(begin.elapsed() < PATIENCE, "the service has not printed {line}");
-        std::thread::yield_now();
-    }
+    eventually(&format!("the service has printed {line}"), || {
+        dirs().any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(line)))
+    });
 }
 
 /// Waits until no file of a run is left.
 fn wait_until_empty(scratch: &Scratch) {
-    let begin = Instant::now();
-    while fs::read_dir(scratch.path()).unwrap().next().is_some() {
-        assert!(begin.elapsed() < PATIENCE, "files are left");
-        std::thread::yield_now();
-    }
+    eventually("no file is left", || fs::read_dir(scratch.path()).unwrap().next().is_none());
 }
 
 /// Returns the keeper of a service: its parent.

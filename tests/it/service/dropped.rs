@@ -1,12 +1,11 @@
 //! The reports of a service that is dropped, without a logger.
 
+use std::env;
 use std::process::{Command, Stdio};
-use std::time::Instant;
-use std::{env, thread};
 
 use childminder::{Condition, Service, Signal};
 
-use crate::support::PATIENCE;
+use crate::support::eventually;
 
 /// The environment variable of a child that runs the scenario of a test.
 const INNER: &str = "CHILDMINDER_TEST_DROPPED";
@@ -34,11 +33,7 @@ fn a_service_that_has_died_is_reported_by_its_drop() {
     let text = stderr_of("service::dropped::a_service_that_has_died_is_reported_by_its_drop", || {
         let service = service("echo >&3; exec sleep 1000").start().unwrap();
         service.signal(Signal::KILL);
-        let begin = Instant::now();
-        while service.is_alive() {
-            assert!(begin.elapsed() < PATIENCE);
-            thread::yield_now();
-        }
+        eventually("the service is dead", || !service.is_alive());
         drop(service);
     });
     assert!(
@@ -60,10 +55,7 @@ fn a_death_that_the_test_knows_of_is_not_reported_again() {
     let text = stderr_of("service::dropped::a_death_that_the_test_knows_of_is_not_reported_again", || {
         let service = service("echo >&3; exec sleep 1000").start().unwrap();
         service.signal(Signal::KILL);
-        let begin = Instant::now();
-        while service.reset().is_ok() {
-            assert!(begin.elapsed() < PATIENCE);
-        }
+        eventually("the death is seen", || service.reset().is_err());
         drop(service);
     });
     assert!(!text.contains("died before it was stopped"), "{text}");

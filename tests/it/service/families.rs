@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use childminder::service::NotReadyReason;
 use childminder::{Condition, Exit, Port, Service};
 
-use crate::support::{PATIENCE, PORTABLE, is_alive, required, skip};
+use crate::support::{PATIENCE, PORTABLE, eventually, is_alive, required, skip};
 
 /// Puts itself into the background as daemons do, and writes the id of the daemon to a file.
 const DAEMONIZES: &str = "
@@ -48,14 +48,12 @@ fn python(script: &str) -> Service {
 }
 
 fn pid_in(file: &Path) -> u32 {
-    let begin = Instant::now();
-    loop {
-        match fs::read_to_string(file).ok().and_then(|text| text.parse().ok()) {
-            Some(pid) => return pid,
-            None => assert!(begin.elapsed() < PATIENCE, "no process id in {}", file.display()),
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    let mut pid = None;
+    eventually(&format!("a process id is in {}", file.display()), || {
+        pid = fs::read_to_string(file).ok().and_then(|text| text.parse().ok());
+        pid.is_some()
+    });
+    pid.unwrap()
 }
 
 /// Returns whether the worker accepts and closes a connection within this time.
@@ -103,10 +101,7 @@ fn a_pause_and_a_stop_reach_a_worker_in_a_session_of_its_own() {
     assert!(is_served(&port, PATIENCE));
     service.paused(|| {
         // It takes effect a moment after it was requested.
-        let begin = Instant::now();
-        while is_served(&port, Duration::from_millis(100)) {
-            assert!(begin.elapsed() < PATIENCE, "the worker still answers");
-        }
+        eventually("the worker is paused", || !is_served(&port, Duration::from_millis(100)));
     });
     assert!(is_served(&port, PATIENCE), "the worker does not continue");
     service.stop().unwrap();

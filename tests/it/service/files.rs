@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use childminder::service::{NotReadyReason, PlaceholderProblem, ServiceError};
 use childminder::{NotReady, Port, Service, Signal, System};
 
-use crate::support::{DoomedProcess, alone, required};
+use crate::support::{DoomedProcess, alone, eventually, required};
 
 /// Returns a service that prints these words and stays.
 fn printer(words: &[&str]) -> Service {
@@ -177,9 +177,7 @@ fn f_233_a_directory_is_kept_and_named_on_failure_if_that_is_asked_for() {
         let service = printer(&[]).scratch().expect_output("up\n").start().unwrap();
         let path = service.dir().unwrap().to_owned();
         service.signal(Signal::KILL);
-        while service.is_alive() {
-            std::thread::yield_now();
-        }
+        eventually("the service is dead", || !service.is_alive());
         drop(service);
         assert!(path.join(".kept").exists());
         fs::remove_dir_all(path).unwrap();

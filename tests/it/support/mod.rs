@@ -1,11 +1,13 @@
 //! Helpers for integration tests: a test alone in its process or run as `cargo test` runs it, a process to be
-//! killed, a real child driven by hand, a census of `/proc`, programs that a test requires, and a logger.
+//! killed, a real child driven by hand, a census of `/proc`, programs that a test requires, a logger, and a
+//! wait for what others do.
 
 mod again;
 mod alone;
 mod census;
 mod child;
 mod doomed;
+mod eventually;
 mod logger;
 mod program;
 mod rerun;
@@ -17,6 +19,7 @@ pub(crate) use alone::{alone, alone_in_parts, alone_under, alone_with_fault, dro
 pub(crate) use census::{Census, guardian_of, guardians, is_alive, listens, other_children, status_field};
 pub(crate) use child::{Child, run};
 pub(crate) use doomed::DoomedProcess;
+pub(crate) use eventually::{eventually, eventually_within};
 pub(crate) use logger::recorded;
 pub(crate) use program::required;
 pub(crate) use scratch::Scratch;

@@ -11,7 +11,7 @@ use childminder::{Exit, Host, Signal, Spec, Stdin, System};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit, test_kill_process};
 
 use crate::support::{
-    Census, Child, DoomedProcess, PATIENCE, Scratch, alone, guardians, is_alive, status_field,
+    Census, Child, DoomedProcess, Scratch, alone, eventually, guardians, is_alive, status_field,
 };
 
 /// A shell script that dies with its parent.
@@ -40,15 +40,7 @@ fn kill(pid: u32) {
 
 /// Waits until a process is gone, or a zombie.
 fn wait_for_the_end_of(pid: u32) {
-    wait_until(&format!("{pid} has ended"), || !is_alive(pid));
-}
-
-fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "never: {what}");
-        block_on(Timer::after(Duration::from_millis(2)));
-    }
+    eventually(&format!("{pid} has ended"), || !is_alive(pid));
 }
 
 /// Waits until there are a guardian and a standby, none of which is one of `former`, and returns them.
@@ -58,7 +50,7 @@ fn new_guardians(former: &[u32]) -> [u32; 2] {
         _ => None,
     };
     let are_new = || found().filter(|pair| !pair.iter().any(|pid| former.contains(pid)));
-    wait_until("a guardian and a standby", || are_new().is_some());
+    eventually("a guardian and a standby", || are_new().is_some());
     are_new().expect("they were there a moment ago")
 }
 
@@ -384,7 +376,7 @@ fn f_50_a_guarded_process_that_is_dropped_leaves_nothing_but_the_guardians() {
         kill_at_once(&pair);
         new_guardians(&pair);
         for pid in pair {
-            wait_until("it is reaped", || status_field(pid, "State").is_none());
+            eventually("it is reaped", || status_field(pid, "State").is_none());
         }
         drop(child);
     });
@@ -402,12 +394,12 @@ fn f_9_45_with_any_number_of_free_descriptors_a_guarded_start_works_or_leaves_no
         let mut started = Vec::new();
         for free in 0..20 {
             // With no descriptor left, guardians that die cannot be replaced before the next start.
-            wait_until("both or none", || guardians()[0].len() == guardians()[1].len());
+            eventually("both or none", || guardians()[0].len() == guardians()[1].len());
             let former = guardians().concat();
             let mut hogs: Vec<_> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
             kill_at_once(&former);
             let is_gone = |pid: &u32| test_kill_process(id_of(*pid)).is_err();
-            wait_until("they are reaped", || former.iter().all(is_gone));
+            eventually("they are reaped", || former.iter().all(is_gone));
             hogs.truncate(hogs.len() - free);
             match system.spawn(&guarded("exec sleep 1000")) {
                 Ok(child) => {
@@ -442,9 +434,9 @@ fn f_45_a_guardian_keeps_nothing_of_a_large_monitor() {
         let child = Child::start(&guarded("exec sleep 1000")).expect("it starts");
         println!("the first guarded start took {:?}", begin.elapsed());
         for pid in new_guardians(&[]) {
-            wait_until("it has given back its memory", || kilobytes(pid) < 4096);
+            eventually("it has given back its memory", || kilobytes(pid) < 4096);
             let descriptors = || std::fs::read_dir(format!("/proc/{pid}/fd")).expect("/proc").count();
-            wait_until("it has only the first three, the monitor, and its partner", || descriptors() == 5);
+            eventually("it has only the first three, the monitor, and its partner", || descriptors() == 5);
             let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).expect("/proc");
             assert_eq!(
                 std::fs::read_link(format!("/proc/{pid}/cwd")).expect("/proc"),

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use childminder::machine::{SignalTarget, SpawnStep, Stream};
 use childminder::{Exit, Host, Signal, Spec, Stdin, System};
 
-use crate::support::{Child, PORTABLE, alone, alone_with_fault, run, skip};
+use crate::support::{Child, PORTABLE, alone, alone_with_fault, eventually, run, skip};
 
 fn sh(script: &str) -> Spec {
     Spec::new("sh").args(["-c", script])
@@ -95,9 +95,7 @@ fn f_103_a_stopped_leader_is_reported_with_its_signal() {
     }
     let mut child = Child::shell("echo ready; kill -TTIN $$; echo continued");
     assert_eq!(child.line(), "ready");
-    while child.0.stopped_by().is_none() {
-        std::thread::yield_now();
-    }
+    eventually("it is stopped", || child.0.stopped_by().is_some());
     assert_eq!(child.0.stopped_by().map(Signal::number), Some(libc::SIGTTIN));
     child.0.signal(SignalTarget::Leader, Signal::CONT).expect("it is sent");
     assert_eq!(child.line(), "continued");

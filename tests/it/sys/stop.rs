@@ -6,7 +6,7 @@ use childminder::machine::Stream;
 use childminder::{Exit, Signal, Spec};
 use rustix::process::{Pid, WaitOptions, kill_process, wait};
 
-use crate::support::{Census, Child, PORTABLE, alone, is_alive, status_field};
+use crate::support::{Census, Child, PORTABLE, alone, eventually, is_alive, status_field};
 
 #[test]
 fn f_24_f_25_kill_reaches_members_that_ignore_term_with_and_without_the_leader() {
@@ -25,9 +25,7 @@ fn f_24_f_25_kill_reaches_members_that_ignore_term_with_and_without_the_leader()
 fn f_26_term_and_cont_end_a_stopped_process() {
     let mut child = Child::shell("trap 'echo bye; exit 0' TERM; echo ready; kill -STOP $$; sleep 100 & wait");
     assert_eq!(child.line(), "ready");
-    while !status_field(child.id(), "State").expect("alive").starts_with('T') {
-        thread::yield_now();
-    }
+    eventually("it is stopped", || status_field(child.id(), "State").expect("alive").starts_with('T'));
     child.signal(Signal::TERM);
     assert!(
         status_field(child.id(), "State").expect("alive").starts_with('T'),
@@ -96,9 +94,7 @@ fn assert_gone(child: Child, grandchild: u32) {
     let id = child.id();
     drop(child);
     assert_eq!(status_field(id, "State"), None, "a zombie remains");
-    while is_alive(grandchild) {
-        thread::yield_now();
-    }
+    eventually("the grandchild is dead", || !is_alive(grandchild));
 }
 
 /// Reaps adopted grandchildren, in a test that runs in its own process.

@@ -10,8 +10,8 @@ use futures_lite::future::block_on;
 use serde_json::json;
 
 use super::fake::{Fake, PICTURE};
-use super::{processes_of, wait_until};
-use crate::support::{PATIENCE, alone, is_alive};
+use super::processes_of;
+use crate::support::{PATIENCE, alone, eventually, is_alive};
 
 /// The test `test_setup` of the original.
 #[test]
@@ -128,7 +128,7 @@ fn pj_5_the_session_the_processes_and_the_directory_are_gone() {
     let daemon = fake.noted("daemon").unwrap().parse().unwrap();
     assert!(is_alive(driver) && is_alive(daemon) && dir.join("deep/er").exists());
     // A process that is executing another program has no environment for a moment.
-    wait_until(|| processes_of(&dir) == [driver, daemon]);
+    eventually("both are marked", || processes_of(&dir) == [driver, daemon]);
     browser.close().unwrap();
     assert_eq!(fake.record().last().unwrap(), "DELETE /wd/hub/session/a%2Fb");
     assert!(!is_alive(driver) && !is_alive(daemon) && !dir.exists());

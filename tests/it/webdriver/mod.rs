@@ -8,9 +8,6 @@ mod trouble;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Instant;
-
-use crate::support::PATIENCE;
 
 /// Returns the processes with `dir` in their environment or their arguments.
 fn processes_of(dir: &Path) -> Vec<u32> {
@@ -22,13 +19,4 @@ fn processes_of(dir: &Path) -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("/proc").flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| names(*pid, "environ") || names(*pid, "cmdline")).collect()
-}
-
-/// Waits until a condition holds.
-fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "the condition did not hold within {PATIENCE:?}");
-        std::thread::yield_now();
-    }
 }

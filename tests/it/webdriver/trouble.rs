@@ -9,8 +9,8 @@ use childminder::webdriver::{CommandProblem, Method, WebDriverError};
 use serde_json::json;
 
 use super::fake::Fake;
-use super::{processes_of, wait_until};
-use crate::support::is_alive;
+use super::processes_of;
+use crate::support::{eventually, is_alive};
 
 #[test]
 fn an_error_of_the_driver_is_reported_with_its_last_output() {
@@ -18,7 +18,7 @@ fn an_error_of_the_driver_is_reported_with_its_last_output() {
     let browser = fake.driver("").start().unwrap();
     // The output arrives on another channel than the responses.
     let marker = |line: &String| line.contains("running on port");
-    wait_until(|| browser.service().tail(10).iter().any(marker));
+    eventually("the output arrives", || browser.service().tail(10).iter().any(marker));
     let error = browser.command(Method::Get, "nothing", json!(null)).unwrap_err();
     let text = error.to_string();
     let WebDriverError::Command { command, problem, tail } = &error else { panic!("{error}") };
@@ -53,7 +53,7 @@ fn invalid_responses_are_reported() {
     // The session still works.
     assert_eq!(browser.title().unwrap(), "Fake ü");
     assert_eq!(problem(&browser, "die"), "unexpected end of file");
-    wait_until(|| !browser.service().is_alive());
+    eventually("the driver is dead", || !browser.service().is_alive());
     let error = browser.title().unwrap_err();
     assert!(error.to_string().starts_with("GET title failed: Connection refused"), "{error}");
     // A browser that has died can still be closed.
@@ -151,6 +151,6 @@ fn pj_5_a_browser_that_is_never_dropped_is_gone_when_the_process_has_exited() {
 #[test]
 fn f_45_pj_5_no_process_of_a_browser_outlives_one_that_aborts() {
     let dir = run_never_drops(|program| program.env(ABORTS, "1"));
-    wait_until(|| processes_of(&dir).is_empty());
+    eventually("no process is left", || processes_of(&dir).is_empty());
     std::fs::remove_dir_all(dir).unwrap();
 }
