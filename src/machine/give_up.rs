@@ -46,7 +46,7 @@ impl GiveUp {
     pub const MAX_FAILURES: u32 = 10_000;
 }
 
-/// The consequence.when a process is given up.
+/// The consequence when a process is given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnGiveUp {
     /// The process stays down, and everything else goes on.
@@ -81,11 +81,6 @@ pub(super) struct Failures {
 pub(super) struct Window(pub(super) VecDeque<Instant>);
 
 impl Failures {
-    /// Returns the number of runs in a row after which the delay has grown.
-    pub(super) fn growths(&self) -> u32 {
-        self.growths
-    }
-
     /// Lets the delay grow.
     pub(super) fn grow(&mut self) {
         self.growths = self.growths.saturating_add(1);

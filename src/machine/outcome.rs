@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::child::{Child, Last};
 use super::notice::Span;
 use super::run::{
-    Context, Death, Ending, FamilyPoll, Gate, Readiness, Run, StopCommand, StopReason, StopWay,
+    Context, Death, Effect, Ending, FamilyPoll, Gate, Readiness, Run, StopCommand, StopReason, StopWay,
 };
 use super::state::{Goal, Rest, State};
 use super::status::LastRun;
@@ -241,7 +241,9 @@ impl<S: Clone> Child<S> {
             State::Down(Rest::Idle)
         } else {
             let rest = if run.disowned { None } else { self.judge(outcome, is_short, at) };
-            cx.effects.restarts = rest.is_none() && !is_of_others && outcome != Outcome::Requested;
+            if rest.is_none() && !is_of_others && outcome != Outcome::Requested {
+                cx.effect = Some(Effect::RestartsGroup);
+            }
             match rest {
                 None => {
                     let until = at + delay;
@@ -284,7 +286,9 @@ impl<S: Clone> Child<S> {
     fn rest_notice(&self, rest: Rest, cx: &mut Context<'_, S>) -> NoticeKind {
         match (rest, self.definition.policy.give_up) {
             (Rest::GaveUp, Some(give_up)) => {
-                cx.effects.stops_all = give_up.then == OnGiveUp::StopAll;
+                if give_up.then == OnGiveUp::StopAll {
+                    cx.effect = Some(Effect::StopsService);
+                }
                 let failures = self.failures.count(Some(give_up));
                 NoticeKind::GaveUp { failures, within: give_up.within, then: give_up.then }
             }
@@ -313,7 +317,7 @@ impl<S> Child<S> {
     /// Returns the delay after the next run that is too short, without jitter.
     pub(super) fn exact_delay(&self) -> Duration {
         let policy = &self.definition.policy;
-        let failures = self.failures.growths().saturating_add(1);
+        let failures = self.failures.growths.saturating_add(1);
         policy.growth.delay(failures, policy.min_restart_delay, policy.max_restart_delay)
     }
 

@@ -146,7 +146,8 @@ pub(super) struct Context<'a, S> {
     pub(super) gate: Gate<'a>,
     /// The source of the jitter.
     pub(super) seed: u64,
-    pub(super) effects: Effects,
+    /// The effect on other processes, if there is one.
+    pub(super) effect: Option<Effect>,
 }
 
 /// Whether a process may be started, as far as other processes are concerned.
@@ -159,13 +160,13 @@ pub(super) enum Gate<'a> {
     Group,
 }
 
-/// The effects of an input on other processes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Effects {
-    /// A run has ended by itself or has failed, and the process is restarted.
-    pub(super) restarts: bool,
+/// The effect of an input on other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// A run has ended by itself or has failed, and the process is restarted: so is its group.
+    RestartsGroup,
     /// The process was given up, and the service is stopped therefore.
-    pub(super) stops_all: bool,
+    StopsService,
 }
 
 impl<S> Context<'_, S> {

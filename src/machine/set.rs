@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::child::Child;
 use super::relations::{Quit, Relations, Task};
-use super::run::{Context, Effects, Gate};
+use super::run::{Context, Effect, Gate};
 use super::state::Input;
 use super::view::Facts;
 use super::{
@@ -465,10 +465,9 @@ impl<S: Clone> Machine<S> {
         let links = relations.get(slot);
         let is_related = links.is_some();
         let gate = links.map_or(Gate::Open, |links| links.gate());
-        let effects = Effects::default();
-        let mut cx = Context { now, running, slot, runs, out, gate, seed, effects };
+        let mut cx = Context { now, running, slot, runs, out, gate, seed, effect: None };
         act(child, &mut cx);
-        let effects = cx.effects;
+        let effect = cx.effect;
         let after = child.deadline();
         if before != after {
             if let Some(at) = before {
@@ -481,13 +480,14 @@ impl<S: Clone> Machine<S> {
         if is_related {
             let facts = child.facts();
             self.relations.update(slot, facts, running);
-            if effects.restarts {
-                self.relations.restart_group(slot);
-            }
         }
-        if effects.stops_all {
-            self.stopped_by = Some(self.child(slot).name.clone());
-            self.end_service(now);
+        match effect {
+            Some(Effect::RestartsGroup) => self.relations.restart_group(slot),
+            Some(Effect::StopsService) => {
+                self.stopped_by = Some(self.child(slot).name.clone());
+                self.end_service(now);
+            }
+            None => {}
         }
         let child = self.children[slot].as_ref().expect("only this removes a child");
         if child.is_finished() {
