@@ -151,7 +151,7 @@ impl Driver for MonitorDriver {
     }
 
     fn poll_sources(&mut self, cx: &mut Context<'_>) -> bool {
-        self.resolve_waits(None);
+        self.resolve_waits();
         let mut busy = self.start_processes();
         let mut ready = std::mem::take(&mut self.ready);
         self.ready_queue.take(&mut ready);
@@ -287,13 +287,21 @@ impl MonitorDriver {
     }
 
     fn publish(&mut self, notice: Notice) {
-        if let (NoticeKind::Survived { processes }, Some(run)) = (&notice.kind, notice.run) {
-            let (name, processes) = (notice.name.clone(), processes.clone());
-            let survivor = Survivor { name, run, processes };
-            let resolved = self.shared.drive.lock().state.stops.survived(&survivor);
-            resolved.resolve();
+        let survivor = match (&notice.kind, notice.run) {
+            (NoticeKind::Survived { processes }, Some(run)) => {
+                Some(Survivor { name: notice.name.clone(), run, processes: processes.clone() })
+            }
+            _ => None,
+        };
+        let mut core = self.shared.drive.lock();
+        let State { machine, stops, waits, .. } = &mut core.state;
+        let stopped = survivor.as_ref().map(|survivor| stops.survived(survivor));
+        let waited = waits.after_notice(&notice, survivor, machine);
+        drop(core);
+        if let Some(stopped) = stopped {
+            stopped.resolve();
         }
-        self.resolve_waits(Some(&notice));
+        waited.resolve();
         self.relay.publish(notice);
     }
 
@@ -347,19 +355,17 @@ impl MonitorDriver {
         }
     }
 
-    /// Resolves the tickets whose outcome is known after a notice, or after commands.
-    fn resolve_waits(&self, notice: Option<&Notice>) {
+    /// Resolves the tickets whose outcome is known after commands.
+    fn resolve_waits(&self) {
+        if !self.shared.drive.lock().state.waits.is_stale() {
+            return;
+        }
         let now = self.shared.drive.host.now();
         let mut core = self.shared.drive.lock();
         let State { machine, waits, .. } = &mut core.state;
-        let resolved = match notice {
-            Some(notice) => waits.after_notice(notice, machine, now),
-            None => waits.after_commands(machine, now),
-        };
+        let resolved = waits.after_commands(machine, now);
         drop(core);
-        if let Some(resolved) = resolved {
-            resolved.resolve();
-        }
+        resolved.resolve();
     }
 
     /// Lets the relay do what is due, such as showing a prompt, and sleeps until its next deadline.

@@ -150,15 +150,14 @@ impl PendingWaits {
         self.is_stale = !(self.ready.is_empty() && self.stopped.is_empty());
     }
 
+    /// Whether a command was applied that may have resolved tickets.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     /// Resolves what is known after commands.
-    pub(super) fn after_commands(
-        &mut self,
-        machine: &Machine<Arc<Spec>>,
-        now: Instant,
-    ) -> Option<ResolvedWaits> {
-        if !std::mem::take(&mut self.is_stale) {
-            return None;
-        }
+    pub(super) fn after_commands(&mut self, machine: &Machine<Arc<Spec>>, now: Instant) -> ResolvedWaits {
+        self.is_stale = false;
         let mut resolved = ResolvedWaits::default();
         self.ready.retain(|name, promises| {
             let result = readiness(machine, name, now);
@@ -166,29 +165,30 @@ impl PendingWaits {
             !promises.is_empty()
         });
         self.check_stopped(machine, &mut resolved);
-        Some(resolved)
+        resolved
     }
 
-    /// Resolves what is known when a notice is published.
+    /// Resolves what is known when a notice is published, which names the `survivor` of KILL if it is about
+    /// one.
     pub(super) fn after_notice(
         &mut self,
         notice: &Notice,
+        survivor: Option<Survivor>,
         machine: &Machine<Arc<Spec>>,
-        now: Instant,
-    ) -> Option<ResolvedWaits> {
-        self.note_survivors(notice);
-        if self.ready.is_empty() && self.stopped.is_empty() {
-            return None;
+    ) -> ResolvedWaits {
+        if survivor.is_some() || matches!(notice.kind, NoticeKind::Exited { .. }) {
+            self.survivors.retain(|known| Some(known.run) != notice.run);
+            self.survivors.extend(survivor);
         }
         let mut resolved = ResolvedWaits::default();
         if let Some(mut promises) = self.ready.remove(&notice.name) {
-            resolve_all(&mut promises, readiness(machine, &notice.name, now), &mut resolved.ready);
+            resolve_all(&mut promises, readiness(machine, &notice.name, notice.at), &mut resolved.ready);
             if !promises.is_empty() {
                 self.ready.insert(notice.name.clone(), promises);
             }
         }
         self.check_stopped(machine, &mut resolved);
-        Some(resolved)
+        resolved
     }
 
     /// Resolves everything, because the driver has ended.
@@ -198,19 +198,6 @@ impl PendingWaits {
         ResolvedWaits {
             ready: ready.map(|promise| (promise, Err(ReadyError::Closed))).collect(),
             stopped: stopped.into_iter().map(|promise| (promise, Ok(()))).collect(),
-        }
-    }
-
-    fn note_survivors(&mut self, notice: &Notice) {
-        let Some(run) = notice.run else { return };
-        match &notice.kind {
-            NoticeKind::Survived { processes } => {
-                let (name, processes) = (notice.name.clone(), processes.clone());
-                self.survivors.retain(|survivor| survivor.run != run);
-                self.survivors.push(Survivor { name, run, processes });
-            }
-            NoticeKind::Exited { .. } => self.survivors.retain(|survivor| survivor.run != run),
-            _ => {}
         }
     }
 
