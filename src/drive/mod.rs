@@ -28,8 +28,8 @@ pub use liveness::NotDriven;
 pub(crate) use liveness::Watch;
 pub(crate) use shared::{Close, Core, Guard, Life, Shared, WaitForDriver};
 pub use stop_error::{StopError, StopErrorKind, Survivor};
-pub(crate) use ticket::Promise;
 pub use ticket::Ticket;
+pub(crate) use ticket::{Promise, Resolution, Resolutions};
 
 /// The number of rounds that one `poll` of a driver may take before it yields to the other tasks of its
 /// executor.

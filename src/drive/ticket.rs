@@ -40,6 +40,29 @@ pub struct Ticket<E = StopError> {
 /// The other end of a [`Ticket`]: what resolves it.
 pub(crate) type Promise<E> = Oneshot<Result<(), E>>;
 
+/// Promises to resolve when a lock is released: that wakes tasks, which is foreign code.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Resolutions<E>(pub(crate) Vec<Resolution<E>>);
+
+/// A promise, and the result to resolve it with.
+pub(crate) type Resolution<E> = (Arc<Promise<E>>, Result<(), E>);
+
+impl<E> Resolutions<E> {
+    /// Resolves the tickets.
+    pub(crate) fn resolve(self) {
+        for (promise, result) in self.0 {
+            promise.fill(result);
+        }
+    }
+}
+
+impl<E> Default for Resolutions<E> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 impl<E: From<NotDriven>> Ticket<E> {
     pub(super) fn new(watch: Watch) -> (Arc<Promise<E>>, Self) {
         let promise = Arc::new(Oneshot::new());

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::drive::{NotDriven, Promise};
+use crate::drive::{NotDriven, Promise, Resolutions};
 use crate::host::TerminalSize;
 use crate::machine::{Name, RunId, UnknownName};
 
@@ -83,23 +83,6 @@ impl From<UnknownName> for InputError {
 impl From<NotDriven> for InputError {
     fn from(error: NotDriven) -> Self {
         Self::NotDriven(error)
-    }
-}
-
-/// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
-#[must_use]
-#[derive(Debug, Default)]
-pub(super) struct Written(Vec<Resolution>);
-
-/// A promise, and the result to resolve it with.
-type Resolution = (Arc<Promise<InputError>>, Result<(), InputError>);
-
-impl Written {
-    /// Resolves the tickets.
-    pub(super) fn resolve(self) {
-        for (promise, result) in self.0 {
-            promise.fill(result);
-        }
     }
 }
 
@@ -222,41 +205,41 @@ impl InputQueues {
     }
 
     /// Removes `count` bytes that were written.
-    pub(super) fn written(&mut self, run: RunId, count: usize) -> Written {
-        let Some(queue) = self.0.get_mut(&run) else { return Written::default() };
+    pub(super) fn written(&mut self, run: RunId, count: usize) -> Resolutions<InputError> {
+        let Some(queue) = self.0.get_mut(&run) else { return Resolutions::default() };
         queue.waiting.drain(..count);
         if queue.waiting.is_empty() {
             queue.waiting = VecDeque::new();
         }
         queue.written += count as u64;
         let complete = queue.promises.iter().take_while(|(end, _)| *end <= queue.written).count();
-        Written(queue.promises.drain(..complete).map(|(_, promise)| (promise, Ok(()))).collect())
+        Resolutions(queue.promises.drain(..complete).map(|(_, promise)| (promise, Ok(()))).collect())
     }
 
     /// Ends the input, which was closed or has no reader.
-    pub(super) fn ended(&mut self, run: RunId) -> Written {
-        let Some(queue) = self.0.get_mut(&run) else { return Written::default() };
+    pub(super) fn ended(&mut self, run: RunId) -> Resolutions<InputError> {
+        let Some(queue) = self.0.get_mut(&run) else { return Resolutions::default() };
         queue.state = State::Ended;
         queue.fail(InputError::Ended(queue.name.clone()))
     }
 
     /// Removes the queue of a run that has exited.
-    pub(super) fn remove(&mut self, run: RunId) -> Written {
-        let Some(mut queue) = self.0.remove(&run) else { return Written::default() };
+    pub(super) fn remove(&mut self, run: RunId) -> Resolutions<InputError> {
+        let Some(mut queue) = self.0.remove(&run) else { return Resolutions::default() };
         queue.fail(InputError::NotRunning(queue.name.clone()))
     }
 
     /// Removes all queues: the driver has ended.
-    pub(super) fn driver_over(&mut self) -> Written {
+    pub(super) fn driver_over(&mut self) -> Resolutions<InputError> {
         let queues = self.0.drain();
-        Written(queues.flat_map(|(_, mut queue)| queue.fail(InputError::Closed).0).collect())
+        Resolutions(queues.flat_map(|(_, mut queue)| queue.fail(InputError::Closed).0).collect())
     }
 }
 
 impl InputQueue {
-    fn fail(&mut self, error: InputError) -> Written {
+    fn fail(&mut self, error: InputError) -> Resolutions<InputError> {
         self.waiting = VecDeque::new();
-        Written(self.promises.drain(..).map(|(_, promise)| (promise, Err(error.clone()))).collect())
+        Resolutions(self.promises.drain(..).map(|(_, promise)| (promise, Err(error.clone()))).collect())
     }
 }
 

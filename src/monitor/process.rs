@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::health::RunHealth;
-use super::input_queue::{InputTask, Written};
+use super::input_queue::InputTask;
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
 use super::shared::Shared;
+use crate::drive::Resolutions;
 use crate::host::{Process, Spec};
 use crate::machine::{Event, Exit, Name, RunId, StopCommandError, Stream};
 use crate::output::Relay;
@@ -78,7 +79,7 @@ impl RunningProcess {
                 if let Err(error) = self.process.resize_terminal(size) {
                     log::warn!("cannot resize the terminal of {}: {error}", self.name);
                 }
-                Written::default()
+                Resolutions::default()
             }
             InputTask::Write(bytes) => match self.process.poll_write_stdin(&mut cx, &bytes) {
                 Poll::Pending => return,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::drive::{Promise, StopError, Survivor};
+use crate::drive::{Promise, Resolution, Resolutions, StopError, Survivor};
 use crate::machine::RunId;
 
 /// All stops whose tickets are not resolved.
@@ -18,22 +18,6 @@ struct PendingStop {
     /// Whether the ticket waits for the end of the driver, too.
     until_end: bool,
     promise: Arc<Promise<StopError>>,
-}
-
-/// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
-#[must_use]
-pub(super) struct Resolved(Vec<Resolution>);
-
-/// A promise, and the result to resolve it with.
-type Resolution = (Arc<Promise<StopError>>, Result<(), StopError>);
-
-impl Resolved {
-    /// Resolves the tickets.
-    pub(super) fn resolve(self) {
-        for (promise, result) in self.0 {
-            promise.fill(result);
-        }
-    }
 }
 
 impl PendingStops {
@@ -68,14 +52,14 @@ impl PendingStops {
     }
 
     /// Notes that `run` is over.
-    pub(super) fn run_over(&mut self, run: RunId) -> Resolved {
+    pub(super) fn run_over(&mut self, run: RunId) -> Resolutions<StopError> {
         self.update(|stop| {
             stop.runs.remove(&run);
         })
     }
 
     /// Notes that `survivor` has outlived KILL.
-    pub(super) fn survived(&mut self, survivor: &Survivor) -> Resolved {
+    pub(super) fn survived(&mut self, survivor: &Survivor) -> Resolutions<StopError> {
         self.update(|stop| {
             if stop.runs.remove(&survivor.run) {
                 stop.survivors.push(survivor.clone());
@@ -84,20 +68,20 @@ impl PendingStops {
     }
 
     /// Notes that the driver has ended, and every process with it.
-    pub(super) fn driver_over(&mut self) -> Resolved {
+    pub(super) fn driver_over(&mut self) -> Resolutions<StopError> {
         self.update(|stop| {
             stop.runs.clear();
             stop.until_end = false;
         })
     }
 
-    fn update(&mut self, mut change: impl FnMut(&mut PendingStop)) -> Resolved {
+    fn update(&mut self, mut change: impl FnMut(&mut PendingStop)) -> Resolutions<StopError> {
         let complete = self.0.extract_if(.., |stop| {
             change(stop);
             // Without a ticket nothing waits for the stop.
             stop.is_complete() || Arc::strong_count(&stop.promise) == 1
         });
-        Resolved(complete.map(PendingStop::into_result).collect())
+        Resolutions(complete.map(PendingStop::into_result).collect())
     }
 }
 
@@ -106,7 +90,7 @@ impl PendingStop {
         self.runs.is_empty() && (!self.until_end || !self.survivors.is_empty())
     }
 
-    fn into_result(self) -> Resolution {
+    fn into_result(self) -> Resolution<StopError> {
         let survivors = self.survivors;
         (self.promise, if survivors.is_empty() { Ok(()) } else { Err(survivors.into()) })
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::drive::{NotDriven, Promise, StopError, Survivor};
+use crate::drive::{NotDriven, Promise, Resolutions, StopError, Survivor};
 use crate::host::Spec;
 use crate::machine::{Machine, Name, Notice, NoticeKind, Phase, RunId, Why};
 
@@ -92,26 +92,19 @@ pub(super) struct PendingWaits {
     is_stale: bool,
 }
 
-/// Promises to resolve when the lock is released: that wakes tasks, which is foreign code.
+/// The tickets of both kinds that are resolved.
 #[must_use]
 #[derive(Default)]
 pub(super) struct ResolvedWaits {
-    ready: Vec<Resolution<ReadyError>>,
-    stopped: Vec<Resolution<StoppedError>>,
+    ready: Resolutions<ReadyError>,
+    stopped: Resolutions<StoppedError>,
 }
-
-/// A promise, and the result to resolve it with.
-type Resolution<E> = (Arc<Promise<E>>, Result<(), E>);
 
 impl ResolvedWaits {
     /// Resolves the tickets.
     pub(super) fn resolve(self) {
-        for (promise, result) in self.ready {
-            promise.fill(result);
-        }
-        for (promise, result) in self.stopped {
-            promise.fill(result);
-        }
+        self.ready.resolve();
+        self.stopped.resolve();
     }
 }
 
@@ -196,8 +189,8 @@ impl PendingWaits {
         let Self { ready, stopped, .. } = std::mem::take(self);
         let ready = ready.into_values().flatten();
         ResolvedWaits {
-            ready: ready.map(|promise| (promise, Err(ReadyError::Closed))).collect(),
-            stopped: stopped.into_iter().map(|promise| (promise, Ok(()))).collect(),
+            ready: Resolutions(ready.map(|promise| (promise, Err(ReadyError::Closed))).collect()),
+            stopped: Resolutions(stopped.into_iter().map(|promise| (promise, Ok(()))).collect()),
         }
     }
 
@@ -236,9 +229,9 @@ fn readiness(machine: &Machine<Arc<Spec>>, name: &Name, now: Instant) -> Option<
 fn resolve_all<E: Clone>(
     promises: &mut Vec<Arc<Promise<E>>>,
     result: Option<Result<(), E>>,
-    resolved: &mut Vec<Resolution<E>>,
+    resolved: &mut Resolutions<E>,
 ) {
     if let Some(result) = result {
-        resolved.extend(promises.drain(..).map(|promise| (promise, result.clone())));
+        resolved.0.extend(promises.drain(..).map(|promise| (promise, result.clone())));
     }
 }
