@@ -135,7 +135,8 @@ impl Relations {
         else {
             return key.add(0);
         };
-        key.add(edges.iter().fold(1, |bits, edge| bits << 1 | u64::from(edge.is_met)));
+        let flags = edges.iter().flat_map(|edge| [edge.is_met, edge.restarts]);
+        key.add(flags.fold(1, |bits, is| bits << 1 | u64::from(is)));
         key.add(
             [level.up, level.ready, level.completed].iter().fold(0, |bits, is| bits << 1 | u64::from(*is)),
         );

@@ -60,6 +60,9 @@ pub(super) struct Edge {
     /// Its index among the dependents of the target.
     pub(super) position: usize,
     pub(super) is_met: bool,
+    /// Whether the target has ended while this process was about to be stopped, and is to be restarted if
+    /// that is called off.
+    pub(super) restarts: bool,
 }
 
 /// An edge: the slot of the process that waits, and the index among its edges.
@@ -257,7 +260,7 @@ impl Relations {
             let target = find(&dependency.on);
             let on = dependency.on.clone();
             let links = self.known(slot);
-            links.edges.push(Edge { dependency, target: None, position: 0, is_met: false });
+            links.edges.push(Edge { dependency, target: None, position: 0, is_met: false, restarts: false });
             links.unmet += 1;
             match target {
                 Some((target, facts)) => {
@@ -347,6 +350,7 @@ impl Relations {
         if earlier == facts {
             return;
         }
+        self.note_end(slot, earlier.level);
         if earlier.run.is_some() && earlier.run != facts.run {
             self.run_ended(slot);
         }
@@ -389,9 +393,28 @@ impl Relations {
         }
     }
 
+    /// Notes that a process on which dependents rely has ended, for those that are about to be stopped: if
+    /// that is called off they run on, but not without what they are restarted with.
+    fn note_end(&mut self, slot: usize, earlier: Level) {
+        let level = self.known(slot).facts.level;
+        let has_ended = |until| level.has_ended_since(earlier, until);
+        if !has_ended(Until::Started) && !has_ended(Until::Completed) {
+            return;
+        }
+        for index in 0..self.known(slot).dependents.len() {
+            let id = self.known(slot).dependents[index];
+            let dependent = self.known(id.slot);
+            let is_stop_pending = dependent.is_stop_pending();
+            let edge = &mut dependent.edges[id.index];
+            let Dependency { until, on_end, .. } = edge.dependency;
+            edge.restarts |= is_stop_pending && on_end == OnEnd::Restart && has_ended(until);
+        }
+    }
+
     fn run_ended(&mut self, slot: usize) {
         if self.known(slot).drain.take().is_some() {
             for index in 0..self.known(slot).edges.len() {
+                self.known(slot).edges[index].restarts = false;
                 if let Some(target) = self.known(slot).edges[index].target {
                     self.dependent_ended(target);
                 }
@@ -436,7 +459,8 @@ impl Relations {
         }
     }
 
-    /// Lets the processes that have not been asked to end run on.
+    /// Lets the processes that have not been asked to end run on. Those that were to be restarted with one
+    /// that has ended meanwhile are restarted: these tasks are to be done before anything is started.
     pub(super) fn cancel_drains(&mut self) {
         for slot in 0..self.links.len() {
             if let Some(links) = &mut self.links[slot] {
@@ -453,10 +477,17 @@ impl Relations {
                 .map(Option::unwrap_or_default)
                 .collect();
             let links = self.known(slot);
+            let mut ended = None;
             for (edge, level) in links.edges.iter_mut().zip(levels) {
                 edge.is_met = level.meets(edge.dependency.until);
+                if std::mem::take(&mut edge.restarts) {
+                    ended = Some(edge.dependency.on.clone());
+                }
             }
             links.unmet = links.edges.iter().filter(|edge| !edge.is_met).count();
+            if let Some(on) = ended {
+                self.push(Task::Quit(slot, Quit::Because(StopReason::Dependency(on))));
+            }
         }
     }
 }

@@ -256,6 +256,7 @@ impl<S: Clone> Machine<S> {
                 self.update_relations(slot);
             }
             self.relations.cancel_drains();
+            self.run_tasks(now);
         }
         for slot in self.in_order() {
             self.drive(slot, Input::Wake, now);

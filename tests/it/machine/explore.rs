@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use childminder::machine::{Definition, Dependency, Event, GiveUp, OnEnd, OnGiveUp, RestartGroup, Strategy};
 use childminder::testkit::explore::{Counterexample, Explored, Explorer, ReplayError, StepKind};
-use childminder::{Phase, Policy, Restart, Until};
+use childminder::{Exit, Phase, Policy, Restart, Until};
 
 #[test]
 fn f_195_a_million_states_of_two_and_three_processes_hold_every_check() {
@@ -111,6 +111,14 @@ fn f_199_a_counterexample_of_a_user_is_shortest_and_can_be_run_again() {
     let walked = explorer.walks(1000, 64, 7).unwrap_err();
     assert_eq!((walked.check(), walked.steps().len()), (found.check(), found.steps().len()));
     assert!(without_database(database(OnEnd::Restart)).steps(quiet()).depth(7).run().is_ok());
+}
+
+#[test]
+fn f_184_a_stop_that_is_called_off_leaves_no_process_without_what_it_is_restarted_with() {
+    use StepKind::{Exits, Ready, StartService, Started, Stop, StopService};
+    let steps = [StartService, StopService, Started, Ready, Stop, Exits];
+    let explored = chain().exits([Exit::Code(1)]).steps(steps).depth(9).run().unwrap();
+    println!("{explored}");
 }
 
 /// The kinds of steps without a command to start a process although its dependencies do not permit it.

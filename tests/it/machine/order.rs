@@ -216,6 +216,48 @@ fn f_184_in_a_stopped_service_nothing_is_restarted() {
 }
 
 #[test]
+fn f_184_a_stop_that_is_called_off_restarts_the_dependents_of_what_has_ended_meanwhile() {
+    for has_ended in [false, true] {
+        let mut harness = Harness::running();
+        harness.define("db", Definition::new(()));
+        for (name, on, on_end) in [
+            ("web", "db", OnEnd::Restart),
+            ("log", "db", OnEnd::Stay),
+            ("top", "web", OnEnd::Stay),
+            ("end", "log", OnEnd::Stay),
+        ] {
+            let mut definition = Definition { ready: None, ..Harness::definition(&[(on, Until::Started)]) };
+            definition.after[0].on_end = on_end;
+            harness.define(name, definition);
+        }
+        harness.advance(2.0);
+        harness.stop_service();
+        harness.stop("db");
+        if has_ended {
+            harness.code("db", 0);
+        }
+        harness.start_service();
+        let phases = ["web", "log"].map(|name| harness.phase(name));
+        assert_eq!(phases, [Phase::Stopping, Phase::Up], "web does not run on without db; log does");
+        assert!(harness.why("web").contains("after the end of db"), "{}", harness.why("web"));
+        for name in ["top", "end", "web"] {
+            harness.code(name, 0);
+        }
+        if !has_ended {
+            harness.code("db", 0);
+        }
+        harness.advance(0.0);
+        assert_eq!(harness.up(), "db web log top end");
+        let restarts = ["db", "web", "log"].map(|name| harness.status(name).restarts);
+        assert_eq!(restarts, [1, 1, 0]);
+        // It was for that stop only.
+        harness.stop_service();
+        harness.start_service();
+        assert_eq!(harness.phase("web"), Phase::Up);
+    }
+}
+
+#[test]
 fn f_183_a_dependent_without_its_dependency_is_not_waited_for_and_one_that_is_added_again_is() {
     let mut harness = service();
     harness.stop_service();
