@@ -64,6 +64,16 @@ impl Spec {
         &self.after
     }
 
+    /// Whether `other` starts the same program in the same way. It may differ in what a monitor alone decides
+    /// by: the policy, the stop signal and its target, the dependencies and the restart group.
+    pub(crate) fn starts_same_program(&self, other: &Self) -> bool {
+        let mut spec = self.clone();
+        spec.policy = other.policy;
+        (spec.stop_signal, spec.stop_target) = (other.stop_signal, other.stop_target);
+        (spec.after, spec.restart_group) = (other.after.clone(), other.restart_group.clone());
+        spec == *other
+    }
+
     /// Returns the group with which this process is restarted.
     pub fn get_restart_group(&self) -> Option<&RestartGroup> {
         self.restart_group.as_ref()

@@ -34,6 +34,21 @@ impl<S: Clone> Machine<S> {
     pub fn replace_process(
         &mut self,
         name: &str,
+        definition: Definition<S>,
+        now: Instant,
+    ) -> Result<Replaced, DefinitionError>
+    where
+        S: PartialEq,
+    {
+        self.replace_process_unless(S::eq, name, definition, now)
+    }
+
+    /// [Replaces](Self::replace_process) the definition of a process, with a restart unless the new spec
+    /// starts the same program.
+    pub(crate) fn replace_process_unless(
+        &mut self,
+        starts_same_program: impl FnOnce(&S, &S) -> bool,
+        name: &str,
         mut definition: Definition<S>,
         now: Instant,
     ) -> Result<Replaced, DefinitionError>
@@ -51,7 +66,7 @@ impl<S: Clone> Machine<S> {
         if same_after && same_group && *current == definition {
             return Ok(Replaced::Unchanged);
         }
-        let is_same_program = current.spec == definition.spec;
+        let is_same_program = starts_same_program(&current.spec, &definition.spec);
         (definition.after, definition.restart_group) = (after, group);
         self.check_definition(&name, Some(slot), &definition)?;
         let (after, group) = (std::mem::take(&mut definition.after), definition.restart_group.take());

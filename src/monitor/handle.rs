@@ -205,7 +205,17 @@ impl ProcessMonitor {
     /// another monitor like this one.
     pub fn processes(&self) -> Vec<(Name, Spec)> {
         let core = self.shared().drive.lock();
-        core.state.machine.definitions().into_iter().map(|(name, spec)| (name, Spec::clone(&spec))).collect()
+        let machine = &core.state.machine;
+        let specs = machine.definitions().into_iter().map(|(name, spec)| {
+            let spec = Spec::clone(&spec);
+            let known = spec.get_policy().unwrap_or(self.shared().policy);
+            // It may have been changed by `set_policy`.
+            match machine.status(&name).map(|status| status.policy).filter(|policy| *policy != known) {
+                Some(policy) => (name, spec.policy(policy)),
+                None => (name, spec),
+            }
+        });
+        specs.collect()
     }
 
     /// Returns the last `lines` lines of a process, the oldest first. There are none unless the monitor was

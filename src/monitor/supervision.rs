@@ -1,5 +1,6 @@
 //! The commands and questions of a handle about restarts, readiness and dependencies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::ProcessMonitor;
@@ -100,8 +101,9 @@ impl ProcessMonitor {
         self.apply(|core, now| core.state.machine.set_policy(name, policy, now))
     }
 
-    /// Replaces the spec of a process. If it differs from the present one, the process is restarted with the
-    /// new spec; otherwise nothing happens. Returns what has happened.
+    /// Replaces the spec of a process. If that starts another program, or the same one in another way, the
+    /// process is restarted. A new policy, stop signal or target, dependency or restart group takes effect
+    /// without a restart. Returns what has happened.
     ///
     /// ```
     /// use childminder::machine::Replaced;
@@ -120,7 +122,11 @@ impl ProcessMonitor {
     /// if the monitor is closed. Nothing is changed then.
     pub fn replace_process(&self, name: &str, spec: impl Into<Spec>) -> Result<Replaced, AddError> {
         let definition = self.definition(spec.into())?;
-        self.change(|core, now| Ok(core.state.machine.replace_process(name, definition, now)?))
+        self.change(|core, now| {
+            let machine = &mut core.state.machine;
+            let is_same = |one: &Arc<Spec>, other: &Arc<Spec>| one.starts_same_program(other);
+            Ok(machine.replace_process_unless(is_same, name, definition, now)?)
+        })
     }
 }
 

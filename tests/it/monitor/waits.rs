@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Waker};
 
-use childminder::machine::{GiveUp, OnGiveUp};
+use childminder::machine::{GiveUp, OnGiveUp, Replaced, RestartGroup, SignalTarget, Strategy};
 use childminder::monitor::{CommandError, ReadyError, StoppedError};
 use childminder::testkit::{Script, Sim};
-use childminder::{Condition, Exit, Phase, Policy, ProcessMonitor, Spec, Ticket, Until};
+use childminder::{Condition, Exit, Phase, Policy, ProcessMonitor, Signal, Spec, Ticket, Until};
 
 use super::{monitor, secs};
 
@@ -167,11 +167,42 @@ fn a_policy_is_changed_without_a_restart() {
     monitor.set_policy("web", policy).unwrap();
     let status = monitor.status("web").unwrap();
     assert_eq!((status.policy, status.run.map(|run| run.number())), (policy, Some(1)));
+    assert_eq!(monitor.processes()[0].1.get_policy(), Some(policy));
     let bad = Policy { min_restart_delay: secs(0.0), ..policy };
     assert!(
         matches!(monitor.set_policy("web", bad), Err(CommandError::Policy(error)) if error.field() == "min_restart_delay")
     );
     assert!(matches!(monitor.set_policy("none", policy), Err(CommandError::Unknown(_))));
+}
+
+#[test]
+fn f_188_a_spec_that_starts_the_same_program_is_replaced_without_a_restart() {
+    let (sim, monitor) = monitor();
+    for name in ["db", "web"] {
+        sim.script(name, Script::new());
+        monitor.add_process(name, [name]).unwrap();
+    }
+    monitor.start_service().unwrap();
+    sim.run_until_idle();
+    let policy = Policy { kill_time: secs(60.0), ..Policy::default() };
+    let group = RestartGroup { name: "all".parse().unwrap(), strategy: Strategy::OneForAll };
+    let spec = Spec::new("web")
+        .policy(policy)
+        .after("db", Until::Started)
+        .restart_group(group)
+        .stop_signal(Signal::INT)
+        .stop_to(SignalTarget::Leader);
+    let run = || monitor.status("web").unwrap().run.map(|run| run.number());
+    assert_eq!(monitor.replace_process("web", spec.clone()).unwrap(), Replaced::Updated);
+    assert_eq!(monitor.replace_process("web", spec.clone()).unwrap(), Replaced::Unchanged);
+    sim.run_until_idle();
+    assert_eq!((monitor.status("web").unwrap().policy, run()), (policy, Some(2)));
+    // A stop command is run with the spec of the run, so another one is for the next run.
+    let other = spec.stop_command(["stop"]);
+    assert_eq!(monitor.replace_process("web", other).unwrap(), Replaced::Restarting);
+    sim.advance(secs(61.0));
+    assert_eq!(run(), Some(3));
+    assert!(sim.trace().contains("INT"), "{}", sim.trace());
 }
 
 #[test]
