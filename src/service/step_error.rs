@@ -37,7 +37,8 @@ pub enum StepProblem {
     /// The step has taken longer than [`Service::step_timeout`](crate::Service::step_timeout). A command was
     /// stopped.
     TimedOut(Duration),
-    /// The closure has returned this error, or has panicked with this message.
+    /// The closure has returned this error, or has panicked with this message; or the command cannot be a
+    /// step for this reason, for instance since it depends on another process.
     Failed(String),
 }
 

@@ -1,6 +1,7 @@
 //! The steps of a start besides the program itself: commands before it, and commands and closures after it is
 //! ready.
 
+use std::error::Error;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::task::Poll;
@@ -60,8 +61,9 @@ impl Steps<'_> {
         let name = Name::new(&format!("{}:{program}", self.service)).unwrap_or(program);
         let mut notices = monitor.notices();
         let outcome = async {
-            let is_new = monitor.add_process(&name, command.clone().policy(policy)).is_ok();
-            debug_assert!(is_new && monitor.start_process(&name).is_ok());
+            let failed = |error: &dyn Error| StepProblem::Failed(error.to_string());
+            monitor.add_process(&name, command.clone().policy(policy)).map_err(|error| failed(&error))?;
+            monitor.start_process(&name).map_err(|error| failed(&error))?;
             let timeout = self.host.sleep_until(self.host.now() + self.timeout.min(Policy::LONGEST));
             let ended = or(wait_for_exit(&mut notices), async {
                 timeout.await;
