@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 use super::meeting::{self, Meeting};
 use super::reply::{Access, Reply};
@@ -135,7 +136,8 @@ impl<'a> Keeper<'a> {
         });
         fds.extend(self.users.iter().map(|user| readable(user.as_fd())));
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-        poll(&mut fds, Some(&timeout))?;
+        // A signal may have a handler, such as CHLD when a step has ended.
+        retry_on_intr(|| poll(&mut fds, Some(&timeout)))?;
         let ready = fds.iter().position(|fd| !fd.revents().is_empty());
         Ok(match ready {
             None => Event::Timeout,
@@ -147,11 +149,13 @@ impl<'a> Keeper<'a> {
         })
     }
 
+    /// Accepts every user that has connected.
     fn accept(&mut self) {
-        let Ok((mut user, _)) = self.listener.accept() else { return };
-        if user.set_nonblocking(false).is_ok() && self.reply.iter().all(|reply| user.write_all(reply).is_ok())
-        {
-            self.users.push(user);
+        while let Ok((mut user, _)) = self.listener.accept() {
+            let is_blocking = user.set_nonblocking(false).is_ok();
+            if is_blocking && self.reply.iter().all(|reply| user.write_all(reply).is_ok()) {
+                self.users.push(user);
+            }
         }
     }
 
@@ -179,7 +183,7 @@ impl<'a> Keeper<'a> {
             return Ok(false);
         }
         let lock = self.meeting.lock()?;
-        // A user that has connected holding the lock is in the queue now.
+        // Users that have connected holding the lock are in the queue now.
         self.accept();
         if !self.users.is_empty() {
             return Ok(false);

@@ -148,9 +148,9 @@ impl Meeting {
         // The command holds a copy of the keeper's end.
         drop(command);
         let mut listens = [0];
-        match io::Read::read(&mut connection, &mut listens) {
-            Ok(1) => Ok((connection, keeper)),
-            _ => {
+        match io::Read::read_exact(&mut connection, &mut listens) {
+            Ok(()) => Ok((connection, keeper)),
+            Err(_) => {
                 let status = keeper.wait()?;
                 let log = fs::read_to_string(self.keeper_log()).unwrap_or_default();
                 let last: Vec<&str> = log.lines().rev().take(10).collect();

@@ -2,10 +2,9 @@
 //!
 //! The service belongs to a process of its own, the *keeper*: a copy of the program that first needed the
 //! service, which runs up to the same call of [`get`](CrossProcessService::get) and becomes the keeper
-//! there. Every
-//! process that uses the service holds a connection to the keeper. The kernel closes the connection however
-//! the process ends, so the keeper knows when the last one is gone. It stops the service then, and ends. If
-//! the keeper itself is killed, its guardian ends the service.
+//! there. Every process that uses the service holds a connection to the keeper. The kernel closes the
+//! connection however the process ends, so the keeper knows when the last one is gone. It stops the service
+//! then, and ends. If the keeper itself is killed, its guardian ends the service.
 //!
 //! The processes meet in a directory that is named after the test run and the service. In it are a lock, the
 //! keeper's socket, and the output of the service. A process that finds no keeper starts one, holding the
