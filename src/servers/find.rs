@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 
 /// The directories that every server is looked up in, after PATH: those of Debian and Fedora, which are not
-/// in the PATH of every user, of Homebrew, and of Nix.
+/// in the PATH of every user, of Homebrew, and of Nix. The Nix profile of the user comes after them.
 const DIRECTORIES: [&str; 9] = [
     "/usr/local/bin",
     "/usr/local/sbin",
@@ -26,16 +26,20 @@ pub(super) fn find_program(names: &[&str], first: &[&str], then: &[&str]) -> Opt
     let path = env::var_os("PATH").unwrap_or_default();
     let (first, then) =
         (first.iter().flat_map(|dir| versions(dir)), then.iter().flat_map(|dir| versions(dir)));
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".nix-profile/bin"));
-    let usual = DIRECTORIES.iter().map(PathBuf::from).chain(home);
-    let directories: Vec<PathBuf> = first.chain(env::split_paths(&path)).chain(then).chain(usual).collect();
-    let candidates = names.iter().flat_map(|name| directories.iter().map(move |dir| dir.join(name)));
-    candidates.into_iter().find(|path| path.is_absolute() && is_program(path))
+    let directories: Vec<PathBuf> = first.chain(env::split_paths(&path)).chain(then).chain(usual()).collect();
+    let mut candidates = names.iter().flat_map(|name| directories.iter().map(move |dir| dir.join(name)));
+    candidates.find(|path| path.is_absolute() && is_program(path))
 }
 
 /// Returns the directories that were searched besides PATH, for an error.
 pub(super) fn searched(first: &[&str], then: &[&str]) -> Vec<PathBuf> {
-    first.iter().chain(then).chain(&DIRECTORIES).map(PathBuf::from).collect()
+    first.iter().chain(then).map(PathBuf::from).chain(usual()).collect()
+}
+
+/// Returns the directories that every server is looked up in.
+fn usual() -> impl Iterator<Item = PathBuf> {
+    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".nix-profile/bin"));
+    DIRECTORIES.iter().map(PathBuf::from).chain(home)
 }
 
 fn is_program(path: &Path) -> bool {
