@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Port;
 use super::recipe::Recipe;
-use crate::host::{Resource, Spec, TerminalSize};
+use crate::host::{Resource, Spec, Stdin, TerminalSize};
 use crate::machine::{Name, NameError, Policy, Signal, SignalTarget};
 use crate::output::log_format::{LogFormat, LogFormatError};
 use crate::ready::Condition;
@@ -140,8 +140,15 @@ impl Service {
         self.with(|spec| spec.nice(nice))
     }
 
+    /// Sets the standard input ([`Spec::stdin`]). Default: `/dev/null`. With [`Stdin::Piped`] the test writes
+    /// to it by [`RunningService::write_stdin`](crate::RunningService::write_stdin).
+    pub fn stdin(self, stdin: Stdin) -> Self {
+        self.with(|spec| spec.stdin(stdin))
+    }
+
     /// Gives the program a pseudo-terminal ([`Spec::terminal`]), so that it behaves as it does for a user.
-    /// Its output is one stream. Default: none.
+    /// Its output is one stream, and [`RunningService::write_stdin`](crate::RunningService::write_stdin)
+    /// types. Default: none.
     pub fn terminal(self, size: TerminalSize) -> Self {
         self.with(|spec| spec.terminal(size))
     }

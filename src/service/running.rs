@@ -13,9 +13,10 @@ use super::launcher::{ERROR_TAIL, Launcher};
 use super::log_lines::LogLines;
 use super::not_ready::NotReady;
 use super::resources::Resources;
+use crate::host::TerminalSize;
 use crate::host::health::Ready;
 use crate::machine::{Name, Phase, Signal, SignalTarget};
-use crate::monitor::{Notices, ProcessMonitor, StopError};
+use crate::monitor::{InputError, Notices, ProcessMonitor, StopError, Ticket};
 use crate::output::report_in_test;
 use crate::ready::ConditionStatus;
 use crate::shutdown::Registration;
@@ -245,6 +246,49 @@ impl RunningService {
         let ready = self.launcher.run(&self.monitor, &mut notices, None).await?;
         *self.run() = Run::new(ready, notices);
         Ok(())
+    }
+}
+
+/// Input.
+impl RunningService {
+    /// Writes to the standard input of the current process, if it is [piped](crate::Service::stdin) or a
+    /// [terminal](crate::Service::terminal), without waiting. The ticket resolves when everything is written,
+    /// and may be dropped; [`ProcessMonitor::write_stdin`] describes the rest.
+    ///
+    /// ```
+    /// use childminder::{Service, Stdin};
+    ///
+    /// let copy = Service::new("cat").stdin(Stdin::Piped).start()?;
+    /// let mut lines = copy.log_lines();
+    /// let _written = copy.write_stdin("hello\n")?;
+    /// assert!(lines.any(|line| line.is_ok_and(|line| line.text == "hello")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] if the process does not run, its input cannot be written, or the bytes do not fit.
+    pub fn write_stdin(&self, bytes: impl AsRef<[u8]>) -> Result<Ticket<InputError>, InputError> {
+        self.monitor.write_stdin(&self.launcher.name, bytes)
+    }
+
+    /// Ends the standard input of the current process after the bytes that wait
+    /// ([`ProcessMonitor::close_stdin`]).
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] if the process does not run or its input cannot be written.
+    pub fn close_stdin(&self) -> Result<(), InputError> {
+        self.monitor.close_stdin(&self.launcher.name)
+    }
+
+    /// Changes the size of the [terminal](crate::Service::terminal) of the current process, which gets WINCH.
+    ///
+    /// # Errors
+    ///
+    /// [`InputError`] if the process does not run or has no terminal, or the size is empty.
+    pub fn resize_terminal(&self, size: TerminalSize) -> Result<(), InputError> {
+        self.monitor.resize_terminal(&self.launcher.name, size)
     }
 }
 

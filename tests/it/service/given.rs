@@ -6,8 +6,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use childminder::host::TerminalSize;
 use childminder::ready::OutputMatch;
-use childminder::{Condition, Exit, Port, Service, Spec};
+use childminder::service::LogLine;
+use childminder::{Condition, Exit, Port, Service, Spec, Stdin};
 
 use super::tiny;
 use crate::support::{Census, PATIENCE, alone, is_alive, required};
@@ -27,6 +29,29 @@ fn sv_2_the_environment_is_inherited_changed_or_empty() {
     ] {
         drop(service.expect_output(&expected).start().unwrap());
     }
+}
+
+#[test]
+fn a_service_reads_what_the_test_writes_by_a_pipe_or_a_terminal() {
+    let is = |expected: &'static str| move |line: Result<LogLine, _>| line.unwrap().text == expected;
+    let piped = sh("cat; echo the end; exec sleep 1000").stdin(Stdin::Piped).start().unwrap();
+    let mut lines = piped.log_lines();
+    piped.write_stdin("hello\n").unwrap().wait().unwrap();
+    assert!(lines.any(is("hello")));
+    piped.close_stdin().unwrap();
+    assert!(lines.any(is("the end")));
+    // The input belongs to the current process.
+    piped.stopped(|| piped.write_stdin("nobody reads this").unwrap_err()).unwrap();
+    piped.write_stdin("again\n").unwrap().wait().unwrap();
+    assert!(lines.any(is("again")));
+
+    let script = "stty -echo; echo ready; read _; stty size; exec sleep 1000";
+    let terminal = sh(script).terminal(TerminalSize::default()).expect_output("ready").start().unwrap();
+    let mut lines = terminal.log_lines();
+    terminal.resize_terminal(TerminalSize::new(50, 132)).unwrap();
+    terminal.write_stdin("\n").unwrap().wait().unwrap();
+    assert!(lines.any(is("50 132")));
+    sh("exec sleep 1000").start().unwrap().write_stdin("x").unwrap_err();
 }
 
 #[test]
