@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use childminder::Port;
-use childminder::servers::{Postgres, PostgresKind, RunningServer};
+use childminder::servers::Postgres;
 use childminder::service::{NotReadyReason, StepProblem};
 
 use super::clients;
@@ -55,57 +55,28 @@ fn tests_get_a_database_each_from_a_template() {
     assert_eq!(query(server.url(), databases), "0\n");
 }
 
-/// Returns the processor time that the server says each statement has taken so far.
-fn processor_times(server: &RunningServer<PostgresKind>) -> Vec<Duration> {
-    let seconds = |text: &str| text.trim().split(' ').next()?.parse::<f64>().ok();
-    let lines = server.service().unwrap().tail(1000);
-    let times = lines.iter().filter_map(|line| {
-        let (user, rest) = line.trim_start().strip_prefix('!')?.split_once(" s user, ")?;
-        let (system, _) = rest.split_once(" s system, ")?;
-        Some(Duration::from_secs_f64(seconds(user)? + seconds(system)?))
-    });
-    times.collect()
-}
-
 #[test]
 fn a_fresh_database_takes_less_than_50_ms() {
     const NAME: &str = "servers::ready_made::postgres::a_fresh_database_takes_less_than_50_ms";
+    const LIMIT: Duration = Duration::from_millis(50);
     if required(NAME, "postgres").is_none() {
         return;
     }
-    // The processor time is that of the server alone, also if other tests compete for the processor.
-    let server = Postgres::new()
-        .template_sql("CREATE TABLE account (name text PRIMARY KEY)")
-        .adjust(|service| service.args(["-c", "log_statement_stats=on"]))
-        .start()
-        .unwrap();
-    let in_memory = server.service().unwrap().dir().unwrap().starts_with("/dev/shm");
-    let mut fastest: Option<(Duration, Duration)> = None;
-    for _ in 0..10 {
-        let (before, begin) = (processor_times(&server).len(), Instant::now());
+    let server =
+        Postgres::new().template_sql("CREATE TABLE account (name text PRIMARY KEY)").start().unwrap();
+    // The best of many, since other tests compete for the processor.
+    let mut best = Duration::MAX;
+    for _ in 0..50 {
+        let begin = Instant::now();
         let database = server.fresh_database().unwrap();
-        let took = begin.elapsed();
-        let times = loop {
-            let times = processor_times(&server);
-            if times.len() > before {
-                break times;
-            }
-            assert!(begin.elapsed() < PATIENCE, "the server reports no time");
-            thread::yield_now();
-        };
-        let processor = times[before..].iter().sum();
-        let (most, least) = fastest.unwrap_or((took, processor));
-        fastest = Some((most.min(took), least.min(processor)));
+        best = best.min(begin.elapsed());
         drop(database);
-        // The end of the copy is reported as well, and is not a part of the next one.
-        while processor_times(&server).len() < before + 2 {
-            assert!(begin.elapsed() < PATIENCE, "the server reports no time");
-            thread::yield_now();
+        if best < LIMIT {
+            return;
         }
     }
-    let (took, processor) = fastest.unwrap();
-    println!("a fresh database takes {took:?}, of which the server computes {processor:?}");
-    assert!(!in_memory || processor < Duration::from_millis(50), "{processor:?} of {took:?}");
+    let in_memory = server.service().unwrap().dir().unwrap().starts_with("/dev/shm");
+    assert!(!in_memory, "{best:?}: a disk may be slow, and memory is not");
 }
 
 #[test]
