@@ -15,8 +15,9 @@ use crate::ready::{Condition, OutputMatch};
 
 /// Directory, files and ports.
 ///
-/// If a service has a scratch directory, a file, a free or named port, or a step, these placeholders are
-/// filled in in its program, arguments, environment, working directory, stop command, files and steps:
+/// If a service has a scratch directory, a file, a free or named port, an address ([`url`](Self::url)) or a
+/// step, these placeholders are filled in in its program, arguments, environment, working directory, stop
+/// command, files, address and steps:
 ///
 /// | placeholder | value |
 /// | --- | --- |
