@@ -7,6 +7,7 @@ mod account;
 mod attributes;
 mod check;
 mod command_line;
+mod definition;
 mod descriptor;
 mod getters;
 pub(crate) mod health;

@@ -44,6 +44,13 @@ impl<S> Definition<S> {
             restart_group: None,
         }
     }
+
+    /// Returns this definition with another spec: the machine decides the same with it.
+    pub fn with_spec<T>(self, spec: T) -> Definition<T> {
+        let Self { spec: _, policy, stop_signal, stop_target, stop_command, after, ready, restart_group } =
+            self;
+        Definition { spec, policy, stop_signal, stop_target, stop_command, after, ready, restart_group }
+    }
 }
 
 /// The restart group of a process: when one member is restarted after it has ended by itself, others are

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::health::ready_timeout;
 use super::shared::{Core, Shared};
 use super::{AddError, CommandError, Notices};
 use crate::drive::{Close, Guard, Life, Ticket};
@@ -250,18 +249,7 @@ impl ProcessMonitor {
 
     /// Checks a spec, and returns what the machine has to know about it.
     pub(super) fn definition(&self, spec: Spec) -> Result<Definition<Arc<Spec>>, AddError> {
-        spec.check()?;
-        let has_stop_command = spec.get_stop_command().next().is_some();
-        Ok(Definition {
-            policy: spec.get_policy().unwrap_or_else(|| self.shared().policy),
-            stop_signal: spec.get_stop_signal(),
-            stop_target: spec.get_stop_target(),
-            stop_command: has_stop_command,
-            after: spec.get_after().to_vec(),
-            ready: ready_timeout(&spec),
-            restart_group: spec.get_restart_group().cloned(),
-            spec: Arc::new(spec),
-        })
+        Ok(spec.into_definition(self.shared().policy)?)
     }
 
     /// Applies a command that adds or changes a process.

@@ -3,20 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use super::ready_queue::{ReadyQueue, Source};
 use crate::host::Spec;
 use crate::host::health::{Failure, FailureCause, HealthEvent, HealthWatch, Ready};
 use crate::machine::{Event, Name, RunId};
-
-/// The time that the machine waits longer than the watch, which reports a timeout with all that it knows.
-const SLACK: Duration = Duration::from_secs(1);
-
-/// Returns the time by which the machine has to know that a run of `spec` is ready, if that is not its start.
-pub(super) fn ready_timeout(spec: &Spec) -> Option<Duration> {
-    spec.get_health()?.ready_timeout().map(|timeout| timeout.saturating_add(SLACK))
-}
 
 /// The watch over one run, with its waker.
 #[derive(Debug)]
@@ -31,7 +22,7 @@ impl RunHealth {
     /// Adds the watch over `run` to the queue.
     pub(super) fn new(run: RunId, spec: &Spec, watch: Box<dyn HealthWatch>, queue: &Arc<ReadyQueue>) -> Self {
         let waker = Waker::from(queue.add_source(run, Source::Health));
-        Self { watch, waker, has_readiness: ready_timeout(spec).is_some() }
+        Self { watch, waker, has_readiness: spec.readiness_deadline().is_some() }
     }
 
     /// Returns the next event of the watch.
