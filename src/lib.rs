@@ -58,12 +58,11 @@
 //! | `background` | `Background` | yes |
 //! | `client` | `ClientService` | yes |
 //! | `log-format` | `output::LogFormat`: log lines of other programs as log records | yes |
-//! | `plan` | `Plan`; includes `ready` and `timeline` | yes |
+//! | `plan` | `Plan`; includes `ready` | yes |
 //! | `ready` | `Condition`, `Spec::ready`, `Spec::alive`: readiness and health | yes |
 //! | `server` | `TidyServer` | yes |
 //! | `servers` | `servers::Postgres`, `Redis`, …: ready-made servers; includes `service` | no |
 //! | `service` | `Service`, `SharedService`, `Port`; includes `log-format` and `ready` | yes |
-//! | `timeline` | `Journal::timeline_svg`: the events of a run as a picture | yes |
 //! | `webdriver` | `WebDriver`: a browser for a test; includes `service` | no |
 //!
 //! A feature adds modules and changes nothing else. Without features the crate has the monitor, its sinks and
@@ -107,8 +106,6 @@ pub mod host;
     expect(dead_code, reason = "only `webdriver` reads whole responses")
 )]
 mod http;
-#[cfg(feature = "timeline")]
-pub mod journal;
 pub mod machine;
 pub mod monitor;
 pub mod output;
@@ -130,7 +127,7 @@ mod shutdown;
 mod sync;
 mod sys;
 pub mod testkit;
-#[cfg(feature = "timeline")]
+#[cfg(feature = "plan")]
 mod timeline;
 #[cfg(feature = "webdriver")]
 pub mod webdriver;

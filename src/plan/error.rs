@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::process::Expected;
 use crate::host::SpecError;
-use crate::journal::Journal;
 use crate::machine::{Exit, Name, NameError, SpawnError, Stream};
 use crate::monitor::StopError;
+use crate::plan::journal::Journal;
 use crate::ready::{ConditionError, ConditionStatus};
 
 /// The error of a plan that failed, or that is invalid.

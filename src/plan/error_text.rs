@@ -20,8 +20,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::error::{PlanError, PlanErrorKind};
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Name, Signal};
+use crate::plan::journal::{Journal, JournalEvent};
 
 /// The longest part of the text of a step that is shown, in characters.
 const WIDEST: usize = 120;

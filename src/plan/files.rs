@@ -14,9 +14,9 @@ use std::sync::Arc;
 
 use super::error::PlanErrorKind;
 use super::process::ProcessRef;
-use crate::journal::Journal;
 use crate::machine::{Name, Stream};
 use crate::output::Line;
+use crate::plan::journal::Journal;
 
 /// The environment variable with the parent of the directories. Default: the system's directory for temporary
 /// files.

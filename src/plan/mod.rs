@@ -11,7 +11,7 @@
 //! * `run` is the future that carries out those requests, with a [monitor](crate::monitor) of its own. The
 //!   monitor starts and stops processes; the plan adds what it expects of them.
 //! * `observer` sits between the monitor and the host. It sees every start, read, signal and exit, writes the
-//!   log `files`, and keeps the [journal](crate::journal).
+//!   log `files`, and keeps the [journal](Journal), which `picture` draws.
 //! * `crash` runs a plan again and again, and kills a process at another point each time.
 //! * `error` and `error_text` report failures.
 
@@ -24,7 +24,9 @@ mod error_text;
 mod executor;
 mod files;
 mod input;
+mod journal;
 mod observer;
+mod picture;
 mod process;
 mod run;
 mod script;
@@ -35,5 +37,6 @@ pub use crash::CrashPoints;
 pub use crash::outcome::{CrashError, CrashFailure, CrashReport};
 pub use crash::point::{CrashPoint, ParseCrashPointError};
 pub use error::{OutputTail, PlanErrorKind};
+pub use journal::{Journal, JournalEntry, JournalEvent};
 pub use process::{Expected, ProcessRef};
 pub use run::{Report, RunFuture};

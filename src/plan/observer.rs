@@ -10,8 +10,8 @@ use super::files::Files;
 use super::process::ProcessRef;
 use super::script::Script;
 use crate::host::tap::{Observer, ProcessSlot};
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
+use crate::plan::journal::{Journal, JournalEvent};
 use crate::search::SequentialSearch;
 use crate::sync::Lock;
 

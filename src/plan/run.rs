@@ -20,9 +20,9 @@ use super::script::{Op, Script};
 use crate::drive::{self, Alarm, ClockCheck, Driver, StateMachine, Step};
 use crate::host::Host;
 use crate::host::tap::{Start, StartQueue, TapHost};
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Name, Policy, Signal};
 use crate::monitor::{MonitorDriver, ProcessMonitor, StopError, Ticket};
+use crate::plan::journal::{Journal, JournalEvent};
 use crate::ready::{ConditionStatus, UntilReady, Watch};
 use crate::sync::Lock;
 

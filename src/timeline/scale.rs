@@ -14,18 +14,18 @@ const DAY: u128 = 24 * HOUR;
 
 /// An interval of time on an interval of the picture.
 #[derive(Clone, Copy)]
-pub(super) struct Scale {
-    pub(super) left: f64,
-    pub(super) right: f64,
+pub(crate) struct Scale {
+    pub(crate) left: f64,
+    pub(crate) right: f64,
     length: Duration,
 }
 
 impl Scale {
-    pub(super) fn new(left: f64, right: f64, length: Duration) -> Self {
+    pub(crate) fn new(left: f64, right: f64, length: Duration) -> Self {
         Self { left, right, length }
     }
 
-    pub(super) fn x(&self, at: Duration) -> f64 {
+    pub(crate) fn x(&self, at: Duration) -> f64 {
         if self.length.is_zero() {
             return self.left;
         }
@@ -33,7 +33,7 @@ impl Scale {
     }
 
     /// Returns round times at sufficient distances, with their labels.
-    pub(super) fn ticks(&self) -> Vec<(f64, String)> {
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         let length = self.length.as_nanos();
         let room = (self.right - self.left) / APART;
         let step = steps().find(|&step| length as f64 / step as f64 <= room).expect("they have no end");
@@ -47,7 +47,7 @@ impl Scale {
 }
 
 /// Returns a time with three significant digits.
-pub(super) fn format_time(time: Duration) -> String {
+pub(crate) fn format_time(time: Duration) -> String {
     let nanos = time.as_nanos();
     match nanos {
         0 => "0 s".to_owned(),

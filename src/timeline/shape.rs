@@ -6,15 +6,15 @@ use super::text;
 use crate::machine::Exit;
 
 /// A picture with its shapes, from back to front.
-pub(super) struct Picture {
-    pub(super) title: String,
-    pub(super) width: f64,
-    pub(super) height: f64,
-    pub(super) shapes: Vec<Shape>,
+pub(crate) struct Picture {
+    pub(crate) title: String,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+    pub(crate) shapes: Vec<Shape>,
 }
 
 /// A shape. Its class determines its style.
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Shapes that belong together, with the text that a browser shows under the pointer.
     Group { class: &'static str, title: String, shapes: Vec<Self> },
     /// A rectangle with rounded corners.
@@ -30,53 +30,53 @@ pub(super) enum Shape {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
-    pub(super) x: f64,
-    pub(super) y: f64,
+pub(crate) struct Point {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) left: f64,
-    pub(super) top: f64,
-    pub(super) right: f64,
-    pub(super) bottom: f64,
+pub(crate) struct Bounds {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) right: f64,
+    pub(crate) bottom: f64,
 }
 
 /// A line of text at `x` on the line `baseline`.
-pub(super) struct Text {
-    pub(super) class: &'static str,
-    pub(super) x: f64,
-    pub(super) anchor: Anchor,
-    pub(super) baseline: f64,
-    pub(super) size: f64,
-    pub(super) text: String,
+pub(crate) struct Text {
+    pub(crate) class: &'static str,
+    pub(crate) x: f64,
+    pub(crate) anchor: Anchor,
+    pub(crate) baseline: f64,
+    pub(crate) size: f64,
+    pub(crate) text: String,
 }
 
 /// The part of a text that is at its position.
 #[derive(Clone, Copy)]
-pub(super) enum Anchor {
+pub(crate) enum Anchor {
     Start,
     Middle,
     End,
 }
 
-pub(super) fn at(x: f64, y: f64) -> Point {
+pub(crate) fn at(x: f64, y: f64) -> Point {
     Point { x, y }
 }
 
 impl Bounds {
-    pub(super) fn width(&self) -> f64 {
+    pub(crate) fn width(&self) -> f64 {
         self.right - self.left
     }
 
-    pub(super) fn height(&self) -> f64 {
+    pub(crate) fn height(&self) -> f64 {
         self.bottom - self.top
     }
 }
 
 impl Text {
-    pub(super) fn new(
+    pub(crate) fn new(
         class: &'static str,
         anchor: Anchor,
         x: f64,
@@ -88,7 +88,7 @@ impl Text {
     }
 
     /// Returns the greatest area that the text can cover, including descenders.
-    pub(super) fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self) -> Bounds {
         let width = text::width(&self.text, self.size);
         let left = match self.anchor {
             Anchor::Start => self.x,
@@ -101,16 +101,16 @@ impl Text {
 }
 
 impl Shape {
-    pub(super) fn group(class: &'static str, title: impl Into<String>, shapes: Vec<Self>) -> Self {
+    pub(crate) fn group(class: &'static str, title: impl Into<String>, shapes: Vec<Self>) -> Self {
         Self::Group { class, title: title.into(), shapes }
     }
 
-    pub(super) fn rect(class: &'static str, left: f64, top: f64, width: f64, height: f64) -> Self {
+    pub(crate) fn rect(class: &'static str, left: f64, top: f64, width: f64, height: f64) -> Self {
         let bounds = Bounds { left, top, right: left + width, bottom: top + height };
         Self::Rect { class, bounds, radius: 0.0 }
     }
 
-    pub(super) fn round(
+    pub(crate) fn round(
         class: &'static str,
         left: f64,
         top: f64,
@@ -122,17 +122,17 @@ impl Shape {
         Self::Rect { class, bounds, radius: radius.min(width / 2.0).min(height / 2.0) }
     }
 
-    pub(super) fn line(class: &'static str, from: Point, to: Point) -> Self {
+    pub(crate) fn line(class: &'static str, from: Point, to: Point) -> Self {
         Self::Line { class, from, to }
     }
 
     /// Returns text that begins at `left`.
-    pub(super) fn text(class: &'static str, left: f64, baseline: f64, size: f64, text: &str) -> Self {
+    pub(crate) fn text(class: &'static str, left: f64, baseline: f64, size: f64, text: &str) -> Self {
         Self::Text(Text::new(class, Anchor::Start, left, baseline, size, text))
     }
 
     /// Returns text whose middle is at `center`.
-    pub(super) fn text_around(
+    pub(crate) fn text_around(
         class: &'static str,
         center: f64,
         baseline: f64,
@@ -143,14 +143,14 @@ impl Shape {
     }
 
     /// Returns text that ends at `right`.
-    pub(super) fn text_until(class: &'static str, right: f64, baseline: f64, size: f64, text: &str) -> Self {
+    pub(crate) fn text_until(class: &'static str, right: f64, baseline: f64, size: f64, text: &str) -> Self {
         Self::Text(Text::new(class, Anchor::End, right, baseline, size, text))
     }
 }
 
 /// Returns the mark of an exit: a circle for code 0, a square for another code, a diamond for a signal, a
 /// ring for a lost status. Each kind of mark has its own form, so that none depends on its colour.
-pub(super) fn end(exit: Exit, center: Point, radius: f64) -> Shape {
+pub(crate) fn end(exit: Exit, center: Point, radius: f64) -> Shape {
     match exit {
         Exit::Code(0) => Shape::Circle { class: "good glow", center, radius },
         Exit::Code(_) => {
@@ -163,14 +163,14 @@ pub(super) fn end(exit: Exit, center: Point, radius: f64) -> Shape {
 }
 
 /// Returns the mark of a run without an end: an arrowhead.
-pub(super) fn open_end(center: Point, radius: f64) -> Shape {
+pub(crate) fn open_end(center: Point, radius: f64) -> Shape {
     let Point { x, y } = center;
     let corners = vec![at(x, y - radius), at(x + 1.3 * radius, y), at(x, y + radius)];
     Shape::Polygon { class: "end-open", corners }
 }
 
 /// Returns the mark of a signal: an arrow from above.
-pub(super) fn arrow(x: f64, top: f64, tip: f64) -> [Shape; 2] {
+pub(crate) fn arrow(x: f64, top: f64, tip: f64) -> [Shape; 2] {
     let corners = vec![at(x - 3.2, tip - 5.5), at(x + 3.2, tip - 5.5), at(x, tip)];
     [
         Shape::line("signal-line thick", at(x, top), at(x, tip - 5.0)),
@@ -179,17 +179,17 @@ pub(super) fn arrow(x: f64, top: f64, tip: f64) -> [Shape; 2] {
 }
 
 /// Returns the mark of input: a small wedge from below.
-pub(super) fn wedge(class: &'static str, x: f64, tip: f64, bottom: f64) -> Shape {
+pub(crate) fn wedge(class: &'static str, x: f64, tip: f64, bottom: f64) -> Shape {
     Shape::Polygon { class, corners: vec![at(x, tip), at(x + 3.5, bottom), at(x - 3.5, bottom)] }
 }
 
 /// Returns the mark of a crash on purpose: a star.
-pub(super) fn star(center: Point, radius: f64) -> Shape {
+pub(crate) fn star(center: Point, radius: f64) -> Shape {
     polygon("crash glow", center, 16, |i| if i % 2 == 0 { radius } else { 0.48 * radius })
 }
 
 /// Returns the mark of a failed start: a cross.
-pub(super) fn cross(center: Point, radius: f64) -> [Shape; 2] {
+pub(crate) fn cross(center: Point, radius: f64) -> [Shape; 2] {
     let Point { x, y } = center;
     [
         Shape::line("red-line thick", at(x - radius, y - radius), at(x + radius, y + radius)),

@@ -11,17 +11,17 @@
 use std::fmt::Write;
 
 /// The width of the picture.
-pub(super) const WIDTH: f64 = 1200.0;
+pub(crate) const WIDTH: f64 = 1200.0;
 
 /// The margin on each side.
-pub(super) const MARGIN: f64 = 24.0;
+pub(crate) const MARGIN: f64 = 24.0;
 
 /// The left and right limits of everything except the stripes of the lanes.
-pub(super) const LEFT: f64 = MARGIN;
-pub(super) const RIGHT: f64 = WIDTH - MARGIN;
+pub(crate) const LEFT: f64 = MARGIN;
+pub(crate) const RIGHT: f64 = WIDTH - MARGIN;
 
 /// The class of the whole picture.
-pub(super) const ROOT: &str = "plan-timeline";
+pub(crate) const ROOT: &str = "plan-timeline";
 
 /// The style that is the same on light and dark pages.
 const FORM: &[(&str, &str)] = &[
@@ -41,7 +41,7 @@ const FORM: &[(&str, &str)] = &[
 ];
 
 /// The colours: class, property, colour on a light page, colour on a dark page.
-pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
+pub(crate) const COLORS: &[(&str, &str, &str, &str)] = &[
     (".surface", "fill", "#ffffff", "#0f141b"),
     (".ink", "fill", "#1b2430", "#e6ebf2"),
     (".muted", "fill", "#5c6878", "#93a0b2"),
@@ -76,7 +76,7 @@ pub(super) const COLORS: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// Returns the style sheet.
-pub(super) fn sheet() -> String {
+pub(crate) fn sheet() -> String {
     let mut out = String::new();
     for (selector, rule) in FORM {
         push(&mut out, selector, rule);

@@ -9,7 +9,7 @@ use super::shape::{Anchor, Bounds, Picture, Point, Shape, Text};
 use super::{style, text};
 
 /// Returns the whole document.
-pub(super) fn document(picture: &Picture) -> String {
+pub(crate) fn document(picture: &Picture) -> String {
     let (width, height) = (number(picture.width), number(picture.height));
     let mut out = String::new();
     push(

@@ -12,22 +12,22 @@ const ADVANCE: f64 = 0.62;
 /// The advance of square characters: ideographs and emoji.
 const WIDE: f64 = 1.0;
 
-pub(super) fn width(text: &str, size: f64) -> f64 {
+pub(crate) fn width(text: &str, size: f64) -> f64 {
     size * text.chars().map(advance).sum::<f64>()
 }
 
 /// Returns whether every fixed-width font has these characters.
-pub(super) fn is_plain(text: &str) -> bool {
+pub(crate) fn is_plain(text: &str) -> bool {
     text.chars().all(is_plain_char)
 }
 
 /// Returns `text` in one line, with unprintable characters replaced by pictures of them.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     text.chars().map(|c| if c == '\t' { ' ' } else { picture(c) }).collect()
 }
 
 /// Returns the replacement of a character that XML forbids, or that changes the direction of text.
-pub(super) fn picture(c: char) -> char {
+pub(crate) fn picture(c: char) -> char {
     match c {
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(c)).expect("there is a picture of each"),
         '\u{7f}' => '\u{2421}',
@@ -38,7 +38,7 @@ pub(super) fn picture(c: char) -> char {
 }
 
 /// Returns the beginning of the text that fits, or `None` if fewer than three characters do.
-pub(super) fn cut(text: &str, size: f64, room: f64) -> Option<String> {
+pub(crate) fn cut(text: &str, size: f64, room: f64) -> Option<String> {
     let text = visible(text);
     if width(&text, size) <= room {
         return Some(text);
@@ -48,7 +48,7 @@ pub(super) fn cut(text: &str, size: f64, room: f64) -> Option<String> {
 }
 
 /// Returns both ends of the text, as much as fits: names often differ at their ends.
-pub(super) fn cut_middle(text: &str, size: f64, room: f64) -> String {
+pub(crate) fn cut_middle(text: &str, size: f64, room: f64) -> String {
     let text = visible(text);
     if width(&text, size) <= room {
         return text;
@@ -60,7 +60,7 @@ pub(super) fn cut_middle(text: &str, size: f64, room: f64) -> String {
 }
 
 /// Returns the whole text in lines that fit, broken between words where possible.
-pub(super) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
+pub(crate) fn wrap(text: &str, size: f64, room: f64) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines().map(visible) {
         let mut line = String::new();
@@ -109,7 +109,7 @@ fn is_plain_char(c: char) -> bool {
 }
 
 /// `1 byte`, `12,345 bytes`.
-pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+pub(crate) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
     let plural = match thing {
         _ if count == 1 => "",
@@ -120,7 +120,7 @@ pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
 }
 
 /// Returns a short text for an exit status, to be placed behind a bar.
-pub(super) fn end(exit: Exit) -> String {
+pub(crate) fn end(exit: Exit) -> String {
     match exit {
         Exit::Code(code) => format!("exit {code}"),
         Exit::Signal { signal, core: false } => format!("{signal}"),
@@ -142,22 +142,22 @@ fn grouped(count: u64) -> String {
 }
 
 /// The distance between two texts of a row.
-pub(super) const GAP: f64 = 5.0;
+pub(crate) const GAP: f64 = 5.0;
 
 /// A row of texts between `left` and `right`. Each text claims its place, so that no two overlap.
-pub(super) struct Row {
+pub(crate) struct Row {
     left: f64,
     right: f64,
     taken: Vec<(f64, f64)>,
 }
 
 impl Row {
-    pub(super) fn new(left: f64, right: f64) -> Self {
+    pub(crate) fn new(left: f64, right: f64) -> Self {
         Self { left, right, taken: Vec::new() }
     }
 
     /// Claims an interval if it is free. Returns whether it was.
-    pub(super) fn claim(&mut self, left: f64, right: f64) -> bool {
+    pub(crate) fn claim(&mut self, left: f64, right: f64) -> bool {
         let is_free = self.left <= left
             && right <= self.right
             && self.taken.iter().all(|&(from, to)| right + GAP <= from || to + GAP <= left);
@@ -168,18 +168,18 @@ impl Row {
     }
 
     /// Occupies an interval, whether it is free or not.
-    pub(super) fn block(&mut self, left: f64, right: f64) {
+    pub(crate) fn block(&mut self, left: f64, right: f64) {
         self.taken.push((left, right));
     }
 
     /// Returns the free width to the left of `x`.
-    pub(super) fn room_left_of(&self, x: f64) -> f64 {
+    pub(crate) fn room_left_of(&self, x: f64) -> f64 {
         let last = self.taken.iter().filter(|&&(from, _)| from - GAP < x).map(|&(_, to)| to + GAP);
         x - last.fold(self.left, f64::max)
     }
 
     /// Returns the free width to the right of `x`.
-    pub(super) fn room_right_of(&self, x: f64) -> f64 {
+    pub(crate) fn room_right_of(&self, x: f64) -> f64 {
         let next = self.taken.iter().filter(|&&(_, to)| to + GAP > x).map(|&(from, _)| from - GAP);
         next.fold(self.right, f64::min) - x
     }

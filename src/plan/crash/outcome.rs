@@ -6,9 +6,9 @@ use std::fmt;
 
 use super::point::CrashPoint;
 use super::reproduction::VARIABLE;
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::Name;
 use crate::plan::error::PlanError;
+use crate::plan::journal::{Journal, JournalEvent};
 
 /// The crash points at which a plan was run and passed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::journal::{Journal, JournalEvent};
+use crate::plan::journal::{Journal, JournalEvent};
 
 use crate::machine::{Exit, Name, Signal, Stream};
 use crate::plan::process::ProcessRef;

@@ -5,8 +5,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use childminder::host::{ProbeFuture, ProbeTarget, Process, SleepFuture};
-use childminder::journal::{JournalEntry, JournalEvent};
 use childminder::machine::{SignalTarget, Stream};
+use childminder::plan::{JournalEntry, JournalEvent};
 use childminder::{Exit, Host, Plan, Signal, SpawnError, Spec, System};
 use futures_lite::future::block_on;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use childminder::journal::{Journal, JournalEvent};
+use childminder::plan::{Journal, JournalEvent};
 use childminder::plan::{Report, RunFuture};
 use childminder::{Plan, PlanError, Policy, Signal, Spec};
 use futures_lite::future::or;

@@ -6,7 +6,7 @@ use super::imports::Imports;
 
 /// Each room with the rooms that it may import. A room that is not in the table may not exist, and a room may
 /// only import rooms that stand above it in the table.
-pub(super) const LAYERS: [(&str, &[&str]); 23] = [
+pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("backoff", &[]),
     ("panic_guard", &[]),
     ("sync", &[]),
@@ -19,8 +19,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 23] = [
     ("testkit", &["backoff", "host", "machine", "sync"]),
     ("search", &["machine"]),
     ("ready", &["drive", "host", "machine", "output", "search", "sync"]),
-    ("journal", &["machine"]),
-    ("timeline", &["journal", "machine"]),
+    ("timeline", &["machine"]),
     ("monitor", &["drive", "host", "machine", "output", "panic_guard", "sync"]),
     ("shutdown", &["panic_guard", "sync", "sys"]),
     ("background", &["panic_guard", "shutdown", "sync", "sys"]),
@@ -46,7 +45,6 @@ pub(super) const LAYERS: [(&str, &[&str]); 23] = [
         &[
             "drive",
             "host",
-            "journal",
             "machine",
             "monitor",
             "output",

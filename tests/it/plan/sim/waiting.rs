@@ -39,8 +39,8 @@ fn each_wait_for_output_searches_behind_the_previous_match() -> Result<(), PlanE
 
 /// Returns the times at which the steps ended.
 fn ends(report: &childminder::plan::Report) -> Vec<f64> {
-    let ended = |entry: &childminder::journal::JournalEntry| {
-        matches!(entry.event, childminder::journal::JournalEvent::StepEnded { .. })
+    let ended = |entry: &childminder::plan::JournalEntry| {
+        matches!(entry.event, childminder::plan::JournalEvent::StepEnded { .. })
             .then_some(entry.at.as_secs_f64())
     };
     report.journal().entries().iter().filter_map(ended).collect()

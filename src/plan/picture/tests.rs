@@ -16,8 +16,8 @@ use std::fs;
 use std::time::Duration;
 
 use super::chart::Chart;
-use super::shape::{Shape, Text};
-use crate::journal::Journal;
+use crate::plan::journal::Journal;
+use crate::timeline::shape::{Shape, Text};
 
 fn all() -> [(&'static str, Journal); 13] {
     [
@@ -152,7 +152,7 @@ fn every_colour_is_in_some_picture() {
         .skip(1)
         .flat_map(|rest| rest.split('"').next().unwrap().split(' '))
         .collect();
-    for (selector, ..) in super::style::COLORS {
+    for (selector, ..) in crate::timeline::style::COLORS {
         assert!(classes.contains(selector.trim_start_matches('.')), "{selector}");
     }
 }

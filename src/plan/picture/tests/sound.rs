@@ -1,13 +1,13 @@
 //! What must hold for every picture.
 
-use crate::journal::Journal;
-use crate::timeline::chart::Chart;
+use crate::plan::journal::Journal;
+use crate::plan::picture::chart::Chart;
 use crate::timeline::shape::{Bounds, Picture, Point, Shape};
 use crate::timeline::svg;
 
 /// Checks that nothing is outside the picture, that no text is over another, and that the document is XML.
 pub(super) fn check(journal: &Journal) -> Result<(), String> {
-    let picture = crate::timeline::picture(&Chart::new(journal));
+    let picture = crate::plan::picture::picture(&Chart::new(journal));
     let whole = Bounds { left: 0.0, top: 0.0, right: picture.width, bottom: picture.height };
     let mut texts = Vec::new();
     inside(&picture.shapes, &whole, &mut texts)?;

@@ -7,10 +7,10 @@
 use std::time::Duration;
 
 use super::chart::{Chart, Step};
-use super::scale::{self, Scale};
-use super::shape::{Shape, at};
-use super::style::{LEFT, RIGHT};
-use super::text::{self, GAP, Row};
+use crate::timeline::scale::{self, Scale};
+use crate::timeline::shape::{Shape, at};
+use crate::timeline::style::{LEFT, RIGHT};
+use crate::timeline::text::{self, GAP, Row};
 
 /// The height of the band.
 pub(super) const HEIGHT: f64 = 26.0;

@@ -7,11 +7,11 @@ use std::iter;
 use std::time::Duration;
 
 use super::chart::{Burst, Chart, Kind, Lane, Mark, Run};
-use super::scale::{self, Scale};
-use super::shape::{self, Point, Shape, at};
-use super::style::{LEFT, RIGHT};
-use super::text::{self, Row, counted, end};
 use crate::machine::{Exit, SpawnError, Stream};
+use crate::timeline::scale::{self, Scale};
+use crate::timeline::shape::{self, Point, Shape, at};
+use crate::timeline::style::{LEFT, RIGHT};
+use crate::timeline::text::{self, Row, counted, end};
 
 /// The least width of a run.
 const SHORTEST: f64 = 5.0;

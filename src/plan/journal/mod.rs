@@ -1,23 +1,6 @@
-//! The journal of a run: every event, in order, with its time.
+//! The journal of a plan's run: every event, in order, with its time.
 //!
-//! A [`Journal`] is plain data. A [`Plan`](crate::Plan) records one for each run; `to_jsonl` writes it as
-//! JSON lines, and `timeline_svg` draws it. It can also be filled by hand:
-//!
-//! ```
-//! use std::time::Duration;
-//!
-//! use childminder::journal::{Journal, JournalEvent};
-//! use childminder::{Exit, Name};
-//!
-//! let server = Name::new("server")?;
-//! let mut journal = Journal::new("demo", ["start the server"], [server.clone()]);
-//! journal.push(Duration::ZERO, JournalEvent::Started { process: server.clone(), pid: 4711 });
-//! journal.push(Duration::from_secs(1), JournalEvent::Exited { process: server, exit: Exit::Code(0) });
-//! assert_eq!(journal.entries().len(), 2);
-//! assert_eq!(journal.to_jsonl().lines().count(), 3);
-//! assert!(journal.timeline_svg().starts_with("<svg"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! The record is plain data: `json_lines` writes it, and the picture of a plan is drawn from it.
 
 mod json_lines;
 
@@ -31,8 +14,25 @@ const BURST: Duration = Duration::from_millis(10);
 
 /// The events of one run of several processes, in order.
 ///
-/// [`entries`](Self::entries) returns the events, [`to_jsonl`](Self::to_jsonl) writes them as JSON lines, and
-/// [`timeline_svg`](Self::timeline_svg) draws them.
+/// A [`Plan`](crate::Plan) records a journal of each run. [`entries`](Self::entries) returns the events,
+/// [`to_jsonl`](Self::to_jsonl) writes them as JSON lines, and [`timeline_svg`](Self::timeline_svg) draws
+/// them. A journal can also be filled by hand:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use childminder::plan::{Journal, JournalEvent};
+/// use childminder::{Exit, Name};
+///
+/// let server = Name::new("server")?;
+/// let mut journal = Journal::new("demo", ["start the server"], [server.clone()]);
+/// journal.push(Duration::ZERO, JournalEvent::Started { process: server.clone(), pid: 4711 });
+/// journal.push(Duration::from_secs(1), JournalEvent::Exited { process: server, exit: Exit::Code(0) });
+/// assert_eq!(journal.entries().len(), 2);
+/// assert_eq!(journal.to_jsonl().lines().count(), 3);
+/// assert!(journal.timeline_svg().starts_with("<svg"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Journal {
     plan: String,

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Exit, Name, Signal, SpawnError, Stream};
+use crate::plan::journal::{Journal, JournalEvent};
 
 /// The content of a picture.
 pub(super) struct Chart<'j> {

@@ -1,11 +1,11 @@
 //! The texts around the lanes: the heading above them, the legend and the script below.
 
 use super::chart::{Burst, Chart, Failure, Kind, Lane, Run, Step};
-use super::scale::{self, Scale};
-use super::shape::{self, Shape, at};
-use super::style::{LEFT, RIGHT};
-use super::text::{self, counted};
 use crate::machine::{Exit, Signal, Stream};
+use crate::timeline::scale::{self, Scale};
+use crate::timeline::shape::{self, Shape, at};
+use crate::timeline::style::{LEFT, RIGHT};
+use crate::timeline::text::{self, counted};
 
 const NAME_SIZE: f64 = 20.0;
 const VERDICT_SIZE: f64 = 13.0;

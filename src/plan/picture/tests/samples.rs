@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::journal::{Journal, JournalEvent};
 use crate::machine::{Exit, Name, Signal, SpawnError, SpawnStep, Stream};
+use crate::plan::journal::{Journal, JournalEvent};
 
 /// A journal under construction: all events happen at `now`, until [`after`](Self::after).
 pub(super) struct Scenario {
