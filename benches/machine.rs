@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use childminder::machine::{Containment, Definition, Dependency, Event, Machine, OnEnd, Output};
 use childminder::testkit::explore::{Explorer, StepKind};
+use childminder::testkit::rehearse::{Behaviour, Scenario};
 use childminder::{Exit, Name, Policy, Until};
 
 use super::figures::median;
@@ -31,10 +32,13 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let hour = before.elapsed().as_secs_f64();
     let decision = in_a_graph()?;
     let explored = explored(bench)?;
+    let (rehearsed, day) = rehearsed(bench)?;
     Ok(vec![
         Row::alone("machine, events", Unit::Rate, median(&rates), Target::AtLeast(5e6)),
         Row::alone("machine, 10,000 crash loops for 1 h", Unit::Time, hour, Target::AtMost(10.0)),
         Row::alone("machine, decision with 30,000 edges", Unit::Time, decision, Target::AtMost(10e-6)),
+        Row::alone("rehearsal, events", Unit::Rate, rehearsed, Target::AtLeast(1e6)),
+        Row::alone("rehearsal, day of 10 processes", Unit::Time, day, Target::AtMost(1.0)),
         Row::alone("explore, states of 5 processes", Unit::Rate, explored, Target::AtLeast(1e5)),
     ])
 }
@@ -95,6 +99,26 @@ fn explored(bench: &Bench) -> Outcome<f64> {
     let before = clock::now();
     let explored = explorer.steps(kinds).run()?;
     Ok(explored.states as f64 / before.elapsed().as_secs_f64())
+}
+
+/// Returns the number of events in a second of a rehearsal, and the time of a rehearsal of one day in which
+/// each of ten processes dies about every 40 s.
+fn rehearsed(bench: &Bench) -> Outcome<(f64, f64)> {
+    let mut scenario = Scenario::new();
+    for number in 0..10 {
+        let (min, max) = (Duration::from_secs(30), Duration::from_secs(50));
+        let name = number.to_string();
+        scenario = scenario.process(name.parse()?, Definition { ready: Some(max), ..Definition::new(()) });
+        scenario = scenario.behaves(name, Behaviour::new().ready_after(min / 10).lives_between(min, max));
+    }
+    let before = clock::now();
+    scenario.run()?;
+    let day = before.elapsed().as_secs_f64();
+    let days = u32::try_from(bench.sample(20, 2))?;
+    let scenario = scenario.length(Duration::from_secs(24 * 60 * 60) * days);
+    let before = clock::now();
+    let rehearsal = scenario.run()?;
+    Ok((rehearsal.inputs() as f64 / before.elapsed().as_secs_f64(), day))
 }
 
 /// Ten thousand processes that die immediately after each start.

@@ -124,7 +124,7 @@ impl fmt::Display for Wait {
 }
 
 /// Returns a number below `end`, which is not zero. It depends on nothing but the seed and `n`.
-pub(super) fn random(seed: u64, n: u64, end: u64) -> u64 {
+pub(crate) fn random(seed: u64, n: u64, end: u64) -> u64 {
     // The seed passes through the generator before `n` is added, so that neighbouring seeds give unrelated
     // numbers.
     let seed = Rng::with_seed(seed).u64(..).wrapping_add(n);

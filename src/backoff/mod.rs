@@ -12,5 +12,6 @@ mod policy;
 
 pub use error::{BackoffError, BackoffProblem};
 pub use growth::Growth;
+pub(crate) use jitter::random;
 pub use jitter::{Jitter, Wait};
 pub use policy::BackoffPolicy;

@@ -1,5 +1,8 @@
 //! Tests of supervision with scripted processes and virtual time.
 //!
+//! [`Sim`] runs a real monitor, or any other code with processes, in a scripted world. [`rehearse`] shows
+//! what the policies of definitions do over a day, and [`explore`] searches every order of events.
+//!
 //! Supervision is about long periods and about failures, but a test should take milliseconds and never fail
 //! by chance. So this module has a second implementation of [`Host`](crate::Host), the interface of the
 //! monitor to the world. In [`Sim`] no process is real: each follows a [`Script`], such as "lives for 90 s,
@@ -72,6 +75,7 @@ mod clock;
 mod executor;
 pub mod explore;
 mod process;
+pub mod rehearse;
 mod script;
 mod sim;
 mod world;

@@ -76,6 +76,16 @@ fn three_tiers() {
 }
 
 #[test]
+fn rehearse() {
+    let text = run("rehearse");
+    let lines = [
+        "twisted: 7 restarts, back after 66.5 s\n",
+        "supervisord: 4 restarts, is given up after 4 failures in a row\n",
+    ];
+    assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+}
+
+#[test]
 fn on_tokio() {
     let text = run("on_tokio");
     // Lines come from the output thread, before or after this one.
