@@ -8,31 +8,35 @@ use super::Exit;
 
 /// The error of a process that could not be started. No process and no descriptor of it is left.
 #[derive(Clone, Debug)]
-pub struct SpawnError {
+pub struct SpawnError(Arc<Failure>);
+
+/// One allocation for the whole error keeps the events and notices small that may contain one.
+#[derive(Debug)]
+struct Failure {
     step: SpawnStep,
     subject: String,
-    source: Arc<io::Error>,
+    source: io::Error,
 }
 
 impl SpawnError {
     /// Creates an error of `step`. `subject` is the path, name or number that the step was about.
     pub fn new(step: SpawnStep, subject: impl Into<String>, source: io::Error) -> Self {
-        Self { step, subject: subject.into(), source: Arc::new(source) }
+        Self(Arc::new(Failure { step, subject: subject.into(), source }))
     }
 
     /// Returns the step that failed.
     pub fn step(&self) -> SpawnStep {
-        self.step
+        self.0.step
     }
 
     /// Returns the path, name or number that the step was about.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.0.subject
     }
 
     /// Returns the error number of the system; `None` if the cause is not an error of the system.
     pub fn raw_os_error(&self) -> Option<i32> {
-        self.source.raw_os_error()
+        self.0.source.raw_os_error()
     }
 
     /// Returns whether the system was out of a resource (EAGAIN, EMFILE, ENFILE, ENOMEM) or the program file
@@ -46,7 +50,7 @@ impl SpawnError {
 
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { step, subject, source } = self;
+        let Failure { step, subject, source } = &*self.0;
         // A path may come from a file, such as the first line of a script, and the message may go to a
         // terminal.
         let subject = Escaped(subject);
@@ -96,7 +100,7 @@ fn is_invisible(c: char) -> bool {
 
 impl std::error::Error for SpawnError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
+        Some(&self.0.source)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Signals and their names.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::str::FromStr;
 
 /// A signal, identified by its number on this system.
@@ -13,20 +14,20 @@ use std::str::FromStr;
 /// # Ok::<(), childminder::machine::SignalError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Signal(i32);
+pub struct Signal(NonZeroU8);
 
 /// The names for parsing and printing.
 const NAMES: [(&str, Signal); 15] = [
     ("HUP", Signal::HUP),
     ("INT", Signal::INT),
     ("QUIT", Signal::QUIT),
-    ("ILL", Signal(libc::SIGILL)),
+    ("ILL", Signal::of(libc::SIGILL)),
     ("ABRT", Signal::ABRT),
-    ("BUS", Signal(libc::SIGBUS)),
-    ("FPE", Signal(libc::SIGFPE)),
+    ("BUS", Signal::of(libc::SIGBUS)),
+    ("FPE", Signal::of(libc::SIGFPE)),
     ("KILL", Signal::KILL),
     ("USR1", Signal::USR1),
-    ("SEGV", Signal(libc::SIGSEGV)),
+    ("SEGV", Signal::of(libc::SIGSEGV)),
     ("USR2", Signal::USR2),
     ("PIPE", Signal::PIPE),
     ("TERM", Signal::TERM),
@@ -35,37 +36,42 @@ const NAMES: [(&str, Signal); 15] = [
 ];
 
 impl Signal {
+    /// Returns the signal with a number that is known to be from 1 to 64.
+    const fn of(number: i32) -> Self {
+        Self(NonZeroU8::new(number as u8).expect("a number of a signal"))
+    }
+
     /// Abort, with a core dump.
-    pub const ABRT: Self = Self(libc::SIGABRT);
+    pub const ABRT: Self = Self::of(libc::SIGABRT);
     /// Continue after a stop.
-    pub const CONT: Self = Self(libc::SIGCONT);
+    pub const CONT: Self = Self::of(libc::SIGCONT);
     /// Hang-up; many daemons reload their configuration on it.
-    pub const HUP: Self = Self(libc::SIGHUP);
+    pub const HUP: Self = Self::of(libc::SIGHUP);
     /// Interrupt, as Ctrl-C sends it.
-    pub const INT: Self = Self(libc::SIGINT);
+    pub const INT: Self = Self::of(libc::SIGINT);
     /// A write to a pipe that nothing reads.
-    pub const PIPE: Self = Self(libc::SIGPIPE);
+    pub const PIPE: Self = Self::of(libc::SIGPIPE);
     /// Ends the process, which cannot handle or ignore it.
-    pub const KILL: Self = Self(libc::SIGKILL);
+    pub const KILL: Self = Self::of(libc::SIGKILL);
     /// Quit, as Ctrl-\ sends it.
-    pub const QUIT: Self = Self(libc::SIGQUIT);
+    pub const QUIT: Self = Self::of(libc::SIGQUIT);
     /// Stops the process until CONT, which it cannot handle or ignore.
-    pub const STOP: Self = Self(libc::SIGSTOP);
+    pub const STOP: Self = Self::of(libc::SIGSTOP);
     /// Asks the process to end.
-    pub const TERM: Self = Self(libc::SIGTERM);
+    pub const TERM: Self = Self::of(libc::SIGTERM);
     /// For the program's own use.
-    pub const USR1: Self = Self(libc::SIGUSR1);
+    pub const USR1: Self = Self::of(libc::SIGUSR1);
     /// For the program's own use.
-    pub const USR2: Self = Self(libc::SIGUSR2);
+    pub const USR2: Self = Self::of(libc::SIGUSR2);
 
     /// Returns the signal with this number; `None` unless it is from 1 to 64.
     pub fn from_number(number: i32) -> Option<Self> {
-        (1..=64).contains(&number).then_some(Self(number))
+        (1..=64).contains(&number).then(|| Self::of(number))
     }
 
     /// Returns the number.
     pub fn number(self) -> i32 {
-        self.0
+        self.0.get().into()
     }
 }
 
@@ -73,7 +79,7 @@ impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match NAMES.iter().find(|(_, signal)| signal == self) {
             Some((name, _)) => f.pad(name),
-            None => write!(f, "{}", self.0),
+            None => write!(f, "{}", self.number()),
         }
     }
 }
