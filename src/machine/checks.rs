@@ -53,8 +53,8 @@ impl<S: Clone> Machine<S> {
         }
         for slot in self.in_order().into_iter().filter(|slot| self.is_current(*slot)) {
             let Some(links) = self.relations.get(slot) else { continue };
-            for edge in links.edges() {
-                self.check_edge(links.name(), &edge.dependency.on, edge.dependency.until)?;
+            for edge in &links.edges {
+                self.check_edge(&links.name, &edge.dependency.on, edge.dependency.until)?;
             }
         }
         Ok(())
@@ -65,7 +65,7 @@ impl<S: Clone> Machine<S> {
         let Ok(slot) = self.find(on) else {
             return Err(DependencyError::new(DependencyProblem::Unknown { process, dependency }));
         };
-        let is_endless = self.child(slot).definition.policy.restart == Restart::Always;
+        let is_endless = self.child(slot).settings.policy.restart == Restart::Always;
         if until == Until::Completed && is_endless {
             return Err(DependencyError::new(DependencyProblem::NeverCompletes { process, dependency }));
         }
@@ -110,7 +110,7 @@ impl<S: Clone> Machine<S> {
             if !seen.insert(slot) {
                 continue;
             }
-            for edge in self.relations.get(slot).into_iter().flat_map(|links| links.edges()) {
+            for edge in self.relations.get(slot).into_iter().flat_map(|links| &links.edges) {
                 stack.push((Some(index), edge.dependency.on.clone()));
                 open.push(stack.len() - 1);
             }

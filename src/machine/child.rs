@@ -1,13 +1,15 @@
 //! One process: what is wanted of it, what it is doing, and every transition between.
 
 use std::mem;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
+use super::definition::Settings;
 use super::give_up::Failures;
-use super::run::{Context, Death, Ending, FamilyPoll, Gate, Readiness, StopReason, StopWay};
-use super::state::{Goal, Input, Rest, State, StopMode};
+use super::run::{Context, Death, Ending, FamilyPoll, Gate, Orphans, Readiness, StopReason, StopWay};
+use super::state::{Blockage, Goal, Input, Rest, State, StopMode};
 use super::status::LastRun;
-use super::{Definition, Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget};
+use super::{Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget};
 
 /// A process of the machine: its definition, and the run it is in.
 #[derive(Clone, Debug)]
@@ -15,8 +17,7 @@ pub(super) struct Child<S> {
     pub(super) name: Name,
     /// Its position in the order of additions.
     pub(super) order: u64,
-    /// Without its dependencies and its group, which are among the relations.
-    pub(super) definition: Definition<S>,
+    pub(super) settings: Settings<S>,
     pub(super) goal: Goal,
     pub(super) state: State,
     pub(super) failures: Failures,
@@ -38,11 +39,11 @@ pub(super) struct Last {
 }
 
 impl<S: Clone> Child<S> {
-    pub(super) fn new(name: Name, definition: Definition<S>, order: u64) -> Self {
+    pub(super) fn new(name: Name, settings: Settings<S>, order: u64) -> Self {
         Self {
             name,
             order,
-            definition,
+            settings,
             goal: Goal::Keep,
             state: State::Down(Rest::Idle),
             failures: Failures::default(),
@@ -53,21 +54,21 @@ impl<S: Clone> Child<S> {
 
     /// Replaces a removed definition whose run is not over. The new process is started when the old run is
     /// over.
-    pub(super) fn succeed(&mut self, definition: Definition<S>, order: u64) {
+    pub(super) fn succeed(&mut self, settings: Settings<S>, order: u64) {
         let state = mem::replace(&mut self.state, State::Down(Rest::Idle));
         let way = self.stop_way();
-        *self = Self::new(self.name.clone(), definition, order);
+        *self = Self::new(self.name.clone(), settings, order);
         self.state = state;
         self.disown_run(way);
     }
 
     /// Takes a new definition with another program. The run of the old one is stopped as that wanted, and
     /// does not count for the new one.
-    pub(super) fn replace(&mut self, definition: Definition<S>, cx: &mut Context<'_, S>) {
+    pub(super) fn replace(&mut self, settings: Settings<S>, cx: &mut Context<'_, S>) {
         let is_by_hand = self.state.is_started() && !self.wanted(cx);
         let way = self.stop_way();
         self.handle(Input::Restart(Box::new(StopReason::Replaced(way))), cx);
-        self.definition = definition;
+        self.settings = settings;
         (self.failures, self.last) = (Failures::default(), None);
         self.disown_run(way);
         if let Some(run) = self.state.run_mut() {
@@ -131,7 +132,7 @@ impl<S: Clone> Child<S> {
     }
 
     pub(super) fn spec(&self) -> &S {
-        &self.definition.spec
+        &self.settings.spec
     }
 
     /// The run under way.
@@ -150,17 +151,17 @@ impl<S: Clone> Child<S> {
             | State::Starting { .. }
             | State::Ending(_)
             | State::Waiting { .. }
-            | State::Blocked { .. } => None,
+            | State::Blocked(_) => None,
         }
     }
 
     /// When [`Input::Timeout`] is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Down(_) | State::Starting { .. } | State::Blocked { .. } => None,
+            State::Down(_) | State::Starting { .. } | State::Blocked(_) => None,
             State::Up(run) => self.ready_until(run),
             State::Stopping { kill_at, orphans, .. } => {
-                orphans.as_ref().map(|(_, family)| family.at).into_iter().chain([*kill_at]).min()
+                orphans.as_ref().map(|orphans| orphans.family.at).into_iter().chain([*kill_at]).min()
             }
             State::Ending(ending) => ending.deadline(),
             State::Waiting { until } => Some(*until),
@@ -169,6 +170,15 @@ impl<S: Clone> Child<S> {
 
     /// Handles every input in every state.
     pub(super) fn handle(&mut self, input: Input, cx: &mut Context<'_, S>) {
+        // The end of the output is noted for a run in any state, and matters only to one that waits for it.
+        if let Input::Event(Event::Closed { .. }) = &input
+            && let Some(run) = self.state.run_mut()
+        {
+            run.closed = true;
+            if !matches!(self.state, State::Ending(_)) {
+                return;
+            }
+        }
         let next = match (mem::replace(&mut self.state, State::Down(Rest::Idle)), input) {
             // Nothing runs, and none is due.
             (State::Down(_), Input::Start) => self.spawn(cx),
@@ -188,17 +198,16 @@ impl<S: Clone> Child<S> {
             ) => state,
 
             // A run is due. A start by a command does not wait for the conditions.
-            (State::Blocked { .. }, Input::Start) => self.spawn(cx),
-            (State::Blocked { silent }, Input::Wake) if self.wanted(cx) => match (cx.gate, silent) {
+            (State::Blocked(_), Input::Start) => self.spawn(cx),
+            (State::Blocked(blockage), Input::Wake) if self.wanted(cx) => match (cx.gate, blockage) {
                 (Gate::Open, _) => self.spawn(cx),
-                (Gate::Condition(_), true) => self.spawn_or_wait(cx),
-                (Gate::Condition(_) | Gate::Group, _) => State::Blocked { silent },
+                (Gate::Condition(_), Blockage::Silent) => self.spawn_or_wait(cx),
+                (Gate::Condition(_) | Gate::Group, _) => State::Blocked(blockage),
             },
-            (
-                state @ State::Blocked { .. },
-                Input::Wake | Input::Stop | Input::Restart(_) | Input::Timeout,
-            ) => state,
-            (State::Waiting { .. } | State::Blocked { .. }, Input::Cancel | Input::Kill) => {
+            (state @ State::Blocked(_), Input::Wake | Input::Stop | Input::Restart(_) | Input::Timeout) => {
+                state
+            }
+            (State::Waiting { .. } | State::Blocked(_), Input::Cancel | Input::Kill) => {
                 State::Down(Rest::Idle)
             }
 
@@ -225,31 +234,31 @@ impl<S: Clone> Child<S> {
                 State::Starting { mut run, unwanted, exit },
                 Input::Event(Event::Started { pid, containment, .. }),
             ) => {
-                run.pid = Some(pid);
+                run.pid = NonZeroU32::new(pid);
                 run.containment = Some(containment);
                 run.since = cx.now;
                 self.publish(&run, NoticeKind::Started { pid }, cx);
-                self.state = match unwanted {
+                let next = match unwanted {
                     None => self.up(run, cx),
                     Some(StopMode::Graceful) => self.stop(run, cx),
                     Some(StopMode::Forced) => self.kill(run, None, cx),
                 };
-                if let Some(exit) = exit {
-                    self.handle(Input::Event(exit), cx);
+                match exit {
+                    None => next,
+                    Some(exit) => {
+                        self.state = next;
+                        self.handle(Input::Event(*exit), cx);
+                        mem::replace(&mut self.state, State::Down(Rest::Idle))
+                    }
                 }
-                mem::replace(&mut self.state, State::Down(Rest::Idle))
             }
             (State::Starting { run, .. }, Input::Event(Event::SpawnFailed { error, .. })) => {
                 self.spawn_failed(run, error, cx)
             }
             // A driver may see the end of a short-lived process before it reports the start. Nothing of it
             // may be lost, or the run would never be over.
-            (State::Starting { mut run, unwanted, exit }, Input::Event(Event::Closed { .. })) => {
-                run.closed = true;
-                State::Starting { run, unwanted, exit }
-            }
             (State::Starting { run, unwanted, exit: None }, Input::Event(exit @ Event::Exited { .. })) => {
-                State::Starting { run, unwanted, exit: Some(exit) }
+                State::Starting { run, unwanted, exit: Some(Box::new(exit)) }
             }
             (State::Starting { mut run, unwanted, exit }, Input::Event(Event::Ready { .. })) => {
                 run.readiness = Readiness::Since(cx.now);
@@ -295,10 +304,6 @@ impl<S: Clone> Child<S> {
             }
             (State::Up(run), Input::Stop | Input::Cancel) => self.stop(run, cx),
             (State::Up(run), Input::Kill) => self.kill(run, None, cx),
-            (State::Up(mut run), Input::Event(Event::Closed { .. })) => {
-                run.closed = true;
-                State::Up(run)
-            }
             (State::Up(run), Input::Event(Event::Exited { exit, remaining, .. })) => {
                 let death = Death { exit, at: cx.now };
                 if remaining.is_empty() {
@@ -308,7 +313,7 @@ impl<S: Clone> Child<S> {
                     // reused.
                     cx.kill(run.id);
                     self.publish(&run, NoticeKind::LeftBehind { pids: remaining.clone() }, cx);
-                    let orphans = Some((death, FamilyPoll::new(remaining, cx.now)));
+                    let orphans = Some(Orphans { death, family: FamilyPoll::new(remaining, cx.now) });
                     self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
                 }
             }
@@ -331,13 +336,9 @@ impl<S: Clone> Child<S> {
                 self.kill(run, orphans, cx)
             }
             (State::Stopping { run, kill_at, mut orphans }, Input::Timeout) => {
-                if let Some((_, family)) = &mut orphans {
-                    family.handle_timeout(run.id, cx);
+                if let Some(orphans) = &mut orphans {
+                    orphans.family.handle_timeout(run.id, cx);
                 }
-                State::Stopping { run, kill_at, orphans }
-            }
-            (State::Stopping { mut run, kill_at, orphans }, Input::Event(Event::Closed { .. })) => {
-                run.closed = true;
                 State::Stopping { run, kill_at, orphans }
             }
             (
@@ -350,25 +351,25 @@ impl<S: Clone> Child<S> {
                 } else {
                     // The rest of the family has until the kill time as well. It has not been asked to end if
                     // the leader alone was, by its own signal or by a stop command.
-                    let Definition { stop_target, stop_signal, .. } = &self.definition;
+                    let Settings { stop_target, stop_signal, .. } = &self.settings;
                     let asked = run.stop_command.as_ref().map(|command| command.signal);
                     let by_signal = (*stop_target == SignalTarget::Leader).then_some(*stop_signal);
                     if let Some(signal) = asked.or(by_signal) {
                         cx.stop(run.id, SignalTarget::Family, signal);
                     }
                     let family = FamilyPoll::new(remaining, cx.now);
-                    State::Stopping { run, kill_at, orphans: Some((death, family)) }
+                    State::Stopping { run, kill_at, orphans: Some(Box::new(Orphans { death, family })) }
                 }
             }
             (
-                State::Stopping { run, kill_at, orphans: Some((death, mut family)) },
+                State::Stopping { run, kill_at, orphans: Some(mut orphans) },
                 Input::Event(Event::Family { remaining, .. }),
             ) => {
                 if remaining.is_empty() {
-                    self.family_died(run, death, cx)
+                    self.family_died(run, orphans.death, cx)
                 } else {
-                    family.remaining = remaining;
-                    State::Stopping { run, kill_at, orphans: Some((death, family)) }
+                    orphans.family.remaining = remaining;
+                    State::Stopping { run, kill_at, orphans: Some(orphans) }
                 }
             }
             (
@@ -410,16 +411,14 @@ impl<S: Clone> Child<S> {
                 ending.run.stop_command_ended();
                 State::Ending(ending)
             }
-            (State::Ending(mut ending), Input::Event(Event::Closed { .. })) => {
-                ending.run.closed = true;
-                self.ending(ending, cx)
-            }
+            (State::Ending(ending), Input::Event(Event::Closed { .. })) => self.ending(ending, cx),
             (State::Ending(mut ending), Input::Event(Event::Exited { exit, remaining, .. }))
                 if ending.death.is_none() =>
             {
                 ending.death = Some(Death { exit, at: cx.now });
                 ending.close_at = Some(cx.now + self.leak_timeout());
-                ending.family = (!remaining.is_empty()).then(|| FamilyPoll::new(remaining, cx.now));
+                let family = (!remaining.is_empty()).then(|| FamilyPoll::new(remaining, cx.now));
+                ending.family = family.map(Box::new);
                 self.ending(ending, cx)
             }
             (State::Ending(mut ending), Input::Event(Event::Family { remaining, .. })) => {
@@ -436,9 +435,7 @@ impl<S: Clone> Child<S> {
             (state @ State::Ending(_), Input::Wake | Input::Restart(_) | Input::Event(_)) => state,
 
             // An event without a run: the machine does not pass these on.
-            (state @ (State::Down(_) | State::Waiting { .. } | State::Blocked { .. }), Input::Event(_)) => {
-                state
-            }
+            (state @ (State::Down(_) | State::Waiting { .. } | State::Blocked(_)), Input::Event(_)) => state,
         };
         // What it replaces owns nothing, so its drop would only cost time.
         mem::forget(mem::replace(&mut self.state, next));

@@ -1,6 +1,7 @@
 //! What the machine knows about a process before it runs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Dependency, Name, Policy, Signal, SignalTarget};
@@ -50,6 +51,41 @@ impl<S> Definition<S> {
         let Self { spec: _, policy, stop_signal, stop_target, stop_command, after, ready, restart_group } =
             self;
         Definition { spec, policy, stop_signal, stop_target, stop_command, after, ready, restart_group }
+    }
+}
+
+/// The part of a [`Definition`] that is about the process alone. Its dependencies and its group are among the
+/// relations.
+#[derive(Clone, Debug)]
+pub(super) struct Settings<S> {
+    pub(super) spec: S,
+    /// Most processes of a monitor share one policy.
+    pub(super) policy: Arc<Policy>,
+    pub(super) ready: Option<Duration>,
+    pub(super) stop_signal: Signal,
+    pub(super) stop_target: SignalTarget,
+    pub(super) stop_command: bool,
+}
+
+impl<S: PartialEq> Settings<S> {
+    /// Whether `definition` has these settings.
+    pub(super) fn is_of(&self, definition: &Definition<S>) -> bool {
+        let Definition {
+            spec,
+            policy,
+            stop_signal,
+            stop_target,
+            stop_command,
+            after: _,
+            ready,
+            restart_group: _,
+        } = definition;
+        self.spec == *spec
+            && *self.policy == *policy
+            && self.stop_signal == *stop_signal
+            && self.stop_target == *stop_target
+            && self.stop_command == *stop_command
+            && self.ready == *ready
     }
 }
 

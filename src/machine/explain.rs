@@ -55,7 +55,7 @@ impl<S: Clone> Machine<S> {
                 stack.extend(dependents.clone().filter(|slot| bounds[*slot].is_none()));
                 if stack.len() == before {
                     let after = dependents.filter_map(|slot| bounds[slot]).max().unwrap_or_default();
-                    let policy = &child.definition.policy;
+                    let policy = &child.settings.policy;
                     let own = policy.kill_time + MAX_KILL_TIME + FamilyPoll::LONGEST + policy.leak_timeout;
                     let bound = own.saturating_add(after);
                     bounds[slot] = Some(bound);
@@ -121,7 +121,7 @@ impl<S: Clone> Chain<'_, S> {
                 self.push(child, CauseKind::Waiting { at: *until, failures: child.failures.count(None) });
                 self.end(slot);
             }
-            State::Blocked { .. } => self.blocked(slot, child),
+            State::Blocked(_) => self.blocked(slot, child),
             State::Down(_) if child.goal == Goal::Hold => self.push(child, CauseKind::Held),
             State::Down(Rest::Completed) => {
                 self.push(child, CauseKind::Completed);
@@ -132,7 +132,7 @@ impl<S: Clone> Chain<'_, S> {
                 self.end(slot);
             }
             State::Down(Rest::GaveUp) => {
-                let give_up = child.definition.policy.give_up;
+                let give_up = child.settings.policy.give_up;
                 let failures = child.failures.count(give_up);
                 let within = give_up.and_then(|give_up| give_up.within);
                 self.push(child, CauseKind::GaveUp { failures, within });
@@ -171,7 +171,7 @@ impl<S: Clone> Chain<'_, S> {
     fn blocked(&mut self, slot: usize, child: &Child<S>) {
         let machine = self.machine;
         let Some(links) = machine.relations.get(slot) else { return };
-        match (links.gate(), links.group()) {
+        match (links.gate(), &links.group) {
             (Gate::Condition(on), _) => {
                 let name = on.on.clone();
                 self.push(child, CauseKind::Blocked { on: on.clone() });

@@ -37,7 +37,7 @@ impl Relations {
         self.member(slot).is_parked = true;
         let restart = GroupRestart { cause: slot, awaited: others.len() };
         self.table(&name).restart = Some(restart);
-        let after = self.known(slot).name().clone();
+        let after = self.known(slot).name.clone();
         self.drain(&others, &Quit::Because(StopReason::Group { group: name, after }), true);
     }
 
@@ -85,7 +85,7 @@ impl Relations {
         if self.group_name(slot).is_none() {
             return;
         }
-        let Some(member) = self.known(slot).membership().take() else { return };
+        let Some(member) = self.known(slot).group.take() else { return };
         let name = &member.group.name;
         let group = self.table(name);
         group.members.retain(|other| *other != slot);
@@ -103,7 +103,7 @@ impl Relations {
     }
 
     fn group_name(&self, slot: usize) -> Option<Name> {
-        Some(self.get(slot)?.group()?.group.name.clone())
+        Some(self.get(slot)?.group.as_ref()?.group.name.clone())
     }
 
     fn is_running_member(&self, slot: usize) -> bool {
@@ -115,6 +115,6 @@ impl Relations {
     }
 
     fn member(&mut self, slot: usize) -> &mut Membership {
-        self.known(slot).membership().as_deref_mut().expect("a member of a group")
+        self.known(slot).group.as_deref_mut().expect("a member of a group")
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::child::Child;
 use super::give_up::Failures;
 use super::relations::{Drain, GroupRestart, Links, Membership, Relations};
-use super::run::{Death, Ending, FamilyPoll, Readiness, Run, StopCommand, SurvivorReport};
+use super::run::{Death, Ending, FamilyPoll, Orphans, Readiness, Run, StopCommand, SurvivorReport};
 use super::state::State;
 use super::{Event, GiveUp, LastRun, Machine, Name};
 
@@ -98,6 +98,7 @@ impl<S> Machine<S> {
             stopped_by,
             free: _,
             deadlines: _,
+            policy: _,
             out: _,
             runs: _,
             additions: _,
@@ -161,8 +162,8 @@ impl Relations {
 
 impl<S> Child<S> {
     fn add_to(&self, key: &mut Key) {
-        let Self { definition, goal, state, failures, last, name: _, order: _, starts: _ } = self;
-        let policy = &definition.policy;
+        let Self { settings, goal, state, failures, last, name: _, order: _, starts: _ } = self;
+        let policy = &settings.policy;
         let horizon = policy.threshold.max(policy.reset_after_ready.unwrap_or_default());
         key.add(*goal as u64);
         let Failures { growths, row, window } = failures;
@@ -184,16 +185,17 @@ impl<S> Child<S> {
             State::Starting { run, unwanted, exit } => {
                 run.add_to(key, horizon);
                 key.add(unwanted.map_or(0, |mode| 1 + mode as u64));
-                key.add(u64::from(matches!(exit, Some(Event::Exited { .. }))));
+                key.add(u64::from(matches!(exit.as_deref(), Some(Event::Exited { .. }))));
             }
             State::Up(run) => {
                 // The timeout of its readiness may be longer than the other times.
-                run.add_to(key, horizon.max(definition.ready.unwrap_or_default()));
+                run.add_to(key, horizon.max(settings.ready.unwrap_or_default()));
             }
             State::Stopping { run, kill_at, orphans } => {
                 key.add_due(*kill_at);
                 match orphans {
-                    Some((death, family)) => {
+                    Some(orphans) => {
+                        let Orphans { death, family } = &**orphans;
                         death.add_to(key, run, horizon);
                         family.add_to(key);
                     }
@@ -202,7 +204,7 @@ impl<S> Child<S> {
             }
             State::Ending(ending) => ending.add_to(key, horizon),
             State::Waiting { until } => key.add_due(*until),
-            State::Blocked { silent } => key.add(u64::from(*silent)),
+            State::Blocked(blockage) => key.add(*blockage as u64),
         }
     }
 }
@@ -280,8 +282,20 @@ impl Ending {
             Some(at) => key.add_due(*at),
             None => key.add(u64::MAX),
         }
-        key.add_hash(&std::mem::discriminant(report));
-        match report {
+        match report.as_deref() {
+            None => key.add(0),
+            Some(report) => {
+                key.add(1);
+                report.add_to(key);
+            }
+        }
+    }
+}
+
+impl SurvivorReport {
+    fn add_to(&self, key: &mut Key) {
+        key.add_hash(&std::mem::discriminant(self));
+        match self {
             SurvivorReport::Due { at, killed_at } => {
                 key.add_due(*at);
                 key.add_past(*killed_at, Duration::MAX);
@@ -289,7 +303,7 @@ impl Ending {
             SurvivorReport::Listing { killed_at } | SurvivorReport::Describing { killed_at } => {
                 key.add_past(*killed_at, Duration::MAX);
             }
-            SurvivorReport::None | SurvivorReport::Reported => {}
+            SurvivorReport::Reported => {}
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod checks;
 mod child;
+mod deadlines;
 mod definition;
 pub(crate) mod dependency;
 mod error;
@@ -26,6 +27,7 @@ mod outcome;
 pub(crate) mod policy;
 mod policy_error;
 mod presets;
+mod queries;
 mod relations;
 mod replace;
 pub(crate) mod restart;

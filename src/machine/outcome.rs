@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::child::{Child, Last};
+use super::definition::Settings;
 use super::notice::Span;
 use super::run::{
-    Context, Death, Effect, Ending, FamilyPoll, Gate, Readiness, Run, StopCommand, StopReason, StopWay,
+    Context, Death, Effect, Ending, FamilyPoll, Gate, Orphans, Readiness, Run, StopCommand, StopReason,
+    StopWay,
 };
-use super::state::{Goal, Rest, State};
+use super::state::{Blockage, Goal, Rest, State};
 use super::status::LastRun;
 use super::{
-    Definition, Event, LongRun, NoticeKind, OnGiveUp, Output, Policy, Restart, Signal, SignalTarget,
-    SpawnError, StopCommandError,
+    Event, LongRun, NoticeKind, OnGiveUp, Output, Policy, Restart, Signal, SignalTarget, SpawnError,
+    StopCommandError,
 };
 use crate::backoff::Jitter;
 
@@ -66,16 +68,16 @@ impl<S: Clone> Child<S> {
             Gate::Condition(on) => {
                 let on = on.clone();
                 cx.publish(self.name.clone(), None, NoticeKind::Blocked { on });
-                State::Blocked { silent: false }
+                State::Blocked(Blockage::Published)
             }
-            Gate::Group => State::Blocked { silent: true },
+            Gate::Group => State::Blocked(Blockage::Silent),
         }
     }
 
     pub(super) fn spawn(&mut self, cx: &mut Context<'_, S>) -> State {
         let id = cx.next_run();
         self.starts += 1;
-        cx.push(Output::Spawn { run: id, name: self.name.clone(), spec: self.definition.spec.clone() });
+        cx.push(Output::Spawn { run: id, name: self.name.clone(), spec: self.settings.spec.clone() });
         State::Starting { run: Run::new(id, cx.now), unwanted: None, exit: None }
     }
 
@@ -86,7 +88,7 @@ impl<S: Clone> Child<S> {
         }
         if let Readiness::Since(_) = run.readiness {
             self.publish(&run, NoticeKind::Ready, cx);
-        } else if self.definition.ready.is_none() {
+        } else if self.settings.ready.is_none() {
             run.readiness = Readiness::Since(cx.now);
         }
         State::Up(run)
@@ -94,7 +96,7 @@ impl<S: Clone> Child<S> {
 
     /// Returns the reason for a run that is not ready in time.
     pub(super) fn late_reason(&self) -> Arc<str> {
-        let timeout = self.definition.ready.unwrap_or_default();
+        let timeout = self.settings.ready.unwrap_or_default();
         format!("its condition did not hold within {}", Span(timeout)).into()
     }
 }
@@ -154,19 +156,22 @@ impl<S: Clone> Child<S> {
     pub(super) fn kill(
         &mut self,
         mut run: Run,
-        orphans: Option<(Death, FamilyPoll)>,
+        orphans: Option<Box<Orphans>>,
         cx: &mut Context<'_, S>,
     ) -> State {
         run.asked = true;
         cx.kill(run.id);
         run.kill_stop_command(cx);
         self.publish(&run, NoticeKind::Killed, cx);
-        let orphans = orphans.map(|(death, family)| (death, FamilyPoll::new(family.remaining, cx.now)));
+        let orphans = orphans.map(|orphans| {
+            let Orphans { death, family } = *orphans;
+            Orphans { death, family: FamilyPoll::new(family.remaining, cx.now) }
+        });
         self.ending(Ending::killed(run, orphans, self.leak_timeout(), cx.now), cx)
     }
 
     pub(super) fn leak_timeout(&self) -> Duration {
-        self.definition.policy.leak_timeout
+        self.settings.policy.leak_timeout
     }
 
     pub(super) fn family_died(&mut self, run: Run, death: Death, cx: &mut Context<'_, S>) -> State {
@@ -182,18 +187,18 @@ impl<S: Clone> Child<S> {
         run.kill_stop_command(cx);
         let lived = death.at.saturating_duration_since(run.since);
         if !run.closed {
-            let is_instant = lived < self.definition.policy.threshold;
+            let is_instant = lived < self.settings.policy.threshold;
             let daemonized = death.exit.is_success() && is_instant && !run.asked;
             self.publish(&run, NoticeKind::Leaked { daemonized }, cx);
         }
         cx.push(Output::Reap { run: run.id });
         let outcome = match run.reason.as_deref() {
             Some(reason) if reason.is_failure() => Outcome::Failure,
-            None if !run.asked && self.definition.policy.success.contains(death.exit) => Outcome::Success,
+            None if !run.asked && self.settings.policy.success.contains(death.exit) => Outcome::Success,
             None if !run.asked => Outcome::Failure,
             _ => Outcome::Requested,
         };
-        let expected = outcome == Outcome::Success && self.definition.policy.restart != Restart::Always;
+        let expected = outcome == Outcome::Success && self.settings.policy.restart != Restart::Always;
         self.publish(&run, NoticeKind::Exited { exit: death.exit, lived, asked: run.asked, expected }, cx);
         let is_short = self.is_short(&run, lived, death.at);
         let end = End { result: LastRun::Exited(death.exit), outcome, lived, is_short, at: death.at };
@@ -216,8 +221,8 @@ impl<S: Clone> Child<S> {
     /// Whether a run that ended at `at` was too short to reset the delay. One that had to become ready and
     /// has not is too short in any case.
     fn is_short(&self, run: &Run, lived: Duration, at: Instant) -> bool {
-        let policy = &self.definition.policy;
-        let has_condition = self.definition.ready.is_some();
+        let policy = &self.settings.policy;
+        let has_condition = self.settings.ready.is_some();
         match (run.readiness, policy.reset_after_ready) {
             (Readiness::Pending, _) if has_condition => true,
             (Readiness::Lost, Some(_)) => true,
@@ -265,7 +270,7 @@ impl<S: Clone> Child<S> {
 
     /// Counts a result. Returns why there is no next run; `None` if there is one.
     fn judge(&mut self, outcome: Outcome, is_short: bool, at: Instant) -> Option<Rest> {
-        let policy = &self.definition.policy;
+        let policy = &self.settings.policy;
         match outcome {
             Outcome::Requested => None,
             Outcome::Success => {
@@ -284,7 +289,7 @@ impl<S: Clone> Child<S> {
     }
 
     fn rest_notice(&self, rest: Rest, cx: &mut Context<'_, S>) -> NoticeKind {
-        match (rest, self.definition.policy.give_up) {
+        match (rest, self.settings.policy.give_up) {
             (Rest::GaveUp, Some(give_up)) => {
                 if give_up.then == OnGiveUp::StopAll {
                     cx.effect = Some(Effect::StopsService);
@@ -300,7 +305,7 @@ impl<S: Clone> Child<S> {
     /// Returns the delay after a run that was too short or long enough, with its jitter. `number` is that of
     /// the run.
     fn next_delay(&mut self, is_short: bool, number: u64, seed: u64) -> Duration {
-        let Policy { jitter, long_run, .. } = self.definition.policy;
+        let Policy { jitter, long_run, .. } = *self.settings.policy;
         if !is_short {
             self.failures.reset();
             if long_run == LongRun::AtOnce {
@@ -316,14 +321,14 @@ impl<S: Clone> Child<S> {
 impl<S> Child<S> {
     /// Returns the delay after the next run that is too short, without jitter.
     pub(super) fn exact_delay(&self) -> Duration {
-        let policy = &self.definition.policy;
+        let policy = &self.settings.policy;
         let failures = self.failures.growths.saturating_add(1);
         policy.growth.delay(failures, policy.min_restart_delay, policy.max_restart_delay)
     }
 
     pub(super) fn stop_way(&self) -> StopWay {
-        let Definition { stop_signal: signal, stop_target: target, stop_command: command, policy, .. } =
-            &self.definition;
+        let Settings { stop_signal: signal, stop_target: target, stop_command: command, policy, .. } =
+            &self.settings;
         StopWay { signal: *signal, target: *target, command: *command, kill_time: policy.kill_time }
     }
 }

@@ -161,22 +161,6 @@ impl Links {
         if self.unmet == 0 { None } else { unmet().map(|edge| &edge.dependency) }
     }
 
-    pub(super) fn edges(&self) -> &[Edge] {
-        &self.edges
-    }
-
-    pub(super) fn name(&self) -> &Name {
-        &self.name
-    }
-
-    pub(super) fn group(&self) -> Option<&Membership> {
-        self.group.as_deref()
-    }
-
-    pub(super) fn membership(&mut self) -> &mut Option<Box<Membership>> {
-        &mut self.group
-    }
-
     /// Whether it is stopped when its dependents have ended.
     pub(super) fn is_stop_pending(&self) -> bool {
         matches!(self.drain, Some(Drain::Pending(_)))

@@ -1,10 +1,14 @@
 //! Changes of the definitions of processes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::definition::Settings;
 use super::set::Machine;
 use super::state::Input;
-use super::{Definition, DefinitionError, NoticeKind, Policy, Replaced, UnknownName};
+use super::{
+    Definition, DefinitionError, Dependency, NoticeKind, Policy, Replaced, RestartGroup, UnknownName,
+};
 
 /// Changes of definitions.
 impl<S: Clone> Machine<S> {
@@ -16,9 +20,10 @@ impl<S: Clone> Machine<S> {
     /// [`UnknownName`] if there is no process with this name.
     pub fn set_policy(&mut self, name: &str, policy: Policy, now: Instant) -> Result<(), UnknownName> {
         let slot = self.find(name)?;
-        if self.child(slot).definition.policy != policy {
+        if *self.child(slot).settings.policy != policy {
+            let policy = self.shared(policy);
             self.publish(self.child(slot).name.clone(), NoticeKind::PolicyChanged, now);
-            self.change(slot, now, |child, _| child.definition.policy = policy);
+            self.change(slot, now, |child, _| child.settings.policy = policy);
         }
         Ok(())
     }
@@ -49,7 +54,7 @@ impl<S: Clone> Machine<S> {
         &mut self,
         starts_same_program: impl FnOnce(&S, &S) -> bool,
         name: &str,
-        mut definition: Definition<S>,
+        definition: Definition<S>,
         now: Instant,
     ) -> Result<Replaced, DefinitionError>
     where
@@ -57,24 +62,23 @@ impl<S: Clone> Machine<S> {
     {
         let slot = self.find(name)?;
         let name = self.child(slot).name.clone();
-        let (after, group) = (std::mem::take(&mut definition.after), definition.restart_group.take());
         let links = self.relations.get(slot);
-        let edges = links.map(|links| links.edges()).unwrap_or_default();
-        let same_after = edges.iter().map(|edge| &edge.dependency).eq(&after);
-        let same_group = links.and_then(|links| links.group()).map(|member| &member.group) == group.as_ref();
-        let current = &self.child(slot).definition;
-        if same_after && same_group && *current == definition {
+        let edges = links.map(|links| &*links.edges).unwrap_or_default();
+        let same_after = edges.iter().map(|edge| &edge.dependency).eq(&definition.after);
+        let group = links.and_then(|links| links.group.as_ref()).map(|member| &member.group);
+        let same_group = group == definition.restart_group.as_ref();
+        let current = &self.child(slot).settings;
+        if same_after && same_group && current.is_of(&definition) {
             return Ok(Replaced::Unchanged);
         }
         let is_same_program = starts_same_program(&current.spec, &definition.spec);
-        (definition.after, definition.restart_group) = (after, group);
         self.check_definition(&name, Some(slot), &definition)?;
-        let (after, group) = (std::mem::take(&mut definition.after), definition.restart_group.take());
+        let (settings, after, group) = self.take_apart(definition);
         self.publish(name.clone(), NoticeKind::Replaced, now);
         if is_same_program {
-            self.change(slot, now, |child, _| child.definition = definition);
+            self.change(slot, now, |child, _| child.settings = settings);
         } else {
-            self.change(slot, now, |child, cx| child.replace(definition, cx));
+            self.change(slot, now, |child, cx| child.replace(settings, cx));
         }
         if !same_after {
             self.relations.unlink(slot);
@@ -89,5 +93,25 @@ impl<S: Clone> Machine<S> {
         }
         self.drive(slot, Input::Wake, now);
         Ok(if is_same_program { Replaced::Updated } else { Replaced::Restarting })
+    }
+
+    /// Divides a definition into the settings of the process and its relations.
+    pub(super) fn take_apart(
+        &mut self,
+        definition: Definition<S>,
+    ) -> (Settings<S>, Vec<Dependency>, Option<RestartGroup>) {
+        let Definition { spec, policy, stop_signal, stop_target, stop_command, after, ready, restart_group } =
+            definition;
+        let policy = self.shared(policy);
+        let settings = Settings { spec, policy, ready, stop_signal, stop_target, stop_command };
+        (settings, after, restart_group)
+    }
+
+    /// Returns a policy that is shared if it equals the one before.
+    pub(super) fn shared(&mut self, policy: Policy) -> Arc<Policy> {
+        if *self.policy != policy {
+            self.policy = Arc::new(policy);
+        }
+        self.policy.clone()
     }
 }

@@ -1,6 +1,7 @@
 //! One run of a process, and how it comes to its end.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,8 @@ pub(super) const MAX_KILL_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) id: RunId,
-    pub(super) pid: Option<u32>,
+    /// `None` until it was started, and if its process has no id.
+    pub(super) pid: Option<NonZeroU32>,
     pub(super) containment: Option<Containment>,
     pub(super) since: Instant,
     /// Whether both output streams have ended.
@@ -103,6 +105,13 @@ pub(super) struct FamilyPoll {
     pub(super) remaining: Vec<u32>,
 }
 
+/// The family of a leader that has died before it while the run was being stopped.
+#[derive(Clone, Debug)]
+pub(super) struct Orphans {
+    pub(super) death: Death,
+    pub(super) family: FamilyPoll,
+}
+
 /// The state of a run that is dead or killed, and not over.
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
@@ -110,18 +119,16 @@ pub(super) struct Ending {
     /// `None` if KILL was sent and the leader has not died of it yet.
     pub(super) death: Option<Death>,
     /// `Some` if the rest of the family has not died yet.
-    pub(super) family: Option<FamilyPoll>,
+    pub(super) family: Option<Box<FamilyPoll>>,
     /// Until when the end of the output is awaited.
     pub(super) close_at: Option<Instant>,
-    /// The report of the processes that outlive KILL.
-    pub(super) report: SurvivorReport,
+    /// The report of the processes that outlive KILL; `None` if no KILL was needed.
+    pub(super) report: Option<Box<SurvivorReport>>,
 }
 
 /// The steps on the way to the report of survivors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SurvivorReport {
-    /// No KILL was needed.
-    None,
     /// KILL was sent at `killed_at`. The survivors are checked at `at`.
     Due { at: Instant, killed_at: Instant },
     /// The family is being listed once more.
@@ -215,6 +222,11 @@ impl Run {
         }
     }
 
+    /// Returns the process id, if the process was started and has one.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.pid.map(NonZeroU32::get)
+    }
+
     /// Notes that the stop command has ended. Returns it if it was running.
     pub(super) fn stop_command_ended(&mut self) -> Option<StopCommand> {
         let command = self.stop_command.as_mut().filter(|command| command.is_running)?;
@@ -251,22 +263,17 @@ impl FamilyPoll {
 
 impl Ending {
     /// Begins when KILL has been sent to the family.
-    pub(super) fn killed(
-        run: Run,
-        orphans: Option<(Death, FamilyPoll)>,
-        leak_timeout: Duration,
-        now: Instant,
-    ) -> Self {
-        let (death, family) = orphans.unzip();
+    pub(super) fn killed(run: Run, orphans: Option<Orphans>, leak_timeout: Duration, now: Instant) -> Self {
+        let (death, family) = orphans.map(|Orphans { death, family }| (death, Box::new(family))).unzip();
         let close_at = death.map(|_| now + leak_timeout);
         let report = SurvivorReport::Due { at: now + Policy::KILL_GRACE, killed_at: now };
-        Self { run, death, family, close_at, report }
+        Self { run, death, family, close_at, report: Some(Box::new(report)) }
     }
 
     /// Begins when the whole family is dead.
     pub(super) fn dead(run: Run, death: Death, leak_timeout: Duration, now: Instant) -> Self {
         let close_at = Some(now + leak_timeout);
-        Self { run, death: Some(death), family: None, close_at, report: SurvivorReport::None }
+        Self { run, death: Some(death), family: None, close_at, report: None }
     }
 
     /// Whether a process of the family may be alive.
@@ -276,14 +283,15 @@ impl Ending {
 
     /// Whether the family has outlived KILL and was reported.
     pub(super) fn is_unkillable(&self) -> bool {
-        self.has_survivors() && self.report == SurvivorReport::Reported
+        self.has_survivors() && self.report.as_deref() == Some(&SurvivorReport::Reported)
     }
 
     /// Checks and reports the survivors once more if they were reported already: a stop that is requested
     /// only now waits for a report as well.
     pub(super) fn report_again(&mut self, now: Instant) {
         if self.is_unkillable() {
-            self.report = SurvivorReport::Due { at: now + FamilyPoll::LONGEST, killed_at: now };
+            let report = SurvivorReport::Due { at: now + FamilyPoll::LONGEST, killed_at: now };
+            self.report = Some(Box::new(report));
         }
     }
 
@@ -295,8 +303,8 @@ impl Ending {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         let family = self.family.as_ref().map(|poll| poll.at);
-        let report = match self.report {
-            SurvivorReport::Due { at, .. } => Some(at),
+        let report = match self.report.as_deref() {
+            Some(SurvivorReport::Due { at, .. }) => Some(*at),
             _ => None,
         };
         [family, self.close_at, report].into_iter().flatten().min()
@@ -308,18 +316,22 @@ impl Ending {
             family.handle_timeout(self.run.id, cx);
         }
         self.close_at.take_if(|at| *at <= cx.now);
-        let SurvivorReport::Due { at, killed_at } = self.report else { return };
+        let has_survivors = self.has_survivors();
+        let Some(report) = self.report.as_deref_mut() else { return };
+        let SurvivorReport::Due { at, killed_at } = *report else { return };
         if at > cx.now {
             return;
         }
-        self.report = if !self.has_survivors() {
-            SurvivorReport::None
-        } else if self.death.is_some() {
+        if !has_survivors {
+            self.report = None;
+            return;
+        }
+        *report = if self.death.is_some() {
             // The last check may be outdated.
             cx.push(Output::ListFamily { run: self.run.id });
             SurvivorReport::Listing { killed_at }
         } else {
-            let pids = self.run.pid.into_iter().collect();
+            let pids = self.run.pid().into_iter().collect();
             cx.push(Output::DescribeSurvivors { run: self.run.id, pids });
             SurvivorReport::Describing { killed_at }
         };
@@ -327,10 +339,11 @@ impl Ending {
 
     /// Requests the description of the survivors if the family was listed for that.
     pub(super) fn family_listed<S>(&mut self, cx: &mut Context<'_, S>) {
-        if let (SurvivorReport::Listing { killed_at }, Some(family)) = (self.report, &self.family) {
+        let Some(report) = self.report.as_deref_mut() else { return };
+        if let (SurvivorReport::Listing { killed_at }, Some(family)) = (*report, &self.family) {
             let pids = family.remaining.clone();
             cx.push(Output::DescribeSurvivors { run: self.run.id, pids });
-            self.report = SurvivorReport::Describing { killed_at };
+            *report = SurvivorReport::Describing { killed_at };
         }
     }
 
@@ -341,14 +354,15 @@ impl Ending {
         processes: Vec<SurvivingProcess>,
         now: Instant,
     ) -> Option<Vec<SurvivingProcess>> {
-        let SurvivorReport::Describing { killed_at } = self.report else { return None };
+        let report = self.report.as_deref_mut()?;
+        let SurvivorReport::Describing { killed_at } = *report else { return None };
         // None is alive: the event of their end is on its way.
         let is_dying = processes.iter().all(|process| process.reason == SurvivalReason::KillPending);
         if processes.is_empty() || is_dying && now < killed_at + MAX_KILL_TIME {
-            self.report = SurvivorReport::Due { at: now + Policy::KILL_GRACE, killed_at };
+            *report = SurvivorReport::Due { at: now + Policy::KILL_GRACE, killed_at };
             return None;
         }
-        self.report = SurvivorReport::Reported;
+        *report = SurvivorReport::Reported;
         Some(processes)
     }
 }

@@ -1,16 +1,18 @@
 //! All processes of a monitor: commands, events and the time go in, outputs come out.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::child::Child;
+use super::deadlines::Deadlines;
 use super::relations::{Quit, Relations, Task};
 use super::run::{Context, Effect, Gate};
 use super::state::Input;
 use super::view::Facts;
 use super::{
-    Definition, DefinitionError, DependencyError, DuplicateName, Event, Name, Notice, NoticeKind, Output,
-    Phase, RunId, Signal, Status, UnknownName,
+    Definition, DefinitionError, Dependency, DependencyError, DuplicateName, Event, Name, Notice, NoticeKind,
+    Output, Policy, Signal, UnknownName,
 };
 
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
@@ -50,7 +52,9 @@ pub struct Machine<S> {
     pub(super) free: Vec<usize>,
     pub(super) slots: HashMap<Name, usize>,
     /// The deadline of each child that has one. Only [`Self::change`] changes it.
-    pub(super) deadlines: BTreeSet<(Instant, usize)>,
+    pub(super) deadlines: Deadlines,
+    /// The policy that was given last, so that equal ones are stored once.
+    pub(super) policy: Arc<Policy>,
     pub(super) relations: Relations,
     pub(super) out: VecDeque<Output<S>>,
     pub(super) running: bool,
@@ -68,7 +72,8 @@ impl<S> Default for Machine<S> {
             children: Vec::new(),
             free: Vec::new(),
             slots: HashMap::new(),
-            deadlines: BTreeSet::new(),
+            deadlines: Deadlines::default(),
+            policy: Arc::default(),
             relations: Relations::default(),
             out: VecDeque::new(),
             running: false,
@@ -108,7 +113,7 @@ impl<S: Clone> Machine<S> {
     pub fn add_process(
         &mut self,
         name: Name,
-        mut definition: Definition<S>,
+        definition: Definition<S>,
         now: Instant,
     ) -> Result<(), DefinitionError> {
         let known = self.slots.get(&name).copied();
@@ -116,14 +121,14 @@ impl<S: Clone> Machine<S> {
             return Err(DuplicateName::new(name).into());
         }
         self.check_definition(&name, known, &definition)?;
-        let (after, group) = (std::mem::take(&mut definition.after), definition.restart_group.take());
+        let (settings, after, group) = self.take_apart(definition);
         let order = self.additions;
         self.additions += 1;
         let slot = match known {
             Some(slot) => {
                 self.relations.unlink(slot);
                 self.relations.leave_group(slot);
-                self.child_mut(slot).succeed(definition, order);
+                self.child_mut(slot).succeed(settings, order);
                 slot
             }
             None => {
@@ -131,7 +136,7 @@ impl<S: Clone> Machine<S> {
                     self.children.push(None);
                     self.children.len() - 1
                 });
-                self.children[slot] = Some(Child::new(name.clone(), definition, order));
+                self.children[slot] = Some(Child::new(name.clone(), settings, order));
                 self.slots.insert(name.clone(), slot);
                 slot
             }
@@ -292,7 +297,7 @@ impl<S: Clone> Machine<S> {
 
     /// Does what is due. Early, late and repeated calls change nothing that is not due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(_, slot)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
+        while let Some((_, slot)) = self.deadlines.first().filter(|(at, _)| *at <= now) {
             self.drive(slot, Input::Timeout, now);
         }
     }
@@ -304,50 +309,7 @@ impl<S: Clone> Machine<S> {
 
     /// Returns when to call [`Self::handle_timeout`]; `None` if no deadline is set.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-}
-
-/// State.
-impl<S: Clone> Machine<S> {
-    /// Returns whether the service runs.
-    pub fn is_running(&self) -> bool {
-        self.running
-    }
-
-    /// Returns the state of a process; `None` if there is no process with this name.
-    pub fn status(&self, name: &str) -> Option<Status> {
-        self.find(name).ok().map(|slot| self.status_of(slot))
-    }
-
-    /// Returns the states of all processes, in the order in which they were added.
-    pub fn statuses(&self) -> Vec<Status> {
-        let slots = self.in_order().into_iter().filter(|slot| !self.child(*slot).is_removed());
-        slots.map(|slot| self.status_of(slot)).collect()
-    }
-
-    /// Returns the names and specs of all processes, in the order in which they were added.
-    pub fn definitions(&self) -> Vec<(Name, S)> {
-        let children = self.in_order().into_iter().map(|slot| self.child(slot));
-        children
-            .filter(|child| !child.is_removed())
-            .map(|child| (child.name.clone(), child.spec().clone()))
-            .collect()
-    }
-
-    /// Returns the current run of a process, also if the process was removed and the run is not over.
-    pub fn run(&self, name: &str) -> Option<RunId> {
-        self.slots.get(name).and_then(|&slot| self.child(slot).run())
-    }
-
-    /// Returns whether every run is over, or has outlived KILL and was reported.
-    pub fn is_settled(&self) -> bool {
-        self.children.iter().flatten().all(|child| child.facts().run.is_none())
-    }
-
-    /// Returns all runs that are not over, including those of processes that were removed.
-    pub fn runs(&self) -> impl Iterator<Item = RunId> {
-        self.children.iter().flatten().filter_map(Child::run)
+        self.deadlines.first().map(|(at, _)| at)
     }
 }
 
@@ -379,22 +341,12 @@ impl<S: Clone> Machine<S> {
         order.into_iter().map(|(_, slot)| slot).collect()
     }
 
-    fn status_of(&self, slot: usize) -> Status {
-        let mut status = self.child(slot).status();
-        if status.phase == Phase::Blocked
-            && let Some(Gate::Condition(on)) = self.relations.get(slot).map(|links| links.gate())
-        {
-            status.blocked_on = Some(on.clone());
-        }
-        status
-    }
-
     pub(super) fn publish(&mut self, name: Name, kind: NoticeKind, now: Instant) {
         self.out.push_back(Output::Notice(Notice { at: now, name, run: None, kind }));
     }
 
     /// Adds the dependencies of a process.
-    pub(super) fn link(&mut self, slot: usize, name: &Name, after: Vec<super::Dependency>) {
+    pub(super) fn link(&mut self, slot: usize, name: &Name, after: Vec<Dependency>) {
         let Self { slots, children, relations, .. } = self;
         let find = |name: &str| -> Option<(usize, Facts)> {
             let slot = *slots.get(name)?;
@@ -461,7 +413,6 @@ impl<S: Clone> Machine<S> {
     ) {
         // A task may be for a process that has been removed since.
         let Some(child) = self.children[slot].as_mut() else { return };
-        let before = child.deadline();
         let Self { running, seed, ref relations, ref mut runs, ref mut out, .. } = *self;
         let links = relations.get(slot);
         let is_related = links.is_some();
@@ -469,15 +420,7 @@ impl<S: Clone> Machine<S> {
         let mut cx = Context { now, running, slot, runs, out, gate, seed, effect: None };
         act(child, &mut cx);
         let effect = cx.effect;
-        let after = child.deadline();
-        if before != after {
-            if let Some(at) = before {
-                self.deadlines.remove(&(at, slot));
-            }
-            if let Some(at) = after {
-                self.deadlines.insert((at, slot));
-            }
-        }
+        self.deadlines.set(slot, child.deadline());
         if is_related {
             let facts = child.facts();
             self.relations.update(slot, facts, running);
@@ -497,5 +440,41 @@ impl<S: Clone> Machine<S> {
             self.relations.forget(slot);
             self.free.push(slot);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::Run;
+    use super::super::state::State;
+    use super::*;
+
+    /// Every event moves some of these, and a monitor has one child for each process.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn what_is_moved_and_kept_for_each_process_is_small() {
+        let sizes = [
+            ("Child", size_of::<Child<Arc<()>>>(), 272),
+            // Up to 128 bytes are moved without a call of `memcpy`.
+            ("State", size_of::<State>(), 128),
+            ("Run", size_of::<Run>(), 72),
+            ("Event", size_of::<Event>(), 48),
+            ("Input", size_of::<Input>(), 48),
+            ("Output", size_of::<Output<Arc<()>>>(), 88),
+            ("Notice", size_of::<Notice>(), 88),
+        ];
+        for (name, size, most) in sizes {
+            assert!(size <= most, "{name} has {size} bytes, {} more than before", size - most);
+        }
+    }
+
+    #[test]
+    fn equal_policies_that_are_given_one_after_the_other_are_stored_once() {
+        let mut machine = Machine::<()>::new();
+        let short = Policy { kill_time: std::time::Duration::ZERO, ..Policy::default() };
+        let policies =
+            [short, short, Policy::default(), Policy::default()].map(|policy| machine.shared(policy));
+        assert!(Arc::ptr_eq(&policies[0], &policies[1]) && Arc::ptr_eq(&policies[2], &policies[3]));
+        assert_eq!(policies.map(|policy| policy.kill_time == short.kill_time), [true, true, false, false]);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Event;
-use super::run::{Death, Ending, FamilyPoll, Run, StopReason};
+use super::run::{Ending, Orphans, Run, StopReason};
 
 /// The wanted state of a process that is not in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,18 +23,25 @@ pub(super) enum State {
     Down(Rest),
     /// The start was requested and has not been answered. `exit` is an exit that was reported before the
     /// start.
-    Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Event> },
+    Starting { run: Run, unwanted: Option<StopMode>, exit: Option<Box<Event>> },
     /// Running.
     Up(Run),
     /// The stop signal was sent. `orphans` is set when the leader has died before the rest of its family.
-    Stopping { run: Run, kill_at: Instant, orphans: Option<(Death, FamilyPoll)> },
+    Stopping { run: Run, kill_at: Instant, orphans: Option<Box<Orphans>> },
     /// Dead or killed, but the family or the output may not have ended yet.
     Ending(Ending),
     /// Between two runs.
     Waiting { until: Instant },
-    /// A run is due, and its conditions do not hold. `silent` if that has not been published, because it only
-    /// waits for its restart group.
-    Blocked { silent: bool },
+    /// A run is due, and its conditions do not hold.
+    Blocked(Blockage),
+}
+
+/// Whether it has been published that a process is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blockage {
+    Published,
+    /// It only waits for its restart group.
+    Silent,
 }
 
 /// Why there is no run.
@@ -88,7 +95,7 @@ impl State {
 
     pub(super) fn run(&self) -> Option<&Run> {
         match self {
-            Self::Down(_) | Self::Waiting { .. } | Self::Blocked { .. } => None,
+            Self::Down(_) | Self::Waiting { .. } | Self::Blocked(_) => None,
             Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
             Self::Ending(ending) => Some(&ending.run),
         }
@@ -96,7 +103,7 @@ impl State {
 
     pub(super) fn run_mut(&mut self) -> Option<&mut Run> {
         match self {
-            Self::Down(_) | Self::Waiting { .. } | Self::Blocked { .. } => None,
+            Self::Down(_) | Self::Waiting { .. } | Self::Blocked(_) => None,
             Self::Starting { run, .. } | Self::Up(run) | Self::Stopping { run, .. } => Some(run),
             Self::Ending(ending) => Some(&mut ending.run),
         }

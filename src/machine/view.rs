@@ -61,14 +61,14 @@ impl<S> Child<S> {
             State::Ending(ending) if ending.is_unkillable() => None,
             state => state.run().map(|run| run.id),
         };
-        let blocked = matches!(self.state, State::Blocked { .. });
+        let blocked = matches!(self.state, State::Blocked(_));
         Facts { level, run, pending: blocked || matches!(self.state, State::Waiting { .. }), blocked }
     }
 
     /// Returns the time at which it is a failure that `run` is not ready.
     pub(super) fn ready_until(&self, run: &Run) -> Option<Instant> {
         match run.readiness {
-            Readiness::Pending => run.since.checked_add(self.definition.ready?),
+            Readiness::Pending => run.since.checked_add(self.settings.ready?),
             Readiness::Since(_) | Readiness::Lost => None,
         }
     }
@@ -88,15 +88,15 @@ impl<S> Child<S> {
             State::Ending(ending) if ending.is_unkillable() => Phase::Unkillable,
             State::Ending(_) => Phase::Ending,
             State::Waiting { .. } => Phase::Waiting,
-            State::Blocked { .. } => Phase::Blocked,
+            State::Blocked(_) => Phase::Blocked,
         };
-        let policy = self.definition.policy;
+        let policy = *self.settings.policy;
         Status {
             name: self.name.clone(),
             phase,
             held: self.goal == Goal::Hold,
             run: run.map(|run| run.id),
-            pid: run.and_then(|run| run.pid),
+            pid: run.and_then(Run::pid),
             containment: run.and_then(|run| run.containment),
             since: run.map(|run| run.since),
             restarts: self.starts.saturating_sub(1),

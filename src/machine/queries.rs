@@ -1,0 +1,60 @@
+//! The state of a machine as its users see it.
+
+use super::child::Child;
+use super::run::Gate;
+use super::set::Machine;
+use super::{Name, Phase, RunId, Status};
+
+/// Queries, which change nothing. [`why`](Machine::why) explains the state of a process.
+impl<S: Clone> Machine<S> {
+    /// Returns whether the service runs.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    /// Returns the state of a process; `None` if there is no process with this name.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        self.find(name).ok().map(|slot| self.status_of(slot))
+    }
+
+    /// Returns the states of all processes, in the order in which they were added.
+    pub fn statuses(&self) -> Vec<Status> {
+        let slots = self.in_order().into_iter().filter(|slot| !self.child(*slot).is_removed());
+        slots.map(|slot| self.status_of(slot)).collect()
+    }
+
+    /// Returns the names and specs of all processes, in the order in which they were added.
+    pub fn definitions(&self) -> Vec<(Name, S)> {
+        let children = self.in_order().into_iter().map(|slot| self.child(slot));
+        children
+            .filter(|child| !child.is_removed())
+            .map(|child| (child.name.clone(), child.spec().clone()))
+            .collect()
+    }
+
+    /// Returns the current run of a process, also if the process was removed and the run is not over.
+    pub fn run(&self, name: &str) -> Option<RunId> {
+        self.slots.get(name).and_then(|&slot| self.child(slot).run())
+    }
+
+    /// Returns whether every run is over, or has outlived KILL and was reported.
+    pub fn is_settled(&self) -> bool {
+        self.children.iter().flatten().all(|child| child.facts().run.is_none())
+    }
+
+    /// Returns all runs that are not over, including those of processes that were removed.
+    pub fn runs(&self) -> impl Iterator<Item = RunId> {
+        self.children.iter().flatten().filter_map(Child::run)
+    }
+
+    /// Returns the state of a process, with what it is blocked on.
+    fn status_of(&self, slot: usize) -> Status {
+        let mut status = self.child(slot).status();
+        if status.phase == Phase::Blocked
+            && let Some(Gate::Condition(on)) = self.relations.get(slot).map(|links| links.gate())
+        {
+            status.blocked_on = Some(on.clone());
+        }
+        status
+    }
+}
