@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use childminder::machine::{Dependency, NoticeKind, OnEnd};
-use childminder::{Condition, Notice, Policy, ProcessMonitor, Restart, Signal, Spec, System, Until};
+use childminder::{Condition, Notice, Policy, Port, ProcessMonitor, Restart, Signal, Spec, System, Until};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -29,7 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn supervise() -> Result<(), Box<dyn Error>> {
     let dir = env::temp_dir().join(format!("childminder-tiers-{}", std::process::id()));
     std::fs::create_dir(&dir)?;
-    let (db_port, server_port) = (free_port()?, free_port()?);
+    // No other program gets these ports while they are reserved.
+    let reserved = (Port::reserve()?, Port::reserve()?);
+    let (db_port, server_port) = (reserved.0.number(), reserved.1.number());
     let (db_setup, db) = database(&dir, db_port)?;
 
     let program = env::current_exe()?;
@@ -131,10 +133,6 @@ fn find_postgres() -> Option<PathBuf> {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn run_database(port: u16) -> Result<(), Box<dyn Error>> {

@@ -106,8 +106,8 @@ impl Connection {
     }
 }
 
-/// Refuses a server of another user, which may imitate an `up` at a place that is shared. Root is trusted, and
-/// controls the processes of every user.
+/// Refuses a server of another user, which may imitate an `up` at a place that is shared. Root is trusted,
+/// and controls the processes of every user.
 fn trusted(stream: UnixStream) -> io::Result<UnixStream> {
     let (server, user) = (peer(&stream)?, geteuid());
     if server == user.as_raw() || server == 0 || user.is_root() {

@@ -41,7 +41,7 @@ fn a_service_reads_what_the_test_writes_by_a_pipe_or_a_terminal() {
     piped.close_stdin().unwrap();
     assert!(lines.any(is("the end")));
     // The input belongs to the current process.
-    piped.stopped(|| piped.write_stdin("nobody reads this").unwrap_err()).unwrap();
+    piped.stopped(|| piped.write_stdin("without a reader").unwrap_err()).unwrap();
     piped.write_stdin("again\n").unwrap().wait().unwrap();
     assert!(lines.any(is("again")));
 
