@@ -107,6 +107,10 @@ pub mod host;
 )]
 mod http;
 pub mod machine;
+#[cfg_attr(
+    not(feature = "journal"),
+    expect(dead_code, reason = "only `journal` has a recorder for the machine of a monitor")
+)]
 pub mod monitor;
 pub mod output;
 mod panic_guard;

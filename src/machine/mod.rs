@@ -19,6 +19,8 @@ pub(crate) mod family;
 mod give_up;
 mod group;
 mod input;
+#[cfg(feature = "journal")]
+pub(crate) mod json;
 pub(crate) mod key;
 mod message;
 pub(crate) mod name;

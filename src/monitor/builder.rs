@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ProcessMonitor;
 use super::driver::MonitorDriver;
+use super::recording::{MakeRecorder, RecorderParts};
 use super::shared::Shared;
 use crate::drive::{Guard, WaitForDriver};
 use crate::host::Host;
@@ -34,6 +35,7 @@ pub struct MonitorBuilder {
     tail: Option<TailSink>,
     format: LineFormat,
     inline: bool,
+    recorder: Option<MakeRecorder>,
 }
 
 impl MonitorBuilder {
@@ -74,6 +76,12 @@ impl MonitorBuilder {
     /// kills, so use it only with sinks that never block.
     pub fn inline(mut self) -> Self {
         self.inline = true;
+        self
+    }
+
+    /// Sets what records the machine of the monitor.
+    pub(crate) fn record(mut self, recorder: MakeRecorder) -> Self {
+        self.recorder = Some(recorder);
         self
     }
 
@@ -134,11 +142,22 @@ impl MonitorBuilder {
             self.sinks.push(Box::new(tail.clone()));
         }
         let threads = host.has_threads() && !self.inline;
-        let shared = Arc::new(Shared::new(host, self.policy, self.tail));
+        let recorder = self.recorder.take().map(|recorder| recorder(host.now(), host.has_threads()));
+        let (recorder, mut observer) = match recorder {
+            Some(RecorderParts { recorder, sink, notices }) => {
+                self.sinks.push(sink);
+                (Some(recorder), Some(notices))
+            }
+            None => (None, None),
+        };
+        let shared = Arc::new(Shared::new(host, self.policy, self.tail, recorder));
         let publish = {
             let shared = shared.clone();
             let mut logger_works = true;
             move |notice: Notice| {
+                if let Some(observe) = &mut observer {
+                    observe(&notice);
+                }
                 shared.notices.publish(&notice);
                 shared.forget_removed(&notice);
                 // Guarded on its own: the panic of a logger must not end the subscriptions.

@@ -10,12 +10,13 @@ use super::families::ReadyRuns;
 use super::health::RunHealth;
 use super::process::{Role, RunningProcess, stop_command_id};
 use super::ready_queue::{ReadyQueue, Source, SourceWaker};
+use super::recording::RecordedMachine;
 use super::shared::{Shared, State};
-use crate::drive::{self, Alarm, ClockCheck, Driver, Life, Step, Survivor};
+use crate::drive::{self, Alarm, ClockCheck, Driver, Life, StateMachine, Step, Survivor};
 use crate::host::health::HealthEvent;
 use crate::host::{Host, Spec};
 use crate::machine::{
-    Event, Machine, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget, StopCommandError,
+    Event, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget, StopCommandError,
 };
 use crate::output::{OutputThread, Relay};
 
@@ -113,7 +114,7 @@ impl Future for MonitorDriver {
 
 impl Driver for MonitorDriver {
     type End = ();
-    type Machine = Machine<Arc<Spec>>;
+    type Machine = RecordedMachine;
 
     fn machine<T>(&mut self, act: impl FnOnce(&mut Self::Machine) -> T) -> T {
         act(&mut self.shared.drive.lock().state.machine)

@@ -127,7 +127,7 @@ impl ProcessMonitor {
     ///
     /// [`CommandError`] if there is no process with this name or the monitor is closed.
     pub fn signal_process(&self, name: &str, signal: Signal) -> Result<bool, CommandError> {
-        self.apply(|core, _| core.state.machine.signal_process(name, signal))
+        self.apply(|core, now| core.state.machine.signal_process(name, signal, now))
     }
 
     /// Stops the current runs of all processes at once. While the service runs they are started again.

@@ -19,6 +19,7 @@ mod input_queue;
 pub(crate) mod notices;
 mod process;
 mod ready_queue;
+pub(crate) mod recording;
 mod shared;
 mod stops;
 mod supervision;

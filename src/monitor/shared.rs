@@ -6,11 +6,12 @@ use std::time::Instant;
 use super::Notices;
 use super::health::Reports;
 use super::input_queue::InputQueues;
+use super::recording::{RecordedMachine, Recorder};
 use super::stops::PendingStops;
 use super::waits::{PendingWaits, StoppedError};
 use crate::drive::{self, Close, Life, Promise};
-use crate::host::{Host, Spec};
-use crate::machine::{Machine, Notice, NoticeKind, Policy};
+use crate::host::Host;
+use crate::machine::{Notice, NoticeKind, Policy};
 use crate::output::TailSink;
 use crate::sync::Broadcast;
 
@@ -27,7 +28,7 @@ pub(super) struct Shared {
 /// The state behind the lock.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) machine: Machine<Arc<Spec>>,
+    pub(super) machine: RecordedMachine,
     pub(super) stops: PendingStops,
     pub(super) waits: PendingWaits,
     pub(super) reports: Reports,
@@ -37,8 +38,14 @@ pub(super) struct State {
 pub(super) type Core = drive::Core<State>;
 
 impl Shared {
-    pub(super) fn new(host: Arc<dyn Host>, policy: Policy, tail: Option<TailSink>) -> Self {
-        let drive = drive::Shared::new(host, State::default());
+    pub(super) fn new(
+        host: Arc<dyn Host>,
+        policy: Policy,
+        tail: Option<TailSink>,
+        recorder: Option<Box<dyn Recorder>>,
+    ) -> Self {
+        let state = State { machine: RecordedMachine::new(recorder), ..State::default() };
+        let drive = drive::Shared::new(host, state);
         Self { drive, policy, notices: Broadcast::new(Notices::CAPACITY), tail }
     }
 
@@ -88,7 +95,10 @@ impl Shared {
         let resolved = core.state.stops.driver_over();
         let resolved_waits = core.state.waits.driver_over();
         let inputs = core.state.inputs.driver_over();
+        let recorder = core.state.machine.end_recording();
         drop(core);
+        // It may have to wait for a disk.
+        drop(recorder);
         self.notices.close();
         resolved.resolve();
         resolved_waits.resolve();

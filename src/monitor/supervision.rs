@@ -1,6 +1,5 @@
 //! The commands and questions of a handle about restarts, readiness and dependencies.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::ProcessMonitor;
@@ -122,11 +121,7 @@ impl ProcessMonitor {
     /// if the monitor is closed. Nothing is changed then.
     pub fn replace_process(&self, name: &str, spec: impl Into<Spec>) -> Result<Replaced, AddError> {
         let definition = self.definition(spec.into())?;
-        self.change(|core, now| {
-            let machine = &mut core.state.machine;
-            let is_same = |one: &Arc<Spec>, other: &Arc<Spec>| one.starts_same_program(other);
-            Ok(machine.replace_process_unless(is_same, name, definition, now)?)
-        })
+        self.change(|core, now| Ok(core.state.machine.replace_process(name, definition, now)?))
     }
 }
 
