@@ -106,6 +106,8 @@ pub mod host;
     expect(dead_code, reason = "only `webdriver` reads whole responses")
 )]
 mod http;
+#[cfg(feature = "journal")]
+pub mod journal;
 pub mod machine;
 #[cfg_attr(
     not(feature = "journal"),

@@ -142,7 +142,7 @@ impl MonitorBuilder {
             self.sinks.push(Box::new(tail.clone()));
         }
         let threads = host.has_threads() && !self.inline;
-        let recorder = self.recorder.take().map(|recorder| recorder(host.now(), host.has_threads()));
+        let recorder = self.recorder.take().map(|recorder| recorder(host.now()));
         let (recorder, mut observer) = match recorder {
             Some(RecorderParts { recorder, sink, notices }) => {
                 self.sinks.push(sink);

@@ -38,9 +38,9 @@ pub(crate) struct RecorderParts {
     pub(crate) notices: NoticeObserver,
 }
 
-/// Creates the parts of a recorder when the monitor is built. The arguments are the present on the clock of
-/// the host, and whether the host has threads.
-pub(crate) type MakeRecorder = Box<dyn FnOnce(Instant, bool) -> RecorderParts + Send>;
+/// Creates the parts of a recorder when the monitor is built. The argument is the present on the clock of the
+/// host.
+pub(crate) type MakeRecorder = Box<dyn FnOnce(Instant) -> RecorderParts + Send>;
 
 /// A machine whose inputs and outputs may be recorded. What does not change it is called through `Deref`.
 #[derive(Debug, Default)]
@@ -158,12 +158,7 @@ impl RecordedMachine {
         self.apply_to(name, input, now, |machine| machine.signal_process(name, signal))
     }
 
-    pub(super) fn set_policy(
-        &mut self,
-        name: &str,
-        policy: Policy,
-        now: Instant,
-    ) -> Result<(), UnknownName> {
+    pub(super) fn set_policy(&mut self, name: &str, policy: Policy, now: Instant) -> Result<(), UnknownName> {
         let input = |name| Input::SetPolicy { name, policy };
         self.apply_to(name, input, now, |machine| machine.set_policy(name, policy, now))
     }

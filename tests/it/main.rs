@@ -22,6 +22,7 @@ mod calculator_capnp;
 mod examples;
 mod family;
 mod faults;
+mod journal;
 mod machine;
 mod monitor;
 mod output;

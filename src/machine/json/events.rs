@@ -35,9 +35,7 @@ pub(crate) fn read(fields: &mut Fields) -> Result<Event, Problem> {
             Event::Started { run, pid: fields.take("pid")?, containment: fields.take("containment")? }
         }
         "spawn_failed" => Event::SpawnFailed { run, error: fields.take("error")? },
-        "exited" => {
-            Event::Exited { run, exit: fields.take("exit")?, remaining: fields.take("remaining")? }
-        }
+        "exited" => Event::Exited { run, exit: fields.take("exit")?, remaining: fields.take("remaining")? },
         "family" => Event::Family { run, remaining: fields.take("remaining")? },
         "stop_command_ended" => {
             let error: Option<StopCommandError> = fields.take("error")?;

@@ -217,4 +217,3 @@ impl Words for SpawnStep {
         }
     }
 }
-

@@ -6,7 +6,7 @@ use super::imports::Imports;
 
 /// Each room with the rooms that it may import. A room that is not in the table may not exist, and a room may
 /// only import rooms that stand above it in the table.
-pub(super) const LAYERS: [(&str, &[&str]); 22] = [
+pub(super) const LAYERS: [(&str, &[&str]); 23] = [
     ("backoff", &[]),
     ("panic_guard", &[]),
     ("sync", &[]),
@@ -21,6 +21,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 22] = [
     ("ready", &["drive", "host", "machine", "output", "search", "sync"]),
     ("timeline", &["machine"]),
     ("monitor", &["drive", "host", "machine", "output", "panic_guard", "sync"]),
+    ("journal", &["host", "machine", "monitor", "output", "panic_guard", "sync"]),
     ("shutdown", &["panic_guard", "sync", "sys"]),
     ("background", &["panic_guard", "shutdown", "sync", "sys"]),
     ("server", &["backoff", "host", "panic_guard", "sync", "sys"]),

@@ -1,0 +1,138 @@
+//! The lines of a journal, as they are written.
+//!
+//! Each line is a JSON object. The functions here write its *body*, which the queue completes with the number
+//! of the line and a checksum when the order of the lines is known.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use super::{Program, RunOutput};
+use crate::host::Spec;
+use crate::machine::json::{Fields, Json, Problem, Text, events};
+use crate::machine::{Definition, Input, Name, Output};
+
+/// The version of the format.
+pub(super) const VERSION: u64 = 1;
+
+/// The value of the first field of a header.
+pub(super) const MAGIC: &str = "childminder";
+
+/// The length of `,"sum":"01234567"}`.
+const SUM_LENGTH: usize = 18;
+
+impl Json for Program {
+    fn write(&self, out: &mut Text) {
+        out.object().text("text", self.text()).with("number", &self.number()).end();
+    }
+
+    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+        let mut fields = Fields::new(value, begin)?;
+        let (text, number): (String, u64) = (fields.take("text")?, fields.take("number")?);
+        fields.end().map(|()| Self::new(&text, number))
+    }
+}
+
+/// Writes the body of a header.
+pub(super) fn header(began: SystemTime, seed: u64, segment: u64, out: &mut Text) {
+    let began = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    out.object()
+        .text("journal", MAGIC)
+        .with("version", &VERSION)
+        .text("program", concat!("childminder ", env!("CARGO_PKG_VERSION")))
+        .with("began_unix_ns", &began)
+        .with("seed", &seed)
+        .with("segment", &segment)
+        .end();
+}
+
+/// Writes the body of an input. `number` returns the number of a spec that is new.
+pub(super) fn input(
+    input: &Input<Arc<Spec>>,
+    at: Duration,
+    number: impl FnOnce(&Name, &Arc<Spec>) -> u64,
+    out: &mut Text,
+) {
+    let recorded = |name: &Name, definition: &Definition<Arc<Spec>>| {
+        let number = number(name, &definition.spec);
+        definition.clone().with_spec(Program::new(&definition.spec.to_string(), number))
+    };
+    let line = out.object().with("t", &at);
+    match input {
+        Input::Add { name, definition } => {
+            line.with("add", name).with("definition", &recorded(name, definition)).end();
+        }
+        Input::Remove { name } => line.with("remove", name).end(),
+        Input::Start { name } => line.with("start", name).end(),
+        Input::Stop { name } => line.with("stop", name).end(),
+        Input::Hold { name } => line.with("hold", name).end(),
+        Input::Release { name } => line.with("release", name).end(),
+        Input::Signal { name, signal } => line.with("signal", name).with("number", signal).end(),
+        Input::SetPolicy { name, policy } => line.with("set_policy", name).with("policy", policy).end(),
+        Input::Replace { name, definition, restart } => {
+            let definition = recorded(name, definition);
+            line.with("replace", name).with("definition", &definition).with("restart", restart).end();
+        }
+        Input::RestartAll => line.text("service", "restart").end(),
+        Input::StartService => line.text("service", "start").end(),
+        Input::StopService => line.text("service", "stop").end(),
+        Input::KillService => line.text("service", "kill").end(),
+        Input::Event(event) => events::write(event, line).end(),
+        Input::Timeout => line.with("timeout", &true).end(),
+    }
+}
+
+/// Writes the body of a decision. `text` is a buffer.
+pub(super) fn decision<S>(output: &Output<S>, text: &mut String, out: &mut Text) {
+    text.clear();
+    super::decision::write(output, text);
+    out.object().text("decided", text).end();
+}
+
+/// Writes the body of the output of a run.
+pub(super) fn output(output: &RunOutput, out: &mut Text) {
+    let RunOutput { name, run, lines, bytes, last } = output;
+    out.object()
+        .with("output", name)
+        .with("run", run)
+        .with("lines", lines)
+        .with("bytes", bytes)
+        .with("last", last)
+        .end();
+}
+
+/// Writes the body of the number of entries that are missing.
+pub(super) fn lost(entries: u64, out: &mut Text) {
+    out.object().with("lost", &entries).end();
+}
+
+/// Writes the body of the end.
+pub(super) fn end(at: Duration, out: &mut Text) {
+    out.object().with("t", &at).with("end", &true).end();
+}
+
+/// Appends the line with this body.
+pub(super) fn complete(number: u64, body: &str, line: &mut Vec<u8>) {
+    let begin = line.len();
+    line.extend_from_slice(b"{\"n\":");
+    line.extend_from_slice(number.to_string().as_bytes());
+    line.push(b',');
+    line.extend_from_slice(&body.as_bytes()[1..body.len() - 1]);
+    let sum = checksum(&line[begin..]);
+    line.extend_from_slice(format!(",\"sum\":\"{sum:08x}\"}}\n").as_bytes());
+}
+
+/// Checks the checksum of a line, if it has one.
+pub(super) fn is_sum_right(line: &[u8]) -> bool {
+    let Some(begin) = line.len().checked_sub(SUM_LENGTH) else { return true };
+    let (contents, sum) = line.split_at(begin);
+    let sum = sum.strip_prefix(b",\"sum\":\"").and_then(|sum| sum.strip_suffix(b"\"}"));
+    let Some(sum) = sum.and_then(|sum| std::str::from_utf8(sum).ok()) else { return true };
+    u32::from_str_radix(sum, 16).is_ok_and(|sum| sum == checksum(contents))
+}
+
+/// FNV-1a, which needs no table and notices every change of one byte.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,212 @@
+//! The lines that wait for the disk, between the monitor and the thread that writes.
+//!
+//! The monitor never waits for the disk. If the queue is full or the disk is, entries are dropped and counted;
+//! when there is room again, the journal goes on with their number and a checkpoint.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::format;
+use crate::machine::json::Text;
+use crate::sync::Lock;
+
+/// The maximum number of bytes that wait.
+const MAX_WAITING: usize = 4 << 20;
+
+/// The number of waiting bytes at which the thread writes at once.
+const PLENTY: usize = 256 << 10;
+
+/// The time from one write to the next while there are many. It bounds what is lost with a crash of the
+/// program, and the number of times that the thread is woken.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The time from a failed write to the next attempt.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The time that the end of a monitor waits for the last write.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Lines that are written together.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    pub(super) text: Vec<u8>,
+    pub(super) entries: u64,
+    /// Whether it is the beginning of a new segment.
+    pub(super) begins_segment: bool,
+}
+
+/// What the monitor has to do next for the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Nothing,
+    /// A new segment with a checkpoint.
+    Segment,
+    /// A checkpoint, because entries were lost.
+    Checkpoint,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    inner: Lock<Inner>,
+    /// Notified when the thread has something to do, and when it has ended.
+    changed: Condvar,
+    max_size: u64,
+    max_entries: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    chunks: VecDeque<Chunk>,
+    waiting: usize,
+    /// The number of the next line.
+    next: u64,
+    /// The number of entries that were dropped since the last one that was written.
+    lost: u64,
+    /// The size of the current segment.
+    size: u64,
+    entries: u64,
+    /// Whether writing has failed, and is not to be tried again yet.
+    is_failing: bool,
+    /// Whether the thread waits for lines.
+    is_idle: bool,
+    is_closed: bool,
+    has_ended: bool,
+}
+
+impl Queue {
+    /// Creates a queue for segments of this size and number of entries.
+    pub(super) fn new(max_size: u64, max_entries: u64) -> Self {
+        Self { inner: Lock::default(), changed: Condvar::new(), max_size, max_entries }
+    }
+
+    /// Adds the line with this body, or counts it as lost.
+    pub(super) fn push(&self, body: &str) {
+        let mut inner = self.inner.lock();
+        if inner.is_closed {
+            return;
+        }
+        if inner.lost > 0 || inner.waiting > MAX_WAITING {
+            inner.lost += 1;
+            return;
+        }
+        inner.add(body, false);
+        self.wake(inner);
+    }
+
+    /// Returns what is wanted, at a time when the state of the machine is known.
+    pub(super) fn wanted(&self) -> Wanted {
+        let inner = self.inner.lock();
+        if inner.lost > 0 {
+            let can_go_on = inner.waiting == 0 && !inner.is_failing;
+            return if can_go_on { Wanted::Checkpoint } else { Wanted::Nothing };
+        }
+        let is_full = inner.size >= self.max_size || inner.entries >= self.max_entries;
+        if is_full { Wanted::Segment } else { Wanted::Nothing }
+    }
+
+    /// Begins a segment with these bodies.
+    pub(super) fn begin_segment(&self, bodies: &[Text]) {
+        let mut inner = self.inner.lock();
+        (inner.size, inner.entries) = (0, 0);
+        for (i, body) in bodies.iter().enumerate() {
+            inner.add(&body.text, i == 0);
+        }
+        self.wake(inner);
+    }
+
+    /// Goes on after entries were lost. `checkpoint` writes the body of the checkpoint.
+    pub(super) fn go_on(&self, checkpoint: &Text) {
+        let mut inner = self.inner.lock();
+        let mut lost = Text::new(checkpoint.begin);
+        format::lost(mem::take(&mut inner.lost), &mut lost);
+        inner.add(&lost.text, false);
+        inner.add(&checkpoint.text, false);
+        self.wake(inner);
+    }
+
+    /// Adds the last line, and waits until everything is written, for a moment.
+    pub(super) fn close(&self, end: &Text) {
+        let mut inner = self.inner.lock();
+        if inner.lost == 0 {
+            inner.add(&end.text, false);
+        }
+        inner.is_closed = true;
+        self.changed.notify_all();
+        let wait = self.changed.wait_timeout_while(inner, FLUSH, |inner| !inner.has_ended);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Ends the thread. Called when the queue is closed, or will never be used.
+    pub(super) fn abandon(&self) {
+        self.inner.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+        if mem::take(&mut inner.is_idle) || inner.waiting > PLENTY {
+            drop(inner);
+            self.changed.notify_all();
+        }
+    }
+}
+
+impl Inner {
+    fn add(&mut self, body: &str, begins_segment: bool) {
+        if begins_segment || self.chunks.is_empty() {
+            self.chunks.push_back(Chunk { begins_segment, ..Chunk::default() });
+        }
+        let chunk = self.chunks.back_mut().expect("there is a chunk");
+        let before = chunk.text.len();
+        format::complete(self.next, body, &mut chunk.text);
+        let length = chunk.text.len() - before;
+        chunk.entries += 1;
+        self.next += 1;
+        self.waiting += length;
+        self.size += length as u64;
+        self.entries += 1;
+    }
+}
+
+/// The side of the thread.
+impl Queue {
+    /// Waits for lines; `None` when the monitor has ended and everything was returned.
+    pub(super) fn next(&self) -> Option<Chunk> {
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(chunk) = inner.chunks.pop_front() {
+                inner.waiting -= chunk.text.len();
+                return Some(chunk);
+            }
+            if inner.is_closed {
+                inner.has_ended = true;
+                drop(inner);
+                self.changed.notify_all();
+                return None;
+            }
+            inner.is_idle = true;
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets lines gather after a write.
+    pub(super) fn pause(&self) {
+        let gathers = |inner: &mut Inner| !inner.is_closed && inner.waiting < PLENTY;
+        drop(self.changed.wait_timeout_while(self.inner.lock(), PAUSE, gathers));
+    }
+
+    /// Drops all lines, since `chunk` could not be written, and waits for the time of the next attempt.
+    pub(super) fn failed(&self, chunk: &Chunk) {
+        let mut inner = self.inner.lock();
+        let waiting: u64 = inner.chunks.drain(..).map(|chunk| chunk.entries).sum();
+        inner.waiting = 0;
+        let dropped = chunk.entries + waiting;
+        inner.next -= dropped;
+        inner.lost += dropped;
+        inner.is_failing = true;
+        let wait = self.changed.wait_timeout_while(inner, RETRY, |inner| !inner.is_closed);
+        wait.unwrap_or_else(PoisonError::into_inner).0.is_failing = false;
+    }
+}

@@ -1,0 +1,135 @@
+//! The recorder: from the machine of a monitor to the queue of a journal.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::format;
+use super::output::Outputs;
+use super::queue::{Queue, Wanted};
+use crate::host::Spec;
+use crate::machine::json::Text;
+use crate::machine::{Input, Machine, Name, Notice, NoticeKind, Output};
+use crate::monitor::recording::{Recorder, RecorderParts};
+
+/// What a recording needs before its beginning is known. If it is dropped, because no monitor is built, the
+/// thread ends.
+#[derive(Debug)]
+pub(super) struct Setup {
+    queue: Open,
+    began: SystemTime,
+}
+
+/// A queue that is closed when this is dropped.
+#[derive(Debug)]
+struct Open(Arc<Queue>);
+
+impl Setup {
+    pub(super) fn new(queue: Arc<Queue>, began: SystemTime) -> Self {
+        Self { queue: Open(queue), began }
+    }
+}
+
+/// Creates the parts of a recording that begins at `begin`.
+pub(super) fn parts(setup: Setup, begin: Instant) -> RecorderParts {
+    let outputs = Outputs::default();
+    let recorder = JournalRecorder {
+        body: Text::new(begin),
+        text: String::new(),
+        last: Duration::ZERO,
+        segment: 0,
+        numbers: HashMap::new(),
+        next_number: 1,
+        began: setup.began,
+        queue: setup.queue,
+    };
+    recorder.write_header();
+    let notices = {
+        let (outputs, queue) = (outputs.clone(), recorder.queue.0.clone());
+        move |notice: &Notice| {
+            let Some(run) = notice.run.filter(|_| matches!(notice.kind, NoticeKind::Exited { .. })) else {
+                return;
+            };
+            if let Some(output) = outputs.take(&notice.name, run) {
+                let mut body = Text::new(begin);
+                format::output(&output, &mut body);
+                queue.push(&body.text);
+            }
+        }
+    };
+    RecorderParts { recorder: Box::new(recorder), sink: Box::new(outputs), notices: Box::new(notices) }
+}
+
+/// Records one machine.
+#[derive(Debug)]
+struct JournalRecorder {
+    /// The body under construction. Kept only for its allocation.
+    body: Text,
+    /// The decision under construction. Kept only for its allocation.
+    text: String,
+    /// The time of the last input.
+    last: Duration,
+    /// The number of the current segment.
+    segment: u64,
+    /// The number of the current spec of each process.
+    numbers: HashMap<Name, (Arc<Spec>, u64)>,
+    next_number: u64,
+    began: SystemTime,
+    queue: Open,
+}
+
+impl JournalRecorder {
+    fn write_header(&self) {
+        let mut header = Text::new(self.body.begin);
+        format::header(self.began, 0, self.segment, &mut header);
+        self.queue.0.push(&header.text);
+    }
+
+    fn push(&mut self) {
+        self.queue.0.push(&self.body.text);
+    }
+}
+
+impl Recorder for JournalRecorder {
+    fn input(&mut self, input: &Input<Arc<Spec>>, now: Instant) {
+        self.last = now.saturating_duration_since(self.body.begin);
+        self.body.text.clear();
+        let Self { numbers, next_number, .. } = self;
+        let number = |name: &Name, spec: &Arc<Spec>| {
+            let number = *next_number;
+            *next_number += 1;
+            numbers.insert(name.clone(), (spec.clone(), number));
+            number
+        };
+        format::input(input, self.last, number, &mut self.body);
+        self.push();
+    }
+
+    fn output(&mut self, output: &Output<Arc<Spec>>) {
+        self.body.text.clear();
+        format::decision(output, &mut self.text, &mut self.body);
+        self.push();
+    }
+
+    fn settled(&mut self, _machine: &Machine<Arc<Spec>>) {
+        match self.queue.0.wanted() {
+            Wanted::Nothing => {}
+            Wanted::Segment | Wanted::Checkpoint => {}
+        }
+    }
+}
+
+impl Drop for JournalRecorder {
+    fn drop(&mut self) {
+        self.body.text.clear();
+        format::end(self.last, &mut self.body);
+        self.queue.0.close(&self.body);
+    }
+}
+
+impl Drop for Open {
+    /// Closes the queue of a recording that has not begun.
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
