@@ -9,6 +9,7 @@ mod console;
 mod control;
 mod export;
 mod file;
+mod help;
 mod import;
 mod run;
 mod system;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::import(&args),
         Command::Export(args) => export::export(&args),
         Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),
+        Command::Help { subject } => help::help(subject.as_deref()),
         Command::Completions { shell } => match completions(shell) {
             Ok(script) => print(&script, "the completion script"),
             Err(error) => report_error(FAILED, &format_args!("cannot write the completion script: {error}")),

@@ -66,7 +66,16 @@ impl Spec {
 
     /// Whether `other` starts the same program in the same way. It may differ in what a monitor alone decides
     /// by: the policy, the stop signal and its target, the dependencies and the restart group.
-    pub(crate) fn starts_same_program(&self, other: &Self) -> bool {
+    /// [`replace_process`](crate::ProcessMonitor::replace_process) restarts a process if not.
+    ///
+    /// ```
+    /// use childminder::{Signal, Spec};
+    ///
+    /// let spec = Spec::new("web").arg("--fast");
+    /// assert!(spec.starts_same_program(&spec.clone().stop_signal(Signal::INT)));
+    /// assert!(!spec.starts_same_program(&Spec::new("web")));
+    /// ```
+    pub fn starts_same_program(&self, other: &Self) -> bool {
         let mut spec = self.clone();
         spec.policy = other.policy;
         (spec.stop_signal, spec.stop_target) = (other.stop_signal, other.stop_target);

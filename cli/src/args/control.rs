@@ -83,7 +83,7 @@ pub(crate) struct OnPrograms {
     pub(crate) names: SomeNames,
 }
 
-/// Sends a signal to programs
+/// Sends a signal to the process groups of programs
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SendSignal {
     #[command(flatten)]

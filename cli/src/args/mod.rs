@@ -14,11 +14,14 @@ use std::io::{self, Write};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use convert::{Check, Engine, Export, Import, Origin};
 pub(crate) use run::Run;
 pub(crate) use up::{Target, Up};
+
+use crate::help;
 
 /// Parses the command line.
 ///
@@ -53,7 +56,8 @@ pub(crate) fn hint(error: &clap::Error) -> Option<String> {
 /// Keeps programs running: restarts them when they exit, and stops them with everything that they have
 /// started.
 #[derive(Debug, Parser)]
-#[command(name = "childminder", version, arg_required_else_help = true, after_help = SUMMARY)]
+#[command(name = "childminder", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(after_help = format!("{}\n\n{SUMMARY}", help::list()))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -89,6 +93,12 @@ pub(crate) enum Command {
     Export(Export),
     /// Prints the JSON schema of childminder.toml, for editors
     Schema,
+    /// Shows the help of a command, or of a topic
+    Help {
+        /// The command or the topic [default: lists of both]
+        #[arg(value_name = "COMMAND|TOPIC", add = ArgValueCandidates::new(complete::subjects))]
+        subject: Option<String>,
+    },
     /// Prints a completion script for a shell
     Completions {
         /// The shell

@@ -9,7 +9,7 @@ use super::Cli;
 /// Returns the manual pages by their file names: one of the program, and one of each subcommand.
 fn pages() -> Vec<(String, String)> {
     // The width must not depend on the terminal.
-    let mut program = Cli::command().disable_help_subcommand(true).term_width(100);
+    let mut program = Cli::command().term_width(100);
     program.build();
     let subcommands = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     let named = |command: Command| {

@@ -1,6 +1,7 @@
 //! What the requests of clients do.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
@@ -10,12 +11,12 @@ use async_channel::Sender;
 use async_io::{Async, Timer};
 use childminder::{Name, Phase, ProcessMonitor, Signal, Ticket};
 use futures_lite::StreamExt;
-use futures_lite::future::{or, pending};
+use futures_lite::future::{or, pending, poll_once};
 
 use super::protocol::{Command, Reply, WaitUntil};
 use super::server::send;
 use crate::up::stack::Stack;
-use crate::up::state::{has_failed, is_settled};
+use crate::up::state::{Overview, PAUSE, has_failed, is_settled};
 
 /// The things that clients control.
 #[derive(Clone, Debug)]
@@ -184,32 +185,27 @@ async fn wait(
     until: WaitUntil,
     timeout_ms: Option<u64>,
 ) -> Result<(), Failure> {
+    let names: HashSet<&Name> = names.iter().collect();
     let mut notices = stack.monitor.notices();
     let settled = async {
         loop {
             let overview = stack.overview();
-            let of_interest = || overview.statuses.iter().filter(|status| names.contains(&status.name));
-            match until {
-                WaitUntil::Down if of_interest().all(|status| status.run.is_none()) => return Ok(()),
-                WaitUntil::Ready if of_interest().all(is_settled) => return Ok(()),
-                WaitUntil::Ready => {
-                    if let Some(failed) = of_interest().find(|status| has_failed(status)) {
-                        return Err(format!("{}: {}", failed.name, overview.describe(failed)));
-                    }
-                    let obstacle =
-                        of_interest().find_map(|status| Some((status, overview.obstacle(&status.name)?)));
-                    if let Some((status, obstacle)) = obstacle {
-                        let state = overview.describe(obstacle);
-                        return Err(format!(
-                            "{} waits for {}, which cannot be met: {state}",
-                            status.name, obstacle.name
-                        ));
-                    }
-                }
-                WaitUntil::Down => {}
+            let mut of_interest = overview.statuses.iter().filter(|status| names.contains(&status.name));
+            let is_over = match until {
+                WaitUntil::Down => of_interest.all(|status| status.run.is_none()),
+                WaitUntil::Ready => is_ready(&overview, &names)?,
+            };
+            if is_over {
+                return Ok(());
             }
-            if notices.next().await.is_none() {
-                return Err("childminder has ended".to_owned());
+            let looked = stack.monitor.now();
+            let ended = || "childminder has ended".to_owned();
+            drop(notices.next().await.ok_or_else(ended)?);
+            // Many processes that start at once must not be delayed by looks at all of them.
+            let elapsed = stack.monitor.now().saturating_duration_since(looked);
+            Timer::after(PAUSE.saturating_sub(elapsed)).await;
+            while let Some(notice) = poll_once(notices.next()).await {
+                drop(notice.ok_or_else(ended)?);
             }
         }
     };
@@ -220,13 +216,32 @@ async fn wait(
         }
         let overview = stack.overview();
         let of_interest = overview.statuses.iter().filter(|status| names.contains(&status.name));
-        let pending = of_interest.filter(|status| match until {
+        let waited_for = of_interest.filter(|status| match until {
             WaitUntil::Ready => !is_settled(status),
             WaitUntil::Down => status.run.is_some(),
         });
-        let pending: Vec<_> =
-            pending.map(|status| format!("{}: {}", status.name, overview.describe(status))).collect();
-        Err(format!("timeout; {}", pending.join("; ")))
+        Err(format!("timeout; {}", overview.list(waited_for, Overview::describe).join("; ")))
     };
     or(settled, limit).await.map_err(Failure::Refused)
+}
+
+/// Whether these processes are all ready.
+///
+/// # Errors
+///
+/// The reason why they can never be.
+fn is_ready(overview: &Overview, names: &HashSet<&Name>) -> Result<bool, String> {
+    let mut obstacles = overview.obstacles();
+    let mut is_ready = true;
+    for status in overview.statuses.iter().filter(|status| names.contains(&status.name)) {
+        if has_failed(status) {
+            return Err(format!("{}: {}", status.name, overview.describe(status)));
+        }
+        if let Some((on, other)) = obstacles.find(status) {
+            let state = other.map_or("it does not exist".to_owned(), |other| overview.describe(other));
+            return Err(format!("{} waits for {on}, which cannot be met: {state}", status.name));
+        }
+        is_ready &= is_settled(status);
+    }
+    Ok(is_ready)
 }

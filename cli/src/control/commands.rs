@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::client::{ClientError, Connection};
-use super::protocol::{Changes, Command, OutputLine, ProcessStatus, Reply};
+use super::protocol::{Changes, Command, Effect, OutputLine, ProcessStatus, Reply};
 use super::table;
 use crate::args::{Logs, Status, Target, Wait};
 use crate::console::messages;
@@ -162,8 +162,13 @@ fn difference(changes: &Changes) -> String {
     let mut lines: Vec<String> = added.iter().map(|name| format!("+ {name}")).collect();
     lines.extend(removed.iter().map(|name| format!("- {name}")));
     lines.extend(changed.iter().map(|change| {
-        let restarts = if change.restarts { " (restarts)" } else { "" };
-        format!("~ {}: {}{restarts}", change.name, change.keys.join(", "))
+        let effect = match change.effect {
+            Effect::None => "",
+            Effect::Restart => " (restarts)",
+            Effect::Start => " (starts)",
+            Effect::Stop => " (stops)",
+        };
+        format!("~ {}: {}{effect}", change.name, change.keys.join(", "))
     }));
     lines.push(format!("{unchanged} unchanged"));
     lines.join("\n") + "\n"
@@ -176,18 +181,24 @@ mod tests {
 
     #[test]
     fn the_difference_of_a_reload_is_shown_by_name_and_key() {
-        let change = |name: &str, keys: &[&str], restarts| Change {
+        let change = |name: &str, keys: &[&str], effect| Change {
             name: name.to_owned(),
             keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-            restarts,
+            effect,
         };
         let changes = Changes {
             added: vec!["new".to_owned()],
             removed: vec!["old".to_owned()],
-            changed: vec![change("web", &["command", "env"], true), change("db", &["kill-time"], false)],
+            changed: vec![
+                change("web", &["command", "env"], Effect::Restart),
+                change("db", &["kill-time"], Effect::None),
+                change("job", &["command"], Effect::Start),
+                change("mail", &["hold"], Effect::Stop),
+            ],
             unchanged: 7,
         };
-        let shown = "+ new\n- old\n~ web: command, env (restarts)\n~ db: kill-time\n7 unchanged\n";
+        let shown = "+ new\n- old\n~ web: command, env (restarts)\n~ db: kill-time\n\
+                     ~ job: command (starts)\n~ mail: hold (stops)\n7 unchanged\n";
         assert_eq!(difference(&changes), shown);
     }
 }

@@ -141,7 +141,7 @@ impl Home {
             fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
             Ok(listener)
         })
-        .map_err(|error| HomeError { dir: self.dir.clone(), problem: Problem::Io(error) })
+        .map_err(|error| HomeError { dir: self.socket(), problem: Problem::Io(error) })
     }
 
     /// Makes a socket ready for the event loop.

@@ -172,8 +172,21 @@ pub(crate) struct Change {
     pub(crate) name: String,
     /// The keys that differ.
     pub(crate) keys: Vec<String>,
-    /// Whether the process is restarted for that.
-    pub(crate) restarts: bool,
+    pub(crate) effect: Effect,
+}
+
+/// The effect on a process when its settings change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Effect {
+    /// It goes on as it is, and the settings take effect when they are needed.
+    None,
+    /// It is restarted.
+    Restart,
+    /// It is down, and is started.
+    Start,
+    /// It is stopped, because it is held now.
+    Stop,
 }
 
 /// The state of a process. Times are in milliseconds.
@@ -307,9 +320,18 @@ mod tests {
 
     #[test]
     fn f_258_no_line_makes_the_parser_panic() {
-        let line =
-            Command::Wait { until: WaitUntil::Ready, names: vec!["ä".to_owned()], timeout_ms: Some(5) }
-                .to_line();
+        let names = vec!["ä".to_owned(), "b".to_owned()];
+        let lines = [
+            Command::Status { names: names.clone() },
+            Command::Logs { names: names.clone(), lines: 10, follow: true },
+            Command::Start { names: names.clone(), force: true },
+            Command::Signal { signal: "HUP".to_owned(), names: names.clone() },
+            Command::Wait { until: WaitUntil::Ready, names, timeout_ms: Some(5) },
+            Command::Why { name: "b".to_owned() },
+            Command::Reload { dry_run: true },
+            Command::Down,
+        ]
+        .map(|command| command.to_line());
         let mut state = 1_u64;
         let mut random = |below: usize| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -318,7 +340,7 @@ mod tests {
         let rounds = std::env::var("CHILDMINDER_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
         let (mut valid, mut invalid) = (0_u64, 0_u64);
         for _ in 0..rounds.unwrap_or(20_000_u64) {
-            let mut bytes = line.trim_end().as_bytes().to_vec();
+            let mut bytes = lines[random(lines.len())].trim_end().as_bytes().to_vec();
             for _ in 0..random(4) {
                 let at = random(bytes.len());
                 match random(4) {

@@ -31,9 +31,6 @@ const CARRIED: &[&str] = &[
     "oom-score-adj",
     "log",
     "terminal",
-    "own-group",
-    "merge-output",
-    "die-with-parent",
 ];
 
 /// The seconds between two checks of a condition.
@@ -99,8 +96,15 @@ fn service(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) 
             texts(program.variable_files.iter().map(|file| escaped(&file.to_string_lossy()))),
         );
     }
-    if let Some(user) = user(program) {
-        service.push("user", user);
+    match user(program) {
+        Some(user) => service.push("user", user),
+        None if ["group", "gid"].iter().any(|key| program.entry.get(key).is_some()) => {
+            exported.lose(program, "a group without a user has no counterpart");
+        }
+        None => {}
+    }
+    if let Some(Setting::Ids(ids)) = program.entry.get("groups").map(|groups| &groups.value) {
+        service.push("group_add", texts(ids.iter().map(u32::to_string)));
     }
     let restart = match (program.policy.restart, program.policy.give_up) {
         (Restart::Always, _) => "always".to_owned(),
@@ -129,7 +133,11 @@ fn service(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) 
     }
     limits(program, &mut service, exported);
     if let Some(Setting::Log(Log { max_size, keep, .. })) = program.entry.get("log").map(|log| &log.value) {
-        let size = max_size.map_or("10m".to_owned(), |bytes| format!("{}k", bytes.div_ceil(1024)));
+        let size = match max_size {
+            None => "10m".to_owned(),
+            Some(u64::MAX) => "-1".to_owned(),
+            Some(bytes) => format!("{}k", bytes.div_ceil(1024)),
+        };
         let files = keep.unwrap_or(5).max(1).to_string();
         let options = table([("max-size", Yaml::from(size)), ("max-file", Yaml::from(files))]);
         service.push("logging", table([("driver", Yaml::from("json-file")), ("options", options)]));

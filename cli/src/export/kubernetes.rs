@@ -24,9 +24,6 @@ const CARRIED: &[&str] = &[
     "groups",
     "stop-command",
     "terminal",
-    "own-group",
-    "merge-output",
-    "die-with-parent",
     // Reported in words of their own.
     "after",
     "env-file",

@@ -43,7 +43,7 @@ pub(crate) fn export(args: &Export) -> ExitCode {
         Err(problems) => return crate::report_error(crate::USAGE, &problems),
     };
     let ports = Ports::fixed(&file.entries, FIRST_PORT);
-    let processes = file.described();
+    let processes = file.described(&Ports::assumed(&file.entries), |_| true);
     let programs: Vec<Program<'_>> = file
         .entries
         .iter()

@@ -23,9 +23,6 @@ const CARRIED: &[&str] = &[
     "alive",
     "hold",
     "stop-signal",
-    "own-group",
-    "merge-output",
-    "die-with-parent",
     // Reported in words of their own.
     "after",
     "env-file",
@@ -156,7 +153,9 @@ fn checks(program: &Program<'_>, line: &mut impl FnMut(usize, &str), exported: &
         return;
     }
     if program.port.is_none() {
-        exported.lose(program, "its conditions: a check of Nomad needs a `port`");
+        for (kind, _) in all {
+            exported.lose(program, format!("`{kind}`: a check of Nomad needs a `port`"));
+        }
         return;
     }
     line(2, "service {");

@@ -35,9 +35,16 @@ impl Exported {
 
     /// Notes the keys of a program that are not among those that the engine has.
     pub(super) fn lose_others(&mut self, program: &Program<'_>, carried: &[&str]) {
-        // The two schedules show the difference of the policies.
-        for key in program.entry.keys().filter(|key| !(carried.contains(key) || is_policy_key(key))) {
-            self.lose(program, format!("`{key}` has no counterpart"));
+        // The two schedules show the difference of the policies, but for these keys.
+        let is_in_schedule = |key: &str| is_policy_key(key) && !["success", "leak-timeout"].contains(&key);
+        let is_default = |key: &str| {
+            ["own-group", "merge-output", "die-with-parent"].contains(&key)
+                && program.entry.flag(key) == Some(true)
+        };
+        for key in program.entry.keys() {
+            if !carried.contains(&key) && !is_in_schedule(key) && !is_default(key) {
+                self.lose(program, format!("`{key}` has no counterpart"));
+            }
         }
         if program.has_assigned_port
             && let Some(port) = program.port

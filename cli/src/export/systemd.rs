@@ -38,9 +38,7 @@ const CARRIED: &[&str] = &[
     "oom-score-adj",
     "io-priority",
     "log",
-    "own-group",
-    "merge-output",
-    "die-with-parent",
+    "success",
     // Reported in words of their own.
     "alive",
 ];
@@ -175,6 +173,9 @@ fn unit(program: &Program<'_>, all: &[Program<'_>], exported: &mut Exported) -> 
         line("TimeoutStartSec", &span(timeout.unwrap_or(crate::check::schedule::READY_TIMEOUT)));
     } else if program.ready.is_some() {
         exported.lose(program, "`ready` is not checked; only `notify = \"systemd\"` is known to systemd");
+        if program.entry.get("ready-timeout").is_some() {
+            exported.lose(program, "`ready-timeout` has no effect without `notify = \"systemd\"`");
+        }
     }
     if program.alive.is_some() {
         exported.lose(program, "`alive` is not checked; a program can use the watchdog of systemd");
@@ -222,7 +223,7 @@ fn resources(program: &Program<'_>, line: &mut impl FnMut(&str, &str)) {
     let entry = program.entry;
     if let Some(Setting::Limits(limits)) = entry.get("limits").map(|limits| &limits.value) {
         let one = |limit: Option<u64>| limit.map_or_else(|| "infinity".to_owned(), |limit| limit.to_string());
-        for (name, Limit { soft, hard }) in limits.iter().filter(|(name, _)| *name != "rss") {
+        for (name, Limit { soft, hard }) in limits {
             let value = match hard {
                 Some(hard) if hard != soft => format!("{}:{}", one(*soft), one(*hard)),
                 _ => one(*soft),

@@ -118,16 +118,16 @@ impl File {
         if problems.is_empty() { Ok(processes) } else { Err(self.problems(problems)) }
     }
 
-    /// Returns the processes as far as the file describes them. Nothing is opened or looked up.
-    pub(crate) fn described(&self) -> Vec<Process> {
+    /// Returns the wanted processes as far as the file describes them. Nothing is opened or looked up.
+    pub(crate) fn described(&self, ports: &Ports, is_wanted: impl Fn(&Name) -> bool) -> Vec<Process> {
         // `read` has reported the problems.
-        self.build(&Ports::assumed(&self.entries), None, |_| true, &mut Vec::new())
+        self.build(ports, None, is_wanted, &mut Vec::new())
     }
 
     /// Returns the processes, and what is missing on this machine: programs, directories, accounts. It opens
     /// nothing.
     pub(crate) fn located(&self, system: &System) -> (Vec<Process>, Problems) {
-        let processes = self.described();
+        let processes = self.described(&Ports::assumed(&self.entries), |_| true);
         let mut problems = Vec::new();
         for process in &processes {
             let entry = self.entries.iter().find(|entry| entry.name == process.name);

@@ -12,6 +12,14 @@ use super::setting::{Entry, PortChoice};
 /// The beginning of the variables that contain the ports.
 const VARIABLE: &str = "CHILDMINDER_PORT_";
 
+/// The beginning of a placeholder.
+const BRACE: &str = "{port";
+
+/// Marks the braces in a text that is meant literally.
+pub(crate) fn literal(text: &str) -> String {
+    text.replace(BRACE, "\\{port")
+}
+
 /// The number that a reserved port has while a file is only checked.
 const ASSUMED: u16 = 65_535;
 
@@ -74,7 +82,7 @@ impl Ports {
     }
 
     /// Replaces `{port}` by the port of the process `own`, and `{port.NAME}` by that of another one. All
-    /// other braces stay.
+    /// other braces stay, those of `${port}` too, which is a variable of a shell; `\{port}` becomes `{port}`.
     ///
     /// # Errors
     ///
@@ -82,9 +90,16 @@ impl Ports {
     pub(crate) fn expand(&self, text: &str, own: &Name) -> Result<String, String> {
         let mut expanded = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(start) = rest.find("{port") {
-            expanded.push_str(&rest[..start]);
-            let name = &rest[start + "{port".len()..];
+        while let Some(start) = rest.find(BRACE) {
+            let before = &rest[..start];
+            let name = &rest[start + BRACE.len()..];
+            if before.ends_with(['$', '\\']) {
+                expanded.push_str(before.strip_suffix('\\').unwrap_or(before));
+                expanded.push_str(BRACE);
+                rest = name;
+                continue;
+            }
+            expanded.push_str(before);
             let placeholder = name.find('}').map(|end| &name[..end]);
             let (port, placeholder) = match placeholder {
                 Some("") => {
@@ -98,7 +113,7 @@ impl Ports {
                     (port.ok_or_else(missing)?, other)
                 }
                 _ => {
-                    expanded.push_str("{port");
+                    expanded.push_str(BRACE);
                     rest = name;
                     continue;
                 }
@@ -155,9 +170,14 @@ mod tests {
             ("a {port}:{port.db-1} {x} {portal} {port", "a 80:5432 {x} {portal} {port"),
             ("{{port}}", "{80}"),
             ("awk '{print $1}'", "awk '{print $1}'"),
+            ("${port} \\{port} {port}", "${port} {port} 80"),
+            ("\\{port.x} $\\{port", "{port.x} ${port"),
             ("", ""),
         ] {
             assert_eq!(ports().expand(text, &web).as_deref(), Ok(expanded), "{text}");
+        }
+        for text in ["{port}", "${port.x} {port}{port", "\\{port}", "x"] {
+            assert_eq!(ports().expand(&literal(text), &web).as_deref(), Ok(text));
         }
         let error = ports().expand("{port.x}", &web).unwrap_err();
         assert!(error.contains("`{port.x}`"), "{error}");

@@ -15,6 +15,9 @@ use super::setting::{Entry, Log, Secret, Setting, Until};
 use super::sockets::Sockets;
 use crate::system::notify;
 
+/// The keys of sockets and files, which are opened for each version of a file.
+const OPENED: [&str; 2] = ["listeners", "descriptors"];
+
 /// A process of a file, ready to be added to a monitor.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -23,6 +26,8 @@ pub(crate) struct Process {
     pub(crate) spec: Spec,
     /// Whether it waits for `childminder start`.
     pub(crate) hold: bool,
+    /// Whether it has sockets or files that are opened for it.
+    pub(crate) opens: bool,
     pub(crate) log: Option<Log>,
 }
 
@@ -42,7 +47,9 @@ pub(crate) fn build(
         Some(Setting::Log(log)) => Some(Log { file: dir.join(&log.file), ..log.clone() }),
         _ => None,
     };
-    let process = Process { name: entry.name.clone(), spec, hold: entry.flag("hold") == Some(true), log };
+    let opens = OPENED.iter().any(|key| entry.get(key).is_some());
+    let hold = entry.flag("hold") == Some(true);
+    let process = Process { name: entry.name.clone(), spec, hold, opens, log };
     (problems.len() == before).then_some(process)
 }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use childminder::Name;
 
 use super::dotenv;
+use super::ports::literal;
 use super::problems::{At, Problem, Problems};
 use super::setting::{Entry, Secret, Setting, Variables};
 
@@ -61,7 +62,7 @@ pub(crate) fn parse(text: &str, dir: &Path, problems: &mut Vec<Problem>) -> Vec<
             variables.insert("PORT".to_owned(), Secret(Some(port.to_string())));
         }
         // As foreman does, a shell runs the line. If it is one command, that replaces most shells.
-        let words = ["sh", "-c", command.trim()].map(str::to_owned).to_vec();
+        let words = ["sh", "-c", &literal(command.trim())].map(str::to_owned).to_vec();
         let settings = BTreeMap::from([
             ("command", At::new(span.clone(), Setting::Texts(words))),
             ("env", At::new(span, Setting::Variables(variables))),
@@ -92,7 +93,7 @@ fn variables(dir: &Path, problems: &mut Vec<Problem>) -> Variables {
     if !own.is_empty() {
         problems.push(Problem::of_file(format!("{}", Problems::new(&path, &text, own))));
     }
-    pairs.into_iter().map(|(name, value)| (name, Secret(Some(value)))).collect()
+    pairs.into_iter().map(|(name, value)| (name, Secret(Some(literal(&value))))).collect()
 }
 
 fn first_port(variables: &Variables, problems: &mut Vec<Problem>) -> u16 {

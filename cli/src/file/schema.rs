@@ -148,7 +148,14 @@ fn of(kind: Kind) -> Value {
         }
         Kind::Log => either([
             text(),
-            object(&[("file", text()), ("max-size", size()), ("keep", integer(0, 10_000))], &["file"]),
+            object(
+                &[
+                    ("file", text()),
+                    ("max-size", either([size(), json!({ "const": "unlimited" })])),
+                    ("keep", integer(0, 10_000)),
+                ],
+                &["file"],
+            ),
         ]),
         Kind::Descriptors => json!({ "type": "object", "additionalProperties": text() }),
         Kind::Terminal => {

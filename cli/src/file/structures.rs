@@ -28,15 +28,12 @@ pub(crate) const RESOURCES: &[&str] = &[
     "cpu",
     "data",
     "fsize",
-    "locks",
     "memlock",
     "msgqueue",
     "nice",
     "nofile",
     "nproc",
-    "rss",
     "rtprio",
-    "rttime",
     "sigpending",
     "stack",
 ];
@@ -384,7 +381,12 @@ impl Reader {
         for item in self.table(value, WHAT)? {
             match item.key {
                 "file" => file = Some(self.text(item.value, "the path of a file")?.into()),
-                "max-size" => max_size = Some(self.size(item.value)?),
+                "max-size" => {
+                    max_size = Some(match item.value.get_ref() {
+                        DeValue::String(text) if text == "unlimited" => u64::MAX,
+                        _ => self.size(item.value)?,
+                    });
+                }
                 "keep" => keep = Some(self.small(item.value, 0, 10_000)?),
                 _ => self.unknown_key(&item, ["file", "max-size", "keep"]),
             }

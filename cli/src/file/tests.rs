@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::RESOURCES;
 use super::document;
 use super::keys::KEYS;
 use super::problems::Problems;
@@ -85,5 +86,12 @@ fn no_file_makes_a_parser_panic_and_every_problem_can_be_shown() {
         let text = mutated(procfile, seed);
         super::procfile::parse(&text, Path::new("/no/such/dir"), &mut problems);
         let _ = Problems::new(path, &text, problems).to_string();
+    }
+}
+
+#[test]
+fn f_256_every_limit_of_a_file_is_one_of_the_library() {
+    for name in RESOURCES {
+        assert!(name.parse::<childminder::host::Resource>().is_ok(), "{name}");
     }
 }

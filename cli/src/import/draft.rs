@@ -7,6 +7,9 @@ use childminder::{Name, Signal};
 
 use crate::console::messages;
 
+/// The keys in whose texts `{port}` is a placeholder, which it is not in the files of other supervisors.
+const WITH_PLACEHOLDERS: &[&str] = &["command", "stop-command", "env", "listeners", "ready", "alive"];
+
 /// The place of a setting in a file of another supervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -46,8 +49,13 @@ impl Draft {
     /// Sets a key to a value in TOML; an earlier value is replaced.
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<String>) {
         debug_assert!(crate::file::is_key(key), "{key} is no key");
+        let mut value: String = value.into();
+        if WITH_PLACEHOLDERS.contains(&key) {
+            // In a TOML string, in which a backslash is written as two.
+            value = value.replace("{port", "\\\\{port");
+        }
         self.keys.retain(|(known, _)| *known != key);
-        self.keys.push((key, value.into()));
+        self.keys.push((key, value));
     }
 
     pub(super) fn has(&self, key: &str) -> bool {

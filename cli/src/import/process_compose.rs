@@ -20,8 +20,15 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Drafts, ImportError> {
     for (key, node) in root.entries() {
         match &**key {
             "version" | "processes" => {}
-            "environment" => common = variables(node),
-            "is_strict" | "log_level" | "log_length" => {}
+            "environment" => {
+                common = variables(node);
+                if is_partial(node) {
+                    drafts.note(&node.place, "environment: a part of it is no NAME=VALUE");
+                }
+            }
+            "is_strict" | "log_level" | "log_length" => {
+                drafts.note(&node.place, format!("{key}: it is about process-compose itself"));
+            }
             "shell" => drafts.note(&node.place, "shell: commands are run by sh -c"),
             "log_location" => drafts.note(&node.place, "log_location: each process may have a `log`"),
             "extends" => drafts.note(&node.place, "extends: name both files, the base first"),
@@ -79,6 +86,13 @@ fn variables(node: &Node) -> Vec<(String, String)> {
     of_list.chain(of_table).collect()
 }
 
+/// Whether some of the variables have no name or no value.
+fn is_partial(node: &Node) -> bool {
+    let is_pair = |item: &Node| item.text().is_some_and(|text| text.contains('='));
+    node.items().iter().any(|item| !is_pair(item))
+        || node.entries().iter().any(|(_, value)| value.text().is_none())
+}
+
 fn process(node: &Node, common: &[(String, String)], draft: &mut Draft) {
     draft.set("command", text("false"));
     draft.set("restart", text("never"));
@@ -99,19 +113,28 @@ fn process(node: &Node, common: &[(String, String)], draft: &mut Draft) {
             }
             "description" => draft.comment(&content),
             "working_dir" => draft.set("cwd", text(&content)),
-            "environment" => pairs.extend(variables(value)),
+            "environment" => {
+                pairs.extend(variables(value));
+                if is_partial(value) {
+                    draft.note(place, "environment: a part of it is no NAME=VALUE");
+                }
+            }
             "log_location" => draft.set("log", text(&content)),
             "disabled" if value.flag() == Some(true) => draft.set("hold", "true"),
             "is_tty" if value.flag() == Some(true) => draft.set("terminal", "true"),
             "disabled" | "is_tty" | "is_foreground" | "is_template_disabled"
                 if value.flag() == Some(false) => {}
-            "depends_on" | "namespace" | "disable_ansi_colors" => {}
+            "depends_on" => {}
+            "namespace" => draft.note(place, "namespace: there are no groups to address at once"),
+            "disable_ansi_colors" => {
+                draft.note(place, "disable_ansi_colors: colours are shown on a terminal")
+            }
             "availability" => availability(value, draft),
             "shutdown" => shutdown(value, draft),
             "readiness_probe" => readiness(value, draft),
             "liveness_probe" => liveness(value, draft),
             "ready_log_line" => draft.set("ready", table(&[("output".to_owned(), text(&content))])),
-            "launch_timeout_seconds" => {}
+            "launch_timeout_seconds" => draft.note(place, "launch_timeout_seconds: it is for is_daemon"),
             "replicas" if value.number() == Some(1) => {}
             "replicas" => draft.note(place, format!("replicas: {content}: write a table for each")),
             "is_daemon" => draft.note(place, "is_daemon: the program must stay in the foreground"),
@@ -148,11 +171,18 @@ fn availability(node: &Node, draft: &mut Draft) {
                         draft.set("on-give-up", text("stop-all"));
                         "on-failure"
                     }
-                    _ => "never",
+                    "no" | "false" | "" => "never",
+                    _ => {
+                        draft.note(place, format!("restart: {content} is not known, and became \"never\""));
+                        "never"
+                    }
                 };
                 draft.set("restart", text(word));
             }
-            "backoff_seconds" => delay = value.number().unwrap_or(1).max(1),
+            "backoff_seconds" => match value.number() {
+                Some(seconds) => delay = seconds.max(1),
+                None => draft.note(place, format!("backoff_seconds: {content} is not valid")),
+            },
             "max_restarts" => match value.number() {
                 Some(count @ 1..=9_999) => draft.set("give-up", format!("{{ failures = {} }}", count + 1)),
                 Some(0) => {}

@@ -23,6 +23,9 @@ pub(super) fn read(files: &[PathBuf]) -> Result<Drafts, ImportError> {
     }
     let mut drafts = Drafts::default();
     let common = environment(&sections);
+    for setting in global_environments(&sections).filter(|setting| is_partial(&setting.value)) {
+        drafts.note(&setting.place, "[supervisord] environment: a part of it is no NAME=VALUE");
+    }
     for section in &sections {
         let (kind, name) = section.name.split_once(':').unwrap_or((&section.name, ""));
         match kind {
@@ -129,9 +132,12 @@ fn global(section: &Section, drafts: &mut Drafts) {
 
 /// Returns the environment that all programs have.
 fn environment(sections: &[Section]) -> Vec<(String, String)> {
+    global_environments(sections).flat_map(|setting| pairs(&setting.value)).collect()
+}
+
+fn global_environments(sections: &[Section]) -> impl Iterator<Item = &Setting> {
     let all = sections.iter().filter(|section| section.name == "supervisord");
-    let settings = all.flat_map(|section| &section.settings).filter(|setting| setting.key == "environment");
-    settings.flat_map(|setting| pairs(&setting.value)).collect()
+    all.flat_map(|section| &section.settings).filter(|setting| setting.key == "environment")
 }
 
 /// The expansions of one process.
@@ -195,9 +201,19 @@ fn formatted(value: &str, format: &str) -> String {
 }
 
 fn programs(section: &Section, name: &str, common: &[(String, String)], drafts: &mut Drafts) {
-    let number = |key: &str, default: u32| section.get(key).and_then(|n| n.parse().ok()).unwrap_or(default);
-    let count = number("numprocs", 1).min(1_000);
-    let first = number("numprocs_start", 0);
+    let mut number = |key: &str, default: u32, most: u32| {
+        let Some(setting) = section.settings.iter().rev().find(|setting| setting.key == key) else {
+            return default;
+        };
+        let number = setting.value.parse::<u32>().ok().filter(|number| *number <= most);
+        if number.is_none() {
+            let message = format!("[{}] {key}={}: not a number up to {most}", section.name, setting.value);
+            drafts.note(&setting.place, format!("{message}; {default} is used"));
+        }
+        number.unwrap_or(default)
+    };
+    let count = number("numprocs", 1, 1_000);
+    let first = number("numprocs_start", 0, 1_000_000);
     for index in first..first + count.max(1) {
         let path = std::path::absolute(&section.place.path).unwrap_or_else(|_| section.place.path.clone());
         let here = path.parent().map(|dir| dir.to_string_lossy().into_owned());
@@ -233,6 +249,9 @@ fn program(expansions: &Expansions<'_>, name: &str, is_one_of_many: bool, index:
         let value = expansions.expand(setting, &mut draft);
         if setting.key == "environment" {
             own = pairs(&value);
+            if is_partial(&value) {
+                draft.note(&setting.place, "environment: a part of it is no NAME=VALUE");
+            }
         } else {
             one(&mut draft, setting, &value);
         }
@@ -338,18 +357,34 @@ fn log(expansions: &Expansions<'_>, draft: &mut Draft) {
     // supervisord counts in units of 1024.
     let max = find("stdout_logfile_maxbytes").map_or("50MB", |setting| &*setting.value);
     match size::parse(&max.to_ascii_uppercase().replace('B', "")) {
-        Ok(0) => draft.note(&file.place, "stdout_logfile_maxbytes=0: the log is rotated at the default size"),
+        Ok(0) => entries.push(("max-size".to_owned(), text("unlimited"))),
         Ok(bytes) => entries.push(("max-size".to_owned(), bytes.to_string())),
         Err(_) => draft.note(&file.place, format!("stdout_logfile_maxbytes: `{max}` is not a size")),
     }
-    if let Some(keep) = find("stdout_logfile_backups").and_then(|setting| setting.value.parse::<u32>().ok()) {
-        entries.push(("keep".to_owned(), keep.min(10_000).to_string()));
+    match find("stdout_logfile_backups").map(|setting| (setting, setting.value.parse::<u32>())) {
+        Some((_, Ok(keep))) => entries.push(("keep".to_owned(), keep.min(10_000).to_string())),
+        Some((setting, Err(_))) => {
+            let message = format!("stdout_logfile_backups: `{}` is not a number", setting.value);
+            draft.note(&setting.place, message);
+        }
+        None => {}
     }
     draft.set("log", draft::table(&entries));
 }
 
 /// Splits `A="x",B=y` into pairs.
 fn pairs(value: &str) -> Vec<(String, String)> {
+    let parts = parts(value);
+    let pairs = parts.iter().filter_map(|part| part.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// Whether some of the parts of such a text are no pairs.
+fn is_partial(value: &str) -> bool {
+    parts(value).iter().any(|part| !part.contains('='))
+}
+
+fn parts(value: &str) -> Vec<String> {
     let (mut parts, mut quote) = (vec![String::new()], None);
     for c in value.chars() {
         match (quote, c) {
@@ -359,6 +394,5 @@ fn pairs(value: &str) -> Vec<(String, String)> {
             _ => parts.last_mut().into_iter().for_each(|part| part.push(c)),
         }
     }
-    let pairs = parts.iter().filter_map(|part| part.trim().split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
 }

@@ -110,8 +110,8 @@ fn dependencies(units: &[Unit], drafts: &mut Drafts) {
                 | "BindsTo"
                 | "PartOf"
                 | "StartLimitBurst"
-                | "StartLimitIntervalSec"
-                | "Documentation" => {}
+                | "StartLimitIntervalSec" => {}
+                "Documentation" => draft.comment(&format!("Documentation: {}", setting.value)),
                 key => draft.note(&setting.place, format!("{key}= is not carried over")),
             }
         }

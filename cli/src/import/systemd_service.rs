@@ -33,6 +33,9 @@ const SANDBOX: &[&str] = &[
     "Keyring",
 ];
 
+/// The characters after `%` that [`specifiers`] replaces.
+const KNOWN_SPECIFIERS: &str = "%iInNpPtSCL";
+
 /// The beginnings of keys of control groups.
 const RESOURCES: &[&str] = &["Memory", "CPU", "Tasks", "IOWeight", "IORead", "IOWrite", "Slice", "Delegate"];
 
@@ -50,9 +53,18 @@ pub(super) fn read(unit: &Unit, draft: &mut Draft) {
         let (key, value) = (&*setting.key, &*setting.value);
         match key {
             "Environment" => {
-                let words = shell_words::split(value).unwrap_or_default();
-                let pairs = words.iter().filter_map(|word| word.split_once('='));
-                variables.extend(pairs.map(|(name, value)| (name.to_owned(), specifiers(unit, value))));
+                // A message has no values, which may be secrets.
+                let Ok(words) = shell_words::split(value) else {
+                    draft.note(&setting.place, "Environment= cannot be read: a quote is not closed");
+                    continue;
+                };
+                for word in &words {
+                    match word.split_once('=') {
+                        Some((name, value)) => variables.push((name.to_owned(), specifiers(unit, value))),
+                        None => draft.note(&setting.place, "Environment=: a word is no NAME=VALUE"),
+                    }
+                }
+                note_specifiers(draft, setting);
             }
             "StandardOutput" | "StandardError" => {
                 let file = value.strip_prefix("append:").or_else(|| value.strip_prefix("file:"));
@@ -89,12 +101,19 @@ fn one(unit: &Unit, draft: &mut Draft, setting: &Setting) {
     match key {
         // `policy` and `command` read them.
         "ExecStart" | "Type" | "Restart" | "RestartSec" | "RestartSteps" | "RestartMaxDelaySec"
-        | "SuccessExitStatus" | "NotifyAccess" | "SyslogIdentifier" => {}
+        | "SuccessExitStatus" => {}
+        "NotifyAccess" if ["main", "all", "exec"].contains(&value) => {}
+        "SyslogIdentifier" => {
+            draft.note(place, "SyslogIdentifier=: lines begin with the name of the process")
+        }
         "User" => draft.set("user", text(value)),
         "Group" => draft.set("group", text(value)),
         "WorkingDirectory" => match value.trim_start_matches('-') {
             "~" => draft.note(place, "WorkingDirectory=~: set `cwd` to the home directory"),
-            path => draft.set("cwd", text(&specifiers(unit, path))),
+            path => {
+                draft.set("cwd", text(&specifiers(unit, path)));
+                note_specifiers(draft, setting);
+            }
         },
         "UMask" => draft.set("umask", text(value)),
         "EnvironmentFile" => {
@@ -105,16 +124,27 @@ fn one(unit: &Unit, draft: &mut Draft, setting: &Setting) {
                 draft.note(place, format!("EnvironmentFile={value}: there is no such file here"));
             }
         }
-        "Nice" => draft.set("nice", value),
-        "OOMScoreAdjust" => draft.set("oom-score-adj", value),
+        "Nice" => number(draft, "nice", setting),
+        "OOMScoreAdjust" => number(draft, "oom-score-adj", setting),
         "IOSchedulingClass" => {
             let class = match value {
                 "realtime" | "1" => "realtime",
                 "idle" | "3" => "idle",
-                _ => "best-effort",
+                "best-effort" | "2" => "best-effort",
+                _ => return draft.note(place, format!("{key}={value} has no counterpart")),
             };
-            draft.set("io-priority", format!("{{ class = {} }}", text(class)));
+            let level = unit.get("Service", "IOSchedulingPriority").map(|level| level.value.parse::<u8>());
+            let level = match level {
+                Some(Ok(level @ 0..=7)) if class != "idle" => format!(", level = {level}"),
+                _ => String::new(),
+            };
+            draft.set("io-priority", format!("{{ class = {}{level} }}", text(class)));
         }
+        // Read with the class.
+        "IOSchedulingPriority"
+            if unit.get("Service", "IOSchedulingClass").is_some()
+                && value.parse::<u8>().is_ok_and(|n| n < 8) => {}
+
         "KillSignal" => match value.parse::<Signal>() {
             Ok(signal) => draft.set("stop-signal", draft::signal(signal)),
             Err(_) => draft.note(place, format!("KillSignal={value} is not a signal here")),
@@ -135,7 +165,10 @@ fn one(unit: &Unit, draft: &mut Draft, setting: &Setting) {
         }
         "WatchdogSec" => time(draft, "watchdog", setting),
         "ExecStop" if !draft.has("stop-command") => match words(unit, value) {
-            Some((_, command)) => draft.set("stop-command", command),
+            Some((_, command)) => {
+                draft.set("stop-command", command);
+                note_specifiers(draft, setting);
+            }
             None => draft.note(place, "ExecStop= cannot be read"),
         },
         "ExecStartPre" | "ExecStartPost" | "ExecStopPost" | "ExecCondition" | "ExecStop" => {
@@ -166,6 +199,27 @@ fn one(unit: &Unit, draft: &mut Draft, setting: &Setting) {
     }
 }
 
+/// Sets a number.
+fn number(draft: &mut Draft, key: &'static str, setting: &Setting) {
+    match setting.value.parse::<i32>() {
+        Ok(number) => draft.set(key, number.to_string()),
+        Err(_) => draft.note(&setting.place, format!("{}={} is not a number", setting.key, setting.value)),
+    }
+}
+
+/// Notes the specifiers that depend on the machine, and stay as they are.
+fn note_specifiers(draft: &mut Draft, setting: &Setting) {
+    let mut chars = setting.value.chars();
+    while let Some(c) = chars.next() {
+        if c == '%'
+            && let Some(kind) = chars.next()
+            && !KNOWN_SPECIFIERS.contains(kind)
+        {
+            draft.note(&setting.place, format!("{}=: %{kind} is not expanded", setting.key));
+        }
+    }
+}
+
 fn is_notify(unit: &Unit) -> bool {
     unit.get("Service", "Type").is_some_and(|kind| kind.value.starts_with("notify"))
 }
@@ -190,9 +244,10 @@ fn seconds(value: &str) -> Option<String> {
 fn policy(unit: &Unit, draft: &mut Draft) {
     let value = |key| unit.get("Service", key).map(|setting| &*setting.value);
     let interval = unit.get("Unit", "StartLimitIntervalSec").map_or("10s", |setting| &*setting.value);
-    let burst = unit.get("Unit", "StartLimitBurst").and_then(|setting| setting.value.parse::<u32>().ok());
-    let burst = burst.unwrap_or(5);
+    let burst = unit.get("Unit", "StartLimitBurst").map(|setting| setting.value.parse::<u32>());
+    let burst = burst.and_then(Result::ok).unwrap_or(5);
     let delay = seconds(value("RestartSec").unwrap_or("100ms")).unwrap_or_else(|| text("100ms"));
+    note_invalid(unit, draft);
     if seconds(interval).is_some_and(|interval| interval == text("0s"))
         || interval == "infinity"
         || burst == 0
@@ -216,7 +271,8 @@ fn policy(unit: &Unit, draft: &mut Draft) {
         draft.set("min-restart-delay", delay.clone());
         draft.set("max-restart-delay", delay);
     }
-    if let (Some(steps), Some(max)) = (value("RestartSteps"), value("RestartMaxDelaySec").and_then(seconds)) {
+    let steps = value("RestartSteps").and_then(|steps| steps.parse::<u32>().ok()).filter(|steps| *steps > 0);
+    if let (Some(steps), Some(max)) = (steps, value("RestartMaxDelaySec").and_then(seconds)) {
         draft.set("growth", format!("{{ steps = {steps} }}"));
         draft.set("max-restart-delay", max);
     }
@@ -253,6 +309,33 @@ fn policy(unit: &Unit, draft: &mut Draft) {
     }
 }
 
+/// Notes the values of the policy that cannot be read, in whose place there is the default.
+fn note_invalid(unit: &Unit, draft: &mut Draft) {
+    let is_count = |value: &str| value.parse::<u32>().is_ok();
+    let is_time = |value: &str| value == "infinity" || seconds(value).is_some();
+    let checks: [(&str, &str, &dyn Fn(&str) -> bool); 5] = [
+        ("Unit", "StartLimitIntervalSec", &is_time),
+        ("Unit", "StartLimitBurst", &is_count),
+        ("Service", "RestartSec", &is_time),
+        ("Service", "RestartSteps", &is_count),
+        ("Service", "RestartMaxDelaySec", &is_time),
+    ];
+    for (section, key, is_valid) in checks {
+        if let Some(setting) = unit.get(section, key).filter(|setting| !is_valid(&setting.value)) {
+            draft.note(
+                &setting.place,
+                format!("{key}={} is not valid here; the default is used", setting.value),
+            );
+        }
+    }
+    let has = |key: &str| unit.get("Service", key).is_some();
+    if has("RestartSteps") != has("RestartMaxDelaySec") {
+        let setting = unit.get("Service", "RestartSteps").or(unit.get("Service", "RestartMaxDelaySec"));
+        let place = setting.map_or(&unit.place, |setting| &setting.place);
+        draft.note(place, "RestartSteps= and RestartMaxDelaySec= have an effect together only");
+    }
+}
+
 /// Sets the command, and the readiness of its type.
 fn command(unit: &Unit, draft: &mut Draft) {
     let starts: Vec<&Setting> =
@@ -262,6 +345,7 @@ fn command(unit: &Unit, draft: &mut Draft) {
         [only] => match words(unit, &only.value) {
             Some((prefixes, command)) => {
                 draft.set("command", command);
+                note_specifiers(draft, only);
                 if prefixes.contains('-') {
                     draft.note(&only.place, "ExecStart=-: a failure is a failure here");
                 }

@@ -7,6 +7,7 @@
 use std::io::{self, IsTerminal};
 
 use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
 /// The terminal of the standard input, of which childminder was the foreground group.
@@ -49,6 +50,40 @@ impl Terminal {
     pub(crate) fn take_back(&self) {
         let _ = tcsetpgrp(io::stdin(), getpgrp());
     }
+}
+
+/// Keeps the terminal of the standard error from showing `^C`, which would move the cursor while something is
+/// drawn there.
+#[derive(Debug)]
+pub(crate) struct WithoutEcho(());
+
+impl WithoutEcho {
+    /// Changes the terminal until this value is dropped, if childminder is in its foreground and the terminal
+    /// shows control characters.
+    pub(crate) fn on_stderr() -> Option<Self> {
+        change_echo(false).then_some(Self(()))
+    }
+}
+
+impl Drop for WithoutEcho {
+    fn drop(&mut self) {
+        change_echo(true);
+    }
+}
+
+/// Returns whether the terminal was changed.
+fn change_echo(shows: bool) -> bool {
+    let stderr = io::stderr();
+    // In the background, a change would stop childminder.
+    if !stderr.is_terminal() || tcgetpgrp(&stderr) != Ok(getpgrp()) {
+        return false;
+    }
+    let Ok(mut terminal) = tcgetattr(&stderr) else { return false };
+    if terminal.local_flags.contains(LocalFlags::ECHOCTL) == shows {
+        return false;
+    }
+    terminal.local_flags.set(LocalFlags::ECHOCTL, shows);
+    tcsetattr(&stderr, SetArg::TCSANOW, &terminal).is_ok()
 }
 
 /// Returns the signal that has stopped a child, if it is stopped.

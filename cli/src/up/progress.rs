@@ -12,8 +12,6 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::console::stderr::Stderr;
 
-/// The number of processes that are shown. The others are counted.
-const SHOWN: usize = 8;
 /// The number of updates that may wait for the terminal.
 const WAITING: usize = 1024;
 /// The time that the terminal has for the last messages.
@@ -108,12 +106,7 @@ impl Bars {
         }
     }
 
-    fn show(&mut self, mut texts: Vec<String>) {
-        if texts.len() > SHOWN + 1 {
-            let others = texts.len() - SHOWN;
-            texts.truncate(SHOWN);
-            texts.push(format!("… and {others} more"));
-        }
+    fn show(&mut self, texts: Vec<String>) {
         while self.lines.len() > texts.len() {
             let last = self.lines.pop().expect("there is one");
             last.finish_and_clear();

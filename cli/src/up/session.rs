@@ -2,7 +2,7 @@
 
 use std::process;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_channel::{Receiver, Sender};
 use async_io::Timer;
@@ -16,15 +16,13 @@ use super::detach::Report;
 use super::metrics::Counters;
 use super::progress::Progress;
 use super::stack::Stack;
-use super::state::{Overview, has_failed};
+use super::state::{Overview, PAUSE, has_failed, seconds};
 use crate::system::notify::ServiceManager;
 use crate::system::reaper::{self, Reaper};
 use crate::system::signals::{Received, Signals};
 
 /// The time between two updates of what is waited for.
 const TICK: Duration = Duration::from_secs(1);
-/// The shortest time between two looks at all processes, so that the start of many of them is not slowed.
-const PAUSE: Duration = Duration::from_millis(50);
 /// The time after which a stop reports what it waits for, without a terminal, and between two reports.
 const REPORT: Duration = Duration::from_secs(5);
 
@@ -43,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) metrics: Option<Counters>,
     /// The process whose exit ends everything.
     pub(crate) exit_with: Option<String>,
+    /// When the service was started.
+    pub(crate) begin: Instant,
     /// The process that waits until everything is ready, and its patience.
     pub(crate) report: Option<(Report, Duration)>,
 }
@@ -187,7 +187,9 @@ impl Session {
                     again = self.reap(reaper.as_mut());
                 }
                 // Log files are looked up for each write, so there is nothing to reopen.
-                Event::Received(Received::Forward(signal)) => log::debug!("got {signal}"),
+                Event::Received(Received::Forward(signal)) => {
+                    log::debug!("got {signal}, which has no effect")
+                }
                 Event::Down(answer) => return End::Down(answer),
                 Event::Stopped(Err(StoppedError::GaveUp(name))) => return End::GaveUp(name.to_string()),
                 Event::Stopped(_) => return End::Over,
@@ -224,8 +226,8 @@ impl Session {
             return None;
         }
         let count = overview.statuses.len();
-        let pending = overview.pending();
-        if pending.is_empty() {
+        let missing = overview.count_pending();
+        if missing == 0 {
             *is_ready = true;
             self.progress.show(Vec::new());
             log::info!("{}", if count == 1 { "ready".to_owned() } else { format!("all {count} are ready") });
@@ -236,7 +238,13 @@ impl Session {
             }
             return None;
         }
-        self.manager.status(&format!("{} of {count} processes are ready", count - pending.len()));
+        self.manager.status(&format!("{} of {count} processes are ready", count - missing));
+        if !self.progress.is_shown() && self.report.is_none() {
+            return None;
+        }
+        let elapsed = self.stack.monitor.now().saturating_duration_since(self.begin);
+        let mut pending = vec![format!("{} of {count} ready after {}", count - missing, seconds(elapsed))];
+        pending.extend(overview.pending());
         self.progress.show(pending.clone());
         let (report, _) = self.report.as_mut()?;
         if let Some(failed) = overview.statuses.iter().find(|status| has_failed(status)) {
@@ -249,7 +257,8 @@ impl Session {
     /// Whether the process whose exit is awaited can never be started.
     fn hopeless(&self, overview: &Overview) -> Option<End> {
         let name = self.exit_with.as_deref()?;
-        overview.obstacle(name)?;
+        let status = overview.statuses.iter().find(|status| status.name == name)?;
+        overview.obstacles().find(status)?;
         Some(End::Impossible(self.explain(name)))
     }
 

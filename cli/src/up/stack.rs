@@ -4,21 +4,25 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::rc::Rc;
 
 use childminder::machine::DependencyError;
 use childminder::monitor::{AddError, CommandError};
 use childminder::output::FileSinkError;
 use childminder::{Name, Policy, ProcessMonitor, Restart, StopError, System};
 
-use super::changes::compare;
+use super::changes::{Comparison, Programs, Way};
 use super::history::History;
 use super::log_files::LogFiles;
-use super::state::{Overview, with_dependencies};
+use super::state::{Conditions, Overview, with_dependencies};
 use crate::control::protocol::{Changes, ProcessStatus};
 use crate::file::ports::Ports;
 use crate::file::problems::Problems;
 use crate::file::sockets::Sockets;
 use crate::file::{File, Process};
+
+/// The number of processes that are named in the message about one that does not exist.
+const NAMED: usize = 10;
 
 /// The processes of a file that is up.
 #[derive(Debug)]
@@ -35,6 +39,7 @@ pub(crate) struct Stack {
 #[derive(Debug)]
 struct State {
     file: File,
+    conditions: Rc<Conditions>,
     ports: Ports,
     sockets: Sockets,
     /// The limit on open descriptors that this process had before it raised its own.
@@ -69,7 +74,8 @@ impl Stack {
         for process in &processes {
             add(&monitor, process)?;
         }
-        let state = RefCell::new(State { file, ports, sockets, inherited, once });
+        let conditions = Rc::new(conditions(&processes).collect());
+        let state = RefCell::new(State { file, conditions, ports, sockets, inherited, once });
         Ok(Self { monitor, history, log_files, system, state, reloading: Cell::new(false) })
     }
 
@@ -97,7 +103,8 @@ impl Stack {
 
     /// Returns the states of all processes.
     pub(crate) fn overview(&self) -> Overview {
-        Overview::new(self.monitor.statuses(), self.monitor.now())
+        let conditions = self.state.borrow().conditions.clone();
+        Overview::new(self.monitor.statuses(), conditions, self.monitor.now())
     }
 
     /// Returns the states of these processes for a client.
@@ -121,14 +128,17 @@ impl Stack {
             let mut state = self.state.borrow_mut();
             let state = &mut *state;
             let file = File::read(&state.file.path)?;
-            let changes = compare(&state.file.entries, &file.entries);
-            let touched: Vec<&String> =
-                changes.added.iter().chain(changes.changed.iter().map(|change| &change.name)).collect();
+            let comparison = Comparison::new(&state.file.entries, &file.entries);
             let ports = Ports::reserve(&file.entries, &state.ports).map_err(StackError::Ports)?;
-            let only = |name: &Name| touched.iter().any(|touched| *name == touched.as_str());
-            let mut processes = file.processes(&ports, &mut state.sockets, &self.system, only)?;
+            let mut processes =
+                file.processes(&ports, &mut state.sockets, &self.system, |name| comparison.touches(name))?;
             limit_open_files(&mut processes, state.inherited);
             run_once(&mut processes, state.once.as_deref());
+            let is_touched = |name: &Name| comparison.touches(name);
+            let old = state.file.described(&state.ports, is_touched);
+            let new = file.described(&ports, is_touched);
+            let status = |name: &Name| self.monitor.status(name);
+            let changes = comparison.changes(&Programs { old, new }, status);
             if dry_run {
                 return Ok(changes);
             }
@@ -136,16 +146,23 @@ impl Stack {
             (changes, processes, file, ports)
         };
         // If this fails, the next reload finds the same changes and tries them again.
-        self.apply(&changes, processes).await?;
+        self.apply(&changes, &processes).await?;
         let mut state = self.state.borrow_mut();
-        (state.file, state.ports) = (file, ports);
+        let mut all = (*state.conditions).clone();
+        let is_touched = |name: &Name| {
+            changes.removed.iter().any(|removed| *name == removed.as_str())
+                || processes.iter().any(|process| process.name == *name)
+        };
+        all.retain(|name, _| !is_touched(name));
+        all.extend(conditions(&processes));
+        (state.file, state.ports, state.conditions) = (file, ports, Rc::new(all));
         Ok(changes)
     }
 
-    async fn apply(&self, changes: &Changes, processes: Vec<Process>) -> Result<(), StackError> {
+    async fn apply(&self, changes: &Changes, processes: &[Process]) -> Result<(), StackError> {
         // A process may depend on one that comes later in the file, and a dependency may have turned around;
         // so what cannot be applied yet is tried again after the others.
-        let mut rest = processes;
+        let mut rest: Vec<&Process> = processes.iter().collect();
         loop {
             let before = rest.len();
             let mut refused = None;
@@ -184,10 +201,14 @@ impl Stack {
             }
             return add(&self.monitor, process);
         };
-        if change.restarts {
-            self.monitor.replace_process(&process.name, process.spec.clone())?;
-        } else {
-            self.monitor.set_policy(&process.name, process.spec.get_policy().unwrap_or_default())?;
+        match Way::of(&change.keys) {
+            Way::Nothing => {}
+            // Also for a process with sockets, whose specs are never equal.
+            Way::Policy => {
+                let policy = process.spec.get_policy().unwrap_or_default();
+                self.monitor.set_policy(&process.name, policy)?;
+            }
+            Way::Spec => drop(self.monitor.replace_process(&process.name, process.spec.clone())?),
         }
         if change.keys.iter().any(|key| key == "hold") {
             if process.hold {
@@ -275,6 +296,11 @@ impl Loaded {
     }
 }
 
+/// Returns the conditions under which processes are ready, for those that have one.
+fn conditions(processes: &[Process]) -> impl Iterator<Item = (Name, String)> {
+    processes.iter().filter_map(|process| Some((process.name.clone(), process.spec.get_ready()?.to_string())))
+}
+
 /// Starts the process whose first exit is awaited, and does not restart it.
 fn run_once(processes: &mut [Process], once: Option<&str>) {
     for process in processes.iter_mut().filter(|process| once.is_some_and(|once| process.name == once)) {
@@ -294,10 +320,12 @@ fn limit_open_files(processes: &mut [Process], inherited: Option<u64>) {
 
 fn unknown(name: &str, known: &[Name]) -> String {
     let message = format!("there is no process `{name}` in the file");
-    match crate::file::suggest(name, known.iter().map(Name::as_str)) {
-        Some(meant) => format!("{message}; did you mean `{meant}`?"),
-        None => message,
+    if let Some(meant) = crate::file::suggest(name, known.iter().map(Name::as_str)) {
+        return format!("{message}; did you mean `{meant}`?");
     }
+    let names: Vec<&str> = known.iter().map(Name::as_str).take(NAMED).collect();
+    let more = if known.len() > names.len() { ", …" } else { "" };
+    format!("{message}; it has {}{more}", names.join(", "))
 }
 
 /// Adds a process, which is started if the service runs.

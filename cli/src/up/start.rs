@@ -29,6 +29,7 @@ use crate::file::{self, find};
 use crate::system::notify::{self, ServiceManager};
 use crate::system::open_files;
 use crate::system::signals::Signals;
+use crate::system::terminal::WithoutEcho;
 
 /// The time that clients have to read their last reply.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
@@ -95,6 +96,7 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
     let is_text = args.log_format == LogFormat::Text;
     let progress =
         Progress::new(is_text && !args.detached && io::stderr().is_terminal()).map_err(Failure::system)?;
+    let _echo = progress.is_shown().then(WithoutEcho::on_stderr);
     let format = if is_text { Format::Text } else { Format::Json };
     let writer = if args.detached { Box::new(LogWriter::new(home.log())) } else { progress.messages() };
     messages::start(args.verbosity.level(), writer, format);
@@ -133,6 +135,7 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
         manager: ServiceManager::from_env(),
         metrics: counters,
         exit_with: args.exit_with.clone(),
+        begin: controlled.stack.monitor.now(),
         report: report.take().map(|report| (report, args.timeout)),
     };
     let status = System::block_on(run(session, controlled, listener, driver, metrics));

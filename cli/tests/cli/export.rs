@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use super::keys::{BASE, LINES, process, without};
 use super::skip::skip;
 use super::up::{Project, golden_exact};
 
@@ -76,6 +77,37 @@ fn f_275_every_engine_has_its_files_and_a_report_of_what_is_lost() {
         }
         assert!(!out.contains("{port"), "{out}");
     }
+}
+
+/// Removes what is the same in every report.
+fn losses(report: &str) -> Vec<String> {
+    report.lines().filter(|line| !line.starts_with("note:")).map(str::to_owned).collect()
+}
+
+#[test]
+fn f_275_no_key_is_lost_in_silence() {
+    let project = Project::new("");
+    project.write("vars.env", "B=2\n");
+    let export = |file: &str, engine: &str| {
+        project.write("childminder.toml", file);
+        let output = project.command(&["export", engine]).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        assert!(output.status.success(), "{engine} {file}: {}", text(output.stderr));
+        (text(output.stdout), losses(&text(output.stderr)))
+    };
+    let file = |process: &str| format!("[process.base]\n{BASE}[process.p]\n{process}");
+    let mut silent = Vec::new();
+    for engine in ["systemd", "kubernetes", "nomad", "compose"] {
+        for (key, _) in LINES {
+            // A program cannot be without its command. The others have a condition that an engine can check.
+            let before = if *key == "command" { BASE.to_owned() } else { without(key) };
+            let checkable = |text: String| file(&text.replace("{ uptime = \"1ms\" }", "{ exec = \"true\" }"));
+            if export(&checkable(before), engine) == export(&checkable(process(key)), engine) {
+                silent.push(format!("{engine}: {key}"));
+            }
+        }
+    }
+    assert_eq!(silent, Vec::<String>::new());
 }
 
 #[test]

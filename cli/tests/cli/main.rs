@@ -2,7 +2,9 @@
 
 mod check;
 mod export;
+mod help;
 mod import;
+mod keys;
 mod killed;
 mod options;
 mod requests;

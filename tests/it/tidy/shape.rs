@@ -12,7 +12,6 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("cli/src/check/surroundings.rs", "the one part of a check that looks at the machine"),
     ("cli/src/export/shell.rs", "a language that several engines need"),
     ("cli/src/system/open_files.rs", "one limit"),
-    ("cli/src/up/changes.rs", "one comparison"),
     ("cli/src/system/reaper.rs", "one duty of process 1"),
     ("cli/src/console/stdout.rs", "one writer"),
     ("src/host/descriptor.rs", "a public type of its own"),

@@ -32,7 +32,7 @@ fn f_266_up_d_fails_with_the_reason_and_leaves_nothing() {
         (
             "[process.a]\ncommand = \"sleep 1000\"\nready = { output = \"never\" }\n",
             &["up", "-d", "--timeout", "0.5"],
-            &["not everything is ready in time: a: started 0.5 s ago, not ready yet"],
+            &["not everything is ready in time: a: waits for output \"never\", started 0.5 s ago"],
         ),
     ] {
         let project = Project::new(file);

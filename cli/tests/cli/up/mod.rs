@@ -4,12 +4,14 @@ mod control;
 mod detach;
 mod ends;
 mod files;
+mod log_files;
 mod metrics;
 mod reload;
 mod service;
 mod socket;
 mod terminal;
 mod tiers;
+mod tmux;
 
 use std::fs;
 use std::os::unix::net::UnixStream;

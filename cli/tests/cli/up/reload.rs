@@ -1,11 +1,14 @@
 //! A reload touches only what has changed.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
 
 use nix::sys::signal::Signal;
+use nix::unistd::geteuid;
 use serde_json::Value;
 
 use super::{Project, golden};
+use crate::keys::{BASE, LINES, OF_ROOT, process};
 
 /// A file with ten processes.
 fn ten(special: &str) -> String {
@@ -71,6 +74,108 @@ fn f_42_261_a_reload_touches_only_what_has_changed() {
     let err = project.ctl(&["reload"], 1);
     assert!(err.contains("unknown key `comand`") && err.contains("did you mean `command`?"), "{err}");
     assert_eq!(pids(&project), last);
+    assert_eq!(up.stop().status, 0);
+}
+
+/// Sends a reload over the socket, and returns its changes.
+fn changes(project: &Project, dry_run: bool) -> Value {
+    let mut client = project.connect();
+    writeln!(client, "{{\"version\":1,\"command\":\"reload\",\"dry_run\":{dry_run}}}").unwrap();
+    let mut line = String::new();
+    BufReader::new(client).read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"))
+}
+
+/// Changes one key of each process at once, and compares what is announced with what happens.
+#[test]
+fn f_289_a_dry_run_announces_what_a_reload_does_for_each_key() {
+    // The variables of a port are those of all processes.
+    let is_possible = |key: &&str| *key != "port" && (geteuid().is_root() || !OF_ROOT.contains(key));
+    let keys: Vec<&str> = LINES.iter().map(|(key, _)| *key).filter(is_possible).collect();
+    let file = |lines: &dyn Fn(&str) -> String| {
+        let all = keys.iter().map(|key| format!("[process.{key}]\n{}", lines(key)));
+        format!("[process.base]\n{BASE}") + &all.collect::<String>()
+    };
+    let (before, after) = (file(&|_| BASE.to_owned()), file(&process));
+    let project = Project::new(&before);
+    project.write("vars.env", "B=2\n");
+    let up = project.up(&[]);
+    project.wait();
+    let mut runs = pids(&project);
+    // The effects of the change, and of its return.
+    for (text, hold) in [(&after, "stop"), (&before, "start")] {
+        project.write("childminder.toml", text);
+        let announced = changes(&project, true);
+        assert_eq!(pids(&project), runs, "a dry run has effects");
+        assert_eq!(changes(&project, false), announced);
+        let seen: Vec<(&str, &str)> = announced["changed"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| {
+                let name = change["name"].as_str().unwrap();
+                assert_eq!(change["keys"], Value::from(vec![name]));
+                (name, change["effect"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(seen.iter().map(|(name, _)| *name).collect::<Vec<_>>(), keys);
+        project.wait();
+        let now = pids(&project);
+        let expected: Vec<(&str, &str)> = keys
+            .iter()
+            .map(|key| {
+                let pid =
+                    |list: &[(String, Value)]| list.iter().find(|(name, _)| name == key).unwrap().1.clone();
+                let effect = match (pid(&runs), pid(&now)) {
+                    (old, new) if old == new => "none",
+                    (Value::Null, _) => "start",
+                    (_, Value::Null) => "stop",
+                    _ => "restart",
+                };
+                (*key, effect)
+            })
+            .collect();
+        assert_eq!(seen, expected);
+        for (key, effect) in [
+            ("command", "restart"),
+            ("stop-signal", "none"),
+            ("after", "none"),
+            ("kill-time", "none"),
+            ("give-up", "none"),
+            ("log", "none"),
+            ("hold", hold),
+        ] {
+            assert!(seen.contains(&(key, effect)), "{key} is not {effect}: {seen:?}");
+        }
+        runs = now;
+    }
+    // A port changes the variables of all processes. The others get it when they are restarted.
+    project.write("childminder.toml", &before.replace("[process.cwd]\n", "[process.cwd]\nport = 20321\n"));
+    let announced = changes(&project, false);
+    assert_eq!(
+        (&announced["changed"][0]["effect"], &announced["changed"][1]),
+        (&"restart".into(), &Value::Null)
+    );
+    assert_eq!(up.stop().status, 0);
+}
+
+#[test]
+fn f_289_a_reload_starts_what_is_down_unless_it_is_held() {
+    let file = |command: &str| {
+        format!(
+            "[process.done]\ncommand = \"{command}\"\nrestart = \"never\"\n\
+             [process.held]\ncommand = \"{command}\"\nhold = true\n[process.other]\ncommand = \"sleep 1000\"\n"
+        )
+    };
+    let project = Project::new(&file("true"));
+    let mut up = project.up(&[]);
+    up.err.wait_for("done#1 has completed");
+    project.write("childminder.toml", &file("sh -c 'echo again'"));
+    let shown = project.ctl(&["reload", "--dry-run"], 0);
+    assert_eq!(shown, "~ done: command (starts)\n~ held: command\n1 unchanged\n");
+    assert_eq!(project.ctl(&["reload"], 0), shown);
+    up.out.wait_for("[done]  again");
+    assert_eq!(project.status_of("held")["state"], "held");
     assert_eq!(up.stop().status, 0);
 }
 

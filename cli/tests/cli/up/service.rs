@@ -1,8 +1,12 @@
 //! `up` under a service manager, and as process 1.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::Project;
 use crate::skip::skip;
@@ -72,5 +76,49 @@ fn as_process_1_it_reaps_the_orphans_of_others() {
         }
     }
     project.ctl(&["down"], 0);
+    assert_eq!(up.end().status, 0);
+}
+
+#[test]
+fn under_nohup_it_outlives_its_terminal_and_without_it_stops_in_order() {
+    let project = Project::new("[process.a]\ncommand = \"sleep 1000\"\n");
+    let mut command = Command::new("nohup");
+    command.arg(PROGRAM).arg("up").current_dir(project.path());
+    let mut up = Supervisor::start(&mut command);
+    up.err.wait_for("ready");
+    let before = project.status_of("a")["pid"].clone();
+    up.signal(Signal::SIGHUP);
+    // A signal that had an effect would have been handled before this reload.
+    assert_eq!(project.ctl(&["reload"], 0), "1 unchanged\n");
+    assert_eq!(project.status_of("a")["pid"], before);
+    assert_eq!(up.stop().status, 0);
+
+    let mut up = project.up(&[]);
+    up.err.wait_for("ready");
+    up.signal(Signal::SIGHUP);
+    up.err.wait_for("got HUP, stopping");
+    assert_eq!(up.end().status, 0);
+}
+
+#[test]
+fn as_process_1_it_stops_everything_when_the_container_is_stopped() {
+    let namespace = ["--pid", "--fork", "--mount-proc", "--kill-child"];
+    if !Command::new("unshare").args(namespace).arg("true").status().is_ok_and(|status| status.success()) {
+        return skip(
+            "up::service::as_process_1_it_stops_everything_when_the_container_is_stopped",
+            "cannot create a PID namespace",
+        );
+    }
+    let script = "trap 'echo stops; exit' TERM; echo runs; while :; do sleep 0.05; done";
+    let project = Project::new(&format!("[process.a]\ncommand = ['sh', '-c', '''{script}''']\n"));
+    let mut command = Command::new("unshare");
+    command.args(namespace).arg(PROGRAM).arg("up").current_dir(project.path());
+    let mut up = Supervisor::start(&mut command);
+    up.out.wait_for("runs");
+    // As `docker stop` does: to process 1 alone, from outside.
+    let children = format!("/proc/{0}/task/{0}/children", up.pid());
+    let child: i32 = fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(child), Signal::SIGTERM).unwrap();
+    up.out.wait_for("stops");
     assert_eq!(up.end().status, 0);
 }
