@@ -133,8 +133,8 @@ mod shutdown;
 mod sync;
 mod sys;
 pub mod testkit;
-#[cfg(feature = "plan")]
-mod timeline;
+#[cfg(any(feature = "journal", feature = "plan"))]
+pub mod timeline;
 #[cfg(feature = "webdriver")]
 pub mod webdriver;
 

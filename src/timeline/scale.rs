@@ -17,7 +17,7 @@ const DAY: u128 = 24 * HOUR;
 pub(crate) struct Scale {
     pub(crate) left: f64,
     pub(crate) right: f64,
-    length: Duration,
+    pub(super) length: Duration,
 }
 
 impl Scale {
@@ -34,15 +34,26 @@ impl Scale {
 
     /// Returns round times at sufficient distances, with their labels.
     pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
-        let length = self.length.as_nanos();
-        let room = (self.right - self.left) / APART;
-        let step = steps().find(|&step| length as f64 / step as f64 <= room).expect("they have no end");
-        let times = (0..).map(|i| i * step).take_while(|&time| time <= length);
+        self.ticks_from(0)
+    }
+
+    /// Returns the same if the left end of the scale is `from`, in nanoseconds.
+    pub(super) fn ticks_from(&self, from: u128) -> Vec<(f64, String)> {
+        let (length, step) = (self.length.as_nanos(), self.step());
+        let first = from.div_ceil(step);
+        let times = (first..).map(|i| i * step).take_while(|&time| time - from <= length);
         let place = |time| match length {
             0 => self.left,
-            _ => self.left + (self.right - self.left) * (time as f64 / length as f64),
+            _ => self.left + (self.right - self.left) * ((time - from) as f64 / length as f64),
         };
-        times.map(|time| (place(time), label(time, length, step))).collect()
+        times.map(|time| (place(time), label(time, from + length, step))).collect()
+    }
+
+    /// Returns the distance between two ticks.
+    pub(super) fn step(&self) -> u128 {
+        let room = (self.right - self.left) / APART;
+        let length = self.length.as_nanos() as f64;
+        steps().find(|&step| length / step as f64 <= room).expect("they have no end")
     }
 }
 
@@ -78,10 +89,20 @@ fn label(time: u128, length: u128, step: u128) -> String {
         0..MILLI => (MICRO, "µs"),
         MILLI..SECOND => (MILLI, "ms"),
         SECOND..MINUTE => (SECOND, "s"),
+        MINUTE.. if step < SECOND => {
+            let whole = time / MINUTE * MINUTE;
+            let rest = digits_of(time - whole, SECOND, step);
+            return format!("{} {rest} s", parts(whole)).trim_start().to_owned();
+        }
         MINUTE.. => return parts(time),
     };
+    format!("{} {name}", digits_of(time, unit, step))
+}
+
+/// Returns a time in `unit` with as many digits as the step requires.
+fn digits_of(time: u128, unit: u128, step: u128) -> String {
     let decimals = (0..9).find(|&count| (step * 10_u128.pow(count)).is_multiple_of(unit)).unwrap_or(9);
-    format!("{:.*} {name}", decimals as usize, time as f64 / unit as f64)
+    format!("{:.*}", decimals as usize, time as f64 / unit as f64)
 }
 
 fn digits(nanos: u128, unit: u128, name: &str) -> String {

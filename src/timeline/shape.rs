@@ -23,6 +23,8 @@ pub(crate) enum Shape {
     Line { class: &'static str, from: Point, to: Point },
     /// The area between these corners.
     Polygon { class: &'static str, corners: Vec<Point> },
+    /// Many rectangles of the same class.
+    Tiles { class: &'static str, tiles: Vec<Bounds> },
     /// A circle.
     Circle { class: &'static str, center: Point, radius: f64 },
     /// A line of text.

@@ -1,8 +1,8 @@
-//! The style of the shapes: the colours for light and dark pages, and the few rules that are the same on
-//! both.
+//! The parts of a style that all pictures have: the size, the text, and the colours of the ground.
 //!
-//! No information is in the colour alone: each kind of mark has its own form or its own place. Two kinds side
-//! by side are blue and orange, which most people can distinguish. Red is reserved for the failure.
+//! No information is in a colour alone: each kind of mark has its own form or its own place. Two kinds side
+//! by side differ in lightness or are blue and orange, which most people can distinguish. Red is reserved for
+//! failures.
 //!
 //! The colours are written out for both kinds of pages, since many viewers do not support CSS variables. Each
 //! rule begins with the class of the whole picture, so that it does not affect the page that contains the
@@ -10,7 +10,7 @@
 
 use std::fmt::Write;
 
-/// The width of the picture.
+/// The width of a picture.
 pub(crate) const WIDTH: f64 = 1200.0;
 
 /// The margin on each side.
@@ -20,28 +20,34 @@ pub(crate) const MARGIN: f64 = 24.0;
 pub(crate) const LEFT: f64 = MARGIN;
 pub(crate) const RIGHT: f64 = WIDTH - MARGIN;
 
-/// The class of the whole picture.
-pub(crate) const ROOT: &str = "plan-timeline";
+/// A rule that is the same on light and dark pages: selector and declarations.
+pub(crate) type Form = (&'static str, &'static str);
 
-/// The style that is the same on light and dark pages.
-const FORM: &[(&str, &str)] = &[
+/// A colour: selector, property, colour on a light page, colour on a dark page.
+pub(crate) type Color = (&'static str, &'static str, &'static str, &'static str);
+
+/// The style of a kind of pictures.
+pub(crate) struct Sheet {
+    /// The class of the whole picture.
+    pub(crate) root: &'static str,
+    /// The rules besides those of every picture.
+    pub(crate) forms: &'static [Form],
+    /// The colours besides those of every picture.
+    pub(crate) colors: &'static [Color],
+}
+
+/// The rules of every picture.
+const FORMS: &[Form] = &[
     (
         "text",
         "font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace; white-space: pre; text-rendering: geometricPrecision",
     ),
     (".bold", "font-weight: 600"),
     (".over", "paint-order: stroke; stroke-width: 3px; stroke-linejoin: round; pointer-events: none"),
-    (".column", "opacity: 0; pointer-events: none"),
-    (".step:hover .column", "opacity: 1"),
-    (".dashed", "stroke-dasharray: 3 3"),
-    (".thick", "stroke-width: 1.6px"),
-    (".none", "fill: none; pointer-events: all"),
-    (".mark:hover .glow", "stroke-width: 3px"),
-    (".run:hover .bar", "stroke-width: 2.5px"),
 ];
 
-/// The colours: class, property, colour on a light page, colour on a dark page.
-pub(crate) const COLORS: &[(&str, &str, &str, &str)] = &[
+/// The colours of every picture.
+pub(crate) const COLORS: &[Color] = &[
     (".surface", "fill", "#ffffff", "#0f141b"),
     (".ink", "fill", "#1b2430", "#e6ebf2"),
     (".muted", "fill", "#5c6878", "#93a0b2"),
@@ -49,49 +55,28 @@ pub(crate) const COLORS: &[(&str, &str, &str, &str)] = &[
     (".grid", "stroke", "#e2e7ee", "#242d39"),
     (".edge", "stroke", "#c3ccd8", "#3a4656"),
     (".stripe", "fill", "#f5f7fa", "#151c25"),
-    (".span", "fill", "#e4eaf3", "#233041"),
-    (".span-odd", "fill", "#d3dcea", "#2d3d52"),
-    (".span-red", "fill", "#c5172d", "#d0334a"),
-    (".on-red", "fill", "#ffffff", "#ffffff"),
-    (".on-pill", "fill", "#ffffff", "#0f141b"),
-    (".column", "fill", "#fdf3cd", "#33301c"),
-    (".wash", "fill", "#fdeef0", "#2c161b"),
-    (".shade", "fill", "#fef5f6", "#1d161c"),
-    (".red", "fill", "#c5172d", "#ff7385"),
-    (".red-line", "stroke", "#c5172d", "#ff5c72"),
-    (".good", "fill", "#0b62a8", "#6cb8f5"),
-    (".bar", "fill", "#cfe2f5", "#1d3f60"),
-    (".bar", "stroke", "#5b93c7", "#3f78ad"),
-    (".tail", "fill", "#8fa3b8", "#5d7085"),
-    (".open", "stroke", "#5b93c7", "#3f78ad"),
-    (".stdout", "fill", "#0b5ea8", "#7cc0fa"),
-    (".stderr", "fill", "#c86a00", "#ffb14a"),
-    (".signal", "fill", "#7a2fa3", "#cf9bf5"),
-    (".signal-line", "stroke", "#7a2fa3", "#cf9bf5"),
-    (".input", "fill", "#00806b", "#3fd0b6"),
-    (".crash", "fill", "#b3126f", "#ff7cc4"),
-    (".glow", "stroke", "#ffffff", "#0f141b"),
-    (".end-code", "fill", "#b45300", "#ffa23a"),
-    (".end-open", "fill", "#5b93c7", "#3f78ad"),
 ];
 
-/// Returns the style sheet.
-pub(crate) fn sheet() -> String {
-    let mut out = String::new();
-    for (selector, rule) in FORM {
-        push(&mut out, selector, rule);
+impl Sheet {
+    /// Returns the text of the style sheet.
+    pub(super) fn text(&self) -> String {
+        let mut out = String::new();
+        for (selector, rule) in FORMS.iter().chain(self.forms) {
+            self.push(&mut out, selector, rule);
+        }
+        let colors = || COLORS.iter().chain(self.colors);
+        for (selector, property, light, _) in colors() {
+            self.push(&mut out, selector, &format!("{property}: {light}"));
+        }
+        out.push_str("@media (prefers-color-scheme: dark) {\n");
+        for (selector, property, _, dark) in colors() {
+            self.push(&mut out, selector, &format!("{property}: {dark}"));
+        }
+        out.push_str("}\n");
+        out
     }
-    for (selector, property, light, _) in COLORS {
-        push(&mut out, selector, &format!("{property}: {light}"));
-    }
-    out.push_str("@media (prefers-color-scheme: dark) {\n");
-    for (selector, property, _, dark) in COLORS {
-        push(&mut out, selector, &format!("{property}: {dark}"));
-    }
-    out.push_str("}\n");
-    out
-}
 
-fn push(out: &mut String, selector: &str, rule: &str) {
-    writeln!(out, ".{ROOT} {selector} {{ {rule} }}").expect("a string accepts all text");
+    fn push(&self, out: &mut String, selector: &str, rule: &str) {
+        writeln!(out, ".{} {selector} {{ {rule} }}", self.root).expect("a string accepts all text");
+    }
 }

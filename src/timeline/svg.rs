@@ -6,21 +6,22 @@
 use std::fmt::Write;
 
 use super::shape::{Anchor, Bounds, Picture, Point, Shape, Text};
-use super::{style, text};
+use super::style::Sheet;
+use super::text;
 
 /// Returns the whole document.
-pub(crate) fn document(picture: &Picture) -> String {
+pub(crate) fn document(picture: &Picture, sheet: &Sheet) -> String {
     let (width, height) = (number(picture.width), number(picture.height));
     let mut out = String::new();
     push(
         &mut out,
         format_args!(
             r#"<svg xmlns="http://www.w3.org/2000/svg" class="{}" viewBox="0 0 {width} {height}" width="{width}" height="{height}" xml:space="preserve">"#,
-            style::ROOT
+            sheet.root
         ),
     );
     push(&mut out, format_args!("<title>{}</title>", escaped(&picture.title)));
-    push(&mut out, format_args!("<style>\n{}</style>", style::sheet()));
+    push(&mut out, format_args!("<style>\n{}</style>", sheet.text()));
     for shape in &picture.shapes {
         element(shape, &mut out);
     }
@@ -46,6 +47,15 @@ fn element(shape: &Shape, out: &mut String) {
             let corners = corners.iter().map(|Point { x, y }| format!("{},{}", number(*x), number(*y)));
             let corners = corners.collect::<Vec<_>>().join(" ");
             push(out, format_args!(r#"<polygon class="{class}" points="{corners}"/>"#));
+        }
+        Shape::Tiles { class, tiles } => {
+            // One path for all: a picture may have a hundred thousand.
+            out.push_str(&format!(r#"<path class="{class}" d=""#));
+            for Bounds { left, top, right, bottom } in tiles {
+                let [x, y, width, height] = [*left, *top, right - left, bottom - top].map(number);
+                write!(out, "M{x} {y}h{width}v{height}h-{width}z").expect("a string accepts all text");
+            }
+            push(out, format_args!(r#""/>"#));
         }
         Shape::Circle { class, center, radius } => {
             let [x, y, radius] = [center.x, center.y, *radius].map(number);
@@ -89,7 +99,7 @@ fn line_of_text(line: &Text, out: &mut String) {
 
 /// Returns text escaped for XML. Control characters, which XML forbids even when escaped, are replaced by
 /// pictures of them.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

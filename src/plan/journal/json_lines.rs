@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::{Journal, JournalEntry, JournalEvent};
 use crate::machine::Exit;
+use crate::timeline::json::Quoted;
 
 impl Journal {
     /// Returns the journal as JSON lines: first an object with the `plan`, its `steps` and its `processes`,
@@ -109,30 +110,6 @@ impl Object {
     fn end(self, lines: &mut String) {
         lines.push_str(&self.0);
         lines.push_str("}\n");
-    }
-}
-
-/// A text as a JSON string: quotes, backslashes and control characters are escaped.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                '\n' => f.write_str("\\n")?,
-                '\t' => f.write_str("\\t")?,
-                '\r' => f.write_str("\\r")?,
-                // The last two end a line for programs that follow Unicode, and DEL and C1 codes control
-                // terminals.
-                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
-                    write!(f, "\\u{:04x}", u32::from(c))?
-                }
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
     }
 }
 

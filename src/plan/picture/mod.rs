@@ -13,6 +13,7 @@ mod band;
 mod chart;
 mod lane;
 mod legend;
+mod palette;
 
 use chart::Chart;
 use lane::Measure;
@@ -42,7 +43,7 @@ impl Journal {
     ///
     /// It can be a file of its own or part of a page.
     pub fn timeline_svg(&self) -> String {
-        svg::document(&picture(&Chart::new(self)))
+        svg::document(&picture(&Chart::new(self)), &palette::SHEET)
     }
 }
 

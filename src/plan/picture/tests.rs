@@ -4,7 +4,7 @@
 //! and copy these two:
 //!
 //! ```text
-//! TIMELINE_PICTURES=/tmp cargo test --lib timeline::tests::pictures -- --ignored
+//! TIMELINE_PICTURES=/tmp cargo test --lib plan::picture::tests::pictures -- --ignored
 //! ```
 
 mod random;
@@ -152,7 +152,7 @@ fn every_colour_is_in_some_picture() {
         .skip(1)
         .flat_map(|rest| rest.split('"').next().unwrap().split(' '))
         .collect();
-    for (selector, ..) in crate::timeline::style::COLORS {
+    for (selector, ..) in crate::timeline::style::COLORS.iter().chain(super::palette::COLORS) {
         assert!(classes.contains(selector.trim_start_matches('.')), "{selector}");
     }
 }

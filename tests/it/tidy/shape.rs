@@ -19,6 +19,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("src/host/terminal.rs", "a public type of its own"),
     ("src/http/error.rs", "the errors, below the files that return them"),
     ("src/monitor/families.rs", "one delay of the driver"),
+    ("src/plan/picture/palette.rs", "the colours of one picture"),
     ("src/sys/environment.rs", "one step of a start"),
     ("src/sys/exit/alone.rs", "a test helper"),
     ("src/sys/guardian/groups.rs", "the one way that needs no `/proc`"),
@@ -26,6 +27,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("src/sys/platform.rs", "the choice between two systems"),
     ("src/sys/socket.rs", "below both the probe and the operating system's part"),
     ("src/testkit/answer.rs", "below both the processes and the world"),
+    ("src/timeline/json.rs", "one escape, below the files that write JSON"),
 ];
 
 /// The file that may print: its purpose is output that the test harness captures, and it captures the print
