@@ -101,10 +101,14 @@ impl<S: Clone> Child<S> {
 
     /// Lets a process that was given up start over.
     pub(super) fn pardon(&mut self) {
+        #[cfg(test)]
+        let before = self.failures.clone();
         match self.state {
             State::Down(Rest::GaveUp) => self.failures = Failures::default(),
             _ => self.failures.start_over(),
         }
+        #[cfg(test)]
+        super::mutant::count_manual_start(&mut self.failures, before);
     }
 
     /// Returns whether it was not held before.

@@ -23,6 +23,8 @@ mod input;
 pub(crate) mod json;
 pub(crate) mod key;
 mod message;
+#[cfg(test)]
+pub(crate) mod mutant;
 pub(crate) mod name;
 pub(crate) mod notice;
 mod outcome;

@@ -7,7 +7,7 @@ use super::problem::{Outcome, ensure};
 use super::run::{Process, Readiness, Run, RunResult};
 use super::world::World;
 use crate::backoff::Wait;
-use crate::machine::{Notice, NoticeKind, OnGiveUp, Phase, RunId, Signal, Status};
+use crate::machine::{Notice, NoticeKind, OnGiveUp, Phase, RunId, Signal, Status, Until};
 
 impl World {
     /// A run begins.
@@ -29,7 +29,15 @@ impl World {
             let text = || format!("{name} is started, but {} is not {}", on.unwrap_or("nothing"), edge.until);
             return ensure(false, "nothing is started before its dependencies permit it", text);
         }
+        let on_stale =
+            config.edges[index].iter().filter(|edge| edge.until == Until::Ready).find_map(|edge| {
+                let run = self.processes[edge.on?].run.as_ref();
+                run.filter(|run| run.is_stale).and(edge.on)
+            });
+        self.stale_start = on_stale.filter(|_| !forced).map(|on| (index, on)).or(self.stale_start);
+        let step = self.steps;
         let process = &mut self.processes[index];
+        process.begun = [process.begun[1], step];
         process.ended = None;
         process.rest = None;
         process.run = Some(Run { alone: forced, ..Run::new(id, now) });
@@ -99,9 +107,10 @@ impl World {
     pub(super) fn noticed(&mut self, notice: &Notice, config: &Config) -> Outcome {
         let index = config.index(&notice.name);
         let policy = &config.definitions[index].policy;
-        let process = &mut self.processes[index];
         match &notice.kind {
             NoticeKind::NotReady { .. } => {
+                self.excuse(index, config);
+                let process = &mut self.processes[index];
                 if let Some(run) = &mut process.run {
                     run.failed |= run.is_up() && run.readiness == Readiness::Pending;
                 }

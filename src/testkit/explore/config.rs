@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::step::{Kinds, Step, StepKind, Written};
-use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Until};
+use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Restart, Until};
 
 /// A driver that changes the events on their way to the machine.
 pub(super) type Driver = Arc<dyn Fn(&Machine<()>, Event) -> Event + Send + Sync>;
@@ -18,11 +18,25 @@ pub(super) struct Edge {
     pub(super) on_end: OnEnd,
 }
 
+/// The facts about a process that its definition does not have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nature {
+    /// Whether it is held before the first step.
+    pub(super) is_held: bool,
+    /// Whether it can be found to be unhealthy.
+    pub(super) has_health_check: bool,
+    /// Whether another process can answer for it when it is asked whether it is ready.
+    pub(super) is_ready_by_any: bool,
+    /// The index of the exit with which it completes if others wait for that; set by [`Config::connect`].
+    pub(super) completion: Option<u8>,
+}
+
 /// The processes and the steps that are explored.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) names: Vec<Name>,
     pub(super) definitions: Vec<Definition<()>>,
+    pub(super) natures: Vec<Nature>,
     pub(super) kinds: Kinds,
     pub(super) exits: Vec<Exit>,
     pub(super) driver: Option<Driver>,
@@ -40,7 +54,8 @@ impl Config {
         Self {
             names: Vec::new(),
             definitions: Vec::new(),
-            kinds: all.filter(|kind| !matches!(kind, StepKind::SlowTime | StepKind::Closes)).collect(),
+            natures: Vec::new(),
+            kinds: all.filter(|kind| !StepKind::RARE.contains(kind)).collect(),
             exits: vec![Exit::Code(0), Exit::Code(1)],
             driver: None,
             epoch,
@@ -48,7 +63,19 @@ impl Config {
         }
     }
 
-    /// Looks up the names of all dependencies.
+    /// Adds a process.
+    pub(super) fn add(&mut self, name: Name, definition: Definition<()>) {
+        self.names.push(name);
+        self.definitions.push(definition);
+        self.natures.push(Nature {
+            is_held: false,
+            has_health_check: true,
+            is_ready_by_any: false,
+            completion: None,
+        });
+    }
+
+    /// Looks up the names of all dependencies, and how the processes complete that others wait for.
     pub(super) fn connect(&mut self) {
         let edges = self.definitions.iter().map(|definition| {
             let after = definition.after.iter();
@@ -60,6 +87,19 @@ impl Config {
             edges.collect()
         });
         self.edges = edges.collect();
+        let awaited = self.edges.iter().flatten().filter(|edge| edge.until == Until::Completed);
+        let awaited: Vec<usize> = awaited.filter_map(|edge| edge.on).collect();
+        for index in awaited {
+            let policy = &self.definitions[index].policy;
+            let is_success = |exit: &Exit| policy.success.contains(*exit);
+            let codes = || (0..=255).map(Exit::Code);
+            let known = self.exits.iter().position(is_success).or_else(|| {
+                self.exits.extend(codes().find(is_success));
+                self.exits.iter().position(is_success)
+            });
+            let can_complete = policy.restart != Restart::Always;
+            self.natures[index].completion = known.filter(|_| can_complete).map(|exit| exit as u8);
+        }
     }
 
     /// Returns the index of a process.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::config::Config;
+use super::config::{Config, Nature};
 use super::step::StepKind;
 use super::view::View;
 use crate::machine::{Definition, Event, Exit, Machine, Name};
@@ -19,13 +20,15 @@ pub struct Explorer {
     config: Config,
     pub(super) checks: Vec<(String, Check)>,
     pub(super) depth: usize,
+    pub(super) stop_limit: Duration,
 }
 
 impl Explorer {
     /// Creates an explorer without processes, with a depth of 8 and every kind of step except
-    /// [`Closes`](StepKind::Closes) and [`SlowTime`](StepKind::SlowTime).
+    /// [`Closes`](StepKind::Closes), [`SlowTime`](StepKind::SlowTime), [`Recovers`](StepKind::Recovers) and
+    /// [`StaleReady`](StepKind::StaleReady).
     pub fn new() -> Self {
-        Self { config: Config::new(), checks: Vec::new(), depth: 8 }
+        Self { config: Config::new(), checks: Vec::new(), depth: 8, stop_limit: Duration::from_secs(30) }
     }
 
     /// Adds a process. It is added to the machine before the first step.
@@ -37,9 +40,61 @@ impl Explorer {
     #[track_caller]
     pub fn process(mut self, name: Name, definition: Definition<()>) -> Self {
         assert!(!self.config.names.contains(&name), "there is a process {name:?} already");
-        self.config.names.push(name);
-        self.config.definitions.push(definition);
+        self.config.add(name, definition);
         self
+    }
+
+    /// Holds a process before the first step.
+    ///
+    /// # Panics
+    ///
+    /// If there is no process of this name.
+    #[must_use]
+    #[track_caller]
+    pub fn held(mut self, name: &str) -> Self {
+        self.nature(name).is_held = true;
+        self
+    }
+
+    /// Excludes that a process is found to be unhealthy when [`findings`](Self::findings) are looked for,
+    /// because nothing checks that. Default: every process may be.
+    ///
+    /// # Panics
+    ///
+    /// If there is no process of this name.
+    #[must_use]
+    #[track_caller]
+    pub fn without_health_check(mut self, name: &str) -> Self {
+        self.nature(name).has_health_check = false;
+        self
+    }
+
+    /// Notes that the condition for the readiness of a process may be met by another process, such as one
+    /// that an earlier run has left behind. Default: only by its own run.
+    ///
+    /// # Panics
+    ///
+    /// If there is no process of this name.
+    #[must_use]
+    #[track_caller]
+    pub fn ready_by_any_process(mut self, name: &str) -> Self {
+        self.nature(name).is_ready_by_any = true;
+        self
+    }
+
+    /// Sets the time that a stop may take before it is a [finding](Self::findings). Default: 30 s, after
+    /// which Kubernetes kills a container.
+    #[must_use]
+    pub fn stop_limit(mut self, limit: Duration) -> Self {
+        self.stop_limit = limit;
+        self
+    }
+
+    #[track_caller]
+    fn nature(&mut self, name: &str) -> &mut Nature {
+        let index = self.config.names.iter().position(|known| *known == *name);
+        let Some(index) = index else { panic!("there is no process {name:?}; add it first") };
+        &mut self.config.natures[index]
     }
 
     /// Sets the kinds of steps. With fewer kinds, a search reaches a greater depth.
@@ -61,7 +116,7 @@ impl Explorer {
         self
     }
 
-    /// Sets the maximum number of steps of [`run`](Self::run). Default: 8.
+    /// Sets the maximum number of steps of [`run`](Self::run) and [`findings`](Self::findings). Default: 8.
     #[must_use]
     pub fn depth(mut self, depth: usize) -> Self {
         self.depth = depth;

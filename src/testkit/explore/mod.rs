@@ -49,6 +49,13 @@
 //! - An event of a run that is over changes nothing.
 //! - A status agrees with the world, and every explanation ends with a root cause.
 //!
+//! # Findings
+//!
+//! With every decision right, processes may still be defined so that they get stuck: one waits for a process
+//! that is never restarted, is given up because of another one, or is restarted without limit.
+//! [`Explorer::findings`] looks for that, without commands and from each state with a world in which
+//! everything works from then on.
+//!
 //! # Depth
 //!
 //! The number of states grows by a factor of three to five with each step. Two processes reach a depth of 7
@@ -57,15 +64,21 @@
 mod checks;
 mod config;
 mod explorer;
+mod finding;
+mod outlook;
 mod problem;
 mod relations;
 mod run;
 mod search;
 mod step;
+mod survey;
+#[cfg(test)]
+mod tests;
 mod view;
 mod world;
 
 pub use explorer::Explorer;
+pub use finding::{Finding, FindingKind, Reach, Survey};
 pub use problem::{Counterexample, ReplayError};
 pub use search::Explored;
 pub use step::StepKind;

@@ -78,11 +78,15 @@ impl Error for Counterexample {}
 pub enum ReplayError {
     /// A line is not a step of this explorer.
     NotAStep {
+        /// The number of the line, from 1.
+        number: usize,
         /// The line.
         line: String,
     },
     /// A step is not possible after the steps before it.
     NotPossible {
+        /// The number of the line, from 1.
+        number: usize,
         /// The line.
         line: String,
         /// The steps that are possible instead.
@@ -95,11 +99,14 @@ pub enum ReplayError {
 impl fmt::Display for ReplayError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAStep { line } => {
-                write!(f, "`{line}` is not a step of these processes; copy the steps of a counterexample")
+            Self::NotAStep { number, line } => {
+                write!(
+                    f,
+                    "line {number}: `{line}` is not a step of these processes; copy the steps of a counterexample"
+                )
             }
-            Self::NotPossible { line, possible } => {
-                write!(f, "`{line}` is not possible here; possible: {}", possible.join(", "))
+            Self::NotPossible { number, line, possible } => {
+                write!(f, "line {number}: `{line}` is not possible here; possible: {}", possible.join(", "))
             }
             Self::Found(counterexample) => counterexample.fmt(f),
         }

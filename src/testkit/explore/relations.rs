@@ -20,6 +20,24 @@ impl World {
             }
     }
 
+    /// Notes whether a process that this one depends on is down, at a failure of this one.
+    pub(super) fn excuse(&mut self, index: usize, config: &Config) {
+        let run = self.processes[index].run.as_ref();
+        let counts = config.definitions[index].policy.give_up.is_some();
+        if counts && run.is_some_and(|run| run.asked.is_none() && !run.killed) {
+            self.processes[index].is_excused = self.lacks_dependency(index, config);
+        }
+    }
+
+    /// Whether a process that this one depends on, or one that that depends on, is down. What has to complete
+    /// once is not asked about.
+    fn lacks_dependency(&self, index: usize, config: &Config) -> bool {
+        let edges = config.edges[index].iter().filter(|edge| edge.until != Until::Completed);
+        edges.into_iter().any(|edge| {
+            !self.holds(edge, config) || edge.on.is_some_and(|on| self.lacks_dependency(on, config))
+        })
+    }
+
     /// Whether every process that this one waits for was added.
     pub(super) fn knows_dependencies(&self, index: usize, config: &Config) -> bool {
         config.edges[index].iter().all(|edge| edge.on.is_some_and(|on| self.processes[on].defined))

@@ -29,6 +29,14 @@ pub(super) struct Process {
     pub(super) run: Option<Run>,
     /// The run before the current one.
     pub(super) past: Option<RunId>,
+    /// Whether its last failure happened while a process that it depends on was down.
+    pub(super) is_excused: bool,
+    /// The last failure that counts and was not excused.
+    pub(super) own_failure: Option<Instant>,
+    /// Whether it was given up although each failure that counted was excused.
+    pub(super) is_innocent: bool,
+    /// The numbers of the steps that have begun its last two runs.
+    pub(super) begun: [u32; 2],
 }
 
 /// The end of a run.
@@ -72,6 +80,8 @@ pub(super) struct Run {
     /// Whether its output is open.
     pub(super) open: bool,
     pub(super) readiness: Readiness,
+    /// Whether another process has answered when it was asked whether it is ready.
+    pub(super) is_stale: bool,
     /// Whether it was not ready in time, or unhealthy.
     pub(super) failed: bool,
     /// Whether it may run without what it depends on, because a command has started it.
@@ -113,6 +123,7 @@ impl Run {
             members: 0,
             open: true,
             readiness: Readiness::Pending,
+            is_stale: false,
             failed: false,
             alone: false,
             commanded_to_stop: false,
@@ -159,6 +170,15 @@ impl Process {
         }
         (self.row, self.rest) = (0, None);
         self.failures.clear();
+        (self.own_failure, self.is_innocent) = (None, false);
+    }
+
+    /// The failures in a row start over.
+    fn start_row(&mut self, policy: &Policy) {
+        self.row = 0;
+        if policy.give_up.is_none_or(|give_up| give_up.within.is_none()) {
+            self.own_failure = None;
+        }
     }
 
     /// Ends the current run, whose leader died at this time; `None` if it did not start.
@@ -189,7 +209,7 @@ impl Process {
                 (true, _) => self.deaths.map(|deaths| deaths.saturating_add(1)),
             };
             if !is_short {
-                self.row = 0;
+                self.start_row(policy);
             }
         }
         let is_success = run.exit.is_some_and(|exit| policy.success.contains(exit));
@@ -209,12 +229,15 @@ impl Process {
         let phase = match result {
             RunResult::Requested => Phase::Waiting,
             RunResult::Success => {
-                self.row = 0;
+                self.start_row(policy);
                 if policy.restart == Restart::Always { Phase::Waiting } else { Phase::Completed }
             }
             RunResult::Failure => {
                 self.row += u32::from(is_short || policy.long_run == LongRun::FirstDelay);
                 self.failures.push(at);
+                if policy.give_up.is_some() && !self.is_excused {
+                    self.own_failure = Some(at);
+                }
                 let limit = policy.give_up.filter(|_| policy.restart != Restart::Never);
                 let gives_up = limit.is_some_and(|limit| {
                     let count = match limit.within {
@@ -223,6 +246,10 @@ impl Process {
                     };
                     count >= limit.failures as usize
                 });
+                let is_old = |own: Instant| {
+                    limit.and_then(|limit| limit.within).is_some_and(|within| at - own > within)
+                };
+                self.is_innocent = gives_up && self.own_failure.is_none_or(is_old);
                 match policy.restart {
                     Restart::Never => Phase::Failed,
                     _ if gives_up => Phase::GaveUp,
@@ -245,17 +272,39 @@ impl Run {
 /// The part of a state that the machine does not know.
 impl Process {
     pub(super) fn add_to(&self, key: &mut Key, definition: &Definition<()>) {
-        let Self { defined, held, asked, deaths, row, failures, ended, at_once, rest, order: _, run, past } =
-            self;
+        let Self {
+            defined,
+            held,
+            asked,
+            deaths,
+            row,
+            failures,
+            ended,
+            at_once,
+            rest,
+            order: _,
+            run,
+            past,
+            is_excused,
+            own_failure,
+            is_innocent,
+            begun: _,
+        } = self;
         let flags = [*at_once, *defined, *held, *asked, run.is_some(), past.is_some(), ended.is_some()];
-        key.add(bits(flags));
+        key.add(bits(flags) << 2 | bits([*is_excused, *is_innocent]));
         key.add(deaths.map_or(u64::MAX, |deaths| u64::from(deaths).min(64)));
         key.add_hash(rest);
         match definition.policy.give_up {
             Some(GiveUp { within: Some(within), .. }) => {
+                match own_failure {
+                    Some(at) => key.add_past(*at, within + Duration::from_nanos(1)),
+                    None => key.add(u64::MAX),
+                }
                 failures.iter().for_each(|at| key.add_past(*at, within + Duration::from_nanos(1)));
             }
-            Some(GiveUp { within: None, failures, .. }) => key.add((*row).min(failures).into()),
+            Some(GiveUp { within: None, failures, .. }) => {
+                key.add(u64::from((*row).min(failures)) << 1 | u64::from(own_failure.is_some()));
+            }
             None => {}
         }
         if let Some(run) = run {
@@ -275,6 +324,7 @@ impl Run {
             members,
             open,
             readiness,
+            is_stale,
             failed,
             alone,
             commanded_to_stop,
@@ -296,7 +346,9 @@ impl Run {
         } = self;
         let flags = [*up, *leader, *open, *failed, *killed, *hurry, *own, *alone];
         key.add(bits(flags) << 8 | u64::from(*members));
-        key.add(bits([*requested, *commanded_to_stop, *may_stop, *affected, *must_stop, *for_others]));
+        let flags =
+            [*requested, *commanded_to_stop, *may_stop, *affected, *must_stop, *for_others, *is_stale];
+        key.add(bits(flags));
         match readiness {
             Readiness::Pending => key.add(0),
             Readiness::Since(at) => key.add_past(*at, horizon),

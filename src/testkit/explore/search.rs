@@ -32,13 +32,15 @@ pub struct Explored {
     pub steps: u64,
     /// The number of steps to the most distant state.
     pub depth: usize,
+    /// The number of steps up to which every order was taken.
+    pub full_depth: usize,
     /// Whether there are no other states at any depth.
     pub is_complete: bool,
 }
 
 impl std::fmt::Display for Explored {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { states, steps, depth, is_complete } = self;
+        let Self { states, steps, depth, full_depth: _, is_complete } = self;
         write!(f, "{states} states, {steps} steps, depth {depth}")?;
         if *is_complete { write!(f, ", complete") } else { Ok(()) }
     }
@@ -56,25 +58,7 @@ impl Explorer {
     /// If there are more than four billion states.
     pub fn run(&self) -> Result<Explored, Counterexample> {
         let config = self.connected();
-        let mut search = Search::begin(self, &config)?;
-        let mut layer = 0..0;
-        let mut depth = 0;
-        let mut is_complete = false;
-        while depth < self.depth && !is_complete {
-            let begin = search.nodes.len();
-            if depth == 0 {
-                search.expand(ROOT)?;
-            } else {
-                for node in layer.clone() {
-                    search.expand(u32::try_from(node).expect("fewer than four billion states"))?;
-                }
-            }
-            layer = begin..search.nodes.len();
-            is_complete = layer.is_empty();
-            depth += usize::from(!is_complete);
-        }
-        let states = search.seen.len() as u64;
-        Ok(Explored { states, steps: search.taken, depth, is_complete })
+        Search::begin(self, &config, &[])?.run(self.depth, u64::MAX, &mut ())
     }
 
     /// Takes random walks of `length` steps, and after each one stops the service and checks that every run
@@ -117,17 +101,11 @@ impl Explorer {
         let config = self.connected();
         let mut world = self.first(&config).map_err(ReplayError::Found)?;
         let mut steps = Vec::new();
-        let lines = scenario.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-        for line in lines.filter(|line| !line.is_empty()) {
+        for (number, line) in lines(scenario) {
             let Some(step) = Step::parse(line, &config.names, &config.exits) else {
-                return Err(ReplayError::NotAStep { line: line.to_owned() });
+                return Err(ReplayError::NotAStep { number, line: line.to_owned() });
             };
-            let mut possible = Vec::new();
-            world.possible(&config, &mut possible);
-            if !possible.contains(&step) {
-                let possible = possible.into_iter().map(|step| config.write(step).to_string()).collect();
-                return Err(ReplayError::NotPossible { line: line.to_owned(), possible });
-            }
+            self.check_possible(&world, step, number, &config)?;
             steps.push(step);
             if let Err(problem) = self.take(&mut world, step, &config) {
                 return Err(ReplayError::Found(self.explain(&steps, problem, &config)));
@@ -138,8 +116,26 @@ impl Explorer {
             .map_err(|problem| ReplayError::Found(self.explain(&steps, problem, &config)))
     }
 
+    /// Checks that a step of a scenario, in the line with this number, can be taken.
+    pub(super) fn check_possible(
+        &self,
+        world: &World,
+        step: Step,
+        number: usize,
+        config: &Config,
+    ) -> Result<(), ReplayError> {
+        let mut possible = Vec::new();
+        world.possible(config, &mut possible);
+        if possible.contains(&step) {
+            return Ok(());
+        }
+        let line = config.write(step).to_string();
+        let possible = possible.into_iter().map(|step| config.write(step).to_string()).collect();
+        Err(ReplayError::NotPossible { number, line, possible })
+    }
+
     /// Returns the first state.
-    fn first(&self, config: &Config) -> Result<World, Counterexample> {
+    pub(super) fn first(&self, config: &Config) -> Result<World, Counterexample> {
         let found = World::new(config).and_then(|world| {
             world.check(config)?;
             self.check_all(&world, config).map(|()| world)
@@ -203,7 +199,7 @@ impl Explorer {
     }
 
     /// Describes these steps, of which the last one shows the problem, with the outputs of the machine.
-    fn explain(&self, steps: &[Step], problem: Problem, config: &Config) -> Counterexample {
+    pub(super) fn explain(&self, steps: &[Step], problem: Problem, config: &Config) -> Counterexample {
         let written: Vec<String> = steps.iter().map(|step| config.write(*step).to_string()).collect();
         let mut story = String::new();
         let mut world = World::new(config).ok();
@@ -219,10 +215,31 @@ impl Explorer {
     }
 }
 
+/// Returns the steps of a scenario with the numbers of their lines, from 1.
+pub(super) fn lines(scenario: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = scenario.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty())
+}
+
+/// An addition to the checks of a search.
+pub(super) trait Visitor {
+    /// Whether this step is of interest.
+    fn takes(&self, _world: &World, _step: Step, _config: &Config) -> bool {
+        true
+    }
+
+    /// Looks at a state after these steps, which was not found before if it `is_new`.
+    fn visit(&mut self, _world: &World, _is_new: bool, _steps: &dyn Fn() -> Vec<Step>, _config: &Config) {}
+}
+
+impl Visitor for () {}
+
 /// A search under way.
-struct Search<'a> {
+pub(super) struct Search<'a> {
     explorer: &'a Explorer,
     config: &'a Config,
+    /// The steps before the first state.
+    before: Vec<Step>,
     nodes: Vec<Node>,
     seen: HashSet<u64, BuildHasherDefault<Unchanged>>,
     taken: u64,
@@ -232,20 +249,64 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn begin(explorer: &'a Explorer, config: &'a Config) -> Result<Self, Counterexample> {
-        let world = explorer.first(config)?;
+    /// Begins in the state after these steps.
+    pub(super) fn begin(
+        explorer: &'a Explorer,
+        config: &'a Config,
+        before: &[Step],
+    ) -> Result<Self, Counterexample> {
+        let mut world = explorer.first(config)?;
+        for (index, step) in before.iter().enumerate() {
+            let taken = explorer.take(&mut world, *step, config);
+            taken.map_err(|problem| explorer.explain(&before[..=index], problem, config))?;
+        }
         let seen = HashSet::from_iter([world.key(config)]);
-        let way = vec![(ROOT, world)];
-        Ok(Self { explorer, config, nodes: Vec::new(), seen, taken: 0, way, possible: Vec::new() })
+        let (before, way) = (before.to_vec(), vec![(ROOT, world)]);
+        Ok(Self { explorer, config, before, nodes: Vec::new(), seen, taken: 0, way, possible: Vec::new() })
+    }
+
+    /// Returns the first state.
+    pub(super) fn root(&self) -> &World {
+        &self.way.first().expect("the way has a first state").1
+    }
+
+    /// Takes every step in every state up to a depth, until there are `limit` states.
+    pub(super) fn run(
+        &mut self,
+        depth: usize,
+        limit: u64,
+        visitor: &mut impl Visitor,
+    ) -> Result<Explored, Counterexample> {
+        let mut explored = Explored { states: 1, ..Explored::default() };
+        let mut layer = 0..0;
+        while explored.depth < depth && !explored.is_complete && self.seen.len() as u64 != limit {
+            let begin = self.nodes.len();
+            if explored.depth == 0 {
+                self.expand(ROOT, visitor)?;
+            }
+            for node in layer {
+                if self.seen.len() as u64 >= limit {
+                    explored.depth += 1;
+                    return Ok(Explored { states: self.seen.len() as u64, steps: self.taken, ..explored });
+                }
+                self.expand(u32::try_from(node).expect("fewer than four billion states"), visitor)?;
+            }
+            layer = begin..self.nodes.len();
+            explored.is_complete = layer.is_empty();
+            explored.depth += usize::from(!explored.is_complete);
+            explored.full_depth = explored.depth;
+        }
+        Ok(Explored { states: self.seen.len() as u64, steps: self.taken, ..explored })
     }
 
     /// Takes every step that is possible after a node.
-    fn expand(&mut self, node: u32) -> Result<(), Counterexample> {
+    fn expand(&mut self, node: u32, visitor: &mut impl Visitor) -> Result<(), Counterexample> {
         self.go_to(node);
         let mut possible = std::mem::take(&mut self.possible);
         possible.clear();
         let world = &self.way.last().expect("the way has a first state").1;
         world.possible(self.config, &mut possible);
+        possible.retain(|step| visitor.takes(world, *step, self.config));
         for &step in &possible {
             let mut next = world.clone();
             self.taken += 1;
@@ -254,10 +315,10 @@ impl<'a> Search<'a> {
             let is_new = outcome.is_ok() && self.seen.insert(next.key(self.config));
             let outcome = outcome.and_then(|()| if is_new { next.check(self.config) } else { Ok(()) });
             if let Err(problem) = outcome.and_then(|()| self.explorer.check_all(&next, self.config)) {
-                let mut steps = self.steps_to(node);
-                steps.push(step);
+                let steps = self.steps_to(node, step);
                 return Err(self.explorer.explain(&steps, problem, self.config));
             }
+            visitor.visit(&next, is_new, &|| self.steps_to(node, step), self.config);
             if is_new {
                 self.nodes.push(Node { parent: node, step });
             }
@@ -281,17 +342,21 @@ impl<'a> Search<'a> {
             let mut world = self.way[self.way.len() - 1].1.clone();
             let taken = world.take(self.nodes[node as usize].step, self.config);
             taken.expect("the same step has the same outcome");
+            // They were looked at when the state was found.
+            world.outputs.clear();
             self.way.push((node, world));
         }
     }
 
-    fn steps_to(&self, mut node: u32) -> Vec<Step> {
-        let mut steps = Vec::new();
+    /// Returns the steps to a node and one more.
+    fn steps_to(&self, mut node: u32, last: Step) -> Vec<Step> {
+        let mut steps = vec![last];
         while node != ROOT {
             let Node { parent, step } = self.nodes[node as usize];
             steps.push(step);
             node = parent;
         }
+        steps.extend(self.before.iter().rev());
         steps.reverse();
         steps
     }

@@ -63,11 +63,17 @@ pub enum StepKind {
     Time,
     /// Time passes although a start is unanswered or a process that was killed is alive.
     SlowTime,
+    /// Everything works for a while: starts succeed, processes become ready and stay, one-shots that others
+    /// wait for complete, and time passes until nothing is due.
+    Recovers,
+    /// A process is found to be ready because another process answers in its place. Only possible with
+    /// [`ready_by_any_process`](super::Explorer::ready_by_any_process).
+    StaleReady,
 }
 
 impl StepKind {
     /// All kinds.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::StartService,
         Self::StopService,
         Self::KillService,
@@ -93,12 +99,17 @@ impl StepKind {
         Self::LateEvents,
         Self::Time,
         Self::SlowTime,
+        Self::Recovers,
+        Self::StaleReady,
     ];
+
+    /// The kinds that a search takes only if it is asked to.
+    pub(super) const RARE: [Self; 4] = [Self::Closes, Self::SlowTime, Self::Recovers, Self::StaleReady];
 
     /// Whether it is about the service and not about one process.
     fn is_general(self) -> bool {
-        use StepKind::{KillService, RestartAll, SlowTime, StartService, StopService, Time};
-        matches!(self, StartService | StopService | KillService | RestartAll | Time | SlowTime)
+        use StepKind::{KillService, Recovers, RestartAll, SlowTime, StartService, StopService, Time};
+        matches!(self, StartService | StopService | KillService | RestartAll | Time | SlowTime | Recovers)
     }
 }
 
@@ -119,7 +130,7 @@ impl FromIterator<StepKind> for Kinds {
 }
 
 /// One step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     pub(super) kind: StepKind,
     /// The index of the process, if the step is about one.
@@ -183,6 +194,8 @@ impl fmt::Display for Written<'_> {
             StepKind::LateEvents => write!(f, "{name}: late events of its previous run"),
             StepKind::Time => write!(f, "time passes"),
             StepKind::SlowTime => write!(f, "time passes without an answer"),
+            StepKind::Recovers => write!(f, "everything works for a while"),
+            StepKind::StaleReady => write!(f, "{name} is found ready because another process answers"),
         }
     }
 }

@@ -24,6 +24,11 @@ pub(super) struct World {
     pub(super) additions: u32,
     /// The outputs of the last step.
     pub(super) outputs: Vec<Output<()>>,
+    /// The number of steps so far.
+    pub(super) steps: u32,
+    /// A process that the last step has started because another one counts as ready, and that other one,
+    /// whose own run is not ready.
+    pub(super) stale_start: Option<(usize, usize)>,
 }
 
 impl World {
@@ -36,9 +41,14 @@ impl World {
             stopping: None,
             additions: 0,
             outputs: Vec::new(),
+            steps: 0,
+            stale_start: None,
         };
         for process in 0..config.names.len() {
             world.add(process, config)?;
+            if config.natures[process].is_held {
+                world.command(StepKind::Hold, process, config)?;
+            }
         }
         world.settle(config)?;
         Ok(world)
@@ -62,6 +72,9 @@ impl World {
         let has_answers = self.processes.iter().all(Process::has_answers);
         add(StepKind::Time, has_answers && self.next_time(config).is_some(), 0);
         add(StepKind::SlowTime, !has_answers && self.next_time(config).is_some(), 0);
+        if kinds.contains(StepKind::Recovers) {
+            add(StepKind::Recovers, is_running && self.helpful(config).is_some(), 0);
+        }
         for (index, process) in self.processes.iter().enumerate() {
             let mut add = |kind, is_possible| add(kind, is_possible, index);
             let may_add = !is_running || self.knows_dependencies(index, config);
@@ -85,6 +98,7 @@ impl World {
             add(StepKind::Closes, run.up && run.open);
             let is_ready = matches!(run.readiness, Readiness::Since(_));
             add(StepKind::Ready, runs && has_condition && !is_ready);
+            add(StepKind::StaleReady, runs && !is_ready && config.natures[index].is_ready_by_any);
             add(StepKind::NotReady, runs && has_condition);
             add(StepKind::Unhealthy, runs);
             add(StepKind::StopCommandEnds, run.command_runs);
@@ -94,6 +108,13 @@ impl World {
 
     /// Takes a step, which must be possible, and checks the outputs that follow from it.
     pub(super) fn take(&mut self, step: Step, config: &Config) -> Outcome {
+        self.steps += 1;
+        self.stale_start = None;
+        self.act(step, config)
+    }
+
+    /// Does what happens in a step, or in a part of one.
+    pub(super) fn act(&mut self, step: Step, config: &Config) -> Outcome {
         self.outputs.clear();
         let process = usize::from(step.process);
         let name = config.names[process].as_str();
@@ -150,6 +171,7 @@ impl World {
                 }
             }
             StepKind::LateEvents => self.late_events(process, config)?,
+            StepKind::Recovers => return self.recover(config),
             _ => self.event(step, config),
         }
         self.settle(config)
@@ -220,7 +242,7 @@ impl World {
         ensure(result.is_ok(), "a process that was added is known", || format!("{name} is not"))
     }
 
-    fn stop_service(&mut self, stop: fn(&mut Machine<()>, Instant)) {
+    pub(super) fn stop_service(&mut self, stop: fn(&mut Machine<()>, Instant)) {
         self.service_stops(self.machine.stop_bound());
         self.processes.iter_mut().for_each(|process| process.asked = false);
         stop(&mut self.machine, self.now);
@@ -240,6 +262,12 @@ impl World {
     /// Takes a step that is an event of the current run of a process.
     fn event(&mut self, step: Step, config: &Config) {
         let index = usize::from(step.process);
+        match step.kind {
+            StepKind::Exits | StepKind::LeavesFamily | StepKind::Unhealthy => self.excuse(index, config),
+            // No other process can be the reason.
+            StepKind::FailsToStart => self.processes[index].is_excused = false,
+            _ => {}
+        }
         let closes = !config.kinds.contains(StepKind::Closes);
         let now = self.now;
         let Some(run) = &mut self.processes[index].run else { return };
@@ -286,9 +314,10 @@ impl World {
                 run.open = false;
                 Event::Closed { run: id }
             }
-            StepKind::Ready => {
+            StepKind::Ready | StepKind::StaleReady => {
                 if run.is_up() {
                     run.readiness = Readiness::Since(now);
+                    run.is_stale = step.kind == StepKind::StaleReady;
                 }
                 Event::Ready { run: id }
             }
@@ -350,7 +379,7 @@ impl World {
     }
 
     /// Executes all outputs, each of which is checked.
-    fn settle(&mut self, config: &Config) -> Outcome {
+    pub(super) fn settle(&mut self, config: &Config) -> Outcome {
         while let Some(output) = self.machine.poll_output() {
             self.execute(&output, config)?;
             self.outputs.push(output);
@@ -412,52 +441,6 @@ impl World {
                 format!("{id} is over"),
             )),
         }
-    }
-}
-
-/// The end of a walk.
-impl World {
-    /// Stops the service, and checks that answers, exits after KILL and time alone end every run.
-    pub(super) fn come_to_rest(&mut self, config: &Config) -> Outcome {
-        self.stopping = None;
-        self.stop_service(Machine::stop_service);
-        self.stopping = None;
-        self.settle(config)?;
-        let helpful = [
-            StepKind::Started,
-            StepKind::Dies,
-            StepKind::FamilyExits,
-            StepKind::StopCommandEnds,
-            StepKind::Closes,
-            StepKind::Time,
-        ];
-        let config = &Config { kinds: helpful.into_iter().collect(), ..config.clone() };
-        let mut steps = Vec::new();
-        for _ in 0..1000 {
-            steps.clear();
-            self.possible(config, &mut steps);
-            // What is an answer comes before time.
-            let Some(step) = steps.iter().max_by_key(|step| step.kind != StepKind::Time) else { break };
-            self.take(*step, config)?;
-            self.check(config)?;
-        }
-        let rests = self.processes.iter().all(|process| process.run.is_none());
-        ensure(rests && self.machine.is_settled(), "I-15: after a stop every run ends", || {
-            let runs = self.processes.iter().filter_map(|process| process.run.as_ref());
-            format!("these do not: {:?}", runs.map(|run| run.id).collect::<Vec<_>>())
-        })?;
-        for (name, process) in config.names.iter().zip(&self.processes) {
-            let removed = self.machine.remove_process(name, self.now);
-            ensure(removed.is_ok() == process.defined, "exactly what was added can be removed", || {
-                format!("{name}: {removed:?}")
-            })?;
-        }
-        let is_empty = self.machine.statuses().is_empty() && self.machine.runs().next().is_none();
-        ensure(
-            is_empty && self.machine.poll_timeout().is_none(),
-            "nothing remains of what was removed",
-            || format!("{:?}", self.machine),
-        )
     }
 }
 

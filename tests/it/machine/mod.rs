@@ -4,6 +4,7 @@ mod add;
 mod dependencies;
 mod ending;
 pub(crate) mod explore;
+mod findings;
 mod give_up;
 mod groups;
 mod harness;

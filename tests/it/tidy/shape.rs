@@ -9,7 +9,6 @@ const SHORTEST_FILE: usize = 60;
 const SHORT_FILES: &[(&str, &str)] = &[
     ("cli/src/args/complete.rs", "words that are not known before they are typed"),
     ("cli/src/args/verbosity.rs", "options that several commands have"),
-    ("cli/src/check/surroundings.rs", "the one part of a check that looks at the machine"),
     ("cli/src/export/shell.rs", "a language that several engines need"),
     ("cli/src/system/open_files.rs", "one limit"),
     ("cli/src/system/reaper.rs", "one duty of process 1"),

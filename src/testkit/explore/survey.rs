@@ -1,0 +1,369 @@
+//! The search for findings: what is wrong with the processes themselves.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::config::Config;
+use super::explorer::Explorer;
+use super::finding::{Finding, FindingKind, Reach, Survey};
+use super::outlook::Verdict;
+use super::problem::{Counterexample, ReplayError};
+use super::run::Readiness;
+use super::search::{Search, Visitor};
+use super::step::{Step, StepKind};
+use super::world::World;
+use crate::machine::Name;
+
+/// A process that is restarted more often is not slowed down.
+const FASTEST: Duration = Duration::from_secs(1);
+
+/// The kinds of steps: what processes do by themselves.
+const KINDS: [StepKind; 12] = [
+    StepKind::Started,
+    StepKind::FailsToStart,
+    StepKind::Exits,
+    StepKind::Dies,
+    StepKind::Ready,
+    StepKind::NotReady,
+    StepKind::Unhealthy,
+    StepKind::StopCommandEnds,
+    StepKind::StopCommandFails,
+    StepKind::Time,
+    StepKind::Recovers,
+    StepKind::StaleReady,
+];
+
+impl Explorer {
+    /// Looks for problems of the processes themselves, although every decision is right; see
+    /// [`FindingKind`].
+    ///
+    /// The service is started, and then every order of starts, exits, readiness and probe results is taken up
+    /// to the [depth](Self::depth), and random ones beyond it. In each state it is decided what follows if
+    /// everything works from now on. No command is given, and checks of the user are not made.
+    ///
+    /// ```
+    /// use childminder::machine::{Definition, Dependency};
+    /// use childminder::testkit::explore::{Explorer, FindingKind, Reach};
+    /// use childminder::{Policy, Restart, Until};
+    ///
+    /// let policy = Policy { restart: Restart::Never, ..Policy::default() };
+    /// let after = vec![Dependency::new("migrate".parse()?, Until::Completed)];
+    /// let explorer = Explorer::new()
+    ///     .process("migrate".parse()?, Definition { policy, ..Definition::new(()) })
+    ///     .process("web".parse()?, Definition { after, ..Definition::new(()) })
+    ///     .depth(3);
+    ///
+    /// // One failure of the migration, and the server waits without limit.
+    /// let survey = explorer.findings(&Reach::default())?;
+    /// let [finding] = &survey.findings[..] else { panic!("{survey:?}") };
+    /// assert_eq!((finding.kind(), finding.processes()[0].as_str()), (FindingKind::NeverReady, "web"));
+    /// assert_eq!(finding.steps(), ["start the service", "migrate fails to start"]);
+    /// assert_eq!(explorer.review(&finding.to_string())?, [finding.clone()]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`Counterexample`] if a built-in check does not hold, which is a bug of this library.
+    pub fn findings(&self, reach: &Reach) -> Result<Survey, Counterexample> {
+        let config = self.surveyed();
+        let begin = Step::of(StepKind::StartService, 0);
+        let mut judge = Judge::new(self.stop_limit, KINDS);
+        self.judge_stop(&mut judge, &config)?;
+        let mut search = Search::begin(self, &config, &[begin])?;
+        judge.visit(search.root(), true, &|| vec![begin], &config);
+        let explored = search.run(self.depth, reach.states, &mut judge)?;
+        let first = search.root().clone();
+        for walk in 0..reach.walks {
+            self.walk_for_findings(&first, walk, reach, &mut judge, &config)?;
+        }
+        let mut findings = judge.findings;
+        findings.sort_by_key(|finding| finding.steps.len());
+        Ok(Survey { findings, explored })
+    }
+
+    /// Takes the steps of scenarios, one in each line, and returns what is found after the last step of each.
+    /// A scenario begins with `start the service`; empty lines, and what follows a `#`, are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`] if a line is not a step or not possible.
+    pub fn review(&self, scenarios: &str) -> Result<Vec<Finding>, ReplayError> {
+        let config = self.surveyed();
+        let mut judge = Judge::new(self.stop_limit, StepKind::ALL);
+        let mut world: Option<World> = None;
+        let mut steps = Vec::new();
+        for (number, line) in super::search::lines(scenarios) {
+            let not_a_step = || ReplayError::NotAStep { number, line: line.to_owned() };
+            let step = Step::parse(line, &config.names, &config.exits).ok_or_else(not_a_step)?;
+            if step.kind == StepKind::StartService
+                && let Some(world) = world.take()
+            {
+                judge.judge(&world, &steps, &config);
+            }
+            let mut next = match world.take() {
+                Some(world) => world,
+                None => {
+                    steps.clear();
+                    self.first(&config).map_err(ReplayError::Found)?
+                }
+            };
+            self.check_possible(&next, step, number, &config)?;
+            steps.push(step);
+            let taken = next.take(step, &config).and_then(|()| next.check(&config));
+            taken.map_err(|problem| ReplayError::Found(self.explain(&steps, problem, &config)))?;
+            world = Some(next);
+        }
+        world.into_iter().for_each(|world| judge.judge(&world, &steps, &config));
+        Ok(judge.findings)
+    }
+
+    /// Returns what is explored when findings are looked for.
+    fn surveyed(&self) -> Config {
+        let mut config = self.connected();
+        let always =
+            [StepKind::Recovers, StepKind::StaleReady, StepKind::StartService, StepKind::StopService];
+        let own = KINDS.into_iter().filter(|kind| config.kinds.contains(*kind));
+        config.kinds = own.chain(always).collect();
+        config
+    }
+
+    /// Stops the service when everything is up.
+    fn judge_stop(&self, judge: &mut Judge, config: &Config) -> Result<(), Counterexample> {
+        let mut world = self.first(config)?;
+        let mut steps = Vec::new();
+        for kind in [StepKind::StartService, StepKind::Recovers, StepKind::StopService] {
+            let step = Step::of(kind, 0);
+            if kind != StepKind::Recovers || world.helpful(config).is_some() {
+                steps.push(step);
+                let taken = world.take(step, config);
+                taken.map_err(|problem| self.explain(&steps, problem, config))?;
+            }
+        }
+        judge.judge(&world, &steps, config);
+        Ok(())
+    }
+
+    /// Takes one random walk, and shrinks the way to what it finds.
+    fn walk_for_findings(
+        &self,
+        first: &World,
+        walk: u64,
+        reach: &Reach,
+        judge: &mut Judge,
+        config: &Config,
+    ) -> Result<(), Counterexample> {
+        let mut random = Rng::with_seed(Rng::with_seed(reach.seed).u64(..).wrapping_add(walk));
+        let mut world = first.clone();
+        let mut steps = vec![Step::of(StepKind::StartService, 0)];
+        let mut possible = Vec::new();
+        while steps.len() < reach.length {
+            possible.clear();
+            world.possible(config, &mut possible);
+            possible.retain(|step| judge.takes(&world, *step, config));
+            let Some(step) = random.choice(&possible) else { break };
+            steps.push(*step);
+            world.take(*step, config).map_err(|problem| self.explain(&steps, problem, config))?;
+            let known = judge.findings.len();
+            judge.judge(&world, &steps, config);
+            for index in known..judge.findings.len() {
+                let shrunk = self.shrink_finding(&judge.findings[index], &steps, config);
+                judge.findings[index] = shrunk;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out steps as long as the finding remains.
+    fn shrink_finding(&self, finding: &Finding, steps: &[Step], config: &Config) -> Finding {
+        let mut steps = steps.to_vec();
+        let mut finding = finding.clone();
+        let mut size = steps.len() / 2;
+        while size > 0 {
+            // The first step starts the service.
+            let mut begin = 1;
+            while begin < steps.len() {
+                let end = (begin + size).min(steps.len());
+                let rest: Vec<Step> = steps[..begin].iter().chain(&steps[end..]).copied().collect();
+                match self.find_again(&finding, &rest, config) {
+                    Some(found) => (finding, steps) = found,
+                    None => begin += size,
+                }
+            }
+            size /= 2;
+        }
+        finding
+    }
+
+    /// Takes as many of these steps as are possible, and returns the same finding at the end, if it is there.
+    fn find_again(&self, finding: &Finding, steps: &[Step], config: &Config) -> Option<(Finding, Vec<Step>)> {
+        let mut world = self.first(config).ok()?;
+        let (mut taken, mut possible) = (Vec::new(), Vec::new());
+        for step in steps {
+            possible.clear();
+            world.possible(config, &mut possible);
+            if possible.contains(step) {
+                taken.push(*step);
+                world.take(*step, config).ok()?;
+            }
+        }
+        let mut judge = Judge::new(self.stop_limit, KINDS);
+        judge.judge(&world, &taken, config);
+        let is_same = |found: &Finding| found.kind == finding.kind && found.processes == finding.processes;
+        Some((judge.findings.into_iter().find(is_same)?, taken))
+    }
+}
+
+/// Decides about states, and collects the findings.
+struct Judge {
+    stop_limit: Duration,
+    kinds: Vec<StepKind>,
+    findings: Vec<Finding>,
+    /// The kinds and processes of the findings so far.
+    reported: HashSet<(FindingKind, usize)>,
+    /// The keys of the states about which it is known what follows if everything works.
+    judged: HashSet<u64>,
+    /// The repetitions that were tried.
+    rounds: HashSet<(usize, Vec<Step>)>,
+}
+
+impl Judge {
+    fn new(stop_limit: Duration, kinds: impl IntoIterator<Item = StepKind>) -> Self {
+        Self {
+            stop_limit,
+            kinds: kinds.into_iter().collect(),
+            findings: Vec::new(),
+            reported: HashSet::new(),
+            judged: HashSet::new(),
+            rounds: HashSet::new(),
+        }
+    }
+
+    /// Decides about a state and the last of the steps that have led to it.
+    fn judge(&mut self, world: &World, steps: &[Step], config: &Config) {
+        self.visit(world, true, &|| steps.to_vec(), config);
+        if world.stopping.is_some() {
+            self.judge_stop(world, steps, config);
+        }
+    }
+
+    /// Lets everything work from here on.
+    fn judge_future(&mut self, world: &World, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
+        if !world.machine.is_running() || !self.judged.insert(world.key(config)) {
+            return;
+        }
+        let mut future = world.clone();
+        while let Some(step) = future.helpful(config) {
+            if future.act(step, config).is_err() || !self.judged.insert(future.key(config)) {
+                return;
+            }
+        }
+        let verdicts = future.verdicts(config);
+        if !verdicts.is_empty() {
+            self.report(verdicts, &steps(), config);
+        }
+    }
+
+    /// Repeats what has led from one start of a process to the next.
+    fn judge_restarts(&mut self, world: &World, steps: &[Step], config: &Config) {
+        for (index, process) in world.processes.iter().enumerate() {
+            let [earlier, last] = process.begun.map(|step| step as usize);
+            if earlier == 0 || last != steps.len() || earlier == last {
+                continue;
+            }
+            let round = &steps[earlier..];
+            if self.reported.contains(&(FindingKind::RestartsForever, index))
+                || !self.rounds.insert((index, round.to_vec()))
+            {
+                continue;
+            }
+            if let Some(pace) = world.pace(index, round, config).filter(|pace| *pace < FASTEST) {
+                let name = &config.names[index];
+                let times = |count: usize| if count == 1 { "step" } else { "steps" };
+                let text = format!(
+                    "if the last {} {} are repeated, {name} is restarted every {pace:?} without limit",
+                    round.len(),
+                    times(round.len())
+                );
+                let kind = FindingKind::RestartsForever;
+                self.report(vec![Verdict { kind, process: index, on: None, text }], steps, config);
+            }
+        }
+    }
+
+    /// Stops processes that do not obey.
+    fn judge_stop(&mut self, world: &World, steps: &[Step], config: &Config) {
+        let Ok(ends) = world.stubborn_stop(config) else { return };
+        let Some((last, longest)) = ends.last().copied().filter(|(_, longest)| *longest > self.stop_limit)
+        else {
+            return;
+        };
+        let ends = ends.iter().map(|(index, time)| format!("{} after {time:?}", config.names[*index]));
+        let ends: Vec<String> = ends.collect();
+        let text = format!(
+            "if no process obeys, the stop takes {longest:?}, which is longer than {:?}: killed are {}",
+            self.stop_limit,
+            ends.join(", ")
+        );
+        let verdict = Verdict { kind: FindingKind::LongStop, process: last, on: None, text };
+        self.report(vec![verdict], steps, config);
+    }
+
+    /// Adds one finding for all processes with a problem of the same kind, if it is new for one of them.
+    fn report(&mut self, verdicts: Vec<Verdict>, steps: &[Step], config: &Config) {
+        for kind in FindingKind::ALL {
+            let all: Vec<&Verdict> = verdicts.iter().filter(|verdict| verdict.kind == kind).collect();
+            let known = self.reported.len();
+            self.reported.extend(all.iter().map(|verdict| (kind, verdict.process)));
+            let Some(first) = all.first().filter(|_| self.reported.len() > known) else { continue };
+            let name = |index: usize| -> Name { config.names[index].clone() };
+            self.findings.push(Finding {
+                kind,
+                processes: all.iter().map(|verdict| name(verdict.process)).collect(),
+                on: first.on.map(name),
+                text: first.text.clone(),
+                steps: steps.iter().map(|step| config.write(*step).to_string()).collect(),
+            });
+        }
+    }
+}
+
+impl Visitor for Judge {
+    fn takes(&self, world: &World, step: Step, config: &Config) -> bool {
+        let index = usize::from(step.process);
+        let is_ready = || {
+            let run = world.processes[index].run.as_ref();
+            run.is_some_and(|run| run.readiness != Readiness::Pending)
+        };
+        self.kinds.contains(&step.kind)
+            && match step.kind {
+                StepKind::Unhealthy => config.natures[index].has_health_check,
+                // A run that is ready is watched by its health check.
+                StepKind::NotReady => !is_ready(),
+                _ => true,
+            }
+    }
+
+    fn visit(&mut self, world: &World, is_new: bool, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
+        if let Some((process, on)) = world.stale_start {
+            let (name, other) = (&config.names[process], &config.names[on]);
+            let text = format!("{name} is started because {other} counts as ready, but its own run is not");
+            let verdict = Verdict { kind: FindingKind::StaleReadiness, process, on: Some(on), text };
+            if !self.reported.contains(&(verdict.kind, process)) {
+                self.report(vec![verdict], &steps(), config);
+            }
+        }
+        if is_new {
+            self.judge_future(world, steps, config);
+        }
+        let is_restart = |process: &super::run::Process| {
+            let [earlier, last] = process.begun;
+            earlier > 0 && last == world.steps && earlier < last
+        };
+        if world.processes.iter().any(is_restart) {
+            self.judge_restarts(world, &steps(), config);
+        }
+    }
+}
