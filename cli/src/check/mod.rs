@@ -18,6 +18,7 @@ use childminder::System;
 
 use self::finding::Findings;
 use self::report::Report;
+use self::surroundings::Running;
 use crate::args::Check;
 use crate::file::{File, find};
 
@@ -43,10 +44,11 @@ pub(crate) fn check(args: &Check) -> ExitCode {
     };
     let (processes, problems) = file.located(&system);
     let mut findings = Findings::new(&file);
+    let running = Running::of(&file);
     for (entry, process) in file.entries.iter().zip(&processes) {
         policies::check(entry, process, &mut findings);
         shutdown::check(entry, process, &mut findings);
-        surroundings::check(entry, process, file.dir(), &mut findings);
+        surroundings::check(entry, process, file.dir(), &running, &mut findings);
     }
     relations::check(&file.entries, &processes, &mut findings);
     let report = Report { file: &file, processes: &processes, problems: &problems, findings: &findings };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use childminder::machine::LongRun;
 use childminder::{Policy, Restart};
 
-use super::finding::{Findings, Level};
+use super::finding::{FindingKind, Findings, Level};
 use super::schedule;
 use crate::file::setting::Entry;
 use crate::file::{KEYS_OF_RESTARTS, Process};
@@ -17,7 +17,7 @@ pub(super) fn check(entry: &Entry, process: &Process, findings: &mut Findings<'_
     if policy.restart == Restart::Never {
         for key in KEYS_OF_RESTARTS.iter().filter(|key| entry.get(key).is_some()) {
             let message = format!("`{key}` has no effect, because the process is never restarted");
-            findings.add(Level::Warning, entry, key, message);
+            findings.add(FindingKind::NeverRestarted, Level::Warning, entry, key, message);
         }
     } else {
         giving_up(entry, &policy, findings);
@@ -25,14 +25,14 @@ pub(super) fn check(entry: &Entry, process: &Process, findings: &mut Findings<'_
     }
     if policy.kill_time.is_zero() {
         let message = "with a `kill-time` of zero the program is killed without time to stop";
-        findings.add(Level::Warning, entry, "kill-time", message);
+        findings.add(FindingKind::NoKillTime, Level::Warning, entry, "kill-time", message);
     }
 }
 
 fn giving_up(entry: &Entry, policy: &Policy, findings: &mut Findings<'_>) {
     let Some(give_up) = policy.give_up else {
         let message = "never gives up: a program that cannot work is restarted without limit";
-        findings.add(Level::Info, entry, "give-up", message);
+        findings.add(FindingKind::NeverGivesUp, Level::Info, entry, "give-up", message);
         return;
     };
     for way in schedule::ways_to_fail(entry, policy) {
@@ -54,7 +54,7 @@ fn giving_up(entry: &Entry, policy: &Policy, findings: &mut Findings<'_>) {
             ),
         };
         let level = if is_at_once { Level::Warning } else { Level::Info };
-        findings.add(level, entry, "give-up", message);
+        findings.add(FindingKind::UnreachableGiveUp, level, entry, "give-up", message);
         if is_at_once {
             // The longer runs follow from this one.
             break;
@@ -68,18 +68,18 @@ fn backing_off(entry: &Entry, policy: &Policy, findings: &mut Findings<'_>) {
     let has_no_delay = policy.delay(1_000).max.is_zero();
     if has_no_delay && !is_given_up {
         let message = "never backs off: a program that fails at once is restarted at once, without limit";
-        findings.add(Level::Warning, entry, "growth", message);
+        findings.add(FindingKind::NoDelay, Level::Warning, entry, "growth", message);
     } else if every_run_is_long && policy.reset_after_ready.is_none() && !is_given_up {
         let message = "never backs off: with a `threshold` of zero every run counts as long";
-        findings.add(Level::Warning, entry, "threshold", message);
+        findings.add(FindingKind::NoThreshold, Level::Warning, entry, "threshold", message);
     }
     let is_constant = policy.delay(1) == policy.delay(1_000);
     if is_constant && entry.get("max-restart-delay").is_some() && entry.get("growth").is_some() {
         let message = "`max-restart-delay` has no effect, because the delay does not grow";
-        findings.add(Level::Warning, entry, "max-restart-delay", message);
+        findings.add(FindingKind::UselessMaximum, Level::Warning, entry, "max-restart-delay", message);
     }
     if policy.reset_after_ready.is_some() && entry.get("ready").is_none() {
         let message = "`reset-after-ready` without `ready` counts from the start of the program";
-        findings.add(Level::Info, entry, "reset-after-ready", message);
+        findings.add(FindingKind::ResetWithoutReady, Level::Info, entry, "reset-after-ready", message);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{Findings, Level};
+use super::finding::{FindingKind, Findings, Level};
 use crate::file::Process;
 use crate::file::setting::{Entry, PortChoice, Probe, Setting, Until};
 
@@ -11,7 +11,8 @@ pub(super) fn check(entries: &[Entry], processes: &[Process], findings: &mut Fin
     let mut impossible = BTreeMap::new();
     for entry in entries {
         if let Some(reason) = never_ready(entry) {
-            findings.add(Level::Error, entry, "ready", format!("can never become ready: {reason}"));
+            let message = format!("can never become ready: {reason}");
+            findings.add(FindingKind::NeverReady, Level::Error, entry, "ready", message);
             impossible.insert(entry.name.as_str(), reason);
         }
     }
@@ -21,16 +22,22 @@ pub(super) fn check(entries: &[Entry], processes: &[Process], findings: &mut Fin
             let Some(dependency) = entries.iter().find(|entry| entry.name == *on) else { continue };
             if impossible.contains_key(on) && after.until == Until::Ready {
                 let message = format!("waits forever: `{on}` can never become ready");
-                findings.add_at(Level::Error, entry, &after.on.span, message);
+                findings.add_at(
+                    FindingKind::WaitsForNeverReady,
+                    Level::Error,
+                    entry,
+                    &after.on.span,
+                    message,
+                );
             }
             let is_held = |name: &str| processes.iter().any(|process| process.name == *name && process.hold);
             if is_held(on) && !is_held(&entry.name) {
                 let message = format!("waits until `childminder start {on}`, because `{on}` is held");
-                findings.add_at(Level::Warning, entry, &after.on.span, message);
+                findings.add_at(FindingKind::WaitsForHeld, Level::Warning, entry, &after.on.span, message);
             }
             if after.until == Until::Ready && dependency.get("ready").is_none() {
                 let message = format!("`{on}` has no `ready`, so it counts as ready when it has started");
-                findings.add_at(Level::Info, entry, &after.on.span, message);
+                findings.add_at(FindingKind::WaitsWithoutReady, Level::Info, entry, &after.on.span, message);
             }
         }
     }
@@ -64,7 +71,7 @@ fn ports(entries: &[Entry], findings: &mut Findings<'_>) {
         match owners.get(&port) {
             Some(other) => {
                 let message = format!("`{}` has the port {port} too", other.name);
-                findings.add(Level::Warning, entry, "port", message);
+                findings.add(FindingKind::SamePort, Level::Warning, entry, "port", message);
             }
             None => {
                 owners.insert(port, entry);
@@ -79,7 +86,7 @@ fn ports(entries: &[Entry], findings: &mut Findings<'_>) {
                 && entry.port() != Some(PortChoice::Number(port))
             {
                 let message = format!("`ready` looks at port {port}, which is that of `{}`", owner.name);
-                findings.add(Level::Warning, entry, "ready", message);
+                findings.add(FindingKind::PortOfOther, Level::Warning, entry, "ready", message);
             }
         }
     }

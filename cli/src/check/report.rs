@@ -88,7 +88,12 @@ impl Report<'_> {
             let findings: Vec<Value> = self
                 .of(process)
                 .map(|finding| {
-                    json!({ "level": finding.level.to_string(), "line": finding.line, "message": finding.message })
+                    json!({
+                        "kind": finding.kind.name(),
+                        "level": finding.level.to_string(),
+                        "line": finding.line,
+                        "message": finding.message,
+                    })
                 })
                 .collect();
             json!({

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use childminder::Signal;
 
-use super::finding::{Findings, Level};
+use super::finding::{FindingKind, Findings, Level};
 use crate::file::Process;
 use crate::file::setting::Entry;
 use crate::values::duration;
@@ -57,7 +57,7 @@ pub(super) fn check(entry: &Entry, process: &Process, findings: &mut Findings<'_
             duration::text(own),
             duration::text(kill_time)
         );
-        findings.add(Level::Warning, entry, "kill-time", message);
+        findings.add(FindingKind::ShortKillTime, Level::Warning, entry, "kill-time", message);
     }
     let signal = process.spec.get_stop_signal();
     if entry.get("stop-command").is_none()
@@ -65,7 +65,7 @@ pub(super) fn check(entry: &Entry, process: &Process, findings: &mut Findings<'_
             SIGNALS.iter().find(|(name, worse, ..)| *worse == signal && is_program(name))
     {
         let message = format!("`{name}`: {reason}; `stop-signal = \"{better}\"` may be meant");
-        findings.add(Level::Info, entry, "stop-signal", message);
+        findings.add(FindingKind::StopSignal, Level::Info, entry, "stop-signal", message);
     }
 }
 

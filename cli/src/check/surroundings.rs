@@ -5,13 +5,64 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 
-use super::finding::{Findings, Level};
-use crate::file::Process;
+use super::finding::{FindingKind, Findings, Level};
+use crate::control::client::Connection;
+use crate::control::protocol::{Change, Command, ProcessStatus, Reply};
 use crate::file::setting::{Entry, PortChoice, Setting};
+use crate::file::{File, Process};
+
+/// The `up` that runs for a file, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Running {
+    processes: Vec<ProcessStatus>,
+    /// The keys of each process that a reload would change.
+    changed: Vec<Change>,
+}
+
+impl Running {
+    /// Asks the `up` of a file. If it cannot be asked, nothing is known about it.
+    pub(super) fn of(file: &File) -> Self {
+        let mut running = Self::default();
+        for command in [Command::Status { names: Vec::new() }, Command::Reload { dry_run: true }] {
+            let Ok(connection) = Connection::open(&file.path) else { return Self::default() };
+            let answered = connection.request(&command, |reply| {
+                match reply {
+                    Reply::Status { processes } => running.processes = processes,
+                    Reply::Changes(changes) => running.changed = changes.changed,
+                    _ => {}
+                }
+                Ok(())
+            });
+            if let Err(error) = answered {
+                log::debug!("cannot ask the running supervisor: {error}");
+                return Self::default();
+            }
+        }
+        running
+    }
+
+    /// Whether the port of a process is in use by that process itself, or by its supervisor in its place.
+    fn has_port(&self, entry: &Entry, key: &str, port: u16) -> bool {
+        let change = self.changed.iter().find(|change| *change.name == *entry.name);
+        let is_changed = change.is_some_and(|change| change.keys.iter().any(|changed| changed == key));
+        let process = self.processes.iter().find(|process| *process.name == *entry.name);
+        // The supervisor holds listening sockets whether or not their program runs.
+        let holds = |process: &ProcessStatus| {
+            key == "listeners" || process.pid.is_some() && process.port == Some(port)
+        };
+        !is_changed && process.is_some_and(holds)
+    }
+}
 
 /// Checks what a process needs besides its program, which [`File::located`](crate::file::File::located)
 /// looks up.
-pub(super) fn check(entry: &Entry, process: &Process, dir: &Path, findings: &mut Findings<'_>) {
+pub(super) fn check(
+    entry: &Entry,
+    process: &Process,
+    dir: &Path,
+    running: &Running,
+    findings: &mut Findings<'_>,
+) {
     let mut addresses = BTreeSet::new();
     if let Some(PortChoice::Number(port)) = entry.port() {
         addresses.insert(("port", SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
@@ -22,19 +73,21 @@ pub(super) fn check(entry: &Entry, process: &Process, dir: &Path, findings: &mut
         addresses.extend(resolved.map(|address| ("listeners", address)));
     }
     for (key, address) in addresses {
-        if is_occupied(address) {
+        if is_occupied(address) && !running.has_port(entry, key, address.port()) {
             let message = format!("port {} is in use on this machine now", address.port());
-            findings.add(Level::Warning, entry, key, message);
+            findings.add(FindingKind::OccupiedPort, Level::Warning, entry, key, message);
         }
     }
     if let Some(file) = entry.text("stdin").filter(|file| !["null", "inherit"].contains(file))
         && !dir.join(file).exists()
     {
-        findings.add(Level::Error, entry, "stdin", format!("there is no file {}", dir.join(file).display()));
+        let message = format!("there is no file {}", dir.join(file).display());
+        findings.add(FindingKind::MissingFile, Level::Error, entry, "stdin", message);
     }
     if let Some(Setting::Descriptors(files)) = entry.get("descriptors").map(|files| &files.value) {
         for path in files.values().map(|path| dir.join(path)).filter(|path| !path.exists()) {
-            findings.add(Level::Error, entry, "descriptors", format!("there is no file {}", path.display()));
+            let message = format!("there is no file {}", path.display());
+            findings.add(FindingKind::MissingFile, Level::Error, entry, "descriptors", message);
         }
     }
     if let Some(log) = &process.log
@@ -42,7 +95,7 @@ pub(super) fn check(entry: &Entry, process: &Process, dir: &Path, findings: &mut
         && !folder.is_dir()
     {
         let message = format!("there is no directory {} for the log file", folder.display());
-        findings.add(Level::Error, entry, "log", message);
+        findings.add(FindingKind::MissingLogDirectory, Level::Error, entry, "log", message);
     }
 }
 

@@ -5,7 +5,7 @@
 //! terminal.
 
 mod actions;
-mod client;
+pub(crate) mod client;
 pub(crate) mod commands;
 pub(crate) mod home;
 pub(crate) mod protocol;

@@ -94,3 +94,29 @@ fn f_270_a_file_that_up_would_refuse_is_an_error() {
     fs::remove_file(project.path().join("childminder.toml")).unwrap();
     assert!(project.ctl(&["check"], 2).contains("there is no childminder.toml"));
 }
+
+#[test]
+fn f_270_the_ports_of_a_running_up_are_its_own() {
+    // Two free ports: the test listens on one in the place of the program, `up` on the other.
+    let [program, socket] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [port, listening] = [&program, &socket].map(|listener| listener.local_addr().unwrap().port());
+    drop(socket);
+    let file = format!(
+        "[process.a]\ncommand = \"sleep 1000\"\nport = {port}\n[process.b]\ncommand = \"sleep 1000\"\n\
+         listeners = [\"127.0.0.1:{listening}\"]\n"
+    );
+    let project = Project::new(&file);
+    project.ctl(&["up", "-d"], 0);
+    let found = project.ctl(&["check"], 0);
+    assert!(found.contains("0 errors, 0 warnings"), "{found}");
+    // The running program does not have a port that the file has got since.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let new = other.local_addr().unwrap().port();
+    project.write("childminder.toml", &file.replace(&port.to_string(), &new.to_string()));
+    let found = project.ctl(&["check"], 0);
+    assert!(found.contains(&format!("port {new} is in use on this machine now")), "{found}");
+    project.write("childminder.toml", &file);
+    project.ctl(&["down"], 0);
+    let found = project.ctl(&["check"], 0);
+    assert!(found.contains(&format!("port {port} is in use on this machine now")), "{found}");
+}

@@ -2,6 +2,7 @@
 
 mod check;
 mod export;
+mod findings;
 mod help;
 mod import;
 mod keys;

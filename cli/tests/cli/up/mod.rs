@@ -112,13 +112,18 @@ pub(super) fn golden(name: &str, project: &Project, text: &str) {
 /// Compares a text with a file in `tests/golden` exactly, but for the directory. `CHILDMINDER_BLESS=1` writes
 /// the file instead.
 pub(super) fn golden_exact(name: &str, dir: &Path, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    golden_text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name), dir, text);
+}
+
+/// Compares a text with this file exactly, but for the directory. `CHILDMINDER_BLESS=1` writes the file
+/// instead.
+pub(super) fn golden_text(path: &Path, dir: &Path, text: &str) {
     let real = fs::canonicalize(dir).expect("the directory");
     let text = text.replace(&*real.to_string_lossy(), "DIR").replace(&*dir.to_string_lossy(), "DIR");
     if std::env::var_os("CHILDMINDER_BLESS").is_some() {
-        fs::write(&path, &text).expect("the golden file");
+        fs::write(path, &text).expect("the golden file");
     }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
+    let expected = fs::read_to_string(path).unwrap_or_default();
     assert_eq!(text, expected, "{}: if this is right, set CHILDMINDER_BLESS=1", path.display());
 }
 
