@@ -3,9 +3,17 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Read, pipe};
+#[cfg(target_os = "linux")]
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+#[cfg(target_os = "linux")]
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    fs::inotify,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 use tempfile::TempDir;
 
 use super::figures::{median, pairs, take_turns};
@@ -54,18 +62,66 @@ fn through_pipe(contender: &[String]) -> Outcome<Vec<f64>> {
     Ok(ages.0)
 }
 
-/// Reads the output of a contender from a file, without a pause, and returns the age of each line in seconds.
+/// Reads the output of a contender from a file, and returns the age of each line in seconds.
 fn through_file(contender: &[String], path: &Path) -> Outcome<Vec<f64>> {
-    let mut process = start(contender, File::create(path)?)?;
-    let mut reader = File::open(path)?;
+    let (writer, mut reader) = (File::create(path)?, File::open(path)?);
+    let writes = Writes::to(path)?;
+    let mut process = start(contender, writer)?;
     let mut ages = Ages::default();
     let mut buf = [0; 4096];
     loop {
-        match reader.read(&mut buf)? {
-            0 if process.try_wait()?.is_some() => return Ok(ages.0),
-            0 => std::hint::spin_loop(),
-            length => ages.read(&buf[..length])?,
+        let has_ended = writes.wait(&mut process)?;
+        loop {
+            match reader.read(&mut buf)? {
+                0 => break,
+                length => ages.read(&buf[..length])?,
+            }
         }
+        if has_ended {
+            process.wait()?;
+            return Ok(ages.0);
+        }
+    }
+}
+
+/// The writes to a file, for which a reader waits like `tail -f`. A reader that reads without a pause would
+/// take one of two cores, and compete for it with what it measures: a line would be read only when the
+/// contender sleeps again.
+#[cfg(target_os = "linux")]
+struct Writes(OwnedFd);
+
+#[cfg(target_os = "linux")]
+impl Writes {
+    fn to(path: &Path) -> Outcome<Self> {
+        let events = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+        inotify::add_watch(&events, path, inotify::WatchFlags::MODIFY)?;
+        Ok(Self(events))
+    }
+
+    /// Waits for a write, or for the end of `process`. Returns whether that has ended. A write from now on is
+    /// reported by the next call.
+    fn wait(&self, process: &mut Child) -> Outcome<bool> {
+        let end = pidfd_open(Pid::from_child(process), PidfdFlags::empty())?;
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
+        poll(&mut fds, None)?;
+        let has_ended = fds[1].revents().contains(PollFlags::IN);
+        while rustix::io::read(&self.0, &mut [0; 4096]).is_ok() {}
+        Ok(has_ended)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+struct Writes;
+
+#[cfg(not(target_os = "linux"))]
+impl Writes {
+    fn to(_path: &Path) -> Outcome<Self> {
+        Ok(Self)
+    }
+
+    fn wait(&self, process: &mut Child) -> Outcome<bool> {
+        clock::wait(std::time::Duration::from_micros(50));
+        Ok(process.try_wait()?.is_some())
     }
 }
 

@@ -3,7 +3,8 @@
  *
  *     funnel MILLISECONDS COUNT PROGRAM ARGS...
  *
- * Waits until every child has written, counts for MILLISECONDS, and prints the lines of each child on stderr. */
+ * Waits until every child has written, counts for MILLISECONDS, and prints the time in nanoseconds
+ * and the lines of each child on stderr. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
@@ -59,7 +60,7 @@ int main(int argc, char **argv) {
         snprintf(prefixes[i], sizeof prefixes[i], "[%d] ", i);
     }
     int silent = count;
-    int64_t end = 0;
+    int64_t begin = 0, end = 0, last_time = 0;
     for (;;) {
         if (poll(fds, count, -1) < 0) return 1;
         for (int i = 0; i < count; i++) {
@@ -83,10 +84,12 @@ int main(int argc, char **argv) {
         }
         if (!silent && !end) {
             memset(lines, 0, sizeof lines);
-            end = now() + atoll(argv[1]) * 1000000;
+            begin = now();
+            end = begin + atoll(argv[1]) * 1000000;
         }
-        if (end && now() >= end) break;
+        if (end && (last_time = now()) >= end) break;
     }
+    fprintf(stderr, "%lld\n", (long long)(last_time - begin));
     for (int i = 0; i < count; i++) {
         fprintf(stderr, "%ld\n", lines[i]);
         kill(children[i], SIGKILL);
