@@ -58,6 +58,7 @@ pub use input::Input;
 pub use message::{Event, Output};
 pub(crate) use name::Name;
 pub use name::{NameError, RunId};
+pub(crate) use name::{RunMap, RunSet};
 pub(crate) use notice::Notice;
 pub use notice::NoticeKind;
 pub(crate) use notice::{List, Pids};

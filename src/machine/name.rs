@@ -1,7 +1,9 @@
 //! Process names and run ids.
 
 use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::str::FromStr;
@@ -158,6 +160,36 @@ impl RunId {
     }
 }
 
+/// A map by run.
+pub(crate) type RunMap<V> = HashMap<RunId, V, BuildHasherDefault<RunHasher>>;
+
+/// A set of runs.
+pub(crate) type RunSet = HashSet<RunId, BuildHasherDefault<RunHasher>>;
+
+/// A hasher for ids of runs. These are numbers that the machine gives, so no input can make them collide, and
+/// a product with an odd constant spreads them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RunHasher(u64);
+
+impl Hasher for RunHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0.rotate_left(32) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        // A table uses the lowest bits and the highest ones.
+        self.0 ^ self.0 >> 32
+    }
+}
+
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.number)
@@ -213,6 +245,8 @@ impl std::error::Error for NameError {}
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
 
     #[test]
@@ -228,6 +262,15 @@ mod tests {
         for good in ["a", "web-1", "db.main", "user@host:80", "_", &long[..64]] {
             assert_eq!(&*Name::new(good).expect(good), good);
         }
+    }
+
+    #[test]
+    fn consecutive_runs_have_different_hashes_in_the_bits_that_a_table_uses() {
+        let hash = |number| BuildHasherDefault::<RunHasher>::default().hash_one(RunId::new(number, 7));
+        let lowest: HashSet<u64> = (0..1024).map(|number| hash(number) % 1024).collect();
+        let highest: HashSet<u64> = (0..1024).map(|number| hash(number) >> 57).collect();
+        assert!(lowest.len() > 512, "{} of 1024 places are used", lowest.len());
+        assert_eq!(highest.len(), 128);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The driver of a monitor: it executes what the machine decides, and feeds it the events of the processes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ use crate::drive::{self, Alarm, ClockCheck, Driver, Life, StateMachine, Step, Su
 use crate::host::health::HealthEvent;
 use crate::host::{Host, Spec};
 use crate::machine::{
-    Event, Name, Notice, NoticeKind, Output, RunId, Signal, SignalTarget, StopCommandError,
+    Event, Name, Notice, NoticeKind, Output, RunId, RunMap, Signal, SignalTarget, StopCommandError,
 };
 use crate::output::{OutputThread, Relay};
 
@@ -54,7 +54,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(1);
 pub struct MonitorDriver {
     shared: Arc<Shared>,
     ready_queue: Arc<ReadyQueue>,
-    processes: HashMap<RunId, RunningProcess>,
+    processes: RunMap<RunningProcess>,
     relay: Relay,
     /// The runs that have become ready, and whose members are to be recorded.
     became_ready: ReadyRuns,
@@ -84,7 +84,7 @@ impl MonitorDriver {
         Self {
             shared,
             ready_queue: Arc::default(),
-            processes: HashMap::new(),
+            processes: RunMap::default(),
             relay,
             became_ready: ReadyRuns::default(),
             starts: VecDeque::new(),

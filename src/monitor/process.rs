@@ -122,7 +122,7 @@ impl RunningProcess {
             Poll::Ready(Ok(length @ 1..)) => {
                 relay.push(source.run, &self.name, stream, length);
                 // There may be more. It is read after the other sources had their turn.
-                waker.wake_by_ref();
+                source.requeue();
                 None
             }
             Poll::Ready(Ok(0) | Err(_)) => {

@@ -67,6 +67,16 @@ impl ReadyQueue {
     }
 }
 
+impl SourceWaker {
+    /// Queues the source again while the driver polls its sources. The driver looks at the queue once more in
+    /// any case, so it is not woken, which would cost its executor a look at the event loop.
+    pub(super) fn requeue(self: &Arc<Self>) {
+        if !self.queued.swap(true, Ordering::AcqRel) {
+            self.queue.state.lock().ready.push(self.clone());
+        }
+    }
+}
+
 impl Wake for SourceWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();

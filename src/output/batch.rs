@@ -1,5 +1,7 @@
 //! Batches: the lines of one read, as sinks receive them.
 
+use std::ops::Range;
+
 use super::lines::{Line, Lines};
 use crate::machine::{Name, RunId, Stream};
 
@@ -56,10 +58,20 @@ impl<'a> Batch<'a> {
     /// `[name~]`, and a line that is both with `[name+~]`. A name contains neither of these characters, so no
     /// line can imitate another.
     pub fn render(&self, out: &mut Vec<u8>) {
-        let mut prefixes = Prefixes::new(self.name);
+        // The place of the first prefix with the same marks, which is copied for further lines.
+        let mut places: [Range<usize>; 4] = Default::default();
         let plain = self.lines.are_plain();
         for line in self.lines() {
-            out.extend_from_slice(prefixes.of(line).as_bytes());
+            let place = &mut places[line.marks()];
+            if place.start == place.end {
+                place.start = out.len();
+                for part in [b"[", self.name.as_bytes(), MARKS[line.marks()].as_bytes(), b"] "] {
+                    out.extend_from_slice(part);
+                }
+                place.end = out.len();
+            } else {
+                out.extend_from_within(place.clone());
+            }
             if plain {
                 out.extend_from_slice(line.bytes);
             } else {
@@ -75,8 +87,18 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The beginnings of rendered lines. Each is formatted at most once per batch, and only if a line needs it: a
-/// batch is often a single line.
+/// The marks in the prefixes of lines, by [`Line::marks`].
+const MARKS: [&str; 4] = ["", "+", "~", "+~"];
+
+impl Line<'_> {
+    /// Returns the index of the marks in its prefix.
+    fn marks(self) -> usize {
+        usize::from(self.continued) + 2 * usize::from(self.partial)
+    }
+}
+
+/// The beginnings of rendered lines as texts. Each is formatted at most once per batch, and only if a line
+/// needs it: a batch is often a single line.
 pub(super) struct Prefixes<'a> {
     name: &'a Name,
     /// By their marks; empty if not formatted yet.
@@ -89,11 +111,9 @@ impl<'a> Prefixes<'a> {
     }
 
     pub(super) fn of(&mut self, line: Line<'_>) -> &str {
-        let index = usize::from(line.continued) + 2 * usize::from(line.partial);
-        let text = &mut self.texts[index];
+        let text = &mut self.texts[line.marks()];
         if text.is_empty() {
-            let mark = ["", "+", "~", "+~"][index];
-            *text = format!("[{}{mark}] ", self.name);
+            *text = format!("[{}{}] ", self.name, MARKS[line.marks()]);
         }
         text
     }

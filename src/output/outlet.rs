@@ -1,6 +1,5 @@
 //! Delivers output to protocols and sinks, and notices to the monitor, with a panic guard around each call.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use memchr::memchr_iter;
@@ -10,7 +9,7 @@ use super::lines::{LEAST_MAX_LINE, MAX_LINE};
 use super::protocol::LoggingProtocol;
 use super::sink::Sink;
 use super::text::InvalidUtf8;
-use crate::machine::{Name, Notice, RunId, Stream};
+use crate::machine::{Name, Notice, RunId, RunMap, Stream};
 use crate::panic_guard::catch_and_log;
 
 /// Called with every notice, after the output that precedes it.
@@ -36,14 +35,14 @@ impl Default for LineFormat {
 /// Frames the output of all runs and calls the sinks, on the caller's thread.
 pub(super) struct Outlet {
     /// The runs that have written something and have not ended.
-    runs: HashMap<RunId, LoggingProtocol>,
+    runs: RunMap<LoggingProtocol>,
     sinks: Sinks,
     format: LineFormat,
 }
 
 impl Outlet {
     pub(super) fn new(sinks: Vec<Box<dyn Sink>>, format: LineFormat) -> Self {
-        Self { runs: HashMap::new(), sinks: Sinks(sinks), format }
+        Self { runs: RunMap::default(), sinks: Sinks(sinks), format }
     }
 
     pub(super) fn data(&mut self, run: RunId, name: &Name, stream: Stream, bytes: &[u8]) {

@@ -15,7 +15,7 @@
 //! The driver calls [`Relay::commit`] at the end of a round of its work. Until then items are only collected:
 //! waking the thread, or flushing the sinks, for each of a thousand starts would cost more than the starts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +25,7 @@ use super::outlet::{LineFormat, NoticeCallback, Outlet, Publisher};
 use super::queue::{Item, Output, SCRATCH};
 use super::sink::Sink;
 use super::thread::{OutputThread, Shared, start_notice_thread, warn};
-use crate::machine::{Name, Notice, RunId, Stream};
+use crate::machine::{Name, Notice, RunId, RunSet, Stream};
 use crate::panic_guard::catch_and_log;
 
 /// The silence in the middle of a line after which the unfinished line is shown.
@@ -47,7 +47,7 @@ pub(crate) struct Relay {
     /// The read buffer; empty before the first read.
     scratch: Vec<u8>,
     /// The runs that have written something and have not ended. The end of any other run needs no flush.
-    open: HashSet<RunId>,
+    open: RunSet,
     /// The items collected since the last commit, and their memory.
     fresh: Vec<Item>,
     fresh_cost: usize,
@@ -80,7 +80,7 @@ impl Relay {
         let (outlet, publisher) = (Outlet::new(sinks, format), Publisher::new(callback));
         Self {
             scratch: Vec::new(),
-            open: HashSet::new(),
+            open: RunSet::default(),
             fresh: Vec::new(),
             fresh_cost: 0,
             unflushed: false,
