@@ -1,6 +1,7 @@
 //! The command line as a user sees it: real processes, real signals, real terminals.
 
 mod check;
+mod conformance;
 mod export;
 mod findings;
 mod help;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders that hold Rust code.
-pub(super) const CODE: [&str; 6] = ["src", "tests", "examples", "benches", "cli/src", "cli/tests"];
+pub(super) const CODE: [&str; 7] =
+    ["src", "tests", "examples", "benches", "cli/src", "cli/tests", "conformance"];
 
 /// A comment or a string literal, by line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
