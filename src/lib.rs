@@ -201,6 +201,9 @@ pub mod _documentation {
     #[doc = include_str!("../docs/guide/background.md")]
     pub mod background {}
 
+    #[doc = include_str!("../docs/guide/before-and-after.md")]
+    pub mod before_and_after {}
+
     #[doc = include_str!("../docs/guide/command-line.md")]
     pub mod command_line {}
 

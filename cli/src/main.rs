@@ -9,6 +9,7 @@ mod console;
 mod control;
 mod export;
 mod file;
+mod foresight;
 mod help;
 mod import;
 mod run;
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
         Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
         Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),
         Command::Check(args) => check::check(&args),
+        Command::Rehearse(args) => foresight::rehearse::rehearse(&args),
         Command::Import(args) => import::import(&args),
         Command::Export(args) => export::export(&args),
         Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),

@@ -5,6 +5,7 @@ mod complete;
 mod control;
 mod convert;
 pub(crate) mod log_file;
+mod rehearse;
 mod run;
 mod up;
 mod verbosity;
@@ -18,6 +19,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use convert::{Check, Engine, Export, Import, Origin};
+pub(crate) use rehearse::Rehearse;
 pub(crate) use run::Run;
 pub(crate) use up::{Target, Up};
 
@@ -89,6 +91,7 @@ pub(crate) enum Command {
     Reload(Reload),
     Down(Down),
     Check(Check),
+    Rehearse(Rehearse),
     Import(Import),
     Export(Export),
     /// Prints the JSON schema of childminder.toml, for editors

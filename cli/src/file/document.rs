@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use childminder::Name;
-use toml::de::DeTable;
 
 use super::keys::{self, KEYS};
 use super::problems::{At, Problem};
-use super::reader::{Item, Reader, items};
+use super::reader::{self, Item, Reader, items};
 use super::setting::{Entry, Setting};
 
 /// The names of the tables at the top.
@@ -17,11 +16,7 @@ const TABLES: [&str; 2] = ["defaults", "process"];
 /// Parses the text of the file, whose paths are relative to `dir`. Returns the processes in the order of the
 /// file, with the defaults filled in; processes with problems may be missing.
 pub(crate) fn parse(text: &str, dir: &Path, problems: &mut Vec<Problem>) -> Vec<Entry> {
-    let (document, errors) = DeTable::parse_recoverable(text);
-    for error in errors {
-        let span = error.span().unwrap_or(0..0);
-        problems.push(Problem::new(&span, error.message().trim_end()));
-    }
+    let document = reader::parse(text, problems);
     let mut reader = Reader::default();
     let items = items(document.get_ref());
     let mut defaults = Settings::new();

@@ -22,7 +22,7 @@ mod probes;
 pub(crate) mod problems;
 mod process;
 mod procfile;
-mod reader;
+pub(crate) mod reader;
 pub(crate) mod schema;
 pub(crate) mod setting;
 pub(crate) mod sockets;
@@ -52,6 +52,20 @@ pub(crate) fn is_key(name: &str) -> bool {
     keys::find(name).is_some()
 }
 
+/// Reads a text file. Returns its absolute path as well.
+///
+/// # Errors
+///
+/// The [`Problems`] of a file that cannot be read, or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<(PathBuf, String), Problems> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let text = fs::read(&path)
+        .map_err(|error| Problems::of_file(&path, format!("cannot read this file: {error}")))?;
+    let text = String::from_utf8(text)
+        .map_err(|error| Problems::of_file(&path, format!("this file is not UTF-8: {error}")))?;
+    Ok((path, text))
+}
+
 /// A file that was read, with its processes in order.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -68,11 +82,7 @@ impl File {
     ///
     /// All [`Problems`] of the file.
     pub(crate) fn read(path: &Path) -> Result<Self, Problems> {
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let text = fs::read(&path)
-            .map_err(|error| Problems::of_file(&path, format!("cannot read this file: {error}")))?;
-        let text = String::from_utf8(text)
-            .map_err(|error| Problems::of_file(&path, format!("this file is not UTF-8: {error}")))?;
+        let (path, text) = read_text(path)?;
         let dir = path.parent().unwrap_or_else(|| Path::new("/")).to_owned();
         let mut problems = Vec::new();
         let entries = if locate::is_procfile(&path) {

@@ -32,6 +32,16 @@ pub(crate) fn items<'a>(table: &'a DeTable<'a>) -> Vec<Item<'a>> {
     items
 }
 
+/// Parses a document, and notes what is no TOML.
+pub(crate) fn parse<'a>(text: &'a str, problems: &mut Vec<Problem>) -> Spanned<DeTable<'a>> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        problems.push(Problem::new(&span, error.message().trim_end()));
+    }
+    document
+}
+
 /// Collects the problems of a document while its values are read.
 ///
 /// Every method returns `None` for a value that is wrong, and has noted why.

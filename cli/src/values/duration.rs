@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use childminder::Policy;
 use childminder::machine::PolicyError;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 /// Parses `5`, `0.5`, `500ms` or `1m 30s`.
 ///
@@ -16,12 +16,18 @@ pub(crate) fn parse(text: &str) -> Result<Duration, DurationError> {
     if let Ok(number) = text.parse::<f64>() {
         return Policy::parse_seconds("duration", number).map_err(DurationError::Number);
     }
-    let Ok(signed) = text.parse::<SignedDuration>() else { return Err(DurationError::NotADuration) };
+    let signed = text.parse::<SignedDuration>().or_else(|_| days(text));
+    let Ok(signed) = signed else { return Err(DurationError::NotADuration) };
     match Duration::try_from(signed) {
         Ok(duration) if duration > Policy::LONGEST => Err(DurationError::TooLong),
         Ok(duration) => Ok(duration),
         Err(_) => Err(DurationError::Negative),
     }
+}
+
+/// Parses a duration with days, each of which has 24 hours.
+fn days(text: &str) -> Result<SignedDuration, jiff::Error> {
+    text.parse::<Span>()?.to_duration(SpanRelativeTo::days_are_24_hours())
 }
 
 /// Returns a duration as people write it, such as `1h`, `1m 30s`, `2.5s` or `100ms`. [`parse`] reads it.
@@ -110,6 +116,8 @@ mod tests {
             ("1.5s", 1_500),
             ("2 hours", 7_200_000),
             ("PT3S", 3_000),
+            ("1d", 86_400_000),
+            ("1d 2h", 93_600_000),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -127,6 +135,8 @@ mod tests {
             ("1e300", "this duration is longer than a hundred years"),
             ("9000000 hours", "this duration is longer than a hundred years"),
             ("", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
+            ("-1d", "this duration is negative"),
+            ("1 month", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
             ("soon", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
             ("5 s s", "expected seconds, such as 0.5, or units, such as 500ms or '1m 30s'"),
         ] {

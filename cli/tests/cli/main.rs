@@ -9,6 +9,7 @@ mod import;
 mod keys;
 mod killed;
 mod options;
+mod rehearse;
 mod requests;
 mod signals;
 #[path = "../../../tests/it/support/skip.rs"]

@@ -123,6 +123,12 @@ impl Behaviour {
         self
     }
 
+    /// Makes it live until it is stopped, which is the default.
+    pub fn lives_forever(mut self) -> Self {
+        self.lives = Lives::Forever;
+        self
+    }
+
     /// Sets the shortest and the longest time from its start to its exit. Each run has a random one, from the
     /// seed of the scenario.
     ///

@@ -14,6 +14,8 @@ use crate::machine::{Definition, Exit, Input, Machine, Name, Output, UnknownName
 #[must_use = "a scenario does nothing until it is run"]
 pub struct Scenario {
     pub(super) processes: Vec<(Name, Definition<()>)>,
+    /// The processes that are held from the beginning.
+    pub(super) held: Vec<Name>,
     pub(super) behaviours: Vec<(String, Behaviour)>,
     /// In the order of the calls.
     pub(super) happenings: Vec<(Duration, Happening)>,
@@ -105,6 +107,7 @@ impl Scenario {
     pub fn new() -> Self {
         Self {
             processes: Vec::new(),
+            held: Vec::new(),
             behaviours: Vec::new(),
             happenings: Vec::new(),
             length: Duration::from_secs(24 * 60 * 60),
@@ -118,6 +121,12 @@ impl Scenario {
     /// Adds a process, before the service is started.
     pub fn process(mut self, name: Name, definition: Definition<()>) -> Self {
         self.processes.push((name, definition));
+        self
+    }
+
+    /// Holds a process from the beginning: it stays down until a command releases it.
+    pub fn held(mut self, name: Name) -> Self {
+        self.held.push(name);
         self
     }
 
@@ -203,6 +212,7 @@ impl Scenario {
         let behaviours = self.behaviours.iter().map(|(name, _)| name.as_str());
         let events = self.happenings.iter().filter_map(|(_, happening)| happening.name());
         let unknown = behaviours
+            .chain(self.held.iter().map(Name::as_str))
             .chain(events.map(Name::as_str))
             .find(|name| !names.iter().any(|known| *known == *name));
         let Some(unknown) = unknown else { return Ok(()) };

@@ -138,6 +138,11 @@ impl<'a> World<'a> {
             self.give(input)
                 .map_err(|error| RehearsalError::new(Problem::Definition { name: name.clone(), error }))?;
         }
+        for name in &self.scenario.held {
+            let name = name.clone();
+            self.give(Input::Hold { name: name.clone() })
+                .map_err(|error| RehearsalError::new(Problem::Definition { name, error }))?;
+        }
         if self.scenario.runs_service {
             self.give(Input::StartService).map_err(|error| match error {
                 DefinitionError::Dependency(error) => RehearsalError::new(Problem::Start(error)),

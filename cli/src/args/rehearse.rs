@@ -1,0 +1,71 @@
+//! `childminder rehearse`: options and help texts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::values::duration;
+
+/// Shows what a file does over a long time, in virtual time and without starting anything
+///
+/// The programs are scripted: a scenario says how long they live, how they fail and what happens when.
+/// Without one, what is assumed is printed. The result has restarts, downtime and the programs that are given
+/// up.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Rehearse {
+    /// The file [default: childminder.toml, or else Procfile, here or in a parent directory]
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// What the programs do, and what happens when
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+
+    /// The time to rehearse [default: that of the scenario, or 1d]
+    #[arg(long = "for", value_name = "S", value_parser = duration::parse)]
+    pub(crate) length: Option<Duration>,
+
+    /// The seed of random lives and of the jitter [default: that of the scenario, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Prints what an operator would have seen as well
+    #[arg(short, long, visible_alias = "log")]
+    pub(crate) verbose: bool,
+
+    /// Prints one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+A scenario says what differs from programs that work:
+  length = \"1d\"
+
+  [process.db]
+  start-takes = \"2s\"
+  ready-after = \"5s\"
+  stop-takes = \"8s\"
+
+  [process.web]
+  lives = { min = \"10m\", max = \"2h\" }
+  fails = \"3 of 4\"
+
+  [[at]]
+  time = \"10m\"
+  kill = \"db\"
+
+  [[at]]
+  time = \"12h\"
+  break = \"web\"
+  for = \"5m\"
+
+Keys of a process: start-takes, ready-after, lives, exit, fails, unhealthy-after, stop-takes, ignores-term.
+Keys of [[at]]: time, and one of kill, break (with for), stop, start, restart, unhealthy, not-ready, ready, stop-service,
+start-service.
+
+Examples:
+  childminder rehearse
+  childminder rehearse -s night.toml --for 7d -v
+
+Exit status: 0; 3 when a program was given up; 2 for a usage error or a problem of a file.";

@@ -1,0 +1,106 @@
+//! `childminder rehearse`: a file in virtual time, with scripted programs.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use childminder::Policy;
+use childminder::machine::Definition;
+use childminder::testkit::rehearse::{Clock, Scenario};
+
+use super::outcome::{self, Outcome};
+use super::{assumed, scenario};
+use crate::args::Rehearse;
+use crate::file::ports::Ports;
+use crate::file::{File, Process, find};
+
+/// The time that is rehearsed if nothing else is said.
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A scenario that is complete but for the processes of the file.
+#[derive(Debug)]
+pub(super) struct Plot {
+    pub(super) scenario: Scenario,
+    pub(super) length: Duration,
+    pub(super) seed: u64,
+    /// What is assumed, line by line.
+    pub(super) assumptions: Vec<String>,
+}
+
+/// `childminder rehearse`. Returns the exit status.
+pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
+    let path = match find(args.file.as_deref()) {
+        Ok(path) => path,
+        Err(error) => return crate::report_error(crate::USAGE, &error),
+    };
+    let file = match File::read(&path) {
+        Ok(file) => file,
+        Err(problems) => return crate::report_error(crate::USAGE, &problems),
+    };
+    let processes = file.described(&Ports::assumed(&file.entries), |_| true);
+    if args.length.is_some_and(|length| length.is_zero()) {
+        return crate::report_error(crate::USAGE, &"no time is rehearsed: --for is zero");
+    }
+    let empty = with_processes(Scenario::new(), &processes);
+    let plot = match &args.scenario {
+        None => assumed::plot(empty, &file, &processes, args.length.unwrap_or(DAY)),
+        Some(path) => match scenario::read(path, empty, &file, &processes, args.length) {
+            Ok(plot) => plot,
+            Err(problems) => return crate::report_error(crate::USAGE, &problems),
+        },
+    };
+    let seed = args.seed.unwrap_or(plot.seed);
+    let scenario = plot.scenario.length(plot.length).seed(seed);
+    let mut log = args.verbose.then(String::new);
+    let result = match &mut log {
+        None => scenario.max_notices(0).run(),
+        Some(log) => scenario.max_notices(0).observe(|moment| {
+            use std::fmt::Write;
+            for notice in moment.outputs.iter().filter_map(outcome::notice) {
+                // Writing into memory does not fail.
+                let _ = writeln!(log, "{} {notice}", Clock(moment.at));
+            }
+        }),
+    };
+    let rehearsal = match result {
+        Ok(rehearsal) => rehearsal,
+        // The file was checked, so this is a combination that only the machine refuses.
+        Err(error) => return crate::report_error(crate::USAGE, &error),
+    };
+    let outcome = Outcome {
+        file: &file,
+        scenario: args.scenario.as_deref(),
+        seed,
+        assumptions: &plot.assumptions,
+        log: log.as_deref(),
+        rehearsal: &rehearsal,
+    };
+    let text = if args.json { format!("{:#}\n", outcome.json()) } else { outcome.text() };
+    let code = crate::print(&text, "the result");
+    let has_given_up = rehearsal.processes().iter().any(|process| !process.given_up.is_empty());
+    if has_given_up && code == ExitCode::SUCCESS { ExitCode::from(crate::GAVE_UP) } else { code }
+}
+
+/// Adds the processes of a file to a scenario.
+fn with_processes(mut scenario: Scenario, processes: &[Process]) -> Scenario {
+    for process in processes {
+        if let Some(definition) = definition(process) {
+            scenario = scenario.process(process.name.clone(), definition);
+            if process.hold {
+                scenario = scenario.held(process.name.clone());
+            }
+        }
+    }
+    scenario
+}
+
+/// Returns what the machine has to know about a process; `None` if its spec is not valid, which `File::read`
+/// has reported.
+pub(super) fn definition(process: &Process) -> Option<Definition<()>> {
+    let spec = process.spec.clone();
+    let timeout = spec.get_ready_timeout();
+    let definition = spec.into_definition(Policy::default()).ok()?.with_spec(());
+    // A monitor leaves it to the watch to report a timeout, and gives the machine more time. Here is no
+    // watch.
+    let ready = definition.ready.map(|_| timeout);
+    Some(Definition { ready, ..definition })
+}
