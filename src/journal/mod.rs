@@ -43,6 +43,7 @@ mod read;
 mod recorder;
 mod replay;
 mod segments;
+mod timeline;
 
 pub use entry::{Ending, Entry, Header, Journal, Program, Record, RunOutput};
 pub use error::{JournalError, JournalProblem};

@@ -3,7 +3,7 @@
 use super::child::Child;
 use super::run::Gate;
 use super::set::Machine;
-use super::{Name, Phase, RunId, Status};
+use super::{Dependency, Name, Phase, RunId, Status};
 
 /// Queries, which change nothing. [`why`](Machine::why) explains the state of a process.
 impl<S: Clone> Machine<S> {
@@ -30,6 +30,12 @@ impl<S: Clone> Machine<S> {
             .filter(|child| !child.is_removed())
             .map(|child| (child.name.clone(), child.spec().clone()))
             .collect()
+    }
+
+    /// Returns what a process waits for before it is started; empty if there is no process with this name.
+    pub fn dependencies(&self, name: &str) -> Vec<Dependency> {
+        let links = self.find(name).ok().and_then(|slot| self.relations.get(slot));
+        links.map_or_else(Vec::new, |links| links.dependencies().cloned().collect())
     }
 
     /// Returns the current run of a process, also if the process was removed and the run is not over.

@@ -161,6 +161,11 @@ impl Links {
         if self.unmet == 0 { None } else { unmet().map(|edge| &edge.dependency) }
     }
 
+    /// Returns all conditions, whether they hold or not.
+    pub(super) fn dependencies(&self) -> impl Iterator<Item = &Dependency> {
+        self.edges.iter().map(|edge| &edge.dependency)
+    }
+
     /// Whether it is stopped when its dependents have ended.
     pub(super) fn is_stop_pending(&self) -> bool {
         matches!(self.drain, Some(Drain::Pending(_)))

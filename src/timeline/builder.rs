@@ -63,6 +63,8 @@ struct Track {
     was_ready: Option<RunId>,
     /// The reason why the current run is not ready.
     reason: Arc<str>,
+    /// The last lines of a run whose end has not been seen.
+    early_lines: Option<(u64, Vec<String>)>,
     /// When it last became started, ready and completed.
     became: [Duration; 3],
     level: [bool; 3],
@@ -124,13 +126,40 @@ impl TimelineBuilder {
         self.touched = touched;
     }
 
-    /// Adds the last lines that a run has printed to the mark of its end, if it has ended.
-    pub fn last_lines(&mut self, run: RunId, lines: impl IntoIterator<Item = String>) {
-        let Some(&track) = self.by_run.get(&run) else { return };
-        let marks = &mut self.timeline.lanes[track].marks;
-        if let Some(mark) = marks.iter_mut().rev().find(|mark| is_end_of(mark, run)) {
-            mark.last_lines = lines.into_iter().collect();
+    /// Goes on with a machine in another state, as a journal does whose beginning is missing. Without an
+    /// input before, the timeline begins here.
+    pub fn resume<S: Clone>(&mut self, at: Duration, machine: &Machine<S>) {
+        if self.tracks.is_empty() {
+            self.timeline.from = at;
         }
+        let statuses = machine.statuses();
+        for status in &statuses {
+            let track = self.track(&status.name);
+            let after = machine.dependencies(&status.name);
+            self.set_dependencies(track, after);
+            self.by_run.extend(status.run.map(|run| (run, track)));
+        }
+        for track in 0..self.tracks.len() {
+            let status = statuses.iter().find(|status| status.name == self.tracks[track].name);
+            self.tracks[track].set_level(at, status);
+            self.change(track, at, status);
+        }
+    }
+
+    /// Adds the last lines that a run has printed to the mark of its end. They may come before its end.
+    pub fn last_lines(&mut self, name: &str, run: u64, lines: impl IntoIterator<Item = String>) {
+        let Some(&track) = self.by_name.get(name) else { return };
+        let marks = &mut self.timeline.lanes[track].marks;
+        let lines = lines.into_iter().collect();
+        match marks.iter_mut().rev().find(|mark| is_end_of(mark, run)) {
+            Some(mark) => mark.last_lines = lines,
+            None => self.tracks[track].early_lines = Some((run, lines)),
+        }
+    }
+
+    fn set_dependencies(&mut self, track: usize, after: Vec<Dependency>) {
+        self.timeline.lanes[track].after = after.iter().map(|on| (self.track(&on.on), on.until)).collect();
+        self.tracks[track].after = after;
     }
 
     /// Returns the timeline. What is going on lasts until `length`.
@@ -152,9 +181,7 @@ impl TimelineBuilder {
         match input {
             Input::Add { name, definition } | Input::Replace { name, definition, .. } => {
                 let track = self.track(name);
-                let after = definition.after.iter().map(|on| (self.track(&on.on), on.until)).collect();
-                self.timeline.lanes[track].after = after;
-                self.tracks[track].after.clone_from(&definition.after);
+                self.set_dependencies(track, definition.after.clone());
             }
             Input::Start { name } => self.mark(name, at, MarkKind::Command, "was started by a command"),
             Input::Stop { name } => self.mark(name, at, MarkKind::Command, "was stopped by a command"),
@@ -176,8 +203,11 @@ impl TimelineBuilder {
         match event {
             // The notice follows when the output has ended; the mark belongs here.
             Event::Exited { run, exit, .. } => {
-                let mark = Mark::new(at, MarkKind::Exit(*exit), format!("exited with {exit}"));
-                self.timeline.lanes[track].marks.push(Mark { run: Some(run.number()), ..mark });
+                let mut mark = Mark::new(at, MarkKind::Exit(*exit), format!("exited with {exit}"));
+                mark.run = Some(run.number());
+                let early = self.tracks[track].early_lines.take_if(|(of, _)| *of == run.number());
+                mark.last_lines = early.map(|(_, lines)| lines).unwrap_or_default();
+                self.timeline.lanes[track].marks.push(mark);
             }
             Event::NotReady { reason, .. } => self.tracks[track].reason = Arc::clone(reason),
             _ => {}
@@ -207,7 +237,8 @@ impl TimelineBuilder {
         let mark = match kind {
             NoticeKind::Exited { .. } => {
                 let marks = &mut self.timeline.lanes[self.by_name[name]].marks;
-                let end = run.and_then(|run| marks.iter_mut().rev().find(|mark| is_end_of(mark, run)));
+                let end =
+                    run.and_then(|run| marks.iter_mut().rev().find(|mark| is_end_of(mark, run.number())));
                 end.into_iter().for_each(|mark| mark.text = kind.to_string());
                 return false;
             }
@@ -290,8 +321,8 @@ fn push(lane: &mut Lane, span: Span) {
     }
 }
 
-fn is_end_of(mark: &Mark, run: RunId) -> bool {
-    mark.run == Some(run.number()) && matches!(mark.kind, MarkKind::Exit(_) | MarkKind::SpawnFailed)
+fn is_end_of(mark: &Mark, run: u64) -> bool {
+    mark.run == Some(run) && matches!(mark.kind, MarkKind::Exit(_) | MarkKind::SpawnFailed)
 }
 
 fn level(until: Until) -> usize {
@@ -311,6 +342,7 @@ impl Track {
             killed: None,
             was_ready: None,
             reason: "".into(),
+            early_lines: None,
             became: [Duration::ZERO; 3],
             level: [false; 3],
         }

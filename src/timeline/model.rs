@@ -52,9 +52,9 @@ pub struct Lane {
     pub name: String,
     /// The lanes of the processes that it depends on, and what of them it waits for.
     pub after: Vec<(usize, Until)>,
-    /// What it was doing, in order and without overlaps. While it does not exist there is a gap.
+    /// The spans of its life, in order and without overlaps. While it does not exist there is a gap.
     pub spans: Vec<Span>,
-    /// What happened at one moment, in order.
+    /// The events of its life, in order.
     pub marks: Vec<Mark>,
 }
 
@@ -66,7 +66,7 @@ pub struct Span {
     pub from: Duration,
     /// The end.
     pub until: Duration,
-    /// What it was doing.
+    /// The thing that it was doing.
     pub kind: SpanKind,
     /// The number of the run.
     pub run: Option<u64>,
@@ -112,7 +112,7 @@ pub enum SpanKind {
 pub struct Mark {
     /// The time.
     pub at: Duration,
-    /// What happened.
+    /// The kind of event.
     pub kind: MarkKind,
     /// The number of the run.
     pub run: Option<u64>,

@@ -25,9 +25,9 @@ const BODY: &str = include_str!("page.html");
 const LINES: usize = 1_500_000;
 
 impl Timeline {
-    /// Returns a picture as an HTML page, which is one self-contained file and loads nothing. It can be zoomed
-    /// and moved with pointer and keyboard, shows details, filters by name, and has the last lines of output
-    /// before each exit. It follows the light or dark mode of the browser, and can be printed.
+    /// Returns a picture as an HTML page, which is one self-contained file and loads nothing. It can be
+    /// zoomed and moved with pointer and keyboard, shows details, filters by name, and has the last lines of
+    /// output before each exit. It follows the light or dark mode of the browser, and can be printed.
     ///
     /// A hundred thousand events take less than 5 MB.
     pub fn to_html(&self) -> String {

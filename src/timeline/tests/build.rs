@@ -104,7 +104,7 @@ fn a_crash_loop_has_exits_back_off_and_its_end() {
     stage.add(0, "web", Definition { policy, ..Definition::new(()) });
     stage.started(0, 0);
     stage.ended(100, 0, 1);
-    stage.builder.last_lines(stage.runs[0], ["one".to_owned(), "two".to_owned()]);
+    stage.builder.last_lines("web", stage.runs[0].number(), ["one".to_owned(), "two".to_owned()]);
     let next = stage.machine.poll_timeout().expect("a restart") - stage.zero;
     let next = u64::try_from(next.as_millis()).unwrap();
     stage.input(next, Input::Timeout);
@@ -177,4 +177,28 @@ fn a_service_that_is_stopped_by_a_process_is_down_in_all_lanes() {
     let timeline = stage.builder.finish(Duration::from_millis(200));
     // It was waiting for a restart, and nothing was published about its end.
     assert_eq!(lane(&timeline, "idle").last(), Some(&(100, 200, SpanKind::Down)));
+}
+
+#[test]
+fn a_timeline_goes_on_after_a_checkpoint() {
+    let mut stage = Stage::new();
+    stage.input(0, Input::StartService);
+    stage.add(0, "db", Definition { ready: Some(Duration::from_secs(60)), ..Definition::new(()) });
+    let after = vec![Dependency::new(name("db"), Until::Ready)];
+    stage.add(0, "web", Definition { after, ..Definition::new(()) });
+    stage.started(10, 0);
+    // The lanes before are forgotten.
+    stage.builder = TimelineBuilder::new("the second segment");
+    stage.builder.resume(Duration::from_millis(100), &stage.machine);
+    stage.builder.last_lines("db", stage.runs[0].number(), ["early".to_owned()]);
+    stage.input(500, Input::Event(Event::Ready { run: stage.runs[0] }));
+    stage.ended(700, 0, 3);
+    let timeline = stage.builder.finish(Duration::from_millis(700));
+    use SpanKind::{Blocked, Ready, Starting, Up};
+    assert_eq!(timeline.from, Duration::from_millis(100));
+    assert_eq!(lane(&timeline, "db"), [(100, 500, Up), (500, 700, Ready)]);
+    assert_eq!(lane(&timeline, "web"), [(100, 500, Blocked), (500, 700, Starting)]);
+    assert_eq!(timeline.lanes[1].after, [(0, Until::Ready)]);
+    assert_eq!(timeline.arrows.len(), 1);
+    assert_eq!(timeline.lanes[0].marks[0].last_lines, ["early"]);
 }

@@ -17,6 +17,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("src/host/io_priority.rs", "a public type of its own"),
     ("src/host/terminal.rs", "a public type of its own"),
     ("src/http/error.rs", "the errors, below the files that return them"),
+    ("src/journal/timeline.rs", "the one step from a journal to a picture"),
     ("src/monitor/families.rs", "one delay of the driver"),
     ("src/plan/picture/palette.rs", "the colours of one picture"),
     ("src/sys/environment.rs", "one step of a start"),
