@@ -92,7 +92,7 @@ impl Spec {
             return bad("user", user.text.as_ref(), SpecProblem::NoGroup);
         }
         if let Some(error) = &self.after_error {
-            return bad("after", error.name().as_ref(), SpecProblem::Name(error.clone()));
+            return bad("after", error.name().as_ref(), SpecProblem::Name((**error).clone()));
         }
         if let Some(Err(error)) = self.get_policy().map(|policy| policy.check()) {
             return bad(error.field(), error.to_string().as_ref(), SpecProblem::Policy(error));

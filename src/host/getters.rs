@@ -95,7 +95,7 @@ impl Spec {
 
     /// Returns the policy of this process, if it is set.
     pub fn get_policy(&self) -> Option<Policy> {
-        self.policy
+        self.policy.as_deref().copied()
     }
 
     /// Returns the descriptors of the child by their numbers: the listeners, from 3, and the others.

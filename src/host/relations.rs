@@ -20,7 +20,7 @@ impl Spec {
     pub fn after(mut self, name: &str, until: Until) -> Self {
         match Name::new(name) {
             Ok(name) => self.after.push(Dependency::new(name, until)),
-            Err(error) => self.after_error = self.after_error.or(Some(error)),
+            Err(error) => self.after_error = self.after_error.or_else(|| Some(Box::new(error))),
         }
         self
     }
@@ -77,7 +77,7 @@ impl Spec {
     /// ```
     pub fn starts_same_program(&self, other: &Self) -> bool {
         let mut spec = self.clone();
-        spec.policy = other.policy;
+        spec.policy.clone_from(&other.policy);
         (spec.stop_signal, spec.stop_target) = (other.stop_signal, other.stop_target);
         (spec.after, spec.restart_group) = (other.after.clone(), other.restart_group.clone());
         spec == *other

@@ -41,8 +41,8 @@ pub struct Spec {
     pub(super) env_clear: bool,
     pub(super) env: BTreeMap<OsString, Option<OsString>>,
     pub(super) cwd: Option<PathBuf>,
-    pub(super) user: Option<AccountLookup>,
-    pub(super) group: Option<AccountLookup>,
+    pub(super) user: Option<Box<AccountLookup>>,
+    pub(super) group: Option<Box<AccountLookup>>,
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) groups: Option<Vec<u32>>,
@@ -58,14 +58,14 @@ pub struct Spec {
     pub(super) stop_target: SignalTarget,
     pub(super) stop_command: Vec<OsString>,
     pub(super) own_group: bool,
-    pub(super) policy: Option<Policy>,
+    pub(super) policy: Option<Box<Policy>>,
     pub(super) descriptors: BTreeMap<i32, Descriptor>,
     pub(super) listeners: Vec<Descriptor>,
     pub(super) die_with_parent: bool,
     pub(super) spared: Vec<OsString>,
     pub(super) after: Vec<Dependency>,
     /// The first name of a dependency that is not valid.
-    pub(super) after_error: Option<NameError>,
+    pub(super) after_error: Option<Box<NameError>>,
     pub(super) restart_group: Option<RestartGroup>,
     pub(super) requirement: OptionalRequirement,
 }
@@ -230,7 +230,7 @@ impl Spec {
     /// ```
     #[must_use]
     pub fn user(mut self, user: &str) -> Self {
-        self.user = Some(AccountLookup::user(user));
+        self.user = Some(Box::new(AccountLookup::user(user)));
         self
     }
 
@@ -238,7 +238,7 @@ impl Spec {
     /// [`user`](Self::user).
     #[must_use]
     pub fn group(mut self, group: &str) -> Self {
-        self.group = Some(AccountLookup::group(group));
+        self.group = Some(Box::new(AccountLookup::group(group)));
         self
     }
 
@@ -303,7 +303,7 @@ impl Spec {
     /// Sets a policy for this process. Default: that of the monitor.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
+        self.policy = Some(Box::new(policy));
         self
     }
 

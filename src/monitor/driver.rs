@@ -54,7 +54,7 @@ const FLUSH_GRACE: Duration = Duration::from_secs(1);
 pub struct MonitorDriver {
     shared: Arc<Shared>,
     ready_queue: Arc<ReadyQueue>,
-    processes: RunMap<RunningProcess>,
+    processes: RunMap<Box<RunningProcess>>,
     relay: Relay,
     /// The runs that have become ready, and whose members are to be recorded.
     became_ready: ReadyRuns,
@@ -201,7 +201,10 @@ impl MonitorDriver {
     /// Starts some of the processes that are to be started. Returns whether there were any.
     fn start_processes(&mut self) -> bool {
         for started in 0..MAX_STARTS {
-            let Some(start) = self.starts.pop_front() else { return started > 0 };
+            let Some(start) = self.starts.pop_front() else {
+                self.starts.shrink_to(MAX_STARTS);
+                return started > 0;
+            };
             self.spawn(start);
             let deadline = self.machine(|machine| machine.poll_timeout());
             if deadline.is_some_and(|at| at <= self.shared.drive.host.now()) {
@@ -233,7 +236,7 @@ impl MonitorDriver {
                 if let Some(input) = running.input().cloned() {
                     self.shared.drive.lock().state.inputs.open(run, name, has_terminal, input);
                 }
-                self.processes.insert(run, running);
+                self.processes.insert(run, Box::new(running));
                 self.feed(Event::Started { run, pid, containment });
             }
             Err(error) => {
@@ -251,7 +254,8 @@ impl MonitorDriver {
             Ok(process) => {
                 let (id, name) = (stop_command_id(run), running.name.clone());
                 let role = Role::StopCommand(run);
-                self.processes.insert(id, RunningProcess::new(id, name, process, role, &self.ready_queue));
+                let running = RunningProcess::new(id, name, process, role, &self.ready_queue);
+                self.processes.insert(id, Box::new(running));
             }
             Err(error) => {
                 self.feed(Event::StopCommandEnded { run, result: Err(StopCommandError::SpawnFailed(error)) });

@@ -87,7 +87,9 @@ impl Watched {
     }
 
     /// Does nothing: the event loop reports no event that was not asked for.
-    pub(super) fn begin_read(&self) {}
+    pub(super) fn begin_read(&self) -> bool {
+        false
+    }
 }
 
 impl AsFd for Watched {
@@ -109,6 +111,11 @@ pub(super) fn run_limits(_mark: RunMark) -> Option<[u64; 2]> {
 
 /// Does nothing: the descriptor table is always copied, and there is no `/proc`.
 pub(super) fn keep_descriptors() {}
+
+/// Returns that there were none: descriptors are closed when they are dropped.
+pub(super) fn close_discarded() -> bool {
+    false
+}
 
 /// Returns `None`: there is no `/proc` that lists the members of a group.
 pub(super) fn members(_group: Pid) -> Option<Vec<u32>> {

@@ -2,14 +2,14 @@
 
 #[cfg(not(target_os = "linux"))]
 pub(super) use super::elsewhere::{
-    BackEnd, Tier, Watched, belongs_to, block_on, calls, keep_descriptors, listening, members, port_owner,
-    run_limits, sleep_until, socket_owner,
+    BackEnd, Tier, Watched, belongs_to, block_on, calls, close_discarded, keep_descriptors, listening,
+    members, port_owner, run_limits, sleep_until, socket_owner,
 };
 #[cfg(target_os = "linux")]
 pub(super) use super::linux::{
     back_end::BackEnd,
     calls,
-    event_loop::{block_on, sleep_until},
+    event_loop::{block_on, close_discarded, sleep_until},
     members::members,
     owner::{belongs_to, listening, port_owner, socket_owner},
     reserve::keep_descriptors,

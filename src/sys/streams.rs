@@ -148,7 +148,10 @@ impl Output {
             // The pipe is read before the event loop is asked: that one may not have seen what is in it, or
             // would not report an event that was there already, but wake the task once more.
             if mem::take(&mut self.registered) {
-                pipe.begin_read();
+                // The last output of a terminal may arrive after the end was reported.
+                if pipe.begin_read() && !self.is_terminal {
+                    break Ok(0);
+                }
             } else if !self.hot {
                 match pipe.poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}

@@ -219,8 +219,15 @@ impl Host for System {
     }
 
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError> {
-        let (launch, streams) = Launch::prepare(spec)?;
-        self.back_end.start(launch, streams, &self.tier)
+        let start = || {
+            let (launch, streams) = Launch::prepare(spec)?;
+            self.back_end.start(launch, streams, &self.tier)
+        };
+        match start() {
+            // The descriptors of processes that have ended may not be closed yet.
+            Err(error) if error.is_resource() && platform::close_discarded() => start(),
+            result => result,
+        }
     }
 
     /// Returns an absolute path. A name with a slash is relative to the working directory of the spec, or

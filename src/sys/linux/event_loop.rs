@@ -7,15 +7,20 @@
 //!
 //! A process that is started while such a thread polls its future belongs to that thread's loop. If it
 //! outlives the loop, [`Watched`](super::watched::Watched) moves it to that of `async-io`.
+//!
+//! To close a pipe and a pidfd takes as long as to signal a process and to reap it. So a descriptor that is
+//! dropped on its thread is closed when there is no event left to handle: the report of a stop, or a restart,
+//! does not wait for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -34,12 +39,38 @@ use crate::sync::{Lock, WakerCell};
 const TIMER: u64 = u64::MAX;
 const INTERRUPT: u64 = u64::MAX - 1;
 
-/// The number of events that are fetched at a time.
-const EVENTS: usize = 64;
+/// The number of events that are fetched at a time. A child that ends has three.
+const EVENTS: usize = 256;
+
+/// The number of descriptors that are closed before the loop looks for events again.
+const CLOSED_AT_ONCE: usize = 16;
+
+/// The longest time that a descriptor waits to be closed while there are always events.
+const CLOSE_WITHIN: Duration = Duration::from_millis(100);
 
 thread_local! {
     /// The loop whose future this thread polls.
     static CURRENT: RefCell<Option<Arc<EventLoop>>> = const { RefCell::new(None) };
+
+    /// The turn of that loop.
+    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+}
+
+/// The time between two waits of a loop for events. Turns are counted over all loops: what a loop has
+/// reported in a turn had happened before any later one began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Turn(NonZeroU64);
+
+/// Begins a turn of the loop of this thread.
+fn begin_turn() {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    let before = TURNS.fetch_add(1, Ordering::SeqCst);
+    TURN.set(before.checked_add(1).and_then(NonZeroU64::new).map(Turn));
+}
+
+/// Returns the turn of the loop whose future this thread polls, if there is one.
+pub(super) fn turn() -> Option<Turn> {
+    TURN.get()
 }
 
 /// Runs `future` to its end on this thread, with an event loop for the processes that it starts. Without the
@@ -102,6 +133,10 @@ struct State {
     last_timer: u64,
     /// When the kernel's timer expires. It may be too early, since it is not set back.
     armed: Option<Instant>,
+    /// The descriptors that are to be closed, with their keys, which are free only after that.
+    discarded: Vec<(OwnedFd, usize)>,
+    /// When the first of them was discarded.
+    discarded_at: Option<Instant>,
     /// Whether the thread has left the loop, so that nothing waits for events any more.
     closed: bool,
 }
@@ -113,7 +148,19 @@ struct Source {
     ready: bool,
     /// Whether the other end was closed, and that was not taken: it is seen after the remaining data.
     hung_up: bool,
+    /// Whether the other end was closed and there was nothing left to read.
+    at_end: bool,
     waker: WakerCell,
+}
+
+/// What a loop has reported about a descriptor and was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reported {
+    Nothing,
+    /// There may be something to read.
+    Event,
+    /// There is nothing to read and never will be.
+    End,
 }
 
 /// The loop of a registered descriptor has ended.
@@ -142,11 +189,17 @@ impl EventLoop {
             self.waits.store(true, Ordering::SeqCst);
             let is_woken = self.woken.load(Ordering::SeqCst);
             let is_due = self.arm_timer();
-            let timeout = (is_woken || is_due).then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
+            let has_discarded = self.close_what_is_overdue();
+            let is_busy = is_woken || is_due || has_discarded;
+            let timeout = is_busy.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
             events.clear();
             // An interrupted call has no events, and is repeated.
             let _ = epoll::wait(&self.epoll, spare_capacity(events), timeout.as_ref());
+            begin_turn();
             self.waits.store(false, Ordering::SeqCst);
+            if has_discarded && events.is_empty() && !is_woken && !is_due {
+                self.close_discarded(CLOSED_AT_ONCE);
+            }
             self.handle(events, is_due);
             if self.woken.load(Ordering::SeqCst) {
                 return;
@@ -195,6 +248,7 @@ impl EventLoop {
                     {
                         source.ready = true;
                         source.hung_up |= flags.intersects(EventFlags::HUP | EventFlags::ERR);
+                        source.at_end |= flags.contains(EventFlags::HUP) && !flags.contains(EventFlags::IN);
                         wakers.extend(source.waker.take());
                     }
                 }
@@ -208,18 +262,42 @@ impl EventLoop {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// Closes some of the descriptors that were discarded, the last ones first.
+    fn close_discarded(&self, most: usize) {
+        let mut state = self.state.lock();
+        let first = state.discarded.len().saturating_sub(most);
+        let (closed, keys): (Vec<OwnedFd>, Vec<usize>) = state.discarded.split_off(first).into_iter().unzip();
+        if first == 0 {
+            state.discarded_at = None;
+        }
+        drop(state);
+        // No event can have one of these keys any more.
+        drop(closed);
+        self.state.lock().free.extend(keys);
+    }
+
+    /// Closes the descriptors that were discarded a long time ago. Returns whether there are others.
+    fn close_what_is_overdue(&self) -> bool {
+        let Some(since) = self.state.lock().discarded_at else { return false };
+        let is_overdue = now().saturating_duration_since(since) >= CLOSE_WITHIN;
+        if is_overdue {
+            self.close_discarded(usize::MAX);
+        }
+        !is_overdue
+    }
+
     /// Registers `fd`, for events of reading.
-    pub(super) fn register(self: &Arc<Self>, fd: BorrowedFd<'_>) -> io::Result<Registration> {
+    pub(super) fn register(self: &Arc<Self>, fd: OwnedFd) -> io::Result<Registration> {
         let mut state = self.state.lock();
         let key = state.free.pop().unwrap_or(state.sources.len());
-        match epoll::add(&self.epoll, fd, EventData::new_u64(key as u64), EventFlags::IN | EventFlags::ET) {
+        match epoll::add(&self.epoll, &fd, EventData::new_u64(key as u64), EventFlags::IN | EventFlags::ET) {
             Ok(()) => {
                 if key == state.sources.len() {
                     state.sources.push(Source::default());
                 } else {
                     state.sources[key] = Source::default();
                 }
-                Ok(Registration { event_loop: Arc::clone(self), key })
+                Ok(Registration { event_loop: Arc::clone(self), key, fd: Some(fd) })
             }
             Err(errno) => {
                 if key < state.sources.len() {
@@ -239,7 +317,16 @@ impl EventLoop {
         wakers.extend(mem::take(&mut state.timers).into_values());
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+        self.close_discarded(usize::MAX);
     }
+}
+
+/// Closes the descriptors that wait for that in the loop of this thread. Returns whether there were any.
+pub(in crate::sys) fn close_discarded() -> bool {
+    let Some(event_loop) = current() else { return false };
+    let has_discarded = !event_loop.state.lock().discarded.is_empty();
+    event_loop.close_discarded(usize::MAX);
+    has_discarded
 }
 
 impl Wake for EventLoop {
@@ -270,16 +357,21 @@ impl<'a> Entered<'a> {
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
+        if self.outer.is_none() {
+            TURN.set(None);
+        }
         CURRENT.set(self.outer.take());
         self.event_loop.close();
     }
 }
 
-/// A descriptor in a loop. It is removed by closing it, so this is dropped right before.
+/// A descriptor in a loop, which is removed by closing it.
 #[derive(Debug)]
 pub(super) struct Registration {
     event_loop: Arc<EventLoop>,
     key: usize,
+    /// Taken by the drop.
+    fd: Option<OwnedFd>,
 }
 
 impl Registration {
@@ -298,22 +390,51 @@ impl Registration {
         Poll::Pending
     }
 
-    /// Forgets an event that was not taken, before a read that needs none.
-    pub(super) fn forget_event(&self) {
-        if let Some(source) = self.event_loop.state.lock().sources.get_mut(self.key) {
-            source.ready = false;
+    /// Takes an event, before a read that needs none.
+    pub(super) fn take_event(&self) -> Reported {
+        let mut state = self.event_loop.state.lock();
+        let source = &mut state.sources[self.key];
+        let had_event = mem::take(&mut source.ready) || source.hung_up;
+        match source.at_end {
+            true => Reported::End,
+            false if had_event => Reported::Event,
+            false => Reported::Nothing,
         }
+    }
+
+    /// Returns the present turn if the loop is that of this thread: what was taken has happened before it.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        turn().filter(|_| self.is_current())
+    }
+
+    /// Returns whether the loop is that of this thread.
+    fn is_current(&self) -> bool {
+        let is_ours = |current: &Arc<EventLoop>| Arc::ptr_eq(current, &self.event_loop);
+        CURRENT.try_with(|current| current.borrow().as_ref().is_some_and(is_ours)).unwrap_or(false)
+    }
+}
+
+impl AsFd for Registration {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect("only the drop takes it").as_fd()
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        let is_current = self.is_current();
         let mut state = self.event_loop.state.lock();
         let source = mem::take(&mut state.sources[self.key]);
-        state.free.push(self.key);
+        if is_current && !state.closed {
+            state.discarded.extend(self.fd.take().map(|fd| (fd, self.key)));
+            state.discarded_at.get_or_insert_with(now);
+        }
         drop(state);
         // The waker is foreign code.
         drop(source);
+        if self.fd.take().is_some() {
+            self.event_loop.state.lock().free.push(self.key);
+        }
     }
 }
 

@@ -15,8 +15,9 @@
 //! were created since the last search have the numbers between the latest then and the latest now, which the
 //! kernel shows. So each new process is read once for all runs; leaders are known and never read. If nothing
 //! was created since the last search, as when a thousand idle programs are stopped, a search is one system
-//! call. Reading all of `/proc` is necessary only at the beginning, after a long time, or if very many
-//! processes were created.
+//! call, and one search is enough for all leaders whose death the event loop has reported together. Reading
+//! all of `/proc` is necessary only if very many processes were created, so that a number may have been
+//! assigned twice; the kernel counts them.
 //!
 //! **Limits.** A process that leaves group and session, loses its parent before it was seen, and removes both
 //! marks is not found. Only a control group includes that one. `/proc` must show our own PID namespace.
@@ -32,7 +33,8 @@ use rustix::process::{Pid, WaitOptions, getpid, waitpid};
 use crate::sync::Lock;
 
 use super::calls::boot_ticks;
-use super::process_ids::{between, distance, last_pid, pid_max};
+use super::event_loop::{self, Turn};
+use super::process_ids::{between, created, distance, last_pid, pid_max};
 use super::process_table::{self, Entry};
 use super::run_mark::{self, EnvironmentMark, RunKey};
 
@@ -61,6 +63,10 @@ pub(super) struct Families {
     leaders: BTreeMap<u32, RunKey>,
     seen: BTreeMap<u32, Seen>,
     coverage: Option<Coverage>,
+    /// How many processes the system had created when the table was up to date, or earlier.
+    created: Option<u64>,
+    /// The last turn of an event loop in which every process that existed was known.
+    complete_in: Option<Turn>,
 }
 
 #[derive(Debug)]
@@ -68,7 +74,7 @@ struct Run {
     leader: u32,
     /// Since when it is registered, in clock ticks since the boot. No member is older.
     since: u64,
-    spared: Vec<OsString>,
+    spared: Box<[OsString]>,
     members: BTreeSet<Member>,
 }
 
@@ -109,15 +115,18 @@ impl Families {
             leaders: BTreeMap::new(),
             seen: BTreeMap::new(),
             coverage: None,
+            created: None,
+            complete_in: None,
         }
     }
 
     /// Registers a run whose leader was just created.
-    pub(super) fn register(&mut self, key: RunKey, leader: u32, spared: Vec<OsString>) {
+    pub(super) fn register(&mut self, key: RunKey, leader: u32, spared: Box<[OsString]>) {
         if self.owner != Some(getpid()) {
             *self = Self { owner: Some(getpid()), ..Self::new() };
         }
         if self.runs.is_empty() {
+            self.created = self.created.or_else(created);
             // No member can be older than the first leader.
             self.coverage = Some(Coverage { from: Some(leader), to: leader, at: now() });
         }
@@ -147,26 +156,42 @@ impl Families {
         }
     }
 
-    /// Searches for members, and returns those that are alive.
+    /// Searches for members, and returns those that are alive. If members that were created after `until`
+    /// need not be found, as when the leader had died by then, an earlier search may have the answer.
     ///
     /// # Errors
     ///
     /// `/proc` cannot be read.
-    pub(super) fn live_members(&mut self, key: RunKey) -> io::Result<Vec<Member>> {
+    pub(super) fn live_members(&mut self, key: RunKey, until: Option<Turn>) -> io::Result<Vec<Member>> {
+        if self.had_no_members(key, until) {
+            return Ok(Vec::new());
+        }
         loop {
             let has_new = self.refresh(key)?;
             let Some(run) = self.runs.get(&key) else { return Ok(Vec::new()) };
             // No process was created since the last search, which has left nothing alive that could do so.
             if !has_new && run.members.is_empty() {
+                self.complete_in = self.complete_in.max(event_loop::turn());
                 return Ok(Vec::new());
             }
             let members = self.known_members(key)?;
-            let latest = self.coverage.map(|coverage| coverage.to);
+            if !members.is_empty() {
+                return Ok(members);
+            }
             // A member may have created a process after the search and ended before it was looked at.
-            if !members.is_empty() || latest == Some(last_pid()?) {
+            if self.coverage.map(|coverage| coverage.to) == Some(last_pid()?) {
+                self.complete_in = self.complete_in.max(event_loop::turn());
                 return Ok(members);
             }
         }
+    }
+
+    /// Returns whether the run had no members in this turn or later, when every process was known.
+    fn had_no_members(&self, key: RunKey, turn: Option<Turn>) -> bool {
+        let has_none = |run: &Run| {
+            run.members.is_empty() && self.coverage.is_some_and(|coverage| coverage.includes(run.leader))
+        };
+        turn.is_some() && self.complete_in >= turn && self.runs.get(&key).is_none_or(has_none)
     }
 
     /// Searches for members in all of `/proc`, and returns those that are alive.
@@ -207,33 +232,41 @@ impl Families {
     fn refresh(&mut self, key: RunKey) -> io::Result<bool> {
         let Some(run) = self.runs.get(&key) else { return Ok(false) };
         let (leader, latest) = (run.leader, last_pid()?);
-        let Some(from) = self.end_of_coverage(leader, latest) else {
+        let Some(covered) = self.coverage.filter(|coverage| coverage.includes(leader)) else {
             return self.read_everything(latest).map(|()| true);
         };
-        if from == latest {
-            return Ok(false);
+        let (from, recent) = (covered.to, covered.is_recent());
+        let created = if recent { self.created } else { created() };
+        if self.are_many(from, latest) || !(recent || self.ids_are_unique(created)) {
+            return self.read_everything(latest).map(|()| true);
         }
-        let mut entries = Vec::new();
-        for pid in between(from, latest).filter(|pid| !self.leaders.contains_key(pid)) {
-            match process_table::read(pid)? {
-                Some(entry) => entries.push(entry),
-                None => drop(self.seen.remove(&pid)),
+        if from != latest {
+            let mut entries = Vec::new();
+            for pid in between(from, latest).filter(|pid| !self.leaders.contains_key(pid)) {
+                match process_table::read(pid)? {
+                    Some(entry) => entries.push(entry),
+                    None => drop(self.seen.remove(&pid)),
+                }
             }
+            self.classify(entries);
         }
-        self.classify(entries);
-        if let Some(coverage) = &mut self.coverage {
-            coverage.to = latest;
-        }
-        Ok(true)
+        self.coverage = Some(Coverage { to: latest, at: now(), ..covered });
+        self.created = created;
+        Ok(from != latest)
     }
 
-    /// Returns the latest process id that has been read, if reading those after it, up to `latest`, is enough
-    /// to know all members of the run of `leader`, and costs less than to read everything.
-    fn end_of_coverage(&self, leader: u32, latest: u32) -> Option<u32> {
-        let end = self.coverage.filter(|coverage| coverage.includes(leader))?.to;
+    /// Returns whether it costs less to read everything than to read the processes with these ids.
+    fn are_many(&self, from: u32, latest: u32) -> bool {
         let known = self.seen.len().saturating_add(self.leaders.len());
-        let many = MANY.max(u32::try_from(known).unwrap_or(u32::MAX).saturating_mul(2));
-        (distance(end, latest) <= many).then_some(end)
+        distance(from, latest) > MANY.max(u32::try_from(known).unwrap_or(u32::MAX).saturating_mul(2))
+    }
+
+    /// Returns whether no process id was assigned twice since the table was up to date, when so many
+    /// processes have been created by now.
+    fn ids_are_unique(&self, created: Option<u64>) -> bool {
+        let (Some(before), Some(now)) = (self.created, created) else { return false };
+        // The half that remains is for starts that have failed, which use an id and are not counted.
+        now.checked_sub(before).is_some_and(|new| new < u64::from(pid_max() / 2))
     }
 
     /// Reads all processes. `latest` was the latest process id before.
@@ -243,6 +276,7 @@ impl Families {
         self.seen.retain(|pid, seen| exists.get(pid) == Some(&seen.start));
         self.classify(entries);
         self.coverage = Some(Coverage { from: None, to: latest, at: now() });
+        self.created = created();
         Ok(())
     }
 
@@ -364,14 +398,18 @@ impl Families {
 impl Coverage {
     /// Returns whether all processes that were created after `leader` are known or have a number after `to`.
     fn includes(&self, leader: u32) -> bool {
-        // More process ids than this are not assigned in a second, so that none was assigned twice.
-        const FASTEST: u32 = 20_000;
-        let age = now().saturating_duration_since(self.at);
-        let limit = Duration::from_secs(u64::from((pid_max() / FASTEST).clamp(1, 300)));
         let covers = |from: u32| distance(from, self.to) >= distance(leader, self.to);
         // A leader that is newer than the last search lies after `to`, which looks like far before it.
         let is_newer = distance(self.to, leader) <= pid_max() / 2;
-        age < limit && self.from.is_none_or(|from| is_newer || covers(from))
+        self.from.is_none_or(|from| is_newer || covers(from))
+    }
+
+    /// Returns whether it was up to date so short a time ago that no process id was assigned twice.
+    fn is_recent(&self) -> bool {
+        // More process ids than this are not assigned in a second.
+        const FASTEST: u32 = 20_000;
+        let age = now().saturating_duration_since(self.at);
+        age < Duration::from_secs(u64::from((pid_max() / FASTEST).clamp(1, 300)))
     }
 }
 
@@ -401,59 +439,4 @@ pub(super) fn is_available() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::process::{Child, Command};
-
-    use super::super::process_table::tests::READ;
-    use super::*;
-
-    /// Starts a program that lives until its standard input ends.
-    fn start(script: &str) -> Child {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).stdin(std::process::Stdio::piped());
-        std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().expect("sh")
-    }
-
-    /// The stop of many programs asks for the family of each. None of them may cost a look at the others.
-    #[test]
-    fn f_220_leaders_are_never_read_and_other_processes_once() {
-        let mut families = Families::new();
-        let mut children: Vec<Child> = (0..30).map(|_| start("exec cat")).collect();
-        let keys = 1_000_000_u64..;
-        for (key, child) in keys.clone().zip(&children) {
-            families.register(key, child.id(), Vec::new());
-        }
-        READ.take();
-        for _ in 0..3 {
-            for (key, _) in keys.clone().zip(&children) {
-                assert_eq!(families.live_members(key).expect("/proc"), []);
-            }
-        }
-        let read = READ.take();
-        for child in &mut children {
-            assert!(!read.contains(&child.id()), "a leader was read");
-            drop(child.stdin.take());
-            child.wait().expect("wait");
-        }
-    }
-
-    /// The table is complete from the first start on: a member that is created later is found, whichever run
-    /// is asked for first.
-    #[test]
-    fn f_221_a_member_is_found_when_the_run_of_a_later_leader_was_asked_for_first() {
-        let mut families = Families::new();
-        let mut first = start("sleep 1000 & read _; kill $!; wait");
-        families.register(2_000_000, first.id(), Vec::new());
-        let mut second = start("exec cat");
-        families.register(2_000_001, second.id(), Vec::new());
-        assert_eq!(families.live_members(2_000_001).expect("/proc"), []);
-        let deadline = now() + Duration::from_secs(10);
-        while families.live_members(2_000_000).expect("/proc").is_empty() {
-            assert!(now() < deadline, "the member is not found");
-        }
-        for child in [&mut first, &mut second] {
-            drop(child.stdin.take());
-            child.wait().expect("wait");
-        }
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ use std::sync::OnceLock;
 use libc::c_int;
 use rustix::process::{Pid, getpgid};
 
+use super::event_loop::{self, Turn};
 use super::leader::{GroupHandle, Leader, ignore_missing, send};
 use super::members::members;
 
@@ -39,12 +40,14 @@ pub(super) struct Group {
     id: Pid,
     /// It has no members, and its number has no meaning any more.
     empty: bool,
+    /// The turn of the event loop in which the leader was last seen in the group.
+    held_in: Option<Turn>,
 }
 
 impl Group {
     /// Returns the group of this leader.
     pub(super) fn of(leader: &Leader) -> Self {
-        Self { id: leader.pid(), empty: false }
+        Self { id: leader.pid(), empty: false, held_in: None }
     }
 
     /// Sends a signal to all members, and to the leader.
@@ -55,7 +58,7 @@ impl Group {
         match leader.group_handle() {
             GroupHandle::Unreaped => {
                 let sent = kill(self.id, signal);
-                if leader.is_running() && getpgid(Some(self.id)) != Ok(self.id) {
+                if leader.is_running() && !self.holds_leader(signal) {
                     return leader.signal(signal);
                 }
                 ignore_missing(sent)
@@ -75,6 +78,18 @@ impl Group {
                 None => Err(io::Error::other("cannot verify that the group is still that of the process")),
             },
         }
+    }
+
+    /// Returns whether the leader, which is running, is in the group. For the CONT that follows a stop signal
+    /// at once the answer is known: it is meant for a process that is stopped, which stays where it is.
+    fn holds_leader(&mut self, signal: c_int) -> bool {
+        let turn = event_loop::turn();
+        if signal == libc::SIGCONT && turn.is_some() && self.held_in == turn {
+            return true;
+        }
+        let holds = getpgid(Some(self.id)) == Ok(self.id);
+        self.held_in = turn.filter(|_| holds);
+        holds
     }
 
     /// Returns whether there may be members besides the leader, now that it has died. Reaps the leader if the

@@ -20,6 +20,7 @@ use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid
 use crate::machine::{Exit, Signal};
 
 use super::clone::Created;
+use super::event_loop::Turn;
 use super::watched::Watched;
 
 /// A process that this one has created.
@@ -31,6 +32,8 @@ pub(super) struct Leader {
     pidfd: Option<Watched>,
     /// Whether the event loop was asked to wake the task, so that the next poll is most likely its answer.
     registered: bool,
+    /// The turn of the event loop before which it has died, if the loop has reported that.
+    reported_in: Option<Turn>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +73,7 @@ impl Leader {
             Err(errno) => return Err(errno.into()),
         };
         let life = if pidfd.is_some() { Life::Running } else { Life::Reaped(Exit::Lost) };
-        Ok(Self { pid, life, pidfd, registered: false })
+        Ok(Self { pid, life, pidfd, registered: false, reported_in: None })
     }
 
     pub(super) fn pid(&self) -> Pid {
@@ -91,11 +94,15 @@ impl Leader {
             // The kernel is asked before the event loop: that one would not report an event that was there
             // already when it was asked to wake the task, but wake it once more.
             if mem::take(&mut self.registered) {
+                self.reported_in = self.pidfd.as_ref().and_then(Watched::take_event);
                 self.try_wait(WaitIdOptions::NOWAIT);
                 continue;
             }
             match self.pidfd.as_mut().map(|pidfd| pidfd.poll_readable(cx)) {
-                Some(Poll::Ready(Ok(()))) | None => self.try_wait(WaitIdOptions::NOWAIT),
+                Some(Poll::Ready(Ok(()))) | None => {
+                    self.reported_in = self.pidfd.as_ref().and_then(Watched::turn);
+                    self.try_wait(WaitIdOptions::NOWAIT);
+                }
                 Some(Poll::Pending) => {
                     self.registered = true;
                     return Poll::Pending;
@@ -110,6 +117,11 @@ impl Leader {
                 }
             }
         }
+    }
+
+    /// Returns the turn of the event loop before which it has died, if the loop has reported that.
+    pub(super) fn reported_in(&self) -> Option<Turn> {
+        self.reported_in
     }
 
     /// Reaps it if it has died.

@@ -31,7 +31,7 @@ struct PidfdProcess {
     scope: Scope,
     streams: Streams,
     /// Held as long as a process is left that the guardian has to end; dropped last.
-    registration: Option<Registration>,
+    registration: Option<Box<Registration>>,
 }
 
 /// Starts a process.
@@ -50,7 +50,7 @@ pub(super) fn start(
     let created = clone::start(&launch, cgroup.as_ref().map(|cgroup| cgroup.directory()))
         .map_err(|error| launch.describe(error))?;
     let pid = created.pid;
-    let registration = launch.take_reservation().map(|reservation| reservation.confirm(pid));
+    let registration = launch.take_reservation().map(|reservation| Box::new(reservation.confirm(pid)));
     let mark = launch.mark();
     // Closed first: the handle may need a descriptor, which a full table would not have.
     let (spec, low) = launch.close();

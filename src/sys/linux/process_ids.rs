@@ -44,6 +44,18 @@ fn parse(text: &[u8]) -> Option<u32> {
     words.next()?.parse().ok()
 }
 
+/// Returns how many processes and threads this system has created since its boot, in all PID namespaces.
+/// `None` if it does not count them.
+pub(super) fn created() -> Option<u64> {
+    parse_created(&fs::read("/proc/stat").ok()?)
+}
+
+/// Finds the line `processes 4567`.
+fn parse_created(stat: &[u8]) -> Option<u64> {
+    let count = stat.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"processes "))?;
+    std::str::from_utf8(count).ok()?.trim().parse().ok().filter(|count| *count != 0)
+}
+
 /// Returns the end of the process ids, which are smaller.
 pub(super) fn pid_max() -> u32 {
     static MAX: OnceLock<u32> = OnceLock::new();
@@ -86,6 +98,17 @@ mod tests {
         assert_eq!(parse(b"0.00 0.01 0.05 1/123 "), None);
         assert_eq!(parse(b"1 2 3 4 5\n"), None);
         assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn created_processes_are_counted() {
+        let before = created().expect("/proc");
+        Command::new("true").status().expect("true");
+        assert!(created().expect("/proc") > before);
+        assert_eq!(parse_created(b"cpu  1 2\nbtime 17\nprocesses 4567\nprocs_running 2\n"), Some(4567));
+        // A kernel that is imitated may not count.
+        assert_eq!(parse_created(b"cpu  1 2\nprocesses 0\n"), None);
+        assert_eq!(parse_created(b"procs_running 2\n"), None);
     }
 
     #[test]

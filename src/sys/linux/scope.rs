@@ -17,6 +17,7 @@ use crate::machine::{Containment, SignalTarget};
 use super::super::guardian;
 use super::super::mark::RunMark;
 use super::cgroup::Cgroup;
+use super::event_loop;
 use super::family::{FAMILIES, Member};
 use super::group::Group;
 use super::leader::{Leader, ignore_missing, send};
@@ -37,7 +38,7 @@ pub(super) enum Scope {
     Leader,
     Group(Group),
     Family(Family),
-    Cgroup(Group, Cgroup, Vec<OsString>),
+    Cgroup(Group, Box<Cgroup>, Box<[OsString]>),
 }
 
 /// A run that is registered with the families of this process.
@@ -63,10 +64,10 @@ impl Scope {
             return Self::Leader;
         }
         let group = Group::of(leader);
-        let spared = || spec.get_spared().map(ToOwned::to_owned).collect();
+        let spared = || spec.get_spared().map(ToOwned::to_owned).collect::<Box<[OsString]>>();
         match (tier, cgroup) {
             (Tier::Group, _) => Self::Group(group),
-            (_, Some(cgroup)) => Self::Cgroup(group, cgroup, spared()),
+            (_, Some(cgroup)) => Self::Cgroup(group, Box::new(cgroup), spared()),
             (Tier::Family | Tier::Subreaper | Tier::Cgroup(_), None) => {
                 let key = mark.number();
                 let pid = leader.pid().as_raw_nonzero().get().unsigned_abs();
@@ -148,7 +149,7 @@ impl Scope {
     /// Searches for members now, so that they are recognised later. Returns those that are alive.
     pub(super) fn observe(&mut self) -> Vec<Member> {
         match self {
-            Self::Family(family) => FAMILIES.lock().live_members(family.key).unwrap_or_default(),
+            Self::Family(family) => FAMILIES.lock().live_members(family.key, None).unwrap_or_default(),
             Self::Cgroup(_, cgroup, _) => {
                 cgroup.pids().unwrap_or_default().into_iter().filter_map(member).collect()
             }
@@ -285,7 +286,9 @@ impl Family {
         }
         let to_group = self.group.signal(leader, signal);
         let key = self.key;
-        let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key));
+        // CONT follows the stop signal. A member that was created since then is not stopped.
+        let until = if signal == libc::SIGCONT { event_loop::turn() } else { None };
+        let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key, until));
         let to_members = signal_all(&mut search, &[], signal);
         to_group.and(to_members)
     }
@@ -296,7 +299,8 @@ impl Family {
         }
         let mut families = FAMILIES.lock();
         // While the leader is a zombie, its number is its own and its group can be recognised.
-        let found = reserve::with_spare_descriptors(|| families.live_members(self.key));
+        let until = leader.reported_in();
+        let found = reserve::with_spare_descriptors(|| families.live_members(self.key, until));
         families.release_leader(self.key);
         let has_group = self.group.has_members(leader);
         let found = match found {

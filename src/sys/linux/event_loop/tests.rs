@@ -43,6 +43,114 @@ fn write(pipe: &OwnedFd, text: &[u8]) {
     assert_eq!(rustix::io::write(pipe, text), Ok(text.len()));
 }
 
+/// Polls `pipe` for an event once.
+async fn is_readable(pipe: &mut Watched) -> bool {
+    poll_fn(|cx| Poll::Ready(pipe.poll_readable(cx).is_ready())).await
+}
+
+/// Waits for the next turn of the loop.
+async fn next_turn() {
+    let before = turn();
+    while turn() == before {
+        yield_now().await;
+    }
+}
+
+#[test]
+fn f_220_the_end_of_a_pipe_is_known_without_a_read_unless_data_is_left() {
+    block_on(async {
+        let [(mut empty, writer), (full, other)] = [pipe(), pipe()];
+        assert!(!empty.begin_read() && !full.begin_read(), "they are open");
+        write(&other, b"x");
+        drop((writer, other));
+        next_turn().await;
+        assert!(empty.begin_read());
+        assert!(!full.begin_read(), "there is something to read");
+        assert_eq!(rustix::io::read(&full, &mut [0; 8]), Ok(1));
+        assert_eq!(read_all(full).await, b"", "the end is reported as well");
+        assert!(is_readable(&mut empty).await, "a read is not wrong either");
+    });
+}
+
+#[test]
+fn f_220_an_event_that_was_taken_has_happened_before_this_turn() {
+    block_on(async {
+        let (ours, writer) = pipe();
+        assert_eq!(ours.take_event(), None);
+        write(&writer, b"x");
+        next_turn().await;
+        let taken = ours.take_event().expect("an event");
+        assert_eq!((Some(taken), ours.take_event()), (turn(), None));
+        write(&writer, b"x");
+        next_turn().await;
+        assert!(ours.take_event() > Some(taken), "turns are counted upwards");
+        write(&writer, b"x");
+        next_turn().await;
+        let elsewhere =
+            || assert_eq!(ours.take_event(), None, "the turns of this thread say nothing about it");
+        thread::scope(|scope| scope.spawn(elsewhere).join().expect("it is true"));
+    });
+    assert_eq!(turn(), None, "there is no loop");
+}
+
+/// The number of this descriptor says what its other end sees.
+fn has_reader(writer: &OwnedFd) -> bool {
+    rustix::io::write(writer, b"x") != Err(rustix::io::Errno::PIPE)
+}
+
+#[test]
+fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
+    block_on(async {
+        let (ours, writer) = pipe();
+        drop(ours);
+        assert!(has_reader(&writer), "closed at once");
+        // This wakes the task in every turn, so there is always something to do.
+        while has_reader(&writer) {
+            let begin = now();
+            yield_now().await;
+            assert!(now() - begin < Duration::from_secs(10));
+        }
+        let (ours, writer) = pipe();
+        drop(ours);
+        let begin = now();
+        sleep_until(begin + CLOSE_WITHIN / 2).await;
+        assert!(!has_reader(&writer) || now() - begin >= CLOSE_WITHIN, "the thread was idle");
+        let (ours, writer) = pipe();
+        drop(ours);
+        assert!(close_discarded() && !has_reader(&writer) && !close_discarded());
+    });
+    let (reader, writer) = block_on(async { pipe() });
+    drop(reader);
+    assert!(!has_reader(&writer), "there is no loop that would close it");
+    let left = block_on(async {
+        let (ours, writer) = pipe();
+        drop(ours);
+        writer
+    });
+    assert!(!has_reader(&left), "the loop has ended");
+}
+
+/// A stale event must not be taken for one of the descriptor that has the key now.
+#[test]
+fn f_220_a_key_is_used_again_only_after_its_descriptor_is_closed() {
+    block_on(async {
+        let (first, writer) = pipe();
+        drop(first);
+        let (second, other) = pipe();
+        drop(writer);
+        next_turn().await;
+        assert!(!second.begin_read(), "the end of another pipe");
+        drop(other);
+        next_turn().await;
+        assert!(second.begin_read());
+        drop(second);
+        let event_loop = current().expect("this is it");
+        assert!(close_discarded());
+        let state = event_loop.state.lock();
+        assert_eq!((state.free.len(), state.sources.len()), (2, 2));
+    });
+}
+
 #[test]
 fn a_thread_that_waits_is_woken_by_another_one() {
     for delay in [0, 1, 5] {

@@ -1,0 +1,112 @@
+//! Tests of the search for members: what is read, and that nothing is missed.
+
+use std::process::{Child, Command};
+
+use super::super::process_table::tests::READ;
+use super::*;
+
+/// Starts a program that lives until its standard input ends.
+fn start(script: &str) -> Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).stdin(std::process::Stdio::piped());
+    std::os::unix::process::CommandExt::process_group(&mut command, 0).spawn().expect("sh")
+}
+
+/// The stop of many programs asks for the family of each. None of them may cost a look at the others.
+#[test]
+fn f_220_leaders_are_never_read_and_other_processes_once() {
+    let mut families = Families::new();
+    let mut children: Vec<Child> = (0..30).map(|_| start("exec cat")).collect();
+    let keys = 1_000_000_u64..;
+    for (key, child) in keys.clone().zip(&children) {
+        families.register(key, child.id(), Box::default());
+    }
+    READ.take();
+    for _ in 0..3 {
+        for (key, _) in keys.clone().zip(&children) {
+            assert_eq!(families.live_members(key, None).expect("/proc"), []);
+        }
+    }
+    let read = READ.take();
+    for child in &mut children {
+        assert!(!read.contains(&child.id()), "a leader was read");
+        drop(child.stdin.take());
+        child.wait().expect("wait");
+    }
+}
+
+/// Whatever was created after the leaders had died is of no interest, so one search answers for all.
+#[test]
+fn f_220_leaders_that_have_died_in_a_turn_need_one_search() {
+    let mut families = Families::new();
+    let mut children: Vec<Child> = (0..3).map(|_| start("exec cat")).collect();
+    let keys = [4_000_000_u64, 4_000_001, 4_000_002];
+    for (key, child) in keys.into_iter().zip(&children) {
+        families.register(key, child.id(), Box::default());
+    }
+    event_loop::block_on(async {
+        futures_lite::future::yield_now().await;
+        let turn = event_loop::turn();
+        assert!(turn.is_some() && families.complete_in.is_none());
+        assert_eq!(families.live_members(keys[0], turn).expect("/proc"), []);
+        let mut later = start("exec cat");
+        READ.take();
+        assert_eq!(families.live_members(keys[1], turn).expect("/proc"), []);
+        assert_eq!(READ.take(), [0; 0], "the answer was known");
+        assert_eq!(families.live_members(keys[2], None).expect("/proc"), []);
+        assert!(READ.take().contains(&later.id()), "nothing says that it had died by then");
+        futures_lite::future::yield_now().await;
+        assert!(event_loop::turn() > turn && !families.had_no_members(keys[1], event_loop::turn()));
+        children.push(start("exec cat"));
+        drop(later.stdin.take());
+        later.wait().expect("wait");
+    });
+    for child in &mut children {
+        drop(child.stdin.take());
+        child.wait().expect("wait");
+    }
+}
+
+/// A service that has run for days is stopped like one that has just been started.
+#[test]
+fn f_220_after_a_long_time_the_kernel_says_whether_ids_were_assigned_twice() {
+    let mut families = Families::new();
+    let mut child = start("exec cat");
+    families.register(5_000_000, child.id(), Box::default());
+    assert_eq!(families.live_members(5_000_000, None).expect("/proc"), []);
+    let parent = rustix::process::getppid().expect("a parent").as_raw_nonzero().get().unsigned_abs();
+    let mut reads_everything = |created: Option<u64>| {
+        let long_ago = now().checked_sub(Duration::from_secs(3600)).expect("it was up by then");
+        families.coverage.as_mut().expect("it was searched").at = long_ago;
+        families.created = created;
+        READ.take();
+        assert_eq!(families.live_members(5_000_000, None).expect("/proc"), []);
+        assert!(families.coverage.is_some_and(|coverage| coverage.is_recent()));
+        READ.take().contains(&parent)
+    };
+    assert!(!reads_everything(created()), "few processes were created");
+    assert!(reads_everything(Some(1)), "many were");
+    assert!(reads_everything(None), "that is not known");
+    drop(child.stdin.take());
+    child.wait().expect("wait");
+}
+
+/// The table is complete from the first start on: a member that is created later is found, whichever run
+/// is asked for first.
+#[test]
+fn f_221_a_member_is_found_when_the_run_of_a_later_leader_was_asked_for_first() {
+    let mut families = Families::new();
+    let mut first = start("sleep 1000 & read _; kill $!; wait");
+    families.register(2_000_000, first.id(), Box::default());
+    let mut second = start("exec cat");
+    families.register(2_000_001, second.id(), Box::default());
+    assert_eq!(families.live_members(2_000_001, None).expect("/proc"), []);
+    let deadline = now() + Duration::from_secs(10);
+    while families.live_members(2_000_000, None).expect("/proc").is_empty() {
+        assert!(now() < deadline, "the member is not found");
+    }
+    for child in [&mut first, &mut second] {
+        drop(child.stdin.take());
+        child.wait().expect("wait");
+    }
+}
