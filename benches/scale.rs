@@ -9,12 +9,15 @@ use childminder::machine::NoticeKind;
 use childminder::{Notice, ProcessMonitor, Spec, System};
 
 use super::census::Census;
-use super::figures::{median, pairs, take_turns};
+use super::figures::{Pair, median, pairs, take_turns};
 use super::table::{Row, Target, Unit};
 use super::{Bench, Outcome, clock};
 
 /// The descriptors that a contender uses for itself, at most.
 const OWN_DESCRIPTORS: usize = 100;
+
+/// The argument that asks for merged output.
+const MERGED: &str = "merged";
 
 /// Measures a thousand children.
 pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
@@ -51,25 +54,38 @@ pub(crate) fn measure_thousands(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// Measures 10,000 children, or as many as the limit of open descriptors allows.
+/// Measures 10,000 children, or as many as the limit of open descriptors allows. If they do not fit with three
+/// descriptors each, their output is merged, and they need two.
 pub(crate) fn measure_many(bench: &Bench) -> Outcome<Vec<Row>> {
-    let limit = raise_descriptor_limit()?;
-    let count = bench.sample(10_000, 2000).min(limit.saturating_sub(OWN_DESCRIPTORS) / 3);
-    let crowd = Crowd::new(bench, count)?;
-    crowd.report_if_less_than(10_000);
-    let turns = crowd.take_turns(1)?;
-    let calm = Measurement::take(&crowd.ours, Some(Duration::from_secs(bench.sample(60, 2) as u64)))?;
+    let room = raise_descriptor_limit()?.saturating_sub(OWN_DESCRIPTORS);
+    let wanted = bench.sample(10_000, 2000);
+    let crowd = if wanted <= room / 3 {
+        Crowd::new(bench, wanted)?
+    } else {
+        Crowd::with_merged_output(bench, wanted.min(room / 2))?
+    };
+    let idle = Duration::from_secs(bench.sample(60, 2) as u64);
+    let (ours, bare) = (Measurement::take(&crowd.ours, Some(idle))?, Measurement::take(&crowd.bare, None)?);
+    let children = crowd.describe();
+    let pair = |figure: fn(&Measurement) -> f64| [Pair { ours: figure(&ours), bare: figure(&bare) }];
+    let memory = ours.memory_per_child(crowd.count);
+    let seconds = idle.as_secs();
     Ok(vec![
-        Row::ratio("start 10,000 children", Unit::Time, &pairs(&turns, |v| v.start), Target::AtMost(0.4)),
-        Row::ratio("stop 10,000 children", Unit::Time, &pairs(&turns, |v| v.stop), Target::AtMost(2.0)),
+        Row::ratio(format!("start {children}"), Unit::Time, &pair(|v| v.start), Target::AtMost(0.4)),
+        Row::ratio(format!("stop {children}"), Unit::Time, &pair(|v| v.stop), Target::AtMost(2.0)),
+        Row::alone(format!("memory per child, {children}"), Unit::Memory, memory, Target::AtMost(2.0)),
         Row::alone(
-            "memory per child of 10,000",
-            Unit::Memory,
-            calm.memory_per_child(count),
-            Target::AtMost(2.0),
+            format!("idle for {seconds} s, {children}, switches"),
+            Unit::Count,
+            ours.switches(),
+            Target::AtMost(0.0),
         ),
-        Row::alone("10,000 idle for 60 s, switches", Unit::Count, calm.switches(), Target::AtMost(0.0)),
-        Row::alone("10,000 idle for 60 s, CPU", Unit::Time, calm.cpu(), Target::AtMost(0.0)),
+        Row::alone(
+            format!("idle for {seconds} s, {children}, CPU"),
+            Unit::Time,
+            ours.cpu(),
+            Target::AtMost(0.0),
+        ),
     ])
 }
 
@@ -77,18 +93,35 @@ pub(crate) fn measure_many(bench: &Bench) -> Outcome<Vec<Row>> {
 #[derive(Debug)]
 struct Crowd {
     count: usize,
+    is_merged: bool,
     ours: Vec<String>,
     bare: Vec<String>,
 }
 
 impl Crowd {
     fn new(bench: &Bench, count: usize) -> Outcome<Self> {
-        let children = [count.to_string(), bench.baseline.program("idler")];
+        Self::with(bench, count, false)
+    }
+
+    fn with_merged_output(bench: &Bench, count: usize) -> Outcome<Self> {
+        Self::with(bench, count, true)
+    }
+
+    fn with(bench: &Bench, count: usize, is_merged: bool) -> Outcome<Self> {
+        let mut children = vec![count.to_string(), bench.baseline.program("idler")];
+        children.extend(is_merged.then(|| MERGED.to_owned()));
         Ok(Self {
             count,
-            ours: [bench.baseline.contender("scale")?, children.to_vec()].concat(),
+            is_merged,
+            ours: [bench.baseline.contender("scale")?, children.clone()].concat(),
             bare: [&[bench.baseline.program("crowd")][..], &children].concat(),
         })
+    }
+
+    /// Returns their number and kind, for the name of a row.
+    fn describe(&self) -> String {
+        let (thousands, rest) = (self.count / 1000, self.count % 1000);
+        format!("{thousands},{rest:03} children{}", if self.is_merged { " with one pipe" } else { "" })
     }
 
     fn take_turns(&self, rounds: usize) -> Outcome<Vec<(Measurement, Measurement)>> {
@@ -186,15 +219,24 @@ impl Contender {
 
 /// Starts and stops a number of children step by step, as `crowd.c` does.
 pub(crate) fn contend(args: &[String]) -> Outcome<()> {
-    let [count, program] = args else { return Err("the arguments are a number and a program".into()) };
+    let (count, program, is_merged) = match args {
+        [count, program] => (count, program, false),
+        [count, program, merged] if merged == MERGED => (count, program, true),
+        _ => return Err("the arguments are a number and a program".into()),
+    };
     let count: usize = count.parse()?;
     let monitor = ProcessMonitor::background(System::new())?;
+    // The memory of the code and of what all children share is not that of a child.
+    monitor.add_process("first", Spec::new(program))?;
+    monitor.start_service()?;
+    monitor.stop_service().wait()?;
+    let _ = monitor.remove_process("first")?;
     print_and_wait("ready")?;
 
     let before = clock::now();
     let mut notices = monitor.notices();
     for number in 0..count {
-        monitor.add_process(&number.to_string(), Spec::new(program))?;
+        monitor.add_process(&number.to_string(), Spec::new(program).merge_output(is_merged))?;
     }
     monitor.start_service()?;
     // They start in their order. The oldest notices are dropped if this thread falls behind.

@@ -31,7 +31,7 @@ pub(crate) enum Unit {
 /// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    what: &'static str,
+    what: String,
     unit: Unit,
     ours: f64,
     bare: Option<f64>,
@@ -41,11 +41,11 @@ pub(crate) struct Row {
 
 impl Row {
     /// Creates a row for a figure of both sides. The target applies to the median of the ratios.
-    pub(crate) fn ratio(what: &'static str, unit: Unit, pairs: &[Pair], target: Target) -> Self {
+    pub(crate) fn ratio(what: impl Into<String>, unit: Unit, pairs: &[Pair], target: Target) -> Self {
         let middle = |figure: fn(&Pair) -> f64| median(&pairs.iter().map(figure).collect::<Vec<_>>());
         let ratio = middle(|pair| pair.ours / pair.bare);
         Self {
-            what,
+            what: what.into(),
             unit,
             ours: middle(|pair| pair.ours),
             bare: Some(middle(|pair| pair.bare)),
@@ -55,8 +55,8 @@ impl Row {
     }
 
     /// Creates a row for a figure that has no counterpart in a bare loop.
-    pub(crate) fn alone(what: &'static str, unit: Unit, figure: f64, target: Target) -> Self {
-        Self { what, unit, ours: figure, bare: None, ratio: None, target }
+    pub(crate) fn alone(what: impl Into<String>, unit: Unit, figure: f64, target: Target) -> Self {
+        Self { what: what.into(), unit, ours: figure, bare: None, ratio: None, target }
     }
 
     fn is_met(&self) -> bool {
@@ -72,7 +72,7 @@ impl Row {
         };
         let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}x"));
         let met = if self.is_met() { "yes" } else { "NO" };
-        [self.what.to_owned(), show(Some(self.ours)), show(self.bare), ratio, target, met.to_owned()]
+        [self.what.clone(), show(Some(self.ours)), show(self.bare), ratio, target, met.to_owned()]
     }
 
     /// Returns the row as one JSON object; `README.md` describes it.

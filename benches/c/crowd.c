@@ -1,6 +1,7 @@
-/* The bare loop around many children: starts them with two pipes each, which stay open; ends them with TERM.
+/* The bare loop around many children: starts them with two pipes each, or one if they are merged, which stay open; ends
+ * them with TERM.
  *
- *     crowd COUNT PROGRAM
+ *     crowd COUNT PROGRAM [merged]
  *
  * Prints "ready". Takes one step for each line of standard input, and prints the time of the step in nanoseconds. */
 #define _GNU_SOURCE
@@ -16,17 +17,18 @@
 
 extern char **environ;
 
-static int start(char **program, pid_t *child) {
+static int start(char *program, int merged, pid_t *child) {
+    char *words[] = {program, 0};
     int one[2], two[2];
     posix_spawn_file_actions_t actions;
-    if (pipe2(one, O_CLOEXEC) || pipe2(two, O_CLOEXEC)) return -1;
+    if (pipe2(one, O_CLOEXEC) || (!merged && pipe2(two, O_CLOEXEC))) return -1;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, one[1], 1);
-    posix_spawn_file_actions_adddup2(&actions, two[1], 2);
-    int error = posix_spawn(child, program[0], &actions, 0, program, environ);
+    posix_spawn_file_actions_adddup2(&actions, merged ? one[1] : two[1], 2);
+    int error = posix_spawn(child, program, &actions, 0, words, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(one[1]);
-    close(two[1]);
+    if (!merged) close(two[1]);
     return error;
 }
 
@@ -39,14 +41,14 @@ static void say_and_wait(const char *what) {
 
 int main(int argc, char **argv) {
     char said[64];
-    if (argc != 3) return 2;
+    if (argc < 3) return 2;
     int count = atoi(argv[1]);
     pid_t *children = calloc(count, sizeof *children);
     say_and_wait("ready");
 
     int64_t before = now();
     for (int i = 0; i < count; i++)
-        if (start(argv + 2, children + i)) return 1;
+        if (start(argv[2], argc > 3, children + i)) return 1;
     snprintf(said, sizeof said, "%lld", (long long)(now() - before));
     say_and_wait(said);
 

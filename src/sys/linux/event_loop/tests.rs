@@ -57,7 +57,7 @@ async fn next_turn() {
 }
 
 #[test]
-fn f_220_the_end_of_a_pipe_is_known_without_a_read_unless_data_is_left() {
+fn f_225_the_end_of_a_pipe_is_known_without_a_read_unless_data_is_left() {
     block_on(async {
         let [(mut empty, writer), (full, other)] = [pipe(), pipe()];
         assert!(!empty.begin_read() && !full.begin_read(), "they are open");
@@ -132,7 +132,7 @@ fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
 
 /// A stale event must not be taken for one of the descriptor that has the key now.
 #[test]
-fn f_220_a_key_is_used_again_only_after_its_descriptor_is_closed() {
+fn f_225_a_key_is_used_again_only_after_its_descriptor_is_closed() {
     block_on(async {
         let (first, writer) = pipe();
         drop(first);
