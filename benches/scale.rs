@@ -54,8 +54,8 @@ pub(crate) fn measure_thousands(bench: &Bench) -> Outcome<Vec<Row>> {
     ])
 }
 
-/// Measures 10,000 children, or as many as the limit of open descriptors allows. If they do not fit with three
-/// descriptors each, their output is merged, and they need two.
+/// Measures 10,000 children, or as many as the limit of open descriptors allows. If it does not allow three
+/// descriptors for each, their output is merged, and they need two.
 pub(crate) fn measure_many(bench: &Bench) -> Outcome<Vec<Row>> {
     let room = raise_descriptor_limit()?.saturating_sub(OWN_DESCRIPTORS);
     let wanted = bench.sample(10_000, 2000);

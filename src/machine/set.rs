@@ -15,6 +15,9 @@ use super::{
     Output, Policy, Signal, UnknownName,
 };
 
+/// The number of outputs for which there is always room, so that no usual round has to make some.
+const KEPT_OUTPUTS: usize = 256;
+
 /// The processes of a monitor and every decision about them, without a clock, a thread or a future.
 ///
 /// [`ProcessMonitor`](crate::ProcessMonitor) drives one of these, and so can an event loop of your own:
@@ -306,7 +309,12 @@ impl<S: Clone> Machine<S> {
 
     /// Returns the next thing to do; `None` if there is nothing.
     pub fn poll_output(&mut self) -> Option<Output<S>> {
-        self.out.pop_front()
+        let output = self.out.pop_front();
+        if output.is_none() {
+            // What the start of thousands has needed is not kept for their life.
+            self.out.shrink_to(KEPT_OUTPUTS);
+        }
+        output
     }
 
     /// Returns when to call [`Self::handle_timeout`]; `None` if no deadline is set.

@@ -153,7 +153,7 @@ struct Source {
     waker: WakerCell,
 }
 
-/// What a loop has reported about a descriptor and was not taken.
+/// The events of a descriptor that a loop has reported and that were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reported {
     Nothing,

@@ -63,7 +63,7 @@ pub(super) struct Families {
     leaders: BTreeMap<u32, RunKey>,
     seen: BTreeMap<u32, Seen>,
     coverage: Option<Coverage>,
-    /// How many processes the system had created when the table was up to date, or earlier.
+    /// The number of processes that the system had created when the table was up to date, or earlier.
     created: Option<u64>,
     /// The last turn of an event loop in which every process that existed was known.
     complete_in: Option<Turn>,
@@ -261,8 +261,8 @@ impl Families {
         distance(from, latest) > MANY.max(u32::try_from(known).unwrap_or(u32::MAX).saturating_mul(2))
     }
 
-    /// Returns whether no process id was assigned twice since the table was up to date, when so many
-    /// processes have been created by now.
+    /// Returns whether no process id was assigned twice since the table was up to date, if this is the number
+    /// of processes that were created by now.
     fn ids_are_unique(&self, created: Option<u64>) -> bool {
         let (Some(before), Some(now)) = (self.created, created) else { return false };
         // The half that remains is for starts that have failed, which use an id and are not counted.

@@ -44,7 +44,7 @@ fn parse(text: &[u8]) -> Option<u32> {
     words.next()?.parse().ok()
 }
 
-/// Returns how many processes and threads this system has created since its boot, in all PID namespaces.
+/// Returns the number of processes and threads that were created since the boot, in all PID namespaces.
 /// `None` if it does not count them.
 pub(super) fn created() -> Option<u64> {
     parse_created(&fs::read("/proc/stat").ok()?)

@@ -35,7 +35,7 @@ fn f_220_leaders_are_never_read_and_other_processes_once() {
     }
 }
 
-/// Whatever was created after the leaders had died is of no interest, so one search answers for all.
+/// A process that was created after the leaders had died is of no interest, so one search answers for all.
 #[test]
 fn f_220_leaders_that_have_died_in_a_turn_need_one_search() {
     let mut families = Families::new();
