@@ -21,7 +21,7 @@ impl fmt::Debug for Spec {
         f.debug_struct("Spec")
             .field("command", &format_args!("{self}"))
             .field("env_clear", &self.env_clear)
-            .field("env", &self.env.keys())
+            .field("env", &self.env.iter().map(|(name, _)| name).collect::<Vec<_>>())
             .field("cwd", &self.cwd)
             .finish_non_exhaustive()
     }

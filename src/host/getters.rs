@@ -33,7 +33,7 @@ impl Spec {
     /// included.
     pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
         let of_the_user = self.account().map(Account::variables).into_iter().flatten();
-        let of_the_user = of_the_user.filter(|(key, _)| !self.env.contains_key(*key));
+        let of_the_user = of_the_user.filter(|(key, _)| self.env.get(*key).is_none());
         let given = self.env.iter().map(|(key, value)| (key.as_os_str(), value.as_deref()));
         given.chain(of_the_user.map(|(key, value)| (key, Some(value))))
     }

@@ -15,6 +15,7 @@ mod io_priority;
 mod limits;
 mod relations;
 mod requirement;
+mod sorted_map;
 pub(crate) mod spec;
 pub(crate) mod stdin;
 mod stop;

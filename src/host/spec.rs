@@ -12,6 +12,7 @@ use super::descriptor::Descriptor;
 use super::io_priority::IoPriority;
 use super::limits::{Limit, Resource};
 use super::requirement::{InvalidRequirement, OptionalRequirement, Requirement};
+use super::sorted_map::SortedMap;
 use super::stdin::Stdin;
 use super::terminal::TerminalSize;
 use crate::machine::{Dependency, NameError, Policy, RestartGroup, Signal, SignalTarget};
@@ -39,7 +40,7 @@ pub struct Spec {
     pub(super) program: OsString,
     pub(super) args: Vec<OsString>,
     pub(super) env_clear: bool,
-    pub(super) env: BTreeMap<OsString, Option<OsString>>,
+    pub(super) env: SortedMap<OsString, Option<OsString>>,
     pub(super) cwd: Option<PathBuf>,
     pub(super) user: Option<Box<AccountLookup>>,
     pub(super) group: Option<Box<AccountLookup>>,
@@ -47,7 +48,7 @@ pub struct Spec {
     pub(super) gid: Option<u32>,
     pub(super) groups: Option<Vec<u32>>,
     pub(super) umask: Option<u32>,
-    pub(super) limits: BTreeMap<Resource, Limit>,
+    pub(super) limits: SortedMap<Resource, Limit>,
     pub(super) nice: Option<i32>,
     pub(super) oom_score_adj: Option<i32>,
     pub(super) io_priority: Option<IoPriority>,
@@ -78,7 +79,7 @@ impl Spec {
             program: program.as_ref().to_owned(),
             args: Vec::new(),
             env_clear: false,
-            env: BTreeMap::new(),
+            env: SortedMap::new(),
             cwd: None,
             user: None,
             group: None,
@@ -86,7 +87,7 @@ impl Spec {
             gid: None,
             groups: None,
             umask: None,
-            limits: BTreeMap::new(),
+            limits: SortedMap::new(),
             nice: None,
             oom_score_adj: None,
             io_priority: None,

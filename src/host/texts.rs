@@ -1,6 +1,5 @@
 //! Changes to all texts of a spec at once, for callers that fill in placeholders.
 
-use std::collections::btree_map::Entry;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -42,7 +41,7 @@ impl Spec {
         for (index, arg) in self.args.iter_mut().enumerate() {
             *arg = map(SpecText::Argument(index + 1), arg)?;
         }
-        for (name, value) in &mut self.env {
+        for (name, value) in self.env.iter_mut() {
             if let Some(value) = value {
                 *value = map(SpecText::Variable(name), value)?;
             }
@@ -69,10 +68,8 @@ impl Spec {
             self.groups = self.groups.or_else(|| other.groups.clone());
         }
         self.env_clear |= other.env_clear;
-        for (name, value) in &other.env {
-            if let Entry::Vacant(entry) = self.env.entry(name.clone()) {
-                entry.insert(value.clone());
-            }
+        for (name, value) in other.env.iter() {
+            self.env.insert_missing(name.clone(), value.clone());
         }
         self.cwd = self.cwd.or_else(|| other.cwd.clone());
         self.umask = self.umask.or(other.umask);

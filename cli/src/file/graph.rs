@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use childminder::Restart;
-
 use super::keys;
 use super::problems::Problem;
-use super::process::Process;
 use super::setting::{After, Entry, Until};
 
 /// Notes each dependency on a process that is not in the file, and each circle once.
@@ -27,15 +24,14 @@ pub(crate) fn check(entries: &[Entry], problems: &mut Vec<Problem>) {
     }
 }
 
-/// Notes dependencies on the completion of a process that is always restarted.
-pub(crate) fn check_completion(entries: &[Entry], processes: &[Process], problems: &mut Vec<Problem>) {
-    let never_completes = |name: &str| {
-        let process = processes.iter().find(|process| process.name == name);
-        let policy = process.and_then(|process| process.spec.get_policy());
-        policy.is_some_and(|policy| policy.restart == Restart::Always)
-    };
+/// Notes dependencies on the completion of a process that never completes, because it is always restarted.
+pub(crate) fn check_completion(
+    entries: &[Entry],
+    never_complete: &BTreeSet<&str>,
+    problems: &mut Vec<Problem>,
+) {
     for After { on, until, .. } in entries.iter().flat_map(Entry::after) {
-        if *until == Until::Completed && never_completes(&on.value) {
+        if *until == Until::Completed && never_complete.contains(&*on.value) {
             let message = format!("`{}` never completes, because it is always restarted", on.value);
             let help = format!("add restart = \"never\" or \"on-failure\" to [process.{}]", on.value);
             problems.push(Problem::new(&on.span, message).help(help));

@@ -30,11 +30,12 @@ mod structures;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use childminder::{Name, System};
+use childminder::{Name, Restart, System};
 
 pub(crate) use keys::suggest;
 pub(crate) use locate::find;
@@ -94,11 +95,17 @@ impl File {
         ports::check_variables(&entries, &mut problems);
         let file = Self { path, text, entries };
         // Everything but sockets and files is checked here, as far as the settings are known, so that no
-        // problem hides others.
-        let complete =
-            |name: &Name| file.entries.iter().any(|entry| entry.name == *name && entry.is_complete);
-        let processes = file.build(&Ports::assumed(&file.entries), None, complete, &mut problems);
-        graph::check_completion(&file.entries, &processes, &mut problems);
+        // problem hides others. One process at a time: of thousands, the memory would not be returned.
+        let ports = Ports::assumed(&file.entries);
+        let mut never_complete = BTreeSet::new();
+        for entry in file.entries.iter().filter(|entry| entry.is_complete) {
+            let process = process::build(entry, file.dir(), &ports, None, &mut problems);
+            let policy = process.and_then(|process| process.spec.get_policy());
+            if policy.is_some_and(|policy| policy.restart == Restart::Always) {
+                never_complete.insert(entry.name.as_str());
+            }
+        }
+        graph::check_completion(&file.entries, &never_complete, &mut problems);
         if problems.is_empty() { Ok(file) } else { Err(file.problems(problems)) }
     }
 

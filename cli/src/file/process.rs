@@ -114,7 +114,7 @@ impl Builder<'_> {
             spec = spec.env(name, value);
         }
         if let Some(Setting::Variables(variables)) = entry.get("env").map(|env| &env.value) {
-            for (name, Secret(value)) in variables {
+            for (name, Secret(value)) in &**variables {
                 spec = match value.as_ref().map(|value| self.ports.expand(value, &entry.name)) {
                     Some(Ok(value)) => spec.env(name, value),
                     Some(Err(message)) => {

@@ -8,6 +8,7 @@ use std::env;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 
 use childminder::Name;
 
@@ -65,7 +66,7 @@ pub(crate) fn parse(text: &str, dir: &Path, problems: &mut Vec<Problem>) -> Vec<
         let words = ["sh", "-c", &literal(command.trim())].map(str::to_owned).to_vec();
         let settings = BTreeMap::from([
             ("command", At::new(span.clone(), Setting::Texts(words))),
-            ("env", At::new(span, Setting::Variables(variables))),
+            ("env", At::new(span, Setting::Variables(Arc::new(variables)))),
             // The program may be a child of the shell.
             ("stop-to", At::new(name_span.clone(), Setting::Text("group".to_owned()))),
         ]);

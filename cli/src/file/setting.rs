@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use childminder::backoff::Growth;
@@ -26,7 +28,8 @@ pub(crate) enum Setting {
     Signal(Signal),
     Exits(Vec<ExitKind>),
     Port(PortChoice),
-    Variables(Variables),
+    /// The processes that have the variables of `[defaults]` only share them.
+    Variables(Arc<Variables>),
     VariableFiles(Vec<(PathBuf, Secret<Pairs>)>),
     Dependencies(Vec<After>),
     Condition(Probe),
@@ -153,45 +156,54 @@ pub(crate) struct Entry {
     pub(crate) span: Range<usize>,
     /// Whether nothing was wrong with its table, so that the rest can be checked as well.
     pub(crate) is_complete: bool,
-    settings: BTreeMap<&'static str, At<Setting>>,
+    /// Sorted by key. A list needs a fraction of the memory of a map, as most processes have few keys.
+    settings: Box<[(&'static str, At<Setting>)]>,
 }
 
 impl Entry {
     pub(crate) fn new(name: Name, span: Range<usize>, settings: BTreeMap<&'static str, At<Setting>>) -> Self {
-        Self { name, span, is_complete: true, settings }
+        Self { name, span, is_complete: true, settings: settings.into_iter().collect() }
     }
 
     /// Adds the settings of `[defaults]` that the process does not have. Variables are added one by one.
     pub(crate) fn add_defaults(&mut self, defaults: &BTreeMap<&'static str, At<Setting>>) {
+        let mut settings: BTreeMap<_, _> = mem::take(&mut self.settings).into_iter().collect();
         for (key, default) in defaults {
-            match (self.settings.get_mut(key).map(|own| &mut own.value), &default.value) {
+            match (settings.get_mut(key).map(|own| &mut own.value), &default.value) {
                 (None, Setting::Dependencies(all)) => {
                     // The other processes may wait for this one, which cannot wait for itself.
                     let others = all.iter().filter(|after| *after.on.value != *self.name).cloned().collect();
                     let others = At::new(default.span.clone(), Setting::Dependencies(others));
-                    self.settings.insert(key, others);
+                    settings.insert(key, others);
                 }
                 (None, _) => {
-                    self.settings.insert(key, default.clone());
+                    settings.insert(key, default.clone());
                 }
                 (Some(Setting::Variables(own)), Setting::Variables(defaults)) => {
-                    for (name, value) in defaults {
+                    let own = Arc::make_mut(own);
+                    for (name, value) in &**defaults {
                         own.entry(name.clone()).or_insert_with(|| value.clone());
                     }
                 }
                 (Some(_), _) => {}
             }
         }
+        self.settings = settings.into_iter().collect();
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&At<Setting>> {
         debug_assert!(super::keys::find(key).is_some(), "{key} is no key");
-        self.settings.get(key)
+        self.find(key)
+    }
+
+    fn find(&self, key: &str) -> Option<&At<Setting>> {
+        let index = self.settings.binary_search_by(|(known, _)| (*known).cmp(key)).ok()?;
+        Some(&self.settings[index].1)
     }
 
     /// Returns the keys that are set.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &'static str> {
-        self.settings.keys().copied()
+        self.settings.iter().map(|(key, _)| *key)
     }
 
     /// Returns the place of a key's value, or of the name of the process.
@@ -251,6 +263,6 @@ impl Entry {
     /// Returns the keys whose values differ, in the order of the manual.
     pub(crate) fn changes(&self, other: &Self) -> Vec<&'static str> {
         let keys = super::keys::KEYS.iter().map(|key| key.name);
-        keys.filter(|key| self.settings.get(key) != other.settings.get(key)).collect()
+        keys.filter(|key| self.find(key) != other.find(key)).collect()
     }
 }

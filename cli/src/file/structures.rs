@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use childminder::Name;
 use childminder::backoff::Growth;
@@ -63,7 +64,7 @@ impl Reader {
             Kind::Exits => Setting::Exits(self.exits(value)?),
             Kind::Umask => Setting::Integer(self.umask(value)?),
             Kind::Port => Setting::Port(self.port(value)?),
-            Kind::Variables => Setting::Variables(self.variables(value)?),
+            Kind::Variables => Setting::Variables(Arc::new(self.variables(value)?)),
             Kind::VariableFiles => self.variable_files(value, dir)?,
             Kind::Dependencies => Setting::Dependencies(self.dependencies(value)?),
             Kind::Condition => Setting::Condition(self.condition(value)?),

@@ -1,5 +1,6 @@
 //! The surroundings of childminder: signals, the terminal, the service manager, and the duties of process 1.
 
+pub(crate) mod memory;
 pub(crate) mod notify;
 pub(crate) mod open_files;
 pub(crate) mod reaper;

@@ -17,6 +17,7 @@ use super::metrics::Counters;
 use super::progress::Progress;
 use super::stack::Stack;
 use super::state::{Overview, PAUSE, has_failed, seconds};
+use crate::system::memory;
 use crate::system::notify::ServiceManager;
 use crate::system::reaper::{self, Reaper};
 use crate::system::signals::{Received, Signals};
@@ -229,6 +230,7 @@ impl Session {
         let missing = overview.count_pending();
         if missing == 0 {
             *is_ready = true;
+            memory::release();
             self.progress.show(Vec::new());
             log::info!("{}", if count == 1 { "ready".to_owned() } else { format!("all {count} are ready") });
             self.manager.ready();

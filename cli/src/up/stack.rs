@@ -20,6 +20,7 @@ use crate::file::ports::Ports;
 use crate::file::problems::Problems;
 use crate::file::sockets::Sockets;
 use crate::file::{File, Process};
+use crate::system::memory;
 
 /// The number of processes that are named in the message about one that does not exist.
 const NAMED: usize = 10;
@@ -156,6 +157,8 @@ impl Stack {
         all.retain(|name, _| !is_touched(name));
         all.extend(conditions(&processes));
         (state.file, state.ports, state.conditions) = (file, ports, Rc::new(all));
+        drop(processes);
+        memory::release();
         Ok(changes)
     }
 

@@ -10,6 +10,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("cli/src/args/complete.rs", "words that are not known before they are typed"),
     ("cli/src/args/verbosity.rs", "options that several commands have"),
     ("cli/src/export/shell.rs", "a language that several engines need"),
+    ("cli/src/system/memory.rs", "one call of the C library"),
     ("cli/src/system/open_files.rs", "one limit"),
     ("cli/src/system/reaper.rs", "one duty of process 1"),
     ("cli/src/console/stdout.rs", "one writer"),

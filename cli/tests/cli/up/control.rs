@@ -108,7 +108,7 @@ hold = true
     assert!(hopeless.contains("failed: failed, exited with code 1"), "{hopeless}");
     // A process that was given up can be started again.
     project.ctl(&["start", "gave-up", "waiting", "completed"], 0);
-    up.err.wait_for("gave-up#");
+    up.err.wait_for("is given up");
     assert_eq!(up.stop().status, 3);
 }
 

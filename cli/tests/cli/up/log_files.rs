@@ -2,12 +2,14 @@
 
 use std::fs;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::Project;
 use crate::skip::skip;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{PATIENCE, Supervisor};
 
 /// A process that writes a line when there is a file with its text, besides the one at its start.
 const FILE: &str = r#"[process.a]
@@ -20,7 +22,19 @@ fn start() -> (Project, Supervisor) {
     fs::create_dir(project.path().join("log")).unwrap();
     let mut up = project.up(&[]);
     up.out.wait_for("line 0");
+    wait_for(&project, "line 0");
     (project, up)
+}
+
+/// Waits until the log file ends with a line, which may be after the standard output has it.
+#[expect(clippy::disallowed_methods, reason = "a file is polled from outside")]
+fn wait_for(project: &Project, line: &str) {
+    let begin = Instant::now();
+    let log = project.path().join("log/a.log");
+    while !fs::read_to_string(&log).unwrap_or_default().ends_with(&format!("{line}\n")) {
+        assert!(begin.elapsed() < PATIENCE, "no {line:?} in the log file");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Lets the process write its next line, and waits until it was written.
@@ -28,6 +42,7 @@ fn write(project: &Project, up: &mut Supervisor, line: &str) {
     project.write("new", &format!("{line}\n"));
     fs::rename(project.path().join("new"), project.path().join("next")).unwrap();
     up.out.wait_for(line);
+    wait_for(project, line);
 }
 
 #[test]

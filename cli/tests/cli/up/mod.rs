@@ -5,6 +5,7 @@ mod detach;
 mod ends;
 mod files;
 mod log_files;
+mod many;
 mod metrics;
 mod reload;
 mod service;

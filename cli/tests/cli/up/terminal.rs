@@ -41,7 +41,7 @@ after = "db"
     let mut keyboard = File::from(terminal.master.try_clone().unwrap());
     let mut screen = Lines::of(Some(File::from(terminal.master)));
     screen.wait_for("web: waits for db (ready)");
-    let line = screen.wait_for("is up");
+    let line = screen.wait_for("[db]");
     assert!(line.contains("\x1b[36m[db]\x1b[0m  is up"), "{line:?}");
     screen.wait_for("all 2 are ready");
     keyboard.write_all(b"\x03").unwrap();

@@ -31,6 +31,8 @@ impl Terminal {
         let new = ["-f", "/dev/null", "new-session", "-d", "-x", &size[0], "-y", &size[1]];
         let dir = terminal.project.path().to_str().expect("UTF-8").to_owned();
         terminal.tmux(&[&new[..], &["-c", &dir], &shell].concat());
+        // What is typed before would be shown twice.
+        terminal.wait_for("$");
         Some(terminal)
     }
 
