@@ -31,6 +31,9 @@ pub struct Scenario {
     /// Whether the test suite runs it, with childminder.
     #[serde(default)]
     pub fast: bool,
+    /// Whether childminder must find a process outside the process group, which its portable back end cannot.
+    #[serde(default)]
+    pub beyond_group: bool,
     /// The child as a shell script, which has the functions `log EVENT` and `pause`.
     pub script: Option<String>,
     /// A program to run instead of a script.

@@ -128,8 +128,9 @@ impl Tools {
         let mut tools: BTreeMap<_, _> =
             programs.filter_map(|program| Some((*program, find(program)?))).collect();
         tools.remove(childminder::PROGRAM);
-        if is_program(&childminder) {
-            tools.insert(childminder::PROGRAM, childminder);
+        // It is run in other directories than this one.
+        if let Some(path) = std::path::absolute(childminder).ok().filter(is_program) {
+            tools.insert(childminder::PROGRAM, path);
         }
         Self(tools)
     }
