@@ -12,7 +12,7 @@ use super::world::World;
 use crate::machine::{CauseKind, GiveUp, Machine, OnGiveUp, Phase};
 
 /// The maximum number of steps into the future. No outlook needs as many, unless a decision is wrong.
-const LONGEST: usize = 1000;
+pub(super) const LONGEST: usize = 1000;
 
 /// The number of repetitions whose speed is measured.
 const MEASURED: u32 = 50;

@@ -20,6 +20,7 @@ const ROOT: u32 = u32::MAX;
 struct Node {
     parent: u32,
     step: Step,
+    key: u64,
 }
 
 /// The result of a search that has found no counterexample.
@@ -223,13 +224,13 @@ pub(super) fn lines(scenario: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// An addition to the checks of a search.
 pub(super) trait Visitor {
-    /// Whether this step is of interest.
-    fn takes(&self, _world: &World, _step: Step, _config: &Config) -> bool {
+    /// Whether this step is of interest in a state with this key.
+    fn takes(&mut self, _world: &World, _key: u64, _step: Step, _config: &Config) -> bool {
         true
     }
 
-    /// Looks at a state after these steps, which was not found before if it `is_new`.
-    fn visit(&mut self, _world: &World, _is_new: bool, _steps: &dyn Fn() -> Vec<Step>, _config: &Config) {}
+    /// Looks at a state after these steps. Its key is given if it was not found before.
+    fn visit(&mut self, _world: World, _new: Option<u64>, _steps: &dyn Fn() -> Vec<Step>, _config: &Config) {}
 }
 
 impl Visitor for () {}
@@ -241,7 +242,7 @@ pub(super) struct Search<'a> {
     /// The steps before the first state.
     before: Vec<Step>,
     nodes: Vec<Node>,
-    seen: HashSet<u64, BuildHasherDefault<Unchanged>>,
+    seen: Keys,
     taken: u64,
     /// The states on the way to the node that was expanded last, from the first.
     way: Vec<(u32, World)>,
@@ -260,7 +261,7 @@ impl<'a> Search<'a> {
             let taken = explorer.take(&mut world, *step, config);
             taken.map_err(|problem| explorer.explain(&before[..=index], problem, config))?;
         }
-        let seen = HashSet::from_iter([world.key(config)]);
+        let seen = Keys::from_iter([world.key(config)]);
         let (before, way) = (before.to_vec(), vec![(ROOT, world)]);
         Ok(Self { explorer, config, before, nodes: Vec::new(), seen, taken: 0, way, possible: Vec::new() })
     }
@@ -306,21 +307,23 @@ impl<'a> Search<'a> {
         possible.clear();
         let world = &self.way.last().expect("the way has a first state").1;
         world.possible(self.config, &mut possible);
-        possible.retain(|step| visitor.takes(world, *step, self.config));
+        let key = if node == ROOT { world.key(self.config) } else { self.nodes[node as usize].key };
+        possible.retain(|step| visitor.takes(world, key, *step, self.config));
         for &step in &possible {
             let mut next = world.clone();
             self.taken += 1;
             let outcome = next.take(step, self.config);
             // A state that was found before was checked then.
-            let is_new = outcome.is_ok() && self.seen.insert(next.key(self.config));
+            let key = next.key(self.config);
+            let is_new = outcome.is_ok() && self.seen.insert(key);
             let outcome = outcome.and_then(|()| if is_new { next.check(self.config) } else { Ok(()) });
             if let Err(problem) = outcome.and_then(|()| self.explorer.check_all(&next, self.config)) {
                 let steps = self.steps_to(node, step);
                 return Err(self.explorer.explain(&steps, problem, self.config));
             }
-            visitor.visit(&next, is_new, &|| self.steps_to(node, step), self.config);
+            visitor.visit(next, is_new.then_some(key), &|| self.steps_to(node, step), self.config);
             if is_new {
-                self.nodes.push(Node { parent: node, step });
+                self.nodes.push(Node { parent: node, step, key });
             }
         }
         self.possible = possible;
@@ -352,7 +355,7 @@ impl<'a> Search<'a> {
     fn steps_to(&self, mut node: u32, last: Step) -> Vec<Step> {
         let mut steps = vec![last];
         while node != ROOT {
-            let Node { parent, step } = self.nodes[node as usize];
+            let Node { parent, step, .. } = self.nodes[node as usize];
             steps.push(step);
             node = parent;
         }
@@ -362,9 +365,12 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A set of keys.
+pub(super) type Keys = HashSet<u64, BuildHasherDefault<Unchanged>>;
+
 /// A hasher for numbers that are hashes already.
 #[derive(Default)]
-struct Unchanged(u64);
+pub(super) struct Unchanged(u64);
 
 impl Hasher for Unchanged {
     fn write(&mut self, _: &[u8]) {

@@ -1,6 +1,7 @@
 //! The search for findings: what is wrong with the processes themselves.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -8,10 +9,10 @@ use fastrand::Rng;
 use super::config::Config;
 use super::explorer::Explorer;
 use super::finding::{Finding, FindingKind, Reach, Survey};
-use super::outlook::Verdict;
+use super::outlook::{LONGEST, Verdict};
 use super::problem::{Counterexample, ReplayError};
 use super::run::Readiness;
-use super::search::{Search, Visitor};
+use super::search::{Keys, Search, Unchanged, Visitor};
 use super::step::{Step, StepKind};
 use super::world::World;
 use crate::machine::Name;
@@ -73,7 +74,7 @@ impl Explorer {
         let mut judge = Judge::new(self.stop_limit, KINDS);
         self.judge_stop(&mut judge, &config)?;
         let mut search = Search::begin(self, &config, &[begin])?;
-        judge.visit(search.root(), true, &|| vec![begin], &config);
+        judge.judge(search.root(), &[begin], &config);
         let explored = search.run(self.depth, reach.states, &mut judge)?;
         let first = search.root().clone();
         for walk in 0..reach.walks {
@@ -162,7 +163,7 @@ impl Explorer {
         while steps.len() < reach.length {
             possible.clear();
             world.possible(config, &mut possible);
-            possible.retain(|step| judge.takes(&world, *step, config));
+            possible.retain(|step| judge.is_of_interest(&world, *step, config));
             let Some(step) = random.choice(&possible) else { break };
             steps.push(*step);
             world.take(*step, config).map_err(|problem| self.explain(&steps, problem, config))?;
@@ -223,9 +224,12 @@ struct Judge {
     findings: Vec<Finding>,
     /// The kinds and processes of the findings so far.
     reported: HashSet<(FindingKind, usize)>,
-    /// The keys of the states about which it is known what follows if everything works.
-    judged: HashSet<u64>,
-    /// The repetitions that were tried.
+    /// The states about which it is known what follows if everything works, with the state to which that
+    /// leads, as keys.
+    judged: HashMap<u64, u64, BuildHasherDefault<Unchanged>>,
+    /// The states to which a step of the search has led in which everything works.
+    recovered: Keys,
+    /// The repetitions that were tried, without the steps of other processes.
     rounds: HashSet<(usize, Vec<Step>)>,
 }
 
@@ -236,31 +240,45 @@ impl Judge {
             kinds: kinds.into_iter().collect(),
             findings: Vec::new(),
             reported: HashSet::new(),
-            judged: HashSet::new(),
+            judged: HashMap::default(),
+            recovered: Keys::default(),
             rounds: HashSet::new(),
         }
     }
 
     /// Decides about a state and the last of the steps that have led to it.
     fn judge(&mut self, world: &World, steps: &[Step], config: &Config) {
-        self.visit(world, true, &|| steps.to_vec(), config);
+        self.visit(world.clone(), Some(world.key(config)), &|| steps.to_vec(), config);
         if world.stopping.is_some() {
             self.judge_stop(world, steps, config);
         }
     }
 
     /// Lets everything work from here on.
-    fn judge_future(&mut self, world: &World, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
-        if !world.machine.is_running() || !self.judged.insert(world.key(config)) {
+    fn judge_future(
+        &mut self,
+        mut future: World,
+        mut key: u64,
+        steps: &dyn Fn() -> Vec<Step>,
+        config: &Config,
+    ) {
+        if !future.machine.is_running() || self.judged.contains_key(&key) {
             return;
         }
-        let mut future = world.clone();
-        while let Some(step) = future.helpful(config) {
-            if future.act(step, config).is_err() || !self.judged.insert(future.key(config)) {
+        let mut way = vec![key];
+        let end = loop {
+            let Some(step) = future.helpful(config) else { break None };
+            if way.len() > LONGEST || future.act(step, config).is_err() {
                 return;
             }
-        }
-        let verdicts = future.verdicts(config);
+            key = future.key(config);
+            if let Some(end) = self.judged.get(&key) {
+                break Some(*end);
+            }
+            way.push(key);
+        };
+        self.judged.extend(way.into_iter().map(|state| (state, end.unwrap_or(key))));
+        let verdicts = if end.is_none() { future.verdicts(config) } else { Vec::new() };
         if !verdicts.is_empty() {
             self.report(verdicts, &steps(), config);
         }
@@ -274,8 +292,9 @@ impl Judge {
                 continue;
             }
             let round = &steps[earlier..];
+            let is_own = |step: &&Step| step.kind == StepKind::Time || usize::from(step.process) == index;
             if self.reported.contains(&(FindingKind::RestartsForever, index))
-                || !self.rounds.insert((index, round.to_vec()))
+                || !self.rounds.insert((index, round.iter().filter(is_own).copied().collect()))
             {
                 continue;
             }
@@ -330,8 +349,9 @@ impl Judge {
     }
 }
 
-impl Visitor for Judge {
-    fn takes(&self, world: &World, step: Step, config: &Config) -> bool {
+impl Judge {
+    /// Whether this step may happen by itself.
+    fn is_of_interest(&self, world: &World, step: Step, config: &Config) -> bool {
         let index = usize::from(step.process);
         let is_ready = || {
             let run = world.processes[index].run.as_ref();
@@ -345,8 +365,19 @@ impl Visitor for Judge {
                 _ => true,
             }
     }
+}
 
-    fn visit(&mut self, world: &World, is_new: bool, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
+impl Visitor for Judge {
+    fn takes(&mut self, world: &World, key: u64, step: Step, config: &Config) -> bool {
+        // Most states lead to the same few, which need not be found again.
+        let is_known = |judge: &mut Self| {
+            let end = judge.judged.get(&key).copied();
+            end.is_some_and(|end| !judge.recovered.insert(end))
+        };
+        self.is_of_interest(world, step, config) && !(step.kind == StepKind::Recovers && is_known(self))
+    }
+
+    fn visit(&mut self, world: World, new: Option<u64>, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
         if let Some((process, on)) = world.stale_start {
             let (name, other) = (&config.names[process], &config.names[on]);
             let text = format!("{name} is started because {other} counts as ready, but its own run is not");
@@ -355,15 +386,15 @@ impl Visitor for Judge {
                 self.report(vec![verdict], &steps(), config);
             }
         }
-        if is_new {
-            self.judge_future(world, steps, config);
-        }
         let is_restart = |process: &super::run::Process| {
             let [earlier, last] = process.begun;
             earlier > 0 && last == world.steps && earlier < last
         };
         if world.processes.iter().any(is_restart) {
-            self.judge_restarts(world, &steps(), config);
+            self.judge_restarts(&world, &steps(), config);
+        }
+        if let Some(key) = new {
+            self.judge_future(world, key, steps, config);
         }
     }
 }
