@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
         Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),
         Command::Check(args) => check::check(&args),
+        Command::Rehearse(args) if args.exploration.is_wanted() => foresight::explore::explore(&args),
         Command::Rehearse(args) => foresight::rehearse::rehearse(&args),
         Command::Import(args) => import::import(&args),
         Command::Export(args) => export::export(&args),

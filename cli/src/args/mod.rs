@@ -4,6 +4,7 @@ pub(crate) mod attributes;
 mod complete;
 mod control;
 mod convert;
+mod explore;
 pub(crate) mod log_file;
 mod rehearse;
 mod run;
@@ -19,6 +20,7 @@ use clap_complete::engine::ArgValueCandidates;
 
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use convert::{Check, Engine, Export, Import, Origin};
+pub(crate) use explore::Explore;
 pub(crate) use rehearse::Rehearse;
 pub(crate) use run::Run;
 pub(crate) use up::{Target, Up};

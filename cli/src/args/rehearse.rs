@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::explore::Explore;
 use crate::values::duration;
 
 /// Shows what a file does over a long time, in virtual time and without starting anything
@@ -36,6 +37,9 @@ pub(crate) struct Rehearse {
     /// Prints one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) exploration: Explore,
 }
 
 const EXAMPLES: &str = "\
@@ -67,5 +71,6 @@ start-service.
 Examples:
   childminder rehearse
   childminder rehearse -s night.toml --for 7d -v
+  childminder rehearse --explore > found.txt; childminder rehearse --replay-scenario found.txt
 
-Exit status: 0; 3 when a program was given up; 2 for a usage error or a problem of a file.";
+Exit status: 0; 1 when an exploration has found something; 3 when a program was given up; 2 for a usage error or a problem of a file.";

@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod explore;
 mod export;
 mod findings;
 mod help;
