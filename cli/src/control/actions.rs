@@ -238,7 +238,8 @@ fn is_ready(overview: &Overview, names: &HashSet<&Name>) -> Result<bool, String>
             return Err(format!("{}: {}", status.name, overview.describe(status)));
         }
         if let Some((on, other)) = obstacles.find(status) {
-            let state = other.map_or("it does not exist".to_owned(), |other| overview.describe(other));
+            let state =
+                other.map_or_else(|| "it does not exist".to_owned(), |other| overview.describe(other));
             return Err(format!("{} waits for {on}, which cannot be met: {state}", status.name));
         }
         is_ready &= is_settled(status);

@@ -15,7 +15,7 @@ pub(super) fn render(markdown: &str, width: usize, is_colourful: bool) -> String
                 page.text.push('\n');
             }
         } else if in_code {
-            page.text.push_str(&format!("    {line}").trim_end());
+            page.text.push_str(format!("    {line}").trim_end());
             page.text.push('\n');
         } else {
             page.line(line);

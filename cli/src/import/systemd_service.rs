@@ -311,14 +311,15 @@ fn policy(unit: &Unit, draft: &mut Draft) {
 
 /// Notes the values of the policy that cannot be read, in whose place there is the default.
 fn note_invalid(unit: &Unit, draft: &mut Draft) {
-    let is_count = |value: &str| value.parse::<u32>().is_ok();
-    let is_time = |value: &str| value == "infinity" || seconds(value).is_some();
-    let checks: [(&str, &str, &dyn Fn(&str) -> bool); 5] = [
-        ("Unit", "StartLimitIntervalSec", &is_time),
-        ("Unit", "StartLimitBurst", &is_count),
-        ("Service", "RestartSec", &is_time),
-        ("Service", "RestartSteps", &is_count),
-        ("Service", "RestartMaxDelaySec", &is_time),
+    type Check = fn(&str) -> bool;
+    let is_count: Check = |value| value.parse::<u32>().is_ok();
+    let is_time: Check = |value| value == "infinity" || seconds(value).is_some();
+    let checks: [(&str, &str, Check); 5] = [
+        ("Unit", "StartLimitIntervalSec", is_time),
+        ("Unit", "StartLimitBurst", is_count),
+        ("Service", "RestartSec", is_time),
+        ("Service", "RestartSteps", is_count),
+        ("Service", "RestartMaxDelaySec", is_time),
     ];
     for (section, key, is_valid) in checks {
         if let Some(setting) = unit.get(section, key).filter(|setting| !is_valid(&setting.value)) {
@@ -330,7 +331,8 @@ fn note_invalid(unit: &Unit, draft: &mut Draft) {
     }
     let has = |key: &str| unit.get("Service", key).is_some();
     if has("RestartSteps") != has("RestartMaxDelaySec") {
-        let setting = unit.get("Service", "RestartSteps").or(unit.get("Service", "RestartMaxDelaySec"));
+        let setting =
+            unit.get("Service", "RestartSteps").or_else(|| unit.get("Service", "RestartMaxDelaySec"));
         let place = setting.map_or(&unit.place, |setting| &setting.place);
         draft.note(place, "RestartSteps= and RestartMaxDelaySec= have an effect together only");
     }
