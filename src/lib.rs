@@ -57,6 +57,7 @@
 //! | --- | --- | --- |
 //! | `background` | `Background` | yes |
 //! | `client` | `ClientService` | yes |
+//! | `journal` | `MonitorBuilder::journal`: what a monitor decides by, recorded and replayed | no |
 //! | `log-format` | `output::LogFormat`: log lines of other programs as log records | yes |
 //! | `plan` | `Plan`; includes `ready` | yes |
 //! | `ready` | `Condition`, `Spec::ready`, `Spec::alive`: readiness and health | yes |

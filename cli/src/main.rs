@@ -88,7 +88,10 @@ fn main() -> ExitCode {
             control(commands::simple(&args.target, &request))
         }
         Command::Wait(args) => control(commands::wait(&args)),
-        Command::Why(args) => control(commands::why(&args.target, &args.name)),
+        Command::Why(args) => match &args.journal {
+            Some(journal) => foresight::why::why(&args, journal),
+            None => control(commands::why(&args.target, &args.name)),
+        },
         Command::Reload(args) => control(commands::reload(&args.target, args.dry_run)),
         Command::Down(args) => control(commands::simple(&args.target, &Request::Down)),
         Command::Check(args) => check::check(&args),
@@ -96,6 +99,8 @@ fn main() -> ExitCode {
         Command::Rehearse(args) => foresight::rehearse::rehearse(&args),
         Command::Import(args) => import::import(&args),
         Command::Export(args) => export::export(&args),
+        Command::Replay(args) => foresight::replay::replay(&args),
+        Command::Incident(args) => foresight::incident::incident(&args),
         Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),
         Command::Help { subject } => help::help(subject.as_deref()),
         Command::Completions { shell } => match completions(shell) {

@@ -1,12 +1,13 @@
 //! A journal that was read, as data.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::machine::{Input, Machine, Name};
 
-/// What started a process: its command line, as far as a machine and its users have to know.
+/// The program of a process: its command line, as far as a machine and its users have to know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
     text: Arc<str>,
@@ -67,6 +68,14 @@ pub struct Header {
     pub segment: u64,
 }
 
+impl Header {
+    /// Creates the header of a journal that this program writes.
+    pub(super) fn new(began: Option<SystemTime>, seed: u64, segment: u64) -> Self {
+        let program = concat!("childminder ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { program, began, seed, segment }
+    }
+}
+
 /// A journal: the inputs and the decisions of one machine, in order.
 ///
 /// [`read`](Self::read) reads a file, and [`from_inputs`](Self::from_inputs) makes a journal of inputs that
@@ -77,11 +86,13 @@ pub struct Journal {
     pub(super) header: Header,
     pub(super) entries: Vec<Entry>,
     pub(super) ending: Ending,
+    /// The files, with the index of the first entry of each.
+    pub(super) files: Vec<(usize, Arc<Path>)>,
     /// The time to which the times in checkpoints are relative.
     pub(super) begin: Instant,
 }
 
-/// How a journal ends.
+/// The end of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
@@ -104,7 +115,7 @@ pub struct Entry {
     pub line: usize,
     /// The time of the input since the beginning; for other records, that of the input before them.
     pub at: Duration,
-    /// What the line says.
+    /// The contents of the line.
     pub record: Record,
 }
 
@@ -164,11 +175,11 @@ impl Journal {
     /// ```
     pub fn from_inputs(seed: u64, inputs: impl IntoIterator<Item = (Duration, Input<Program>)>) -> Self {
         let entry = |(at, input)| Entry { line: 0, at, record: Record::Input(Box::new(input)) };
-        let program = concat!("childminder ", env!("CARGO_PKG_VERSION")).to_owned();
         Self {
-            header: Header { program, began: None, seed, segment: 0 },
+            header: Header::new(None, seed, 0),
             entries: inputs.into_iter().map(entry).collect(),
             ending: Ending::Open,
+            files: Vec::new(),
             begin: origin(),
         }
     }

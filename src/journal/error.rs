@@ -16,7 +16,7 @@ pub struct JournalError {
     problem: JournalProblem,
 }
 
-/// What is wrong with a journal.
+/// The reasons why a journal cannot be created or read.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum JournalProblem {
@@ -44,7 +44,7 @@ pub enum JournalProblem {
     Value {
         /// The field; empty for the line as a whole.
         field: String,
-        /// What is wrong, as a fragment that follows the name of the field.
+        /// The problem, as a fragment that follows the name of the field.
         message: String,
     },
     /// The checksum of a line is not that of its contents: the line was changed.

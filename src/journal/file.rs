@@ -8,7 +8,7 @@ use super::queue::Queue;
 use super::recorder::{self, Setup};
 use super::segments::{self, Segments};
 use super::{JournalError, JournalProblem};
-use crate::MonitorBuilder;
+use crate::monitor::MonitorBuilder;
 
 /// The default of [`JournalFile::max_size`].
 const MAX_SIZE: u64 = 64 << 20;
@@ -21,8 +21,8 @@ const MAX_ENTRIES: u64 = 1_000_000;
 ///
 /// The journal has one or two files: the current one, and beside it, with `.1` appended to its name, the
 /// segment before. When the current one has reached half of the maximum, it takes the place of the other, and
-/// a new one begins with a checkpoint of the whole state. A file that is there when a recording begins becomes
-/// the segment before in the same way, so the journal of a monitor that was killed is still there after the
+/// a new one begins with a checkpoint of the whole state. A file that is there when a recording begins
+/// becomes the segment before in the same way, so the journal of a monitor that was killed is still there after the
 /// next start. Files are created for the eyes of their owner only, because command lines and output may be
 /// private.
 ///
@@ -31,8 +31,8 @@ const MAX_ENTRIES: u64 = 1_000_000;
 /// use childminder::journal::JournalFile;
 ///
 /// # let dir = tempfile::tempdir()?;
-/// # std::env::set_current_dir(&dir)?;
-/// let file = JournalFile::new("web.journal").max_size(1 << 20);
+/// # let path = dir.path().join("web.journal");
+/// let file = JournalFile::new(path).max_size(1 << 20);
 /// let builder = ProcessMonitor::builder().journal(file)?;
 /// # drop(builder);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -50,14 +50,14 @@ impl JournalFile {
         Self { path: path.as_ref().to_owned(), max_size: MAX_SIZE, max_entries: MAX_ENTRIES }
     }
 
-    /// Sets the maximum size of both files together, in bytes. A checkpoint that is larger than half of it is
-    /// written nevertheless. Default: 64 MiB.
+    /// Sets the maximum size of both files together, in bytes. Each of them is four times as large as its
+    /// checkpoint nevertheless. Default: 64 MiB.
     #[must_use]
     pub fn max_size(self, bytes: u64) -> Self {
         Self { max_size: bytes, ..self }
     }
 
-    /// Sets the maximum number of lines of both files together. Default: a million.
+    /// Sets the maximum number of lines of both files together, at least 128. Default: a million.
     #[must_use]
     pub fn max_entries(self, entries: u64) -> Self {
         Self { max_entries: entries, ..self }

@@ -3,15 +3,13 @@
 //! Each line is a JSON object. The functions here write its *body*, which the queue completes with the number
 //! of the line and a checksum when the order of the lines is known.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
-use super::{Program, RunOutput};
-use crate::host::Spec;
+use super::{Header, Program, RunOutput};
 use crate::machine::json::{Fields, Json, Problem, Text, events};
-use crate::machine::{Definition, Input, Name, Output};
+use crate::machine::{Definition, Input, Machine, Name, Output};
 
 /// The version of the format.
 pub(super) const VERSION: u64 = 1;
@@ -35,28 +33,29 @@ impl Json for Program {
 }
 
 /// Writes the body of a header.
-pub(super) fn header(began: SystemTime, seed: u64, segment: u64, out: &mut Text) {
-    let began = began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+pub(super) fn header(header: &Header, out: &mut Text) {
+    let Header { program, began, seed, segment } = header;
+    let began = began.map(|began| began.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
     out.object()
         .text("journal", MAGIC)
         .with("version", &VERSION)
-        .text("program", concat!("childminder ", env!("CARGO_PKG_VERSION")))
+        .with("program", program)
         .with("began_unix_ns", &began)
-        .with("seed", &seed)
-        .with("segment", &segment)
+        .with("seed", seed)
+        .with("segment", segment)
         .end();
 }
 
-/// Writes the body of an input. `number` returns the number of a spec that is new.
-pub(super) fn input(
-    input: &Input<Arc<Spec>>,
+/// Writes the body of an input. `program` returns what stands for the spec of a new definition.
+pub(super) fn input<S: Clone>(
+    input: &Input<S>,
     at: Duration,
-    number: impl FnOnce(&Name, &Arc<Spec>) -> u64,
+    program: impl FnOnce(&Name, &S) -> Program,
     out: &mut Text,
 ) {
-    let recorded = |name: &Name, definition: &Definition<Arc<Spec>>| {
-        let number = number(name, &definition.spec);
-        definition.clone().with_spec(Program::new(&definition.spec.to_string(), number))
+    let recorded = |name: &Name, definition: &Definition<S>| {
+        let program = program(name, &definition.spec);
+        definition.clone().with_spec(program)
     };
     let line = out.object().with("t", &at);
     match input {
@@ -87,7 +86,12 @@ pub(super) fn input(
 pub(super) fn decision<S>(output: &Output<S>, text: &mut String, out: &mut Text) {
     text.clear();
     super::decision::write(output, text);
-    out.object().text("decided", text).end();
+    decided(text, out);
+}
+
+/// Writes the body of a decision.
+pub(super) fn decided(decision: &str, out: &mut Text) {
+    out.object().text("decided", decision).end();
 }
 
 /// Writes the body of the output of a run.
@@ -105,6 +109,18 @@ pub(super) fn output(output: &RunOutput, out: &mut Text) {
 /// Writes the body of the number of entries that are missing.
 pub(super) fn lost(entries: u64, out: &mut Text) {
     out.object().with("lost", &entries).end();
+}
+
+/// Writes the body of a checkpoint. `program` returns what stands for the spec of a process.
+pub(super) fn checkpoint<S: Clone>(
+    at: Duration,
+    machine: &Machine<S>,
+    program: impl FnMut(&Name, &S) -> Program,
+    out: &mut Text,
+) {
+    let mut state = Text::new(out.begin);
+    machine.write_checkpoint(program, &mut state);
+    out.object().with("t", &at).raw("checkpoint", &state.text).end();
 }
 
 /// Writes the body of the end.
@@ -129,7 +145,7 @@ pub(super) fn is_sum_right(line: &[u8]) -> bool {
     let (contents, sum) = line.split_at(begin);
     let sum = sum.strip_prefix(b",\"sum\":\"").and_then(|sum| sum.strip_suffix(b"\"}"));
     let Some(sum) = sum.and_then(|sum| std::str::from_utf8(sum).ok()) else { return true };
-    u32::from_str_radix(sum, 16).is_ok_and(|sum| sum == checksum(contents))
+    sum == format!("{:08x}", checksum(contents))
 }
 
 /// FNV-1a, which needs no table and notices every change of one byte.

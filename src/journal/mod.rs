@@ -44,6 +44,7 @@ mod recorder;
 mod replay;
 mod segments;
 mod timeline;
+mod write;
 
 pub use entry::{Ending, Entry, Header, Journal, Program, Record, RunOutput};
 pub use error::{JournalError, JournalProblem};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 
 use super::{Header, JournalProblem, Program, Record, RunOutput, format};
-use crate::machine::Input;
 use crate::machine::json::{Fields, Problem, events};
+use crate::machine::{Input, Machine};
 
 /// A line whose contents are not known yet.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Line {
     fields: Fields,
 }
 
-/// What a line says, and its time if it has one.
+/// The record of a line, and its time if it has one.
 pub(super) type Said = (Option<Duration>, Record);
 
 impl Line {
@@ -70,10 +70,10 @@ impl Line {
     }
 
     fn known_header(mut self) -> Result<Header, Problem> {
-        let began: Duration = self.fields.take("began_unix_ns")?;
+        let began: Option<Duration> = self.fields.take("began_unix_ns")?;
         let header = Header {
             program: self.fields.take("program")?,
-            began: SystemTime::UNIX_EPOCH.checked_add(began),
+            began: began.and_then(|began| SystemTime::UNIX_EPOCH.checked_add(began)),
             seed: self.fields.take("seed")?,
             segment: self.fields.take("segment")?,
         };
@@ -111,6 +111,10 @@ impl Line {
             })),
             None if fields.has("lost") => Record::Lost { entries: fields.take("lost")? },
             None => return Err(Problem::of("t", "is missing, or the line is of an unknown kind")),
+            Some(_) if fields.has("checkpoint") => {
+                let state = fields.remove("checkpoint").unwrap_or_default();
+                Record::Checkpoint(Box::new(Machine::read_checkpoint(state, fields.begin)?))
+            }
             Some(_) if fields.has("end") => {
                 let _: bool = fields.take("end")?;
                 Record::End

@@ -1,7 +1,7 @@
 //! The lines that wait for the disk, between the monitor and the thread that writes.
 //!
-//! The monitor never waits for the disk. If the queue is full or the disk is, entries are dropped and counted;
-//! when there is room again, the journal goes on with their number and a checkpoint.
+//! The monitor never waits for the disk. If the queue is full or the disk is, entries are dropped and
+//! counted; when there is room again, the journal goes on with their number and a checkpoint.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -37,7 +37,13 @@ pub(super) struct Chunk {
     pub(super) begins_segment: bool,
 }
 
-/// What the monitor has to do next for the journal.
+/// The least number of entries of a segment.
+const LEAST_ENTRIES: u64 = 64;
+
+/// The least size of a segment, as a multiple of the size of its checkpoint.
+const LEAST_GROWTH: u64 = 4;
+
+/// The next thing that the monitor has to do for the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Nothing,
@@ -55,6 +61,7 @@ pub(super) struct Queue {
     changed: Condvar,
     max_size: u64,
     max_entries: u64,
+    retry: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -65,8 +72,9 @@ struct Inner {
     next: u64,
     /// The number of entries that were dropped since the last one that was written.
     lost: u64,
-    /// The size of the current segment.
+    /// The size of the current segment, and that of its header and checkpoint.
     size: u64,
+    begun_with: u64,
     entries: u64,
     /// Whether writing has failed, and is not to be tried again yet.
     is_failing: bool,
@@ -79,7 +87,14 @@ struct Inner {
 impl Queue {
     /// Creates a queue for segments of this size and number of entries.
     pub(super) fn new(max_size: u64, max_entries: u64) -> Self {
-        Self { inner: Lock::default(), changed: Condvar::new(), max_size, max_entries }
+        let (inner, changed) = (Lock::default(), Condvar::new());
+        Self { inner, changed, max_size, max_entries, retry: RETRY }
+    }
+
+    /// Sets the time from a failed write to the next attempt.
+    #[cfg(test)]
+    pub(super) fn retry(self, retry: Duration) -> Self {
+        Self { retry, ..self }
     }
 
     /// Adds the line with this body, or counts it as lost.
@@ -103,7 +118,9 @@ impl Queue {
             let can_go_on = inner.waiting == 0 && !inner.is_failing;
             return if can_go_on { Wanted::Checkpoint } else { Wanted::Nothing };
         }
-        let is_full = inner.size >= self.max_size || inner.entries >= self.max_entries;
+        // Otherwise a checkpoint that is too large would be followed by the next one at once.
+        let max_size = self.max_size.max(LEAST_GROWTH * inner.begun_with);
+        let is_full = inner.size >= max_size || inner.entries >= self.max_entries.max(LEAST_ENTRIES);
         if is_full { Wanted::Segment } else { Wanted::Nothing }
     }
 
@@ -114,6 +131,7 @@ impl Queue {
         for (i, body) in bodies.iter().enumerate() {
             inner.add(&body.text, i == 0);
         }
+        inner.begun_with = inner.size;
         self.wake(inner);
     }
 
@@ -206,7 +224,7 @@ impl Queue {
         inner.next -= dropped;
         inner.lost += dropped;
         inner.is_failing = true;
-        let wait = self.changed.wait_timeout_while(inner, RETRY, |inner| !inner.is_closed);
+        let wait = self.changed.wait_timeout_while(inner, self.retry, |inner| !inner.is_closed);
         wait.unwrap_or_else(PoisonError::into_inner).0.is_failing = false;
     }
 }

@@ -27,7 +27,8 @@ impl Journal {
         let cannot_read =
             |path: &Path, error| JournalError::new(JournalProblem::Read(Arc::new(error))).in_file(path);
         let current = fs::read(path).map_err(|error| cannot_read(path, error))?;
-        let current = Segment::parse(&current, begin).map_err(|error| error.in_file(path))?;
+        let mut current = Segment::parse(&current, begin).map_err(|error| error.in_file(path))?;
+        current.journal.files.push((0, path.into()));
         if current.journal.header.segment == 0 {
             return Ok(current.journal);
         }
@@ -37,7 +38,7 @@ impl Journal {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(current.journal),
             Err(error) => return Err(cannot_read(&path, error)),
         };
-        Ok(earlier.followed_by(current))
+        Ok(earlier.followed_by(&path, current))
     }
 
     /// Reads a journal, or one segment of it, from text.
@@ -105,12 +106,12 @@ impl Segment {
             ending = if matches!(record, Record::End) { Ending::Complete } else { Ending::Open };
             entries.push(Entry { line: number, at: last, record });
         }
-        Ok(Self { journal: Journal { header, entries, ending, begin }, first, next })
+        Ok(Self { journal: Journal { header, entries, ending, files: Vec::new(), begin }, first, next })
     }
 
     /// Returns the journal of this segment and the one that follows it, or of that alone if it follows
     /// another one.
-    fn followed_by(self, later: Self) -> Journal {
+    fn followed_by(self, path: &Path, later: Self) -> Journal {
         let (ours, theirs) = (&self.journal.header, &later.journal.header);
         let is_previous = (ours.began, ours.segment + 1) == (theirs.began, theirs.segment)
             && (self.next, self.journal.ending) == (later.first, Ending::Open);
@@ -118,6 +119,9 @@ impl Segment {
             return later.journal;
         }
         let mut journal = self.journal;
+        journal.files.push((0, path.into()));
+        let files = later.journal.files.into_iter();
+        journal.files.extend(files.map(|(_, path)| (journal.entries.len(), path)));
         journal.entries.extend(later.journal.entries);
         journal.ending = later.journal.ending;
         journal

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::format;
 use super::output::Outputs;
 use super::queue::{Queue, Wanted};
+use super::{Header, Program, format};
 use crate::host::Spec;
 use crate::machine::json::Text;
 use crate::machine::{Input, Machine, Name, Notice, NoticeKind, Output};
 use crate::monitor::recording::{Recorder, RecorderParts};
 
-/// What a recording needs before its beginning is known. If it is dropped, because no monitor is built, the
+/// The parts of a recording before its beginning is known. If it is dropped, because no monitor is built, the
 /// thread ends.
 #[derive(Debug)]
 pub(super) struct Setup {
@@ -43,7 +43,7 @@ pub(super) fn parts(setup: Setup, begin: Instant) -> RecorderParts {
         began: setup.began,
         queue: setup.queue,
     };
-    recorder.write_header();
+    recorder.queue.0.push(&recorder.header().text);
     let notices = {
         let (outputs, queue) = (outputs.clone(), recorder.queue.0.clone());
         move |notice: &Notice| {
@@ -79,10 +79,21 @@ struct JournalRecorder {
 }
 
 impl JournalRecorder {
-    fn write_header(&self) {
+    fn header(&self) -> Text {
         let mut header = Text::new(self.body.begin);
-        format::header(self.began, 0, self.segment, &mut header);
-        self.queue.0.push(&header.text);
+        format::header(&Header::new(Some(self.began), 0, self.segment), &mut header);
+        header
+    }
+
+    fn checkpoint(&self, machine: &Machine<Arc<Spec>>) -> Text {
+        let mut body = Text::new(self.body.begin);
+        let program = |name: &Name, spec: &Arc<Spec>| {
+            // A process that was removed may still run, and its name may have another spec by now.
+            let number = self.numbers.get(name).filter(|(known, _)| Arc::ptr_eq(known, spec));
+            Program::new(&spec.to_string(), number.map_or(0, |(_, number)| *number))
+        };
+        format::checkpoint(self.last, machine, program, &mut body);
+        body
     }
 
     fn push(&mut self) {
@@ -95,13 +106,13 @@ impl Recorder for JournalRecorder {
         self.last = now.saturating_duration_since(self.body.begin);
         self.body.text.clear();
         let Self { numbers, next_number, .. } = self;
-        let number = |name: &Name, spec: &Arc<Spec>| {
+        let program = |name: &Name, spec: &Arc<Spec>| {
             let number = *next_number;
             *next_number += 1;
             numbers.insert(name.clone(), (spec.clone(), number));
-            number
+            Program::new(&spec.to_string(), number)
         };
-        format::input(input, self.last, number, &mut self.body);
+        format::input(input, self.last, program, &mut self.body);
         self.push();
     }
 
@@ -111,10 +122,14 @@ impl Recorder for JournalRecorder {
         self.push();
     }
 
-    fn settled(&mut self, _machine: &Machine<Arc<Spec>>) {
+    fn settled(&mut self, machine: &Machine<Arc<Spec>>) {
         match self.queue.0.wanted() {
             Wanted::Nothing => {}
-            Wanted::Segment | Wanted::Checkpoint => {}
+            Wanted::Checkpoint => self.queue.0.go_on(&self.checkpoint(machine)),
+            Wanted::Segment => {
+                self.segment += 1;
+                self.queue.0.begin_segment(&[self.header(), self.checkpoint(machine)]);
+            }
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::path::Path;
 use std::slice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Ending, Entry, Journal, Program, Record, decision};
+use crate::machine::json::Text;
 use crate::machine::{DefinitionError, Machine, Name, Output};
 
 /// A replay of a [`Journal`]: the machine that ships, with the recorded inputs at the recorded times.
@@ -68,6 +71,7 @@ pub struct Verified {
 /// The first decision in a replay that is not the recorded one.
 #[derive(Clone, Debug)]
 pub struct Difference {
+    path: Option<Arc<Path>>,
     line: usize,
     at: Duration,
     recorded: Option<String>,
@@ -94,13 +98,31 @@ impl Journal {
         // What was decided, and is not compared yet.
         let mut decided: VecDeque<Output<Program>> = VecDeque::new();
         let mut text = String::new();
-        while let Some(Step { entry, outputs, refused, machine }) = replay.step() {
+        let mut count = 0;
+        let mut lost_before = true;
+        loop {
+            let next = replay.entries.as_slice().first().map(|entry| &entry.record);
+            // A checkpoint that continues a recording is the state that was reached.
+            let reached = match next {
+                Some(Record::Checkpoint(recorded)) if !lost_before => {
+                    Some((self.state(recorded), self.state(&replay.machine)))
+                }
+                _ => None,
+            };
+            let Some(Step { entry, outputs, refused, machine }) = replay.step() else { break };
+            lost_before = matches!(entry.record, Record::Lost { .. });
+            if let Some((recorded, reached)) = reached.filter(|(recorded, reached)| recorded != reached) {
+                let (recorded, reached) = first_difference(&recorded, &reached);
+                return Err(Box::new(Difference::new(self, count, Some(recorded), Some(reached))));
+            }
+            let index = count;
+            count += 1;
             decided.extend(outputs.iter().cloned());
             match &entry.record {
                 Record::Input(_) if refused.is_some() => {
                     let refused = refused.map(|error| format!("it is refused: {error}"));
                     let recorded = Some("an input that was accepted".to_owned());
-                    return Err(Box::new(Difference::new(entry, recorded, refused)));
+                    return Err(Box::new(Difference::new(self, index, recorded, refused)));
                 }
                 Record::Input(_) => verified.inputs += 1,
                 Record::Decision(recorded) => {
@@ -111,7 +133,7 @@ impl Journal {
                     }
                     if text != **recorded {
                         let decided = output.is_some().then(|| text.clone());
-                        let difference = Difference::new(entry, Some(recorded.to_string()), decided);
+                        let difference = Difference::new(self, index, Some(recorded.to_string()), decided);
                         let now = self.begin + entry.at;
                         return Err(Box::new(difference.with_state(output.as_ref(), machine, now)));
                     }
@@ -121,7 +143,14 @@ impl Journal {
                     verified.lost += entries;
                     decided.clear();
                 }
-                Record::Output(_) | Record::Checkpoint(_) | Record::End => {}
+                Record::Checkpoint(_) => {
+                    if let Some(output) = decided.pop_front() {
+                        text.clear();
+                        decision::write(&output, &mut text);
+                        return Err(Box::new(Difference::new(self, index, None, Some(text))));
+                    }
+                }
+                Record::Output(_) | Record::End => {}
             }
         }
         // Decisions that were made at the moment of a crash need not be in the file.
@@ -130,11 +159,20 @@ impl Journal {
         {
             text.clear();
             decision::write(output, &mut text);
-            let difference = Difference::new(entry, None, Some(text));
+            let difference = Difference::new(self, count - 1, None, Some(text));
             let now = self.begin + entry.at;
             return Err(Box::new(difference.with_state(Some(output), &replay.machine, now)));
         }
         Ok(verified)
+    }
+}
+
+impl Journal {
+    /// Returns a state as text, without the numbers of the programs.
+    fn state(&self, machine: &Machine<Program>) -> String {
+        let mut out = Text::new(self.begin);
+        machine.write_checkpoint(|_, program: &Program| Program::new(program.text(), 0), &mut out);
+        out.text
     }
 }
 
@@ -152,7 +190,7 @@ impl Replay<'_> {
                     self.outputs.push(output);
                 }
             }
-            Record::Checkpoint(machine) => self.machine = (**machine).clone(),
+            Record::Checkpoint(machine) => self.machine.clone_from(machine),
             Record::Decision(_) | Record::Output(_) | Record::Lost { .. } | Record::End => {}
         }
         Some(Step { entry, outputs: &self.outputs, machine: &self.machine, refused })
@@ -176,8 +214,11 @@ impl Replay<'_> {
 }
 
 impl Difference {
-    fn new(entry: &Entry, recorded: Option<String>, decided: Option<String>) -> Self {
-        Self { line: entry.line, at: entry.at, recorded, decided, process: None, state: None }
+    fn new(journal: &Journal, index: usize, recorded: Option<String>, decided: Option<String>) -> Self {
+        let Entry { line, at, .. } = journal.entries[index];
+        let file = journal.files.iter().rev().find(|(first, _)| *first <= index);
+        let path = file.map(|(_, path)| path.clone());
+        Self { path, line, at, recorded, decided, process: None, state: None }
     }
 
     /// Adds the state of the process that `output` is about.
@@ -185,6 +226,11 @@ impl Difference {
         let process = output.and_then(|output| name(output, machine));
         let state = process.as_ref().and_then(|name| machine.why(name, now)).map(|why| why.to_string());
         Self { process, state, ..self }
+    }
+
+    /// Returns the file; `None` if the journal was not read from one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Returns the number of the line, from 1.
@@ -216,6 +262,18 @@ impl Difference {
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
     }
+}
+
+/// Returns the parts of two states that differ first.
+fn first_difference(recorded: &str, reached: &str) -> (String, String) {
+    const BEFORE: usize = 60;
+    let same = recorded.bytes().zip(reached.bytes()).take_while(|(one, other)| one == other).count();
+    let part = |text: &str| {
+        let part = text.as_bytes().get(same.saturating_sub(BEFORE)..).unwrap_or_default();
+        let part = &part[..part.len().min(2 * BEFORE)];
+        format!("the state … {} …", String::from_utf8_lossy(part))
+    };
+    (part(recorded), part(reached))
 }
 
 /// Returns the name of the process that an output is about.

@@ -98,3 +98,90 @@ fn write(queue: &Queue, path: &Path, write: &mut dyn FnMut(&Chunk) -> io::Result
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::journal::queue::Wanted;
+    use crate::journal::{Header, Journal, Record, format};
+    use crate::machine::Machine;
+    use crate::machine::json::Text;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn f_313_a_journal_goes_on_with_a_checkpoint_when_the_disk_has_room_again() {
+        #[expect(clippy::disallowed_methods, reason = "times need an origin")]
+        let begin = Instant::now();
+        let queue = Arc::new(Queue::new(u64::MAX, u64::MAX).retry(Duration::from_millis(1)));
+        let (is_full, text) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (attempts, attempted) = mpsc::channel();
+        let thread = thread::spawn({
+            let (queue, is_full, text) = (queue.clone(), is_full.clone(), text.clone());
+            move || {
+                write(&queue, Path::new("test"), &mut |chunk| {
+                    let result = if is_full.load(Ordering::SeqCst) {
+                        Err(io::ErrorKind::StorageFull.into())
+                    } else {
+                        text.lock().unwrap().extend_from_slice(&chunk.text);
+                        Ok(())
+                    };
+                    attempts.send(result.is_ok()).unwrap();
+                    result
+                });
+            }
+        });
+        let body = |write: &dyn Fn(&mut Text)| {
+            let mut body = Text::new(begin);
+            write(&mut body);
+            body
+        };
+        let lost = body(&|body| format::lost(7, body));
+        queue.push(&body(&|body| format::header(&Header::new(None, 0, 0), body)).text);
+        assert_eq!(attempted.recv_timeout(PATIENCE), Ok(true));
+        is_full.store(true, Ordering::SeqCst);
+        queue.push(&lost.text);
+        assert_eq!(attempted.recv_timeout(PATIENCE), Ok(false));
+        let begun = begin.elapsed();
+        while queue.wanted() != Wanted::Checkpoint {
+            assert!(begin.elapsed() - begun < PATIENCE, "no new attempt");
+            thread::yield_now();
+        }
+        queue.push(&lost.text);
+        is_full.store(false, Ordering::SeqCst);
+        let machine = Machine::<u64>::new();
+        let program = |_: &_, _: &_| unreachable!("there are no processes");
+        queue.go_on(&body(&|body| format::checkpoint(Duration::ZERO, &machine, program, body)));
+        assert_eq!(queue.wanted(), Wanted::Nothing);
+        queue.close(&body(&|body| format::end(Duration::ZERO, body)));
+        thread.join().unwrap();
+        let journal = Journal::parse(&text.lock().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+        let records: Vec<&Record> = journal.entries().iter().map(|entry| &entry.record).collect();
+        assert!(
+            matches!(records[..], [Record::Lost { entries: 2 }, Record::Checkpoint(_), Record::End]),
+            "{records:?}"
+        );
+    }
+
+    #[test]
+    fn f_313_a_full_queue_drops_entries_and_never_waits() {
+        #[expect(clippy::disallowed_methods, reason = "times need an origin")]
+        let begin = Instant::now();
+        // Nothing takes from this queue.
+        let queue = Queue::new(u64::MAX, u64::MAX);
+        let mut body = Text::new(begin);
+        format::decided(&"x".repeat(1 << 20), &mut body);
+        (0..100).for_each(|_| queue.push(&body.text));
+        assert_eq!(queue.wanted(), Wanted::Nothing);
+        let taken =
+            std::iter::from_fn(|| (queue.wanted() == Wanted::Nothing).then(|| queue.next()).flatten());
+        let bytes: usize = taken.map(|chunk| chunk.text.len()).sum();
+        assert!((4 << 20..6 << 20).contains(&bytes), "{bytes} bytes were waiting");
+        assert_eq!(queue.wanted(), Wanted::Checkpoint);
+    }
+}

@@ -6,6 +6,8 @@
 //! state, such as the time of the next KILL, is part of that state and cannot outlive it. Each start gets a
 //! [`RunId`] that is never used again, and an event of a run that is over changes nothing.
 
+#[cfg(feature = "journal")]
+mod checkpoint;
 mod checks;
 mod child;
 mod deadlines;

@@ -121,6 +121,12 @@ pub(crate) struct Why {
     /// The program
     #[arg(value_name = "NAME", add = ArgValueCandidates::new(complete::names))]
     pub(crate) name: String,
+    /// In this journal or incident file, instead of now
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) journal: Option<PathBuf>,
+    /// At this time after the beginning of the journal [default: its end]
+    #[arg(long, value_name = "S", requires = "journal", value_parser = duration::parse)]
+    pub(crate) at: Option<Duration>,
 }
 
 /// Reads the file again, and applies what has changed in it

@@ -5,6 +5,7 @@ mod complete;
 mod control;
 mod convert;
 mod explore;
+mod foresight;
 pub(crate) mod log_file;
 mod rehearse;
 mod run;
@@ -21,6 +22,7 @@ use clap_complete::engine::ArgValueCandidates;
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use convert::{Check, Engine, Export, Import, Origin};
 pub(crate) use explore::Explore;
+pub(crate) use foresight::{Incident, Replay};
 pub(crate) use rehearse::Rehearse;
 pub(crate) use run::Run;
 pub(crate) use up::{Target, Up};
@@ -96,6 +98,8 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     Import(Import),
     Export(Export),
+    Replay(Replay),
+    Incident(Incident),
     /// Prints the JSON schema of childminder.toml, for editors
     Schema,
     /// Shows the help of a command, or of a topic

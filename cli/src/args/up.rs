@@ -53,6 +53,10 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FILE")]
     pub(crate) metrics: Option<PathBuf>,
 
+    /// Records everything that decides about the programs in this file, for 'replay' and 'timeline'
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 

@@ -7,11 +7,12 @@
 //! Sockets are bound and connected through the open directory (`/proc/self/fd/N/…`), because the path of a
 //! socket may have 107 bytes only.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -81,6 +82,27 @@ impl Home {
     /// Returns the path of the control socket, for messages.
     pub(crate) fn socket(&self) -> PathBuf {
         self.path("sock")
+    }
+
+    /// Notes where the journal of this `up` is, or that there is none.
+    ///
+    /// # Errors
+    ///
+    /// The error of the system.
+    pub(crate) fn note_journal(&self, journal: Option<&Path>) -> io::Result<()> {
+        let note = self.path("journal");
+        match journal {
+            Some(journal) => fs::write(note, std::path::absolute(journal)?.as_os_str().as_bytes()),
+            None => match fs::remove_file(note) {
+                Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Returns where the journal of the last `up` is, if it had one.
+    pub(crate) fn journal(&self) -> Option<PathBuf> {
+        fs::read(self.path("journal")).ok().map(|path| OsString::from_vec(path).into())
     }
 
     /// Makes the directory and checks that it is private.

@@ -109,6 +109,7 @@ fn launched(args: &Up, file: &Path) -> io::Result<ExitCode> {
     command.arg(format!("--log-format={}", if args.log_format == LogFormat::Json { "json" } else { "text" }));
     command.args((0..args.verbosity.quiet).map(|_| "-q")).args((0..args.verbosity.verbose).map(|_| "-v"));
     command.args(args.metrics.iter().flat_map(|path| [OsStr::new("--metrics"), path.as_os_str()]));
+    command.args(args.journal.iter().flat_map(|path| [OsStr::new("--journal"), path.as_os_str()]));
     command.arg("--").args(&args.names);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn()?;
     let report = child.stdout.take().expect("it is a pipe");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_executor::LocalExecutor;
 use async_io::{Async, Timer};
+use childminder::journal::JournalFile;
 use childminder::output::{Batch, FileSink, Rotation, WriterHealth, WriterSink};
 use childminder::{MonitorBuilder, ProcessMonitor, Signal, System};
 
@@ -103,6 +104,10 @@ fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> 
     let history = History::default();
     let (builder, output) = with_screen(ProcessMonitor::builder(), args, &progress, &loaded, &home)?;
     let mut builder = builder.sink(history.clone()).sink(log_files.clone());
+    home.note_journal(args.journal.as_deref()).map_err(Failure::system)?;
+    if let Some(journal) = &args.journal {
+        builder = builder.journal(JournalFile::new(journal)).map_err(Failure::usage)?;
+    }
     let counters = args.metrics.is_some().then(Counters::default);
     if let Some(counters) = &counters {
         builder = builder.sink(counters.clone());

@@ -5,6 +5,7 @@ mod conformance;
 mod explore;
 mod export;
 mod findings;
+mod foresight;
 mod help;
 mod import;
 mod keys;

@@ -57,6 +57,13 @@ impl Text {
         self.text.push(']');
     }
 
+    fn optional<T: Json>(&mut self, value: Option<&T>) {
+        match value {
+            Some(value) => value.write(self),
+            None => self.text.push_str("null"),
+        }
+    }
+
     pub(crate) fn number(&mut self, number: u64) {
         // Faster than the formatting machinery, which a number of one digit hardly needs.
         let mut digits = [0; 20];
@@ -125,14 +132,35 @@ impl Object<'_> {
         self
     }
 
-    /// Adds a list.
-    pub(crate) fn list<'a, T: Json + 'a>(
+    /// Adds JSON text.
+    pub(crate) fn raw(mut self, name: &str, json: &str) -> Self {
+        self.name(name);
+        self.out.text.push_str(json);
+        self
+    }
+
+    /// Adds a value that is behind a pointer, or null.
+    pub(crate) fn optional<T: Json>(mut self, name: &str, value: Option<&T>) -> Self {
+        self.name(name);
+        self.out.optional(value);
+        self
+    }
+
+    /// Adds a list of such values.
+    pub(crate) fn options<'a, T: Json + 'a>(
         mut self,
         name: &str,
-        items: impl IntoIterator<Item = &'a T>,
+        values: impl IntoIterator<Item = Option<&'a T>>,
     ) -> Self {
         self.name(name);
-        self.out.list(items);
+        self.out.text.push('[');
+        for (i, value) in values.into_iter().enumerate() {
+            if i > 0 {
+                self.out.text.push(',');
+            }
+            self.out.optional(value);
+        }
+        self.out.text.push(']');
         self
     }
 
@@ -141,7 +169,7 @@ impl Object<'_> {
     }
 }
 
-/// What is wrong with a value.
+/// The reason why a value is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The field; empty if the value is not in a field.
@@ -189,6 +217,11 @@ impl Fields {
     pub(crate) fn take<T: Json>(&mut self, name: &str) -> Result<T, Problem> {
         let value = self.map.remove(name).ok_or_else(|| Problem::of(name, "is missing"))?;
         T::read(value, self.begin).map_err(|problem| problem.within(name))
+    }
+
+    /// Removes a field, which is to be read by the caller.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Value> {
+        self.map.remove(name)
     }
 
     /// Checks that every field was read.
@@ -336,10 +369,7 @@ impl Json for Instant {
 
 impl<T: Json> Json for Option<T> {
     fn write(&self, out: &mut Text) {
-        match self {
-            Some(value) => value.write(out),
-            None => out.text.push_str("null"),
-        }
+        out.optional(self.as_ref());
     }
 
     fn read(value: Value, begin: Instant) -> Result<Self, Problem> {

@@ -1,6 +1,10 @@
 //! The journal of a monitor: its recording, its replay, and what is wrong with a file.
 
+mod bounds;
+mod damaged;
+mod format;
 mod replay;
+mod walk;
 
 use std::path::Path;
 use std::time::Duration;

@@ -78,7 +78,7 @@ fn features_select_modules_only() {
                 .find(|line| !(line.is_empty() || line.starts_with(['#', ' ', ')'])))
                 .copied();
             let is_module = item.is_some_and(|item| {
-                ["mod ", "pub mod ", "pub use ", "pub(crate) use "]
+                ["mod ", "pub mod ", "pub(crate) mod ", "pub use ", "pub(crate) use "]
                     .iter()
                     .any(|start| item.starts_with(start))
             });
