@@ -1,7 +1,7 @@
 //! One run of a scenario against one supervisor.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -223,20 +223,23 @@ impl<'a> Case<'a> {
 
     /// Ends the observation.
     fn finish(mut self, scenario: &Scenario) -> Result<Measurement, Error> {
+        let found = census::marked(census::CHILD, &self.mark);
+        let over = self.now()?;
+        let supervisor = is_over(&mut self.child);
+        // A run that began before the census is known after this look, and a process that belongs to one that
+        // ended meanwhile has a moment to follow it.
         self.look()?;
-        let left = self.left();
         let is_stray = |pid: &&u32| {
             let run = census::run_of(**pid);
-            run.is_some_and(|run| self.running.iter().all(|it| it.pid != run || !it.is_alive()))
+            run.is_some_and(|run| self.running.iter().all(|it| it.pid != run))
         };
-        let strays = census::marked(census::CHILD, &self.mark).iter().filter(is_stray).count();
-        let supervisor = is_over(&mut self.child);
-        let over = self.now()?;
+        let (left, strays) = (found.len(), found.iter().filter(is_stray).count());
+        // The question for the state takes time, and what happens meanwhile does not count.
+        let mut timeline = std::mem::take(&mut self.timeline);
         let state = match scenario.report.contains(&Fact::State) && supervisor.is_none() {
             true => self.state()?,
             false => None,
         };
-        let mut timeline = std::mem::take(&mut self.timeline);
         timeline.add(over, What::Over { left, strays, supervisor, state });
         Ok(Measurement::Done(timeline))
     }
@@ -394,7 +397,7 @@ fn is_over(child: &mut Child) -> Option<i32> {
 /// The end of a file that grows.
 struct Tail {
     path: PathBuf,
-    read: usize,
+    read: u64,
 }
 
 impl Tail {
@@ -404,14 +407,16 @@ impl Tail {
 
     /// Returns the lines that are new and complete.
     fn lines(&mut self) -> io::Result<Vec<String>> {
-        let bytes = match fs::read(&self.path) {
-            Ok(bytes) => bytes,
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let new = bytes.get(self.read..).unwrap_or_default();
+        file.seek(io::SeekFrom::Start(self.read))?;
+        let mut new = Vec::new();
+        file.read_to_end(&mut new)?;
         let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else { return Ok(Vec::new()) };
-        self.read += end + 1;
+        self.read += end as u64 + 1;
         Ok(String::from_utf8_lossy(&new[..end]).lines().map(str::to_owned).collect())
     }
 }

@@ -39,8 +39,9 @@ cargo run -p conformance -- --write                 # everything, in 4 minutes
 cargo run -p conformance -- crash-loop --timeline   # one scenario, with all events
 ```
 
-The supervisors are searched in `PATH`. On Debian `apt-get install s6 runit faketime` and `pip install twisted supervisor circus` install most of them; one that is missing is skipped. The test suite runs
-the short scenarios with childminder, and compares them with what their files expect.
+This needs Linux. The supervisors are searched in `PATH`. On Debian `apt-get install s6 runit faketime` and `pip install twisted supervisor circus` install most of them; one that is missing
+is skipped, as process-compose was here: its driver follows its documentation, and has not run yet. The test suite runs the short
+scenarios with childminder, and compares them with what their files expect.
 ";
 
 const MEASURED: &str = "Measured on ";
