@@ -40,13 +40,16 @@ mod output;
 mod parse;
 mod queue;
 mod read;
+mod recorded_runs;
 mod recorder;
 mod replay;
 mod segments;
 mod timeline;
+mod what_if;
 mod write;
 
 pub use entry::{Ending, Entry, Header, Journal, Program, Record, RunOutput};
 pub use error::{JournalError, JournalProblem};
 pub use file::JournalFile;
 pub use replay::{Difference, Replay, Step, Verified};
+pub use what_if::{WhatIf, WhatIfError};

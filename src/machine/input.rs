@@ -123,6 +123,63 @@ impl<S> Input<S> {
     }
 }
 
+impl<S> Input<S> {
+    /// Returns this input with other specs. A machine decides the same with it.
+    ///
+    /// ```
+    /// use childminder::machine::{Definition, Input};
+    ///
+    /// let definition = Box::new(Definition::new("serve"));
+    /// let input = Input::Add { name: "web".parse()?, definition }.map_spec(str::len);
+    /// assert!(matches!(input, Input::Add { definition, .. } if definition.spec == 5));
+    /// # Ok::<(), childminder::machine::NameError>(())
+    /// ```
+    pub fn map_spec<T>(self, map: impl FnOnce(S) -> T) -> Input<T> {
+        let mapped = |definition: Box<Definition<S>>| {
+            let Definition {
+                spec,
+                policy,
+                stop_signal,
+                stop_target,
+                stop_command,
+                after,
+                ready,
+                restart_group,
+            } = *definition;
+            let spec = map(spec);
+            Box::new(Definition {
+                spec,
+                policy,
+                stop_signal,
+                stop_target,
+                stop_command,
+                after,
+                ready,
+                restart_group,
+            })
+        };
+        match self {
+            Self::Add { name, definition } => Input::Add { name, definition: mapped(definition) },
+            Self::Replace { name, definition, restart } => {
+                Input::Replace { name, definition: mapped(definition), restart }
+            }
+            Self::Remove { name } => Input::Remove { name },
+            Self::Start { name } => Input::Start { name },
+            Self::Stop { name } => Input::Stop { name },
+            Self::Hold { name } => Input::Hold { name },
+            Self::Release { name } => Input::Release { name },
+            Self::Signal { name, signal } => Input::Signal { name, signal },
+            Self::SetPolicy { name, policy } => Input::SetPolicy { name, policy },
+            Self::RestartAll => Input::RestartAll,
+            Self::StartService => Input::StartService,
+            Self::StopService => Input::StopService,
+            Self::KillService => Input::KillService,
+            Self::Event(event) => Input::Event(event),
+            Self::Timeout => Input::Timeout,
+        }
+    }
+}
+
 /// Inputs as values.
 impl<S: Clone + PartialEq> Machine<S> {
     /// Calls the method of this machine for which `input` stands. A machine with the same seed to which the

@@ -14,7 +14,7 @@ use childminder::testkit::{Script, Sim};
 use childminder::{Exit, Host, Signal, Spec};
 use futures_lite::future::{or, pending, poll_once, yield_now};
 
-mod rehearse;
+pub(crate) mod rehearse;
 mod serving;
 
 const KILLED: Exit = Exit::Signal { signal: Signal::KILL, core: false };

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::behaviour::Behaviour;
 use super::scenario::Scenario;
-use super::tally::Tally;
 use crate::machine::{Exit, Name, RunId, Signal};
 
 /// A scripted process.
@@ -19,7 +18,6 @@ pub(super) struct Actor<'a> {
     /// Until when every start fails, and how.
     pub(super) broken: Option<(Duration, Exit)>,
     pub(super) run: Option<Run<'a>>,
-    pub(super) tally: Tally,
 }
 
 /// A run of a scripted process.
@@ -53,7 +51,6 @@ impl<'a> Actor<'a> {
             stop_signal: Signal::TERM,
             broken: None,
             run: None,
-            tally: Tally::new(name.clone()),
         }
     }
 

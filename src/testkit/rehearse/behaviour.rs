@@ -40,6 +40,7 @@ pub struct Behaviour {
     pub(super) stop_takes: Option<Duration>,
     /// The exit after the stop signal; `None` if the signal itself ends the process.
     stop_exit: Option<Exit>,
+    pub(super) output_ends_after: Duration,
 }
 
 /// The time from a start to an exit without a signal.
@@ -63,6 +64,7 @@ impl Behaviour {
             exit: Exit::Code(1),
             stop_takes: Some(Duration::ZERO),
             stop_exit: None,
+            output_ends_after: Duration::ZERO,
         }
     }
 
@@ -163,6 +165,12 @@ impl Behaviour {
     /// Sets how it exits on the stop signal, as if it had a handler. Default: the signal itself ends it.
     pub fn exits_on_term(mut self, exit: Exit) -> Self {
         self.stop_exit = Some(exit);
+        self
+    }
+
+    /// Sets the time from its exit to the end of its output, which another process holds open. Default: zero.
+    pub fn output_ends_after(mut self, time: Duration) -> Self {
+        self.output_ends_after = time;
         self
     }
 

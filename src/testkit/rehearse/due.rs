@@ -62,6 +62,7 @@ pub(super) enum Act {
     BecomesUnhealthy,
     Exits(Exit),
     EndsStopCommand,
+    EndsOutput,
     /// Answers which processes of its family are alive.
     ListsFamily,
     /// Answers which processes have outlived KILL.

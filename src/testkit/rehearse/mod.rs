@@ -65,3 +65,4 @@ pub use behaviour::Behaviour;
 pub use error::RehearsalError;
 pub use rehearsal::{Clock, GivenUp, ProcessReport, Rehearsal};
 pub use scenario::{Happening, Moment, Scenario};
+pub use tally::Tallies;

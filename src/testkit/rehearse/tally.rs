@@ -1,13 +1,111 @@
-//! What happens to one process, counted while it happens.
+//! What happens to processes, counted while it happens.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use super::rehearsal::{GivenUp, ProcessReport};
-use crate::machine::{ExitSet, Input, Name, Notice, NoticeKind, Phase};
+use crate::machine::{ExitSet, Input, Machine, Name, Notice, NoticeKind, Output, Phase};
+
+/// The counts of all processes of a machine, from its inputs and outputs.
+///
+/// A [`Rehearsal`](super::Rehearsal) has these counts already. This counts what a machine does that is driven
+/// in another way.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use childminder::machine::{Definition, Input, Machine};
+/// use childminder::testkit::rehearse::Tallies;
+///
+/// let (mut machine, mut tallies, epoch) = (Machine::new(), Tallies::default(), Instant::now());
+/// let definition = Box::new(Definition::new(()));
+/// for input in [Input::StartService, Input::Add { name: "web".parse()?, definition }] {
+///     machine.handle_input(input.clone(), epoch)?;
+///     tallies.input(Duration::ZERO, &input);
+///     while let Some(output) = machine.poll_output() {
+///         tallies.output(Duration::ZERO, &output);
+///     }
+/// }
+/// // Its start is not answered, so it is down all the time.
+/// tallies.measure(Duration::from_secs(3), &machine);
+/// assert_eq!(tallies.into_reports()[0].downtime.as_secs(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+pub struct Tallies {
+    by_name: HashMap<Name, usize>,
+    /// In the order in which they were added first.
+    list: Vec<Tally>,
+    /// Whether the last command about the service was to start it.
+    service_is_wanted: bool,
+}
+
+impl Tallies {
+    /// Counts an input that the machine has accepted, before its outputs.
+    pub fn input<S>(&mut self, at: Duration, input: &Input<S>) {
+        match input {
+            Input::Event(_) | Input::Timeout | Input::RestartAll => {}
+            Input::StartService => {
+                self.service_is_wanted = true;
+                self.list.iter_mut().for_each(|tally| tally.service_starts(at));
+            }
+            Input::StopService | Input::KillService => {
+                self.service_is_wanted = false;
+                self.list.iter_mut().for_each(|tally| tally.update(at, false));
+            }
+            _ => {
+                let Some(name) = input.name() else { return };
+                let index = match self.by_name.get(name) {
+                    Some(index) => *index,
+                    None => {
+                        self.by_name.insert(name.clone(), self.list.len());
+                        self.list.push(Tally::new(name.clone()));
+                        self.list.len() - 1
+                    }
+                };
+                self.list[index].commanded(input);
+            }
+        }
+    }
+
+    /// Counts an output.
+    pub fn output<S>(&mut self, at: Duration, output: &Output<S>) {
+        let name = match output {
+            Output::Spawn { name, .. } => name,
+            Output::Notice(notice) => &notice.name,
+            _ => return,
+        };
+        let Some(&index) = self.by_name.get(name) else { return };
+        match output {
+            Output::Notice(notice) => self.list[index].noticed(notice, at, self.service_is_wanted),
+            _ => self.list[index].started(),
+        }
+    }
+
+    /// Ends the counts of outages. From now on only stops are counted.
+    pub fn measure<S: Clone>(&mut self, at: Duration, machine: &Machine<S>) {
+        for tally in &mut self.list {
+            let phase = machine.status(&tally.report.name).map(|status| status.phase);
+            tally.measured(at, phase);
+        }
+        self.service_is_wanted = false;
+    }
+
+    /// Returns the counts.
+    pub fn into_reports(self) -> Vec<ProcessReport> {
+        self.list.into_iter().map(|tally| tally.report).collect()
+    }
+}
+
+impl fmt::Debug for Tallies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list.iter().map(|tally| &tally.report)).finish()
+    }
+}
 
 /// The counts of one process.
 #[derive(Debug)]
-pub(super) struct Tally {
+struct Tally {
     report: ProcessReport,
     /// Whether it is ready when it is started.
     ready_at_start: bool,
@@ -27,7 +125,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(name: Name) -> Self {
+    fn new(name: Name) -> Self {
         let report = ProcessReport {
             name,
             starts: 0,
@@ -59,12 +157,8 @@ impl Tally {
         }
     }
 
-    pub(super) fn name(&self) -> &Name {
-        &self.report.name
-    }
-
     /// Takes over what a command changes about the process.
-    pub(super) fn commanded(&mut self, input: &Input<()>) {
+    fn commanded<S>(&mut self, input: &Input<S>) {
         match input {
             Input::Add { definition, .. } | Input::Replace { definition, .. } => {
                 self.ready_at_start = definition.ready.is_none();
@@ -76,13 +170,13 @@ impl Tally {
     }
 
     /// Counts a start that was requested.
-    pub(super) fn started(&mut self) {
+    fn started(&mut self) {
         self.report.starts += 1;
         self.report.restarts = self.report.starts - 1;
     }
 
     /// Counts a notice.
-    pub(super) fn noticed(&mut self, notice: &Notice, at: Duration, service_is_wanted: bool) {
+    fn noticed(&mut self, notice: &Notice, at: Duration, service_is_wanted: bool) {
         match &notice.kind {
             NoticeKind::Added => (self.is_defined, self.is_held, self.is_completed) = (true, false, false),
             NoticeKind::Removed => self.is_defined = false,
@@ -141,13 +235,13 @@ impl Tally {
     }
 
     /// Notes that the service is started: what has completed is wanted again.
-    pub(super) fn service_starts(&mut self, at: Duration) {
+    fn service_starts(&mut self, at: Duration) {
         self.is_completed = false;
         self.update(at, true);
     }
 
     /// Begins or ends an outage.
-    pub(super) fn update(&mut self, at: Duration, service_is_wanted: bool) {
+    fn update(&mut self, at: Duration, service_is_wanted: bool) {
         let first_ready = &mut self.report.first_ready;
         if self.is_ready {
             first_ready.get_or_insert(at);
@@ -186,16 +280,11 @@ impl Tally {
     }
 
     /// Ends the counts of outages. From now on only stops are counted.
-    pub(super) fn measured(&mut self, at: Duration, phase: Option<Phase>) {
+    fn measured(&mut self, at: Duration, phase: Option<Phase>) {
         let last = self.last_outage.take();
         self.count_outage(last);
         let current = self.outage.take();
         self.count_outage(current.map(|since| (since, at)));
         self.report.phase = phase.unwrap_or(Phase::Down);
-    }
-
-    /// Returns the report.
-    pub(super) fn into_report(self) -> ProcessReport {
-        self.report
     }
 }

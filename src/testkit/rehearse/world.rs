@@ -9,6 +9,7 @@ use super::due::{Act, Agenda, What};
 use super::error::{Problem, RehearsalError};
 use super::rehearsal::Rehearsal;
 use super::scenario::{Happening, Moment, Scenario};
+use super::tally::Tallies;
 use crate::machine::{
     Containment, DefinitionError, Event, Input, Machine, Name, Notice, Output, RunId, SurvivalReason,
     SurvivingProcess,
@@ -36,8 +37,7 @@ pub(super) struct World<'a> {
     by_run: HashMap<RunId, usize>,
     agenda: Agenda,
     outputs: Vec<Output<()>>,
-    /// Whether the last command about the service was to start it.
-    service_is_wanted: bool,
+    tallies: Tallies,
     /// The inputs at this instant.
     standing: u64,
     rehearsal: Rehearsal,
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
             by_run: HashMap::new(),
             agenda: Agenda::default(),
             outputs: Vec::new(),
-            service_is_wanted: false,
+            tallies: Tallies::default(),
             standing: 0,
             rehearsal,
         };
@@ -152,20 +152,15 @@ impl<'a> World<'a> {
         let length = self.scenario.length;
         self.pass_time(|world, at| at > length || world.is_cut());
         self.now = if self.rehearsal.cut.is_some() { self.now } else { length };
-        for actor in &mut self.actors {
-            let phase = self.machine.status(actor.tally.name()).map(|status| status.phase);
-            actor.tally.measured(self.now, phase);
-        }
+        self.tallies.measure(self.now, &self.machine);
         if self.scenario.runs_service && self.rehearsal.cut.is_none() {
-            // What happens from now on is no outage.
-            self.service_is_wanted = false;
             let stopped_at = self.now;
             let latest = stopped_at + self.machine.stop_bound();
             let _ = self.give(Input::StopService);
             self.pass_time(|world, at| world.machine.is_settled() || at > latest || world.is_cut());
             self.rehearsal.stop = Some(self.now - stopped_at);
         }
-        self.rehearsal.processes = self.actors.into_iter().map(|actor| actor.tally.into_report()).collect();
+        self.rehearsal.processes = self.tallies.into_reports();
         Ok(self.rehearsal)
     }
 
@@ -293,9 +288,14 @@ impl<'a> World<'a> {
                     self.report(Event::StopCommandEnded { run: id, result: Ok(()) });
                 }
                 // In this order the machine ends the run at the exit.
-                self.report(Event::Closed { run: id });
+                if behaviour.output_ends_after.is_zero() {
+                    self.report(Event::Closed { run: id });
+                } else {
+                    self.schedule(behaviour.output_ends_after, index, start, Act::EndsOutput);
+                }
                 self.report(Event::Exited { run: id, exit, remaining: Vec::new() });
             }
+            Act::EndsOutput => self.report(Event::Closed { run: id }),
             Act::EndsStopCommand if std::mem::take(&mut run.runs_stop_command) => {
                 self.report(Event::StopCommandEnded { run: id, result: Ok(()) });
             }
@@ -349,6 +349,7 @@ impl<'a> World<'a> {
         }
         self.outputs.clear();
         while let Some(output) = self.machine.poll_output() {
+            self.tallies.output(self.now, &output);
             self.execute(&output);
             if seen.is_some() {
                 self.outputs.push(output);
@@ -362,24 +363,13 @@ impl<'a> World<'a> {
 
     /// Takes over what a command changes.
     fn commanded(&mut self, command: &Input<()>) {
-        match command {
-            Input::StartService => {
-                self.service_is_wanted = true;
-                self.actors.iter_mut().for_each(|actor| actor.tally.service_starts(self.now));
-            }
-            Input::StopService | Input::KillService => {
-                self.service_is_wanted = false;
-                self.actors.iter_mut().for_each(|actor| actor.tally.update(self.now, false));
-            }
-            _ => {
-                let Some(&index) = command.name().and_then(|name| self.by_name.get(name)) else { return };
-                let actor = &mut self.actors[index];
-                actor.tally.commanded(command);
-                if let Input::Add { definition, .. } | Input::Replace { definition, .. } = command {
-                    actor.has_condition = definition.ready.is_some();
-                    actor.stop_signal = definition.stop_signal;
-                }
-            }
+        self.tallies.input(self.now, command);
+        if let Input::Add { name, definition } | Input::Replace { name, definition, .. } = command
+            && let Some(&index) = self.by_name.get(name)
+        {
+            let actor = &mut self.actors[index];
+            actor.has_condition = definition.ready.is_some();
+            actor.stop_signal = definition.stop_signal;
         }
     }
 
@@ -388,9 +378,7 @@ impl<'a> World<'a> {
             Output::Spawn { run, name, spec: () } => {
                 let Some(&index) = self.by_name.get(name) else { return };
                 self.by_run.insert(*run, index);
-                let actor = &mut self.actors[index];
-                actor.tally.started();
-                let (start, start_takes) = actor.start(*run);
+                let (start, start_takes) = self.actors[index].start(*run);
                 self.schedule(start_takes, index, start, Act::Starts);
             }
             Output::Signal { run, signal, .. } => {
@@ -436,9 +424,6 @@ impl World<'_> {
     }
 
     fn noticed(&mut self, notice: &Notice) {
-        if let Some(&index) = self.by_name.get(&notice.name) {
-            self.actors[index].tally.noticed(notice, self.now, self.service_is_wanted);
-        }
         let kept = &mut self.rehearsal.notices;
         if kept.len() < self.scenario.max_notices {
             kept.push((self.now, notice.clone()));

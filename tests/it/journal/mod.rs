@@ -5,6 +5,7 @@ mod damaged;
 mod format;
 mod replay;
 mod walk;
+mod what_if;
 
 use std::path::Path;
 use std::time::Duration;

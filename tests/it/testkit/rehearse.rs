@@ -336,8 +336,14 @@ fn simulated(parts: &[Part], commands: &[(Duration, u8, String)], length: Durati
     sim.trace().lines().filter(|line| !is_signal(line)).map(|line| format!("{line}\n")).collect()
 }
 
-/// Returns the same of a rehearsal.
-fn rehearsed(parts: &[Part], commands: &[(Duration, u8, String)], length: Duration) -> String {
+/// Returns a random scenario of a minute, with commands.
+pub(crate) fn random_scenario(seed: u64) -> Scenario {
+    let mut rng = Rng::with_seed(seed);
+    let parts = parts(&mut rng);
+    scenario(&parts, &commands(&mut rng, &parts), secs(60.0))
+}
+
+fn scenario(parts: &[Part], commands: &[(Duration, u8, String)], length: Duration) -> Scenario {
     let mut scenario = Scenario::new().length(length);
     for part in parts {
         let after = part.after.iter().map(|after| Dependency {
@@ -371,6 +377,12 @@ fn rehearsed(parts: &[Part], commands: &[(Duration, u8, String)], length: Durati
         };
         scenario = scenario.at(*at, input);
     }
+    scenario
+}
+
+/// Returns the same of a rehearsal.
+fn rehearsed(parts: &[Part], commands: &[(Duration, u8, String)], length: Duration) -> String {
+    let scenario = scenario(parts, commands, length);
     let (mut names, mut trace) = (Vec::new(), String::new());
     let mut note = |moment: &Moment<'_>| {
         let nanos = format!("{:09}", moment.at.subsec_nanos());

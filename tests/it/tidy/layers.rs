@@ -21,7 +21,7 @@ pub(super) const LAYERS: [(&str, &[&str]); 23] = [
     ("ready", &["drive", "host", "machine", "output", "search", "sync"]),
     ("timeline", &["machine"]),
     ("monitor", &["drive", "host", "machine", "output", "panic_guard", "sync"]),
-    ("journal", &["host", "machine", "monitor", "output", "panic_guard", "sync", "timeline"]),
+    ("journal", &["host", "machine", "monitor", "output", "panic_guard", "sync", "testkit", "timeline"]),
     ("shutdown", &["panic_guard", "sync", "sys"]),
     ("background", &["panic_guard", "shutdown", "sync", "sys"]),
     ("server", &["backoff", "host", "panic_guard", "sync", "sys"]),
