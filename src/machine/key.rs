@@ -105,8 +105,12 @@ impl<S> Machine<S> {
             seed: _,
         } = self;
         key.add(u64::from(*running) << 1 | u64::from(stopped_by.is_some()));
-        for name in names {
-            let slot = slots.get(name).copied();
+        for (index, name) in names.iter().enumerate() {
+            // Most often nothing was removed, and the names are in the order of the slots.
+            let slot = match children.get(index) {
+                Some(Some(child)) if child.name == *name => Some(index),
+                _ => slots.get(name).copied(),
+            };
             let Some((slot, child)) = slot.and_then(|slot| Some((slot, children[slot].as_ref()?))) else {
                 key.add(0);
                 continue;
@@ -296,14 +300,14 @@ impl SurvivorReport {
     fn add_to(&self, key: &mut Key) {
         key.add_hash(&std::mem::discriminant(self));
         match self {
-            SurvivorReport::Due { at, killed_at } => {
+            Self::Due { at, killed_at } => {
                 key.add_due(*at);
                 key.add_past(*killed_at, Duration::MAX);
             }
-            SurvivorReport::Listing { killed_at } | SurvivorReport::Describing { killed_at } => {
+            Self::Listing { killed_at } | Self::Describing { killed_at } => {
                 key.add_past(*killed_at, Duration::MAX);
             }
-            SurvivorReport::Reported => {}
+            Self::Reported => {}
         }
     }
 }
