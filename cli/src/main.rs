@@ -101,6 +101,8 @@ fn main() -> ExitCode {
         Command::Export(args) => export::export(&args),
         Command::Replay(args) => foresight::replay::replay(&args),
         Command::Incident(args) => foresight::incident::incident(&args),
+        Command::Timeline(args) => foresight::timeline::timeline(&args),
+        Command::Diff(args) => foresight::diff::diff(&args),
         Command::Schema => print(&format!("{:#}\n", file::schema::schema()), "the schema"),
         Command::Help { subject } => help::help(subject.as_deref()),
         Command::Completions { shell } => match completions(shell) {

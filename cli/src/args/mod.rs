@@ -9,6 +9,7 @@ mod foresight;
 pub(crate) mod log_file;
 mod rehearse;
 mod run;
+mod timeline;
 mod up;
 mod verbosity;
 
@@ -25,6 +26,7 @@ pub(crate) use explore::Explore;
 pub(crate) use foresight::{Incident, Replay};
 pub(crate) use rehearse::Rehearse;
 pub(crate) use run::Run;
+pub(crate) use timeline::{Diff, Timeline};
 pub(crate) use up::{Target, Up};
 
 use crate::help;
@@ -100,6 +102,8 @@ pub(crate) enum Command {
     Export(Export),
     Replay(Replay),
     Incident(Incident),
+    Timeline(Timeline),
+    Diff(Diff),
     /// Prints the JSON schema of childminder.toml, for editors
     Schema,
     /// Shows the help of a command, or of a topic

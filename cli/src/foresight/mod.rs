@@ -1,18 +1,20 @@
 //! What happened, and what would happen: commands about journals and rehearsals.
 //!
 //! A journal is a file of `up --journal`, or in an incident file. Each command has a file: `replay` compares
-//! its decisions with those of this version, `why` explains a moment of it, and `incident` packs it for
-//! another machine. `rehearse` runs a file in virtual time: with a `scenario`, or with what is `assumed`;
-//! `outcome` shows the result. `explore` takes every order of events instead, and looks for what is wrong with
-//! the file.
+//! its decisions with those of this version, `why` explains a moment of it, `incident` packs it for
+//! another machine, `timeline` draws it, and `diff` compares two. `rehearse` runs a file in virtual time:
+//! with a `scenario`, or with what is `assumed`; `outcome` shows the result. `explore` takes every order of
+//! events instead, and looks for what is wrong with the file.
 
 mod assumed;
+pub(crate) mod diff;
 pub(crate) mod explore;
 pub(crate) mod incident;
 mod outcome;
 pub(crate) mod rehearse;
 pub(crate) mod replay;
 mod scenario;
+pub(crate) mod timeline;
 pub(crate) mod why;
 
 use std::fmt;

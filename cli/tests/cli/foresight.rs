@@ -25,7 +25,7 @@ command = "sleep 1000"
 
 /// Waits until `holds`.
 #[expect(clippy::disallowed_methods, reason = "files are polled from outside")]
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
         assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
@@ -33,7 +33,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn contains(path: &Path, text: &str, count: usize) -> bool {
+pub(super) fn contains(path: &Path, text: &str, count: usize) -> bool {
     fs::read_to_string(path).is_ok_and(|journal| journal.matches(text).count() >= count)
 }
 

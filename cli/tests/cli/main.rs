@@ -20,5 +20,6 @@ mod skip;
 mod streams;
 mod supervisor;
 mod terminal;
+mod timeline;
 mod up;
 mod usage;
