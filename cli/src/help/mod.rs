@@ -53,6 +53,7 @@ const TOPICS: &[Topic] = &[
         "The commands for another terminal, and what a reload does",
         &["From another terminal", "Reload"],
     ),
+    section("journal", "A record of everything that 'up' decides by, and its replay", &["The journal"]),
     section("metrics", "The file for Prometheus", &["Metrics"]),
     section(
         "service",
