@@ -100,7 +100,7 @@ impl Writes {
 
     /// Waits for a write, or for the end of `process`. Returns whether that has ended. A write from now on is
     /// reported by the next call.
-    fn wait(&self, process: &mut Child) -> Outcome<bool> {
+    fn wait(&self, process: &Child) -> Outcome<bool> {
         let end = pidfd_open(Pid::from_child(process), PidfdFlags::empty())?;
         let mut fds = [PollFd::new(&self.0, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
         poll(&mut fds, None)?;

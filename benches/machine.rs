@@ -34,7 +34,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let explored = explored(bench)?;
     let (rehearsed, day) = rehearsed(bench)?;
     Ok(vec![
-        Row::alone("machine, events", Unit::Rate, median(&rates), Target::AtLeast(5e6)),
+        Row::alone("machine, events", Unit::Rate, median(&rates), Target::AtLeast(8e6)),
         Row::alone("machine, 10,000 crash loops for 1 h", Unit::Time, hour, Target::AtMost(10.0)),
         Row::alone("machine, decision with 30,000 edges", Unit::Time, decision, Target::AtMost(10e-6)),
         Row::alone("rehearsal, events", Unit::Rate, rehearsed, Target::AtLeast(1e6)),
