@@ -309,12 +309,14 @@ impl<S: Clone> Machine<S> {
 
     /// Returns the next thing to do; `None` if there is nothing.
     pub fn poll_output(&mut self) -> Option<Output<S>> {
-        let output = self.out.pop_front();
-        if output.is_none() {
+        if self.out.is_empty() {
             // What the start of thousands has needed is not kept for their life.
-            self.out.shrink_to(KEPT_OUTPUTS);
+            if self.out.capacity() > 4 * KEPT_OUTPUTS {
+                self.out.shrink_to(KEPT_OUTPUTS);
+            }
+            return None;
         }
-        output
+        self.out.pop_front()
     }
 
     /// Returns when to call [`Self::handle_timeout`]; `None` if no deadline is set.

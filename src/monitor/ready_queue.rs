@@ -94,3 +94,38 @@ impl Wake for SourceWaker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_source_that_the_driver_queues_again_is_polled_again_and_does_not_wake_it() {
+        let (queue, wakes) = (Arc::new(ReadyQueue::default()), Arc::new(Wakes::default()));
+        queue.register(&Waker::from(wakes.clone()));
+        let count = || wakes.0.load(Ordering::Relaxed);
+        let taken = || {
+            let mut ready = Vec::new();
+            queue.take(&mut ready);
+            ready.len()
+        };
+        let source = queue.add_source(RunId::unmanaged(1), Source::Output(Stream::Stdout));
+        assert_eq!((taken(), count()), (1, 1));
+        source.requeue();
+        source.requeue();
+        assert_eq!((taken(), count()), (1, 1));
+        source.wake_by_ref();
+        assert_eq!((taken(), count()), (1, 2));
+    }
+}
