@@ -22,9 +22,9 @@ const MAX_ENTRIES: u64 = 1_000_000;
 /// The journal has one or two files: the current one, and beside it, with `.1` appended to its name, the
 /// segment before. When the current one has reached half of the maximum, it takes the place of the other, and
 /// a new one begins with a checkpoint of the whole state. A file that is there when a recording begins
-/// becomes the segment before in the same way, so the journal of a monitor that was killed is still there after the
-/// next start. Files are created for the eyes of their owner only, because command lines and output may be
-/// private.
+/// becomes the segment before in the same way, so the journal of a monitor that was killed is still there
+/// after the next start. Files are created for the eyes of their owner only, because command lines and output
+/// may be private.
 ///
 /// ```
 /// use childminder::ProcessMonitor;

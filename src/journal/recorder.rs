@@ -96,7 +96,7 @@ impl JournalRecorder {
         body
     }
 
-    fn push(&mut self) {
+    fn push(&self) {
         self.queue.0.push(&self.body.text);
     }
 }

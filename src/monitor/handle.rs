@@ -207,7 +207,7 @@ impl ProcessMonitor {
         let machine = &core.state.machine;
         let specs = machine.definitions().into_iter().map(|(name, spec)| {
             let spec = Spec::clone(&spec);
-            let known = spec.get_policy().unwrap_or(self.shared().policy);
+            let known = spec.get_policy().unwrap_or_else(|| self.shared().policy);
             // It may have been changed by `set_policy`.
             match machine.status(&name).map(|status| status.policy).filter(|policy| *policy != known) {
                 Some(policy) => (name, spec.policy(policy)),

@@ -79,7 +79,7 @@ fn f_314_what_up_has_recorded_is_replayed_identically() {
         ("other", FILE, "line 1, column 1: the first line is not that of a journal"),
         (
             "flipped",
-            &text.replacen("\"t\":0", "\"t\":1", 1),
+            &text.replacen("\"t\":", "\"t\":1", 1),
             "line 2, column 1: the line was changed after it was written",
         ),
     ] {

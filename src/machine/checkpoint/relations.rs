@@ -51,6 +51,9 @@ impl Json for Relations {
     }
 }
 
+/// The end of an edge: a slot, and the index among the dependents of its process.
+type Place = Option<(usize, usize)>;
+
 /// The edges to a name that no process has.
 #[derive(Debug)]
 struct Missing {
@@ -226,7 +229,8 @@ impl<S: Clone> Machine<S> {
                 _ => return wrong("has a process that does not exist"),
             }
         }
-        let mut ends: Vec<(EdgeId, Option<(usize, usize)>, Name)> = Vec::new();
+        // The edge, its end and the name of the process there.
+        let mut ends: Vec<(EdgeId, Place, Name)> = Vec::new();
         for (slot, links) in relations.links.iter().enumerate() {
             let Some(links) = links else { continue };
             let edges = links.dependents.iter().enumerate();
@@ -271,13 +275,10 @@ impl<S: Clone> Machine<S> {
                 }
                 awaited += usize::from(member.is_awaited);
             }
-            match group.restart {
-                None => {}
-                Some(GroupRestart { cause, awaited: count }) => {
-                    if !group.members.contains(&cause) || count != awaited {
-                        return wrong("has a restart of another group");
-                    }
-                }
+            if let Some(GroupRestart { cause, awaited: count }) = group.restart
+                && (!group.members.contains(&cause) || count != awaited)
+            {
+                return wrong("has a restart of another group");
             }
             members += group.members.len();
         }
