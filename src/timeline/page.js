@@ -491,7 +491,8 @@
 
   function neighbour(direction) {
     const shown = lanes.filter((lane) => !lane.row.hidden), at = shown.indexOf(chosen);
-    const next = at < 0 ? shown[0] : shown[at + direction];
+    // At an end it stays, and gets the focus from where it was.
+    const next = at < 0 ? shown[0] : shown[at + direction] ?? chosen;
     if (next) choose(next);
   }
 

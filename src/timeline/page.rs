@@ -31,28 +31,32 @@ impl Timeline {
     ///
     /// A hundred thousand events take less than 5 MB.
     pub fn to_html(&self) -> String {
-        let clock = Clock::new(self.began, self.utc_offset);
-        let facts = legend::facts(self, &clock);
-        let mut page = String::with_capacity(BODY.len() + STYLE.len() + SCRIPT.len() + 1024);
-        // Each place occurs once, in this order, so no text of the timeline is taken for a place.
-        let mut rest = BODY;
-        let places: [(&str, &dyn Fn() -> String); 6] = [
-            ("{{title}}", &|| escaped(&self.title)),
-            ("{{style}}", &|| STYLE.to_owned()),
-            ("{{heading}}", &|| escaped(&self.title)),
-            ("{{facts}}", &|| escaped(&facts)),
-            ("{{data}}", &|| json::for_page(&data(self, &clock))),
-            ("{{script}}", &|| SCRIPT.to_owned()),
-        ];
-        for (place, text) in places {
-            let (before, after) = rest.split_once(place).expect("the page has this place");
-            page.push_str(before);
-            page.push_str(&text());
-            rest = after;
-        }
-        page.push_str(rest);
-        page
+        page(self)
     }
+}
+
+fn page(timeline: &Timeline) -> String {
+    let clock = Clock::new(timeline.began, timeline.utc_offset);
+    let facts = legend::facts(timeline, &clock);
+    let mut page = String::with_capacity(BODY.len() + STYLE.len() + SCRIPT.len() + 1024);
+    // Each place occurs once, in this order, so no text of the timeline is taken for a place.
+    let mut rest = BODY;
+    let places: [(&str, &dyn Fn() -> String); 6] = [
+        ("{{title}}", &|| escaped(&timeline.title)),
+        ("{{style}}", &|| STYLE.to_owned()),
+        ("{{heading}}", &|| escaped(&timeline.title)),
+        ("{{facts}}", &|| escaped(&facts)),
+        ("{{data}}", &|| json::for_page(&data(timeline, &clock))),
+        ("{{script}}", &|| SCRIPT.to_owned()),
+    ];
+    for (place, text) in places {
+        let (before, after) = rest.split_once(place).expect("the page has this place");
+        page.push_str(before);
+        page.push_str(&text());
+        rest = after;
+    }
+    page.push_str(rest);
+    page
 }
 
 fn escaped(text: &str) -> String {

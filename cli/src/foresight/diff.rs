@@ -53,7 +53,7 @@ struct Act {
     text: String,
 }
 
-/// Where two runs differ first.
+/// The first difference between two runs.
 #[derive(Debug, PartialEq)]
 struct Divergence {
     process: String,

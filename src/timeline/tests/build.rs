@@ -19,6 +19,7 @@ struct Stage {
 }
 
 impl Stage {
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
     fn new() -> Self {
         Self {
             machine: Machine::new(),

@@ -73,7 +73,7 @@ pub(super) fn two_short() -> Timeline {
     timeline
 }
 
-/// The same for a week: a restart each night, a leak that ends in KILL, and an hour of crashes.
+/// Both for a week: a restart each night, a leak that ends in KILL, and an hour of crashes.
 pub(super) fn two_week() -> Timeline {
     const HOUR: u64 = 3_600_000;
     let (mut db, mut web) = (Pen::new("db"), Pen::new("web"));

@@ -18,7 +18,7 @@ const PAGE: &str = "<!DOCTYPE html><title>A page</title><h1>Hello</h1>
 <a href=second.html>next page</a>";
 
 /// Returns whether these programs are installed. In CI a missing one fails the test.
-fn have(programs: &[&str], test: &str) -> bool {
+pub(super) fn have(programs: &[&str], test: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_there = |program: &str| env::split_paths(&path).any(|dir| dir.join(program).exists());
     let missing: Vec<_> = programs.iter().filter(|program| !is_there(program)).collect();

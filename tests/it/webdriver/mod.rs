@@ -3,6 +3,7 @@
 mod chromium;
 mod fake;
 mod fixture;
+mod timeline;
 mod trouble;
 
 use std::fs;
