@@ -102,6 +102,13 @@ impl WhatIf {
         &self.recorded
     }
 
+    /// Returns the names of the processes that are added, with the changes so far.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let added = |(_, command): &'_ (Duration, Input<()>)| matches!(command, Input::Add { .. });
+        let names = self.commands.iter().filter(move |command| added(command));
+        names.filter_map(|(_, command)| command.name())
+    }
+
     /// Returns the time of the last recorded input.
     pub fn length(&self) -> Duration {
         self.length

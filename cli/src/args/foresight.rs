@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
+
 use super::Target;
+use crate::file::PRESETS;
 use crate::values::duration;
 
 /// Puts a journal into the machine again, and compares every decision
@@ -14,12 +17,41 @@ use crate::values::duration;
 #[command(after_help = "\
 Example:
   childminder replay night.journal
+  childminder replay night.journal --set web.give-up.failures=3 -o what-if.html
+  childminder replay night.journal --policy kubernetes
 
-Exit status: 0 when all decisions are the same, 1 when one is not, 2 when the file cannot be read.")]
+With --set, --policy or --with the recorded commands and runs come again, and the decisions are made anew: restarts,
+downtime and the times of giving up are shown as they were, and as they would have been.
+
+Exit status: 0 when all decisions are the same, and for a what-if; 1 when a decision is not the same, or the picture cannot
+be written; 2 for a usage error, or when the file cannot be read.")]
 pub(crate) struct Replay {
     /// The journal, or the incident file
     #[arg(value_name = "FILE")]
     pub(crate) journal: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) what_if: WhatIf,
+}
+
+/// The changes for which a journal is rehearsed.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct WhatIf {
+    /// Changes a key of the policy of a program; may be given several times
+    #[arg(long, value_name = "NAME.KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// Gives all programs the policy of this supervisor
+    #[arg(long, value_name = "PRESET", value_parser = PossibleValuesParser::new(PRESETS))]
+    pub(crate) policy: Option<String>,
+
+    /// Uses the programs of this file instead of the recorded ones
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: Option<PathBuf>,
+
+    /// Draws both into this picture: an SVG, or a page if it ends with .html
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Packs everything about an incident into one file, for another machine

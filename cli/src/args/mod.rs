@@ -23,7 +23,7 @@ use clap_complete::engine::ArgValueCandidates;
 pub(crate) use control::{Down, Logs, OnPrograms, Reload, SendSignal, Start, Status, Wait, Why};
 pub(crate) use convert::{Check, Engine, Export, Import, Origin};
 pub(crate) use explore::Explore;
-pub(crate) use foresight::{Incident, Replay};
+pub(crate) use foresight::{Incident, Replay, WhatIf};
 pub(crate) use rehearse::Rehearse;
 pub(crate) use run::Run;
 pub(crate) use timeline::{Diff, Timeline};

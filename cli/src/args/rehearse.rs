@@ -18,7 +18,7 @@ pub(crate) struct Rehearse {
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// What the programs do, and what happens when
+    /// The scenario: what the programs do, and what happens when
     #[arg(short, long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
 

@@ -10,6 +10,7 @@
 //!   `probes` combine them.
 //! * Every problem goes into one list, which `problems` shows with lines and markers.
 
+mod changed;
 mod conditions;
 mod document;
 mod dotenv;
@@ -37,9 +38,10 @@ use std::path::{Path, PathBuf};
 
 use childminder::{Name, Restart, System};
 
-pub(crate) use keys::suggest;
+pub(crate) use changed::changed_policies;
+pub(crate) use keys::{PRESETS, suggest};
 pub(crate) use locate::find;
-pub(crate) use policy::{KEYS_OF_RESTARTS, is_policy_key};
+pub(crate) use policy::{KEYS_OF_RESTARTS, is_policy_key, preset};
 pub(crate) use process::Process;
 pub(crate) use structures::RESOURCES;
 

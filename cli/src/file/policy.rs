@@ -43,7 +43,11 @@ pub(crate) fn preset(name: &str) -> Policy {
 
 /// Builds the policy of an entry, on top of its preset. Returns `None` if there is a problem.
 pub(crate) fn build(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Policy> {
-    let base = preset(entry.text("policy").unwrap_or_default());
+    build_on(preset(entry.text("policy").unwrap_or_default()), entry, problems)
+}
+
+/// Builds the policy of an entry, on top of another one. Returns `None` if there is a problem.
+pub(super) fn build_on(base: Policy, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Policy> {
     let duration = |key, default| entry.duration(key).unwrap_or(default);
     let restart = match entry.text("restart") {
         Some("always") => Restart::Always,

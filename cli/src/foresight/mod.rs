@@ -15,6 +15,7 @@ pub(crate) mod rehearse;
 pub(crate) mod replay;
 mod scenario;
 pub(crate) mod timeline;
+mod what_if;
 pub(crate) mod why;
 
 use std::fmt;

@@ -19,7 +19,7 @@ pub(super) struct Outcome<'a> {
     pub(super) scenario: Option<&'a Path>,
     pub(super) seed: u64,
     pub(super) assumptions: &'a [String],
-    /// What an operator would have seen.
+    /// The notices that an operator would have seen.
     pub(super) log: Option<&'a str>,
     pub(super) rehearsal: &'a Rehearsal,
 }

@@ -22,7 +22,7 @@ pub(super) struct Plot {
     pub(super) scenario: Scenario,
     pub(super) length: Duration,
     pub(super) seed: u64,
-    /// What is assumed, line by line.
+    /// The assumptions, line by line.
     pub(super) assumptions: Vec<String>,
 }
 

@@ -9,6 +9,7 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use super::open_journal;
+use super::what_if::what_if;
 use crate::args::Replay;
 use crate::console::messages::escape;
 use crate::values::duration;
@@ -19,6 +20,13 @@ pub(crate) fn replay(args: &Replay) -> ExitCode {
         Ok(journal) => journal,
         Err(error) => return crate::report_error(crate::USAGE, &error),
     };
+    if args.what_if.is_asked() {
+        return what_if(args, &journal);
+    }
+    if args.what_if.output.is_some() {
+        let message = "a picture needs --set, --policy or --with; use `timeline` for what was recorded";
+        return crate::report_error(crate::USAGE, &message);
+    }
     match journal.verify() {
         Ok(verified) => crate::print(&identical(&journal, verified), "the result"),
         Err(difference) => {

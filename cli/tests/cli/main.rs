@@ -23,3 +23,4 @@ mod terminal;
 mod timeline;
 mod up;
 mod usage;
+mod what_if;
