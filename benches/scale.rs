@@ -226,15 +226,16 @@ pub(crate) fn contend(args: &[String]) -> Outcome<()> {
     };
     let count: usize = count.parse()?;
     let monitor = ProcessMonitor::background(System::new())?;
+    let mut notices = monitor.notices();
     // The memory of the code and of what all children share is not that of a child.
     monitor.add_process("first", Spec::new(program))?;
     monitor.start_service()?;
     monitor.stop_service().wait()?;
-    let _ = monitor.remove_process("first")?;
+    monitor.remove_process("first")?.wait()?;
+    while !matches!(notices.wait(), None | Some(Ok(Notice { kind: NoticeKind::Removed, .. }))) {}
     print_and_wait("ready")?;
 
     let before = clock::now();
-    let mut notices = monitor.notices();
     for number in 0..count {
         monitor.add_process(&number.to_string(), Spec::new(program).merge_output(is_merged))?;
     }
