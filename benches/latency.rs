@@ -70,7 +70,7 @@ fn through_file(contender: &[String], path: &Path) -> Outcome<Vec<f64>> {
     let mut ages = Ages::default();
     let mut buf = [0; 4096];
     loop {
-        let has_ended = writes.wait(&mut process)?;
+        let has_ended = writes.wait(&process)?;
         loop {
             match reader.read(&mut buf)? {
                 0 => break,

@@ -8,6 +8,7 @@ const SHORTEST_FILE: usize = 60;
 /// The files of `src` and `cli/src` that are short for a reason.
 const SHORT_FILES: &[(&str, &str)] = &[
     ("cli/src/args/complete.rs", "words that are not known before they are typed"),
+    ("cli/src/args/explore.rs", "options of one part of a command"),
     ("cli/src/args/foresight.rs", "options of the commands about journals"),
     ("cli/src/args/verbosity.rs", "options that several commands have"),
     ("cli/src/export/shell.rs", "a language that several engines need"),
@@ -20,6 +21,7 @@ const SHORT_FILES: &[(&str, &str)] = &[
     ("src/host/terminal.rs", "a public type of its own"),
     ("src/http/error.rs", "the errors, below the files that return them"),
     ("src/journal/timeline.rs", "the one step from a journal to a picture"),
+    ("src/machine/mutant.rs", "bugs that only tests plant"),
     ("src/machine/json/events.rs", "the one form that is part of a larger object"),
     ("src/monitor/families.rs", "one delay of the driver"),
     ("src/plan/picture/palette.rs", "the colours of one picture"),
