@@ -49,7 +49,7 @@ pub(crate) struct WhatIf {
     #[arg(long, value_name = "FILE")]
     pub(crate) with: Option<PathBuf>,
 
-    /// Draws both into this picture: an SVG, or a page if it ends with .html
+    /// Draws both as timelines, into a file whose name ends with .html or .svg
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

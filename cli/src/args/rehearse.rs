@@ -34,6 +34,10 @@ pub(crate) struct Rehearse {
     #[arg(short, long, visible_alias = "log")]
     pub(crate) verbose: bool,
 
+    /// Draws what happens as a timeline, into a file whose name ends with .html or .svg
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
     /// Prints one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -71,6 +75,7 @@ start-service.
 Examples:
   childminder rehearse
   childminder rehearse -s night.toml --for 7d -v
+  childminder rehearse -o day.html
   childminder rehearse --explore > found.txt; childminder rehearse --replay-scenario found.txt
 
 Exit status: 0; 1 when an exploration has found something; 3 when a program was given up; 2 for a usage error or a problem of a file.";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use childminder::timeline::{Lane, MarkKind, SpanKind, Timeline};
 
 use super::open_journal;
-use super::timeline::{Format, PictureError, of_journal};
+use super::timeline::{Picture, PictureError, of_journal};
 use crate::args;
 use crate::console::messages::escape;
 use crate::values::duration;
@@ -26,7 +26,7 @@ pub(crate) fn diff(args: &args::Diff) -> ExitCode {
 
 /// Prints the result. Returns whether both are equal.
 fn compare_files(args: &args::Diff) -> Result<bool, PictureError> {
-    let format = args.output.as_deref().map(Format::of).transpose()?;
+    let picture = args.output.as_deref().map(Picture::at).transpose()?;
     let open = |path: &Path| {
         open_journal(path).map(|journal| of_journal(&journal, path)).map_err(PictureError::Open)
     };
@@ -38,9 +38,9 @@ fn compare_files(args: &args::Diff) -> Result<bool, PictureError> {
         Some(difference) => difference.describe(&mut text),
     }
     table(&a, &b, &mut text);
-    if let (Some(format), Some(path)) = (format, &args.output) {
+    if let Some(picture) = picture {
         let title = format!("A: {}, B: {}", a.title, b.title);
-        format.write(&a.beside(b, title, ["A", "B"]), path)?;
+        picture.write(&a.beside(b, title, ["A", "B"]))?;
     }
     crate::print(&text, "the result");
     Ok(difference.is_none())

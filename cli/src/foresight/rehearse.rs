@@ -6,8 +6,10 @@ use std::time::Duration;
 use childminder::Policy;
 use childminder::machine::Definition;
 use childminder::testkit::rehearse::{Clock, Scenario};
+use childminder::timeline::TimelineBuilder;
 
 use super::outcome::{self, Outcome};
+use super::timeline::Picture;
 use super::{assumed, scenario};
 use crate::args::Rehearse;
 use crate::file::ports::Ports;
@@ -28,6 +30,10 @@ pub(super) struct Plot {
 
 /// `childminder rehearse`. Returns the exit status.
 pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
+    let picture = match args.output.as_deref().map(Picture::at).transpose() {
+        Ok(picture) => picture,
+        Err(error) => return crate::report_error(error.status(), &error),
+    };
     let path = match find(args.file.as_deref()) {
         Ok(path) => path,
         Err(error) => return crate::report_error(crate::USAGE, &error),
@@ -51,21 +57,30 @@ pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
     let seed = args.seed.unwrap_or(plot.seed);
     let scenario = plot.scenario.length(plot.length).seed(seed);
     let mut log = args.verbose.then(String::new);
-    let result = match &mut log {
-        None => scenario.max_notices(0).run(),
-        Some(log) => scenario.max_notices(0).observe(|moment| {
+    let mut timeline =
+        picture.as_ref().map(|_| TimelineBuilder::new(format!("{} rehearsed", path.display())));
+    let result = scenario.max_notices(0).observe(|moment| {
+        if let Some(timeline) = &mut timeline {
+            timeline.observe(moment.at, moment.input, moment.outputs, moment.machine);
+        }
+        if let Some(log) = &mut log {
             use std::fmt::Write;
             for notice in moment.outputs.iter().filter_map(outcome::notice) {
                 // Writing into memory does not fail.
                 let _ = writeln!(log, "{} {notice}", Clock(moment.at));
             }
-        }),
-    };
+        }
+    });
     let rehearsal = match result {
         Ok(rehearsal) => rehearsal,
         // The file was checked, so this is a combination that only the machine refuses.
         Err(error) => return crate::report_error(crate::USAGE, &error),
     };
+    if let (Some(picture), Some(timeline)) = (picture, timeline)
+        && let Err(error) = picture.write(&timeline.finish(rehearsal.length()))
+    {
+        return crate::report_error(error.status(), &error);
+    }
     let outcome = Outcome {
         file: &file,
         scenario: args.scenario.as_deref(),

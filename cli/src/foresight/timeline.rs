@@ -94,7 +94,7 @@ pub(crate) fn timeline(args: &args::Timeline) -> ExitCode {
 }
 
 fn draw(args: &args::Timeline) -> Result<(), PictureError> {
-    let format = Format::of(&args.output)?;
+    let picture = Picture::at(&args.output)?;
     let journal = open_journal(&args.journal).map_err(PictureError::Open)?;
     let mut timeline = of_journal(&journal, &args.journal);
     let whole = (timeline.from, timeline.until);
@@ -110,7 +110,7 @@ fn draw(args: &args::Timeline) -> Result<(), PictureError> {
         return Err(PictureError::Empty { from, to, period: period_of(&timeline) });
     }
     timeline.cut(from.max(whole.0), to.min(whole.1));
-    format.write(&timeline, &args.output)
+    picture.write(&timeline)
 }
 
 /// Returns the timeline of a journal, with the name of its file and times of day of this system.
@@ -140,37 +140,45 @@ fn period_of(timeline: &Timeline) -> String {
     }
 }
 
+/// A picture to be written.
+#[derive(Debug)]
+pub(super) struct Picture<'a> {
+    path: &'a Path,
+    format: Format,
+}
+
 /// The format of a picture.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Format {
+#[derive(Debug)]
+enum Format {
     Html,
     Svg,
 }
 
-impl Format {
-    /// Returns the format that the name of a file asks for.
+impl<'a> Picture<'a> {
+    /// Returns the picture in the format that the name of its file asks for.
     ///
     /// # Errors
     ///
     /// [`PictureError::Format`].
-    pub(super) fn of(path: &Path) -> Result<Self, PictureError> {
-        match path.extension().map(|extension| extension.to_ascii_lowercase()) {
-            Some(extension) if extension == "html" || extension == "htm" => Ok(Self::Html),
-            Some(extension) if extension == "svg" => Ok(Self::Svg),
-            _ => Err(PictureError::Format(path.to_owned())),
-        }
+    pub(super) fn at(path: &'a Path) -> Result<Self, PictureError> {
+        let format = match path.extension().map(|extension| extension.to_ascii_lowercase()) {
+            Some(extension) if extension == "html" || extension == "htm" => Format::Html,
+            Some(extension) if extension == "svg" => Format::Svg,
+            _ => return Err(PictureError::Format(path.to_owned())),
+        };
+        Ok(Self { path, format })
     }
 
-    /// Writes a picture.
+    /// Writes the picture.
     ///
     /// # Errors
     ///
     /// [`PictureError::Write`].
-    pub(super) fn write(self, timeline: &Timeline, path: &Path) -> Result<(), PictureError> {
-        let text = match self {
-            Self::Html => timeline.to_html(),
-            Self::Svg => timeline.to_svg(),
+    pub(super) fn write(&self, timeline: &Timeline) -> Result<(), PictureError> {
+        let text = match self.format {
+            Format::Html => timeline.to_html(),
+            Format::Svg => timeline.to_svg(),
         };
-        fs::write(path, text).map_err(|error| PictureError::Write { path: path.to_owned(), error })
+        fs::write(self.path, text).map_err(|error| PictureError::Write { path: self.path.to_owned(), error })
     }
 }

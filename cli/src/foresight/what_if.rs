@@ -1,7 +1,6 @@
 //! `childminder replay` with other settings: what would have happened.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use childminder::timeline::TimelineBuilder;
 use childminder::{Name, Policy};
 
 use super::outcome::{aligned, rounded};
+use super::timeline::Picture;
 use crate::args::{Replay, WhatIf};
 use crate::file::ports::Ports;
 use crate::file::problems::Problems;
@@ -38,7 +38,11 @@ pub(super) fn what_if(args: &Replay, journal: &Journal) -> ExitCode {
     if let Err(problems) = change(&args.what_if, &mut rehearsed) {
         return crate::report_error(crate::USAGE, &problems);
     }
-    let mut builder = args.what_if.output.as_ref().map(|_| TimelineBuilder::new("what if"));
+    let picture = match args.what_if.output.as_deref().map(Picture::at).transpose() {
+        Ok(picture) => picture,
+        Err(error) => return crate::report_error(error.status(), &error),
+    };
+    let mut builder = picture.as_ref().map(|_| TimelineBuilder::new("what if"));
     let scenario = rehearsed.scenario().max_notices(0);
     let result = match &mut builder {
         None => scenario.run(),
@@ -50,15 +54,12 @@ pub(super) fn what_if(args: &Replay, journal: &Journal) -> ExitCode {
         Ok(rehearsal) => rehearsal,
         Err(error) => return crate::report_error(crate::USAGE, &error),
     };
-    if let (Some(path), Some(builder)) = (&args.what_if.output, builder) {
+    if let (Some(picture), Some(builder)) = (picture, builder) {
         let title = args.what_if.in_words();
         let what_if = builder.finish(rehearsed.length());
         let both = journal.timeline("recorded").beside(what_if, title, ["recorded", "what if"]);
-        let is_page = path.extension().is_some_and(|extension| extension == "html");
-        let picture = if is_page { both.to_html() } else { both.to_svg() };
-        if let Err(error) = fs::write(path, picture) {
-            let message = format_args!("cannot write the picture {}: {error}", path.display());
-            return crate::report_error(crate::FAILED, &message);
+        if let Err(error) = picture.write(&both) {
+            return crate::report_error(error.status(), &error);
         }
     }
     crate::print(&text(args, &rehearsed, &rehearsal), "the result")

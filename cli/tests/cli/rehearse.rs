@@ -179,3 +179,18 @@ fn the_example_of_the_guide_is_what_is_printed() {
     assert!(guide.contains(printed), "{text}");
     project.ctl(&["rehearse", "-s", "night.toml"], 3);
 }
+
+#[test]
+fn a_rehearsal_is_drawn_as_a_timeline() {
+    let project = Project::new(FILE);
+    for (name, begin) in [("day.svg", "<svg"), ("day.html", "<!DOCTYPE html>")] {
+        // 3: a program is given up.
+        project.ctl(&["rehearse", "-o", name], 3);
+        let picture = std::fs::read_to_string(project.path().join(name)).unwrap();
+        assert!(picture.starts_with(begin) && picture.contains("migrate"), "{picture:.200}");
+    }
+    let text = project.ctl(&["rehearse", "-o", "day.png"], 2);
+    assert!(text.contains("--output day.png: the name of a picture ends with .html or .svg"), "{text}");
+    let text = project.ctl(&["rehearse", "-o", "none/day.svg"], 1);
+    assert!(text.contains("cannot write none/day.svg"), "{text}");
+}

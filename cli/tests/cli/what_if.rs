@@ -29,5 +29,7 @@ fn a_recorded_crash_loop_is_rehearsed_with_other_settings() {
     let text = project.ctl(&["replay", "night.journal", "--policy", "kubernets"], 2);
     assert!(text.contains("kubernetes"), "{text}");
     project.ctl(&["replay", "night.journal", "-o", "x.svg"], 2);
+    let text = project.ctl(&["replay", "night.journal", "--policy", "otp", "-o", "x.png"], 2);
+    assert!(text.contains("--output x.png: the name of a picture ends with"), "{text}");
     project.ctl(&["replay", "night.journal", "--with", "none.toml"], 2);
 }
