@@ -7,6 +7,8 @@
 //! one. Of the output there are counts, and the last lines of each run.
 //!
 //! ```
+//! use std::time::Duration;
+//!
 //! use childminder::journal::{Journal, JournalFile};
 //! use childminder::testkit::{Script, Sim};
 //! use childminder::{Exit, ProcessMonitor};
@@ -14,14 +16,14 @@
 //! # let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("night.journal");
 //! let sim = Sim::new();
-//! sim.script("web", Script::new().after(0.5).exit(1));
+//! sim.script("web", Script::new().lives(Duration::from_millis(500)).exits(Exit::Code(1)));
 //! let builder = ProcessMonitor::builder().journal(JournalFile::new(&path))?;
 //! let (monitor, driver) = builder.build(sim.clone())?;
 //! monitor.add_process("web", ["web"])?;
 //! monitor.start_service()?;
-//! let driver = sim.spawn(driver);
-//! sim.advance(60.0);
-//! drop((monitor, driver));
+//! sim.spawn(driver);
+//! sim.advance(Duration::from_secs(60));
+//! sim.block_on(monitor.close())?;
 //!
 //! let journal = Journal::read(&path)?;
 //! let verified = journal.verify().map_err(|difference| difference.to_string())?;

@@ -164,6 +164,7 @@ fn f_315_an_incident_file_is_replayed_and_explained_elsewhere() {
     project.wait();
     eventually("restarts", || contains(&journal, "starts again in", 5));
     project.ctl(&["stop", "db"], 0);
+    eventually("the stop", || contains(&journal, "db is held", 1));
     let found = project.ctl(&["incident", "-o", "night.tar.gz"], 0);
     assert!(
         found.contains("the last lines of 2 programs") && found.contains("may contain secrets"),

@@ -8,9 +8,9 @@
 //! A process that is started while such a thread polls its future belongs to that thread's loop. If it
 //! outlives the loop, [`Watched`](super::watched::Watched) moves it to that of `async-io`.
 //!
-//! To close a pipe and a pidfd takes as long as to signal a process and to reap it. So a descriptor that is
-//! dropped on its thread is closed when there is no event left to handle: the report of a stop, or a restart,
-//! does not wait for it.
+//! To close a pipe and a pidfd takes as long as to signal a process and to reap it. So when many descriptors
+//! are dropped in a turn, because a crowd ends, all but the first ones are closed when there is no event left
+//! to handle, and the report of the stop does not wait for that.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -42,7 +42,8 @@ const INTERRUPT: u64 = u64::MAX - 1;
 /// The number of events that are fetched at a time. A child that ends has three.
 const EVENTS: usize = 256;
 
-/// The number of descriptors that are closed before the loop looks for events again.
+/// The number of descriptors that are closed as they are dropped in a turn, or later before the loop looks for
+/// events again.
 const CLOSED_AT_ONCE: usize = 16;
 
 /// The longest time that a descriptor waits to be closed while there are always events.
@@ -137,6 +138,8 @@ struct State {
     discarded: Vec<(OwnedFd, usize)>,
     /// When the first of them was discarded.
     discarded_at: Option<Instant>,
+    /// The number of descriptors that were dropped in this turn.
+    dropped: usize,
     /// Whether the thread has left the loop, so that nothing waits for events any more.
     closed: bool,
 }
@@ -234,6 +237,7 @@ impl EventLoop {
     fn handle(&self, events: &[Event], mut is_due: bool) {
         let mut wakers = Vec::new();
         let mut state = self.state.lock();
+        state.dropped = 0;
         for event in events {
             match event.data.u64() {
                 TIMER => {
@@ -425,7 +429,8 @@ impl Drop for Registration {
         let is_current = self.is_current();
         let mut state = self.event_loop.state.lock();
         let source = mem::take(&mut state.sources[self.key]);
-        if is_current && !state.closed {
+        state.dropped += 1;
+        if is_current && !state.closed && state.dropped > CLOSED_AT_ONCE {
             state.discarded.extend(self.fd.take().map(|fd| (fd, self.key)));
             state.discarded_at.get_or_insert_with(now);
         }

@@ -9,7 +9,6 @@ const SHORTEST_FILE: usize = 60;
 const SHORT_FILES: &[(&str, &str)] = &[
     ("cli/src/args/complete.rs", "words that are not known before they are typed"),
     ("cli/src/args/explore.rs", "options of one part of a command"),
-    ("cli/src/args/foresight.rs", "options of the commands about journals"),
     ("cli/src/args/verbosity.rs", "options that several commands have"),
     ("cli/src/export/shell.rs", "a language that several engines need"),
     ("cli/src/system/memory.rs", "one call of the C library"),

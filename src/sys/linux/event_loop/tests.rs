@@ -98,9 +98,19 @@ fn has_reader(writer: &OwnedFd) -> bool {
     rustix::io::write(writer, b"x") != Err(rustix::io::Errno::PIPE)
 }
 
+/// Drops as many descriptors as are closed at once in a turn.
+fn drop_some() {
+    for _ in 0..CLOSED_AT_ONCE {
+        let (ours, writer) = pipe();
+        drop(ours);
+        assert!(!has_reader(&writer), "it is one of the first of this turn");
+    }
+}
+
 #[test]
-fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
+fn f_220_a_descriptor_of_a_crowd_is_closed_when_there_is_no_event_left() {
     block_on(async {
+        drop_some();
         let (ours, writer) = pipe();
         drop(ours);
         assert!(has_reader(&writer), "closed at once");
@@ -110,11 +120,13 @@ fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
             yield_now().await;
             assert!(now() - begin < Duration::from_secs(10));
         }
+        drop_some();
         let (ours, writer) = pipe();
         drop(ours);
         let begin = now();
         sleep_until(begin + CLOSE_WITHIN / 2).await;
         assert!(!has_reader(&writer) || now() - begin >= CLOSE_WITHIN, "the thread was idle");
+        drop_some();
         let (ours, writer) = pipe();
         drop(ours);
         assert!(close_discarded() && !has_reader(&writer) && !close_discarded());
@@ -123,6 +135,7 @@ fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
     drop(reader);
     assert!(!has_reader(&writer), "there is no loop that would close it");
     let left = block_on(async {
+        drop_some();
         let (ours, writer) = pipe();
         drop(ours);
         writer
@@ -135,6 +148,7 @@ fn f_220_a_descriptor_is_closed_when_there_is_no_event_left() {
 fn f_225_a_key_is_used_again_only_after_its_descriptor_is_closed() {
     block_on(async {
         let (first, writer) = pipe();
+        drop_some();
         drop(first);
         let (second, other) = pipe();
         drop(writer);
@@ -143,11 +157,12 @@ fn f_225_a_key_is_used_again_only_after_its_descriptor_is_closed() {
         drop(other);
         next_turn().await;
         assert!(second.begin_read());
+        drop_some();
         drop(second);
         let event_loop = current().expect("this is it");
         assert!(close_discarded());
         let state = event_loop.state.lock();
-        assert_eq!((state.free.len(), state.sources.len()), (2, 2));
+        assert_eq!(state.free.len(), state.sources.len());
     });
 }
 
