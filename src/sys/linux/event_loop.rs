@@ -42,8 +42,8 @@ const INTERRUPT: u64 = u64::MAX - 1;
 /// The number of events that are fetched at a time. A child that ends has three.
 const EVENTS: usize = 256;
 
-/// The number of descriptors that are closed as they are dropped in a turn, or later before the loop looks for
-/// events again.
+/// The number of descriptors that are closed as they are dropped in a turn, or later before the loop looks
+/// for events again.
 const CLOSED_AT_ONCE: usize = 16;
 
 /// The longest time that a descriptor waits to be closed while there are always events.
