@@ -26,7 +26,7 @@ pub(crate) fn write<'a>(event: &Event, object: Object<'a>) -> Object<'a> {
     }
 }
 
-/// Reads what [`write`] has added.
+/// Reads what [`write()`] has added.
 pub(crate) fn read(fields: &mut Fields) -> Result<Event, Problem> {
     let kind: String = fields.take("event")?;
     let run = fields.take("run")?;
