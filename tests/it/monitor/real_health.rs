@@ -126,18 +126,21 @@ fn f_200_readiness_is_reported_within_a_millisecond_of_the_probe() {
     let spec = sh("exec sleep 1000").listener(listener).ready(Condition::port(port));
     monitor.add_process("server", spec).unwrap();
     let mut notices = monitor.notices();
-    let mut delays: Vec<Duration> = (0..20)
-        .map(|_| {
-            monitor.start_process("server").unwrap();
-            let ready = hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Ready));
-            let heard = monitor.now();
-            let probed = *ends.lock().unwrap().last().expect("a probe has ended");
-            assert!(ready.at >= probed);
-            monitor.stop_process("server").unwrap().wait().unwrap();
-            heard - probed
-        })
-        .collect();
-    delays.sort_unstable();
-    // A busy machine delays some of them, and an interval of polling would delay nearly all.
-    assert!(delays[5] < Duration::from_millis(1), "the lower quartile of {delays:?}");
+    let mut delay = || {
+        monitor.start_process("server").unwrap();
+        let ready = hear(&mut notices, |notice| matches!(notice.kind, NoticeKind::Ready));
+        let heard = monitor.now();
+        let probed = *ends.lock().unwrap().last().expect("a probe has ended");
+        assert!(ready.at >= probed);
+        monitor.stop_process("server").unwrap().wait().unwrap();
+        heard - probed
+    };
+    // A busy machine delays some reports, for a while even most of them. An interval of polling would delay
+    // nearly all, in every round.
+    let rounds = [(); 5].map(|()| {
+        let mut delays = [(); 20].map(|()| delay());
+        delays.sort_unstable();
+        delays[5]
+    });
+    assert!(rounds.iter().any(|quartile| *quartile < Duration::from_millis(1)), "{rounds:?}");
 }
