@@ -48,8 +48,13 @@ impl<S> Definition<S> {
 
     /// Returns this definition with another spec: the machine decides the same with it.
     pub fn with_spec<T>(self, spec: T) -> Definition<T> {
-        let Self { spec: _, policy, stop_signal, stop_target, stop_command, after, ready, restart_group } =
-            self;
+        self.map_spec(|_| spec)
+    }
+
+    /// Returns the same definition with what `map` makes of its spec.
+    pub(super) fn map_spec<T>(self, map: impl FnOnce(S) -> T) -> Definition<T> {
+        let Self { spec, policy, stop_signal, stop_target, stop_command, after, ready, restart_group } = self;
+        let spec = map(spec);
         Definition { spec, policy, stop_signal, stop_target, stop_command, after, ready, restart_group }
     }
 }

@@ -135,29 +135,7 @@ impl<S> Input<S> {
     /// # Ok::<(), childminder::machine::NameError>(())
     /// ```
     pub fn map_spec<T>(self, map: impl FnOnce(S) -> T) -> Input<T> {
-        let mapped = |definition: Box<Definition<S>>| {
-            let Definition {
-                spec,
-                policy,
-                stop_signal,
-                stop_target,
-                stop_command,
-                after,
-                ready,
-                restart_group,
-            } = *definition;
-            let spec = map(spec);
-            Box::new(Definition {
-                spec,
-                policy,
-                stop_signal,
-                stop_target,
-                stop_command,
-                after,
-                ready,
-                restart_group,
-            })
-        };
+        let mapped = |definition: Box<Definition<S>>| Box::new(definition.map_spec(map));
         match self {
             Self::Add { name, definition } => Input::Add { name, definition: mapped(definition) },
             Self::Replace { name, definition, restart } => {
