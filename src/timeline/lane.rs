@@ -299,7 +299,7 @@ impl<'t> Sketch<'t> {
         let mut about = format!("{}\n{}", lane.name, counted(lane.starts(), "start"));
         let downtime = lane.downtime();
         if downtime > Duration::ZERO {
-            about.push_str(&format!(", down for {}", scale::format_time(downtime)));
+            about.push_str(&format!(", wanted and not running for {}", scale::format_time(downtime)));
         }
         for &(on, until) in &lane.after {
             about.push_str(&format!("\nafter {} ({until})", self.lanes[on].name));

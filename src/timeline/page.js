@@ -341,8 +341,8 @@
     const down = lane.spans.reduce((sum, one) => sum + (kinds[one.kind][4] ? one.until - one.from : 0), 0);
     const runs = new Set(lane.spans.map((one) => one.run).filter(Boolean)).size;
     const after = lane.after.map(([on, until]) => `\nafter ${lanes[on].name} (${until})`).join('');
-    const counts = lane.marks.length ? '\n' + aboutMarks(lane, lane.marks.length > 1 ? lane.marks : [...lane.marks]).split('\n')[0] : '';
-    return `${lane.name}\n${runs} ${runs === 1 ? 'run' : 'runs'}, down for ${span(down)}${counts}${after}`;
+    const counts = lane.marks.length ? '\n' + aboutMarks(lane, lane.marks).split('\n')[0] : '';
+    return `${lane.name}\n${runs} ${runs === 1 ? 'run' : 'runs'}, wanted and not running for ${span(down)}${counts}${after}`;
   }
 
   // What is at a place of a lane.

@@ -9,21 +9,12 @@ use super::legend;
 use super::model::{Arrow, Timeline};
 use super::palette;
 use super::scale::Scale;
-use super::shape::{Picture, Shape, at};
-use super::style::{LEFT, MARGIN, RIGHT, WIDTH};
+use super::shape::{self, Picture, Shape, at};
+use super::style::{AXIS, AXIS_SIZE, LEFT, MARGIN, NAMES, RIGHT, TALL, WIDTH};
 use super::{svg, text};
 
 /// The width at the right end of the axis that is reserved for marks.
 const BESIDE: f64 = 36.0;
-
-/// The greatest width of names; longer ones lose their middle.
-const NAMES: f64 = 230.0;
-
-/// The height of all lanes above which the times are repeated below them.
-const TALL: f64 = 640.0;
-
-const AXIS: f64 = 20.0;
-const AXIS_SIZE: f64 = 11.0;
 
 /// The greatest number of spans that have a title. Together with the width it limits the size of a picture.
 const TITLES: usize = 3000;
@@ -55,10 +46,7 @@ pub(super) fn picture(timeline: &Timeline) -> Picture {
     let axis = legend::draw_heading(timeline, &clock, MARGIN, &mut shapes);
     let mut sketch = Sketch::new(&timeline.lanes, view, clock, timeline.length(), axis + AXIS);
     let (top, bottom) = (sketch.top, sketch.bottom());
-    for i in (0..timeline.lanes.len()).step_by(2) {
-        let top = top + sketch.measure.height * i as f64;
-        shapes.push(Shape::rect("stripe", LEFT - 8.0, top, RIGHT - LEFT + 16.0, sketch.measure.height));
-    }
+    shape::stripes(timeline.lanes.len(), sketch.measure.height, top, &mut shapes);
     for Tick { x, is_day, .. } in &ticks {
         let class = if *is_day { "edge day" } else { "grid" };
         shapes.push(Shape::line(class, at(*x, top - 4.0), at(*x, bottom)));

@@ -2,6 +2,7 @@
 
 use std::f64::consts::TAU;
 
+use super::style::{LEFT, RIGHT};
 use super::text;
 use crate::machine::Exit;
 
@@ -99,6 +100,14 @@ impl Text {
         };
         let (top, bottom) = (self.baseline - 0.8 * self.size, self.baseline + 0.24 * self.size);
         Bounds { left, top, right: left + width, bottom }
+    }
+}
+
+/// Shades every other lane of a picture.
+pub(crate) fn stripes(lanes: usize, height: f64, top: f64, shapes: &mut Vec<Shape>) {
+    for i in (0..lanes).step_by(2) {
+        let top = top + height * i as f64;
+        shapes.push(Shape::rect("stripe", LEFT - 8.0, top, RIGHT - LEFT + 16.0, height));
     }
 }
 

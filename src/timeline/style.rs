@@ -20,6 +20,16 @@ pub(crate) const MARGIN: f64 = 24.0;
 pub(crate) const LEFT: f64 = MARGIN;
 pub(crate) const RIGHT: f64 = WIDTH - MARGIN;
 
+/// The greatest width of names; longer ones lose their middle.
+pub(crate) const NAMES: f64 = 230.0;
+
+/// The height of all lanes above which the times are repeated below them.
+pub(crate) const TALL: f64 = 640.0;
+
+/// The height of the axis, and its font size.
+pub(crate) const AXIS: f64 = 20.0;
+pub(crate) const AXIS_SIZE: f64 = 11.0;
+
 /// A rule that is the same on light and dark pages: selector and declarations.
 pub(crate) type Form = (&'static str, &'static str);
 

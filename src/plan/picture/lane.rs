@@ -6,7 +6,7 @@
 use std::iter;
 use std::time::Duration;
 
-use super::chart::{Burst, Chart, Kind, Lane, Mark, Run};
+use super::chart::{Burst, Kind, Lane, Mark, Run};
 use crate::machine::{Exit, SpawnError, Stream};
 use crate::timeline::scale::{self, Scale};
 use crate::timeline::shape::{self, Point, Shape, at};
@@ -43,14 +43,6 @@ impl Measure {
     /// Returns the radius of the star of a crash.
     fn star(&self) -> f64 {
         (0.55 * self.bar).max(6.0)
-    }
-}
-
-/// Shades every other lane.
-pub(super) fn stripes(chart: &Chart<'_>, measure: &Measure, top: f64, shapes: &mut Vec<Shape>) {
-    for i in (0..chart.lanes.len()).step_by(2) {
-        let top = top + measure.height * i as f64;
-        shapes.push(Shape::rect("stripe", LEFT - 8.0, top, RIGHT - LEFT + 16.0, measure.height));
     }
 }
 

@@ -20,21 +20,12 @@ use lane::Measure;
 
 use crate::plan::journal::Journal;
 use crate::timeline::scale::Scale;
-use crate::timeline::shape::{Picture, Shape, at};
-use crate::timeline::style::{LEFT, MARGIN, RIGHT, WIDTH};
+use crate::timeline::shape::{self, Picture, Shape, at};
+use crate::timeline::style::{AXIS, AXIS_SIZE, LEFT, MARGIN, NAMES, RIGHT, TALL, WIDTH};
 use crate::timeline::{svg, text};
 
 /// The width at the right end of the axis that is reserved for the labels of ends.
 const BESIDE: f64 = 92.0;
-
-/// The greatest width of names; longer ones lose their middle.
-const NAMES: f64 = 230.0;
-
-/// The height of all lanes above which the times are repeated below them.
-const TALL: f64 = 640.0;
-
-const AXIS: f64 = 20.0;
-const AXIS_SIZE: f64 = 11.0;
 
 impl Journal {
     /// Returns a picture of the run as SVG: the steps along the top, a lane for each process, and every event
@@ -62,7 +53,7 @@ fn picture(chart: &Chart<'_>) -> Picture {
     let lanes_bottom = lanes_top + measure.height * chart.lanes.len() as f64;
 
     let mut shapes = Vec::new();
-    lane::stripes(chart, &measure, lanes_top, &mut shapes);
+    shape::stripes(chart.lanes.len(), measure.height, lanes_top, &mut shapes);
     band::shade(chart, &scale, lanes_top, lanes_bottom, &mut shapes);
     band.draw(chart, band_top, (lanes_top, lanes_bottom), &mut shapes);
     grid(chart, &scale, axis, lanes_bottom, &mut shapes);
