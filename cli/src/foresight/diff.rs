@@ -164,10 +164,10 @@ fn sizes(timeline: &Timeline) -> String {
     format!("{} processes with {starts} runs", timeline.lanes.len())
 }
 
-/// Writes the starts and the downtime of each process in two columns.
+/// Writes the starts of each process, and how long it was wanted and did not run, in two columns.
 fn table(a: &Timeline, b: &Timeline, text: &mut String) {
     let mut rows = vec![
-        ["", "starts", "", "down for", ""].map(str::to_owned),
+        ["", "starts", "", "not running", ""].map(str::to_owned),
         ["", "A", "B", "A", "B"].map(str::to_owned),
     ];
     for (name, a, b) in pairs(a, b) {
@@ -264,10 +264,10 @@ mod tests {
         let mut text = String::new();
         table(&a, &b, &mut text);
         let expected = "
-     starts     down for
-          A  B         A   B
-web       2  2        2s  2s
-job       2  -        2s   -
+     starts     not running
+          A  B            A   B
+web       2  2           2s  2s
+job       2  -           2s   -
 ";
         assert_eq!(text, expected);
     }

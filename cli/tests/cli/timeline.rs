@@ -96,7 +96,7 @@ fn f_361_two_journals_are_compared_and_the_first_difference_is_named() {
         found.contains("\n  A  exits with code 3, ") && found.contains("\n  B  exits with code 4, "),
         "{found}"
     );
-    assert!(found.contains("starts") && found.contains("down for"), "{found}");
+    assert!(found.contains("starts") && found.contains("not running"), "{found}");
     let svg = fs::read_to_string(project.path().join("both.svg")).unwrap();
     assert!(svg.contains(">web (A)</text>") && svg.contains(">web (B)</text>"));
 
