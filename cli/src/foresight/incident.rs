@@ -79,10 +79,16 @@ fn pack(args: &Incident) -> Result<String, Failure> {
     if let Some(last) = args.last {
         journal = journal.since(journal.length().saturating_sub(last));
     }
+    // Before the archive is created: what is wrong here is no problem of the archive.
+    let definitions = definitions(&file)
+        .map_err(|error| Failure::Usage(format!("{}: cannot read this file: {error}", file.display())))?;
     let live = Live::ask(&file);
     let write = |error| Failure::Write { path: args.output.clone(), error };
     let mut archive = Archive::create(&args.output).map_err(write)?;
-    let written = fill(&mut archive, &file, &path, &journal, &live).and_then(|()| archive.finish());
+    let about = about(&file, &path, &journal, &live);
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let written =
+        fill(&mut archive, &about, (&name, &definitions), &journal, &live).and_then(|()| archive.finish());
     written.inspect_err(|_| drop(fs::remove_file(&args.output))).map_err(write)?;
     Ok(summary(args, &journal, &live))
 }
@@ -104,16 +110,22 @@ fn summary(args: &Incident, journal: &Journal, live: &Live) -> String {
     text + "look through it before you give it away: command lines and output may contain secrets\n"
 }
 
-fn fill(archive: &mut Archive, file: &Path, path: &Path, journal: &Journal, live: &Live) -> io::Result<()> {
+/// Adds everything to an archive; `definitions` with the name of their file.
+fn fill(
+    archive: &mut Archive,
+    about: &Value,
+    (name, definitions): (&str, &str),
+    journal: &Journal,
+    live: &Live,
+) -> io::Result<()> {
     archive.add(JOURNAL, journal.to_text().as_bytes())?;
-    archive.add("incident/about.json", format!("{:#}\n", about(file, path, journal, live)).as_bytes())?;
+    archive.add("incident/about.json", format!("{about:#}\n").as_bytes())?;
     let reasons = if live.refused.is_none() { live.why.clone() } else { why::at_the_end(journal) };
     let reasons: String = reasons.iter().map(|(_, why)| format!("{why}\n")).collect();
     archive.add("incident/why.txt", reasons.as_bytes())?;
     let statuses = serde_json::to_string_pretty(&live.processes)?;
     archive.add("incident/status.json", format!("{statuses}\n").as_bytes())?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    archive.add(&format!("incident/{name}"), definitions(file)?.as_bytes())?;
+    archive.add(&format!("incident/{name}"), definitions.as_bytes())?;
     for (name, lines) in tails(journal, live) {
         archive.add(&format!("incident/output/{name}.txt"), (lines.join("\n") + "\n").as_bytes())?;
     }

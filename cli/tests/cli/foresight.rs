@@ -176,6 +176,10 @@ fn f_315_an_incident_file_is_replayed_and_explained_elsewhere() {
     assert_eq!(up.end().status, 0);
     let found = project.ctl(&["incident", "-o", "later.tar.gz"], 0);
     assert!(found.contains("since childminder does not answer: ") && found.contains("is not up"), "{found}");
+    let found = project
+        .ctl(&["incident", "--file", "gone.toml", "--journal", "night.journal", "-o", "gone.tar.gz"], 2);
+    assert!(found.contains("gone.toml: cannot read this file"), "{found}");
+    assert!(!project.path().join("gone.tar.gz").exists());
 
     let elsewhere = Project::new("[process.other]\ncommand = \"true\"\n");
     for name in ["night.tar.gz", "last.tar.gz", "later.tar.gz"] {
