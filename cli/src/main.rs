@@ -20,6 +20,7 @@ mod values;
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
 use std::panic;
+use std::path::Path;
 use std::process::{self, ExitCode};
 
 use clap::CommandFactory;
@@ -141,6 +142,12 @@ fn report_panics() {
         let _ = writeln!(io::stderr(), "error: cannot start: {}", messages::escape(reason));
         process::exit(FAILED.into());
     }));
+}
+
+/// Finds and reads a file, or reports what is wrong and returns the exit code.
+fn read_file(named: Option<&Path>) -> Result<file::File, ExitCode> {
+    let path = file::find(named).map_err(|error| report_error(USAGE, &error))?;
+    file::File::read(&path).map_err(|problems| report_error(USAGE, &problems))
 }
 
 /// Prints an error, unless nothing can be printed, and returns the exit code.

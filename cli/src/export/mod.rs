@@ -27,20 +27,15 @@ use self::report::Exported;
 use crate::args::{Engine, Export};
 use crate::console::messages;
 use crate::file::ports::Ports;
-use crate::file::{File, find};
 
 /// The first of the numbers that replace reserved ports.
 const FIRST_PORT: u16 = 20_000;
 
 /// `childminder export`. Returns the exit status.
 pub(crate) fn export(args: &Export) -> ExitCode {
-    let path = match find(args.file.as_deref()) {
-        Ok(path) => path,
-        Err(error) => return crate::report_error(crate::USAGE, &error),
-    };
-    let file = match File::read(&path) {
+    let file = match crate::read_file(args.file.as_deref()) {
         Ok(file) => file,
-        Err(problems) => return crate::report_error(crate::USAGE, &problems),
+        Err(code) => return code,
     };
     let ports = Ports::fixed(&file.entries, FIRST_PORT);
     let processes = file.described(&Ports::assumed(&file.entries), |_| true);

@@ -2,7 +2,6 @@
 //! file, and what is wrong with the file.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -13,7 +12,7 @@ use super::rehearse::definition;
 use crate::args::{Explore, Rehearse};
 use crate::file::ports::Ports;
 use crate::file::setting::{Entry, Probe, Setting};
-use crate::file::{File, find};
+use crate::file::{File, read_text};
 use crate::values::duration;
 
 /// The error for a built-in check that does not hold.
@@ -27,16 +26,12 @@ const MOST: usize = 200;
 
 /// Explores a file, or runs scenarios again. Returns the exit status.
 pub(crate) fn explore(args: &Rehearse) -> ExitCode {
-    let path = match find(args.file.as_deref()) {
-        Ok(path) => path,
-        Err(error) => return crate::report_error(crate::USAGE, &error),
-    };
-    let file = match File::read(&path) {
+    let file = match crate::read_file(args.file.as_deref()) {
         Ok(file) => file,
-        Err(problems) => return crate::report_error(crate::USAGE, &problems),
+        Err(code) => return code,
     };
     if file.entries.len() > MOST {
-        let error = format_args!("{}: more than {MOST} processes cannot be explored", path.display());
+        let error = format_args!("{}: more than {MOST} processes cannot be explored", file.path.display());
         return crate::report_error(crate::USAGE, &error);
     }
     let seed = args.seed.unwrap_or_default();
@@ -103,8 +98,7 @@ fn by_any_process(probe: &Probe, is_any: bool) -> bool {
 
 /// Runs scenarios from a file again, or returns the message of the error.
 fn replay(explorer: &Explorer, path: &Path) -> Result<Vec<Finding>, String> {
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|error| format!("{}: cannot read this file: {error}", path.display()))?;
+    let (path, text) = read_text(path).map_err(|problems| problems.to_string())?;
     explorer.review(&text).map_err(|error| match error {
         ReplayError::Found(bug) => format!("{BUG}: {bug}"),
         error => format!("{}: {error}", path.display()),

@@ -12,8 +12,8 @@ use super::outcome::{self, Outcome};
 use super::timeline::Picture;
 use super::{assumed, scenario};
 use crate::args::Rehearse;
+use crate::file::Process;
 use crate::file::ports::Ports;
-use crate::file::{File, Process, find};
 
 /// The time that is rehearsed if nothing else is said.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,13 +34,9 @@ pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
         Ok(picture) => picture,
         Err(error) => return crate::report_error(error.status(), &error),
     };
-    let path = match find(args.file.as_deref()) {
-        Ok(path) => path,
-        Err(error) => return crate::report_error(crate::USAGE, &error),
-    };
-    let file = match File::read(&path) {
+    let file = match crate::read_file(args.file.as_deref()) {
         Ok(file) => file,
-        Err(problems) => return crate::report_error(crate::USAGE, &problems),
+        Err(code) => return code,
     };
     let processes = file.described(&Ports::assumed(&file.entries), |_| true);
     if args.length.is_some_and(|length| length.is_zero()) {
@@ -58,7 +54,7 @@ pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
     let scenario = plot.scenario.length(plot.length).seed(seed);
     let mut log = args.verbose.then(String::new);
     let mut timeline =
-        picture.as_ref().map(|_| TimelineBuilder::new(format!("{} rehearsed", path.display())));
+        picture.as_ref().map(|_| TimelineBuilder::new(format!("{} rehearsed", file.path.display())));
     let result = scenario.max_notices(0).observe(|moment| {
         if let Some(timeline) = &mut timeline {
             timeline.observe(moment.at, moment.input, moment.outputs, moment.machine);
