@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 
+use super::eventually::eventually;
 use super::skip::skip;
-use super::supervisor::PATIENCE;
 use super::up::Project;
 
 const FILE: &str = r#"[process.web]
@@ -22,16 +20,6 @@ env = { PASSWORD = "hunter2" }
 [process.db]
 command = "sleep 1000"
 "#;
-
-/// Waits until `holds`.
-#[expect(clippy::disallowed_methods, reason = "files are polled from outside")]
-pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
 
 pub(super) fn contains(path: &Path, text: &str, count: usize) -> bool {
     fs::read_to_string(path).is_ok_and(|journal| journal.matches(text).count() >= count)

@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod eventually;
 mod explore;
 mod export;
 mod findings;

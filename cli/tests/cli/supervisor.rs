@@ -13,12 +13,14 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use tempfile::TempDir;
+
+use crate::eventually::eventually_some;
 
 /// The deadline of every wait, which only a failing test reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -98,14 +100,12 @@ impl Supervisor {
     }
 
     /// Kills childminder, and waits until no marked process is left.
-    #[expect(clippy::disallowed_methods, reason = "the processes are polled from outside")]
     pub(crate) fn kill_and_wait(self) {
         self.signal(Signal::SIGKILL);
-        let begin = Instant::now();
-        while !self.family().is_empty() {
-            assert!(begin.elapsed() < PATIENCE, "left behind: {:?}", self.family());
-            thread::sleep(Duration::from_millis(10));
-        }
+        eventually_some(|| match self.family() {
+            left if left.is_empty() => Ok(()),
+            left => Err(format!("left behind: {left:?}")),
+        });
         let ended = self.end();
         assert_eq!(ended.status, 128 + Signal::SIGKILL as i32);
     }

@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use nix::unistd::Uid;
 
-use super::foresight::{contains, eventually};
+use super::eventually::eventually;
+use super::foresight::contains;
 use super::up::Project;
 
 const FILE: &str = r#"[process.db]

@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use super::Project;
+use crate::eventually::eventually;
 use crate::skip::skip;
-use crate::supervisor::{PATIENCE, Supervisor};
+use crate::supervisor::Supervisor;
 
 /// A process that writes a line when there is a file with its text, besides the one at its start.
 const FILE: &str = r#"[process.a]
@@ -27,14 +26,10 @@ fn start() -> (Project, Supervisor) {
 }
 
 /// Waits until the log file ends with a line, which may be after the standard output has it.
-#[expect(clippy::disallowed_methods, reason = "a file is polled from outside")]
 fn wait_for(project: &Project, line: &str) {
-    let begin = Instant::now();
     let log = project.path().join("log/a.log");
-    while !fs::read_to_string(&log).unwrap_or_default().ends_with(&format!("{line}\n")) {
-        assert!(begin.elapsed() < PATIENCE, "no {line:?} in the log file");
-        thread::sleep(Duration::from_millis(10));
-    }
+    let is_there = || fs::read_to_string(&log).unwrap_or_default().ends_with(&format!("{line}\n"));
+    eventually(&format!("{line:?} in the log file"), is_there);
 }
 
 /// Lets the process write its next line, and waits until it was written.

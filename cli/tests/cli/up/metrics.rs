@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::Project;
+use crate::eventually::eventually_some;
 use crate::supervisor::{Ended, PATIENCE};
 
 /// The series of a file, as `name{label="value"}`, with their values.
@@ -45,17 +45,11 @@ fn parse(text: &str) -> Series {
 }
 
 /// Waits until the file satisfies `is_there`. Each version that is read must be complete.
-#[expect(clippy::disallowed_methods, reason = "the file is polled from outside")]
 fn wait_for(path: &Path, is_there: impl Fn(&Series) -> bool) -> Series {
-    let begin = Instant::now();
-    loop {
+    eventually_some(|| {
         let series = parse(&fs::read_to_string(path).expect("it is there from the start"));
-        if is_there(&series) {
-            return series;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{series:#?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        if is_there(&series) { Ok(series) } else { Err(format!("{series:#?}")) }
+    })
 }
 
 #[test]

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::process::{Command, Output};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use super::Project;
+use crate::eventually::eventually_some;
 use crate::skip::skip;
-use crate::supervisor::{PATIENCE, PROGRAM};
+use crate::supervisor::PROGRAM;
 
 /// A terminal of tmux with a shell, in the directory of a project.
 struct Terminal {
@@ -57,17 +56,11 @@ impl Terminal {
     }
 
     /// Waits until the screen is as wanted.
-    #[expect(clippy::disallowed_methods, reason = "the screen is polled from outside")]
     fn wait_until(&self, what: &str, is_wanted: impl Fn(&str) -> bool) -> String {
-        let begin = Instant::now();
-        loop {
+        eventually_some(|| {
             let screen = self.screen(false);
-            if is_wanted(&screen) {
-                return screen;
-            }
-            assert!(begin.elapsed() < PATIENCE, "no {what} on the screen:\n{screen}");
-            thread::sleep(Duration::from_millis(20));
-        }
+            if is_wanted(&screen) { Ok(screen) } else { Err(format!("no {what} on the screen:\n{screen}")) }
+        })
     }
 
     fn wait_for(&self, text: &str) -> String {
