@@ -110,6 +110,20 @@ fn names_and_texts_are_escaped() {
 }
 
 #[test]
+fn the_page_has_every_colour_for_light_dark_and_paper() {
+    let html = samples::two_short().to_html();
+    let colours = |block: &str| -> Vec<String> {
+        let block = block.split('}').next().unwrap();
+        let values = block.split(';').filter(|declaration| declaration.contains('#'));
+        values.map(|value| value.split(':').next().unwrap().trim().to_owned()).collect()
+    };
+    let blocks: Vec<Vec<String>> = html.split(":root {").skip(1).map(colours).collect();
+    assert_eq!(blocks.len(), 3, "{blocks:?}");
+    assert!(blocks[0].len() > 4 && blocks.iter().all(|block| *block == blocks[0]), "{blocks:#?}");
+    assert!(html.contains("@media (prefers-color-scheme: dark)") && html.contains("@media print"));
+}
+
+#[test]
 fn the_page_loads_nothing() {
     let html = samples::two_short().to_html();
     for word in ["http:", "https:", "url(", "@import", "src=", "fetch(", "XMLHttpRequest", "import("] {
