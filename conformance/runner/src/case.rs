@@ -20,6 +20,9 @@ use crate::scenario::{Scenario, Step};
 use crate::supervisors::{Request, Setup, Supervisor, Tools};
 use crate::timeline::{Timeline, What};
 
+/// The file with what the client of the supervisor has printed last.
+const ANSWER: &str = "answer";
+
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -47,7 +50,7 @@ log start
 /// The result of a case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measurement {
-    /// The event.
+    /// What has happened.
     Done(Timeline),
     /// The case cannot be measured, for this reason.
     Skipped(String),
@@ -246,24 +249,20 @@ impl<'a> Case<'a> {
 
     /// Asks the supervisor for the state of the program.
     fn state(&mut self) -> Result<Option<String>, Error> {
-        let file = self.setup.path("state");
-        let doing = || "ask for the state".to_owned();
-        let Some(mut command) = self.supervisor.control(self.tools, &self.setup, Request::State) else {
-            return Ok(None);
-        };
-        let output = File::create(&file).doing(doing)?;
-        let control = command.stdin(Stdio::null()).stdout(output).spawn().doing(doing)?;
+        let Some(control) = self.control(Request::State)? else { return Ok(None) };
         self.wait_for(control)?;
-        Ok(self.supervisor.state(&fs::read_to_string(file).doing(doing)?))
+        let output = fs::read_to_string(self.setup.path(ANSWER)).doing(|| "read the state".to_owned())?;
+        Ok(self.supervisor.state(&output))
     }
 
+    /// Starts the client of the supervisor, whose standard output goes to the file [`ANSWER`].
     fn control(&self, request: Request) -> Result<Option<Child>, Error> {
         let Some(mut command) = self.supervisor.control(self.tools, &self.setup, request) else {
             return Ok(None);
         };
         let doing = || format!("run the client of `{}`", self.supervisor.name());
-        let output = File::create(self.setup.path("control.log")).doing(doing)?;
-        command.stdin(Stdio::null()).stdout(output.try_clone().doing(doing)?).stderr(output);
+        let create = |name| File::create(self.setup.path(name)).doing(doing);
+        command.stdin(Stdio::null()).stdout(create(ANSWER)?).stderr(create("control.log")?);
         command.env(census::SUPERVISOR, &self.mark);
         command.spawn().map(Some).doing(doing)
     }

@@ -7,6 +7,9 @@ use crate::timeline::{Timeline, What};
 /// The time by which something may be later than expected, in seconds, on a machine that is busy.
 const LATE: f64 = 2.0;
 
+/// The time that counts as at once, in seconds: less than the shortest delay of a restart.
+const AT_ONCE: f64 = 0.8;
+
 /// The time by which something may seem to be earlier than expected, in seconds: the resolution of the clock,
 /// twice, and the time that a program takes to log its start.
 const EARLY: f64 = 0.1;
@@ -295,7 +298,8 @@ impl Stop {
 }
 
 fn is_on_time(expected: f64, found: f64) -> bool {
-    (expected - EARLY..=expected + LATE).contains(&found)
+    let late = if expected == 0.0 { AT_ONCE } else { LATE };
+    (expected - EARLY..=expected + late).contains(&found)
 }
 
 /// Returns all runs in the order of their starts.

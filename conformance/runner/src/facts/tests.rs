@@ -1,3 +1,4 @@
+use super::is_on_time;
 use crate::facts::{Expectation, Fact, Facts};
 use crate::timeline::{Timeline, What};
 
@@ -81,6 +82,12 @@ fn a_stop_that_never_returns_is_visible() {
     let mut events = events.to_vec();
     events.insert(3, (1.1, What::NotAwaited));
     assert_eq!(Facts::of(&timeline(&events)).cell(&[Fact::Returned]), "the stop does not wait");
+}
+
+#[test]
+fn what_is_expected_at_once_may_not_be_as_late_as_a_delay() {
+    assert!(is_on_time(0.0, 0.5) && !is_on_time(0.0, 1.0), "1 s is the first delay of a restart");
+    assert!(is_on_time(5.0, 6.5) && !is_on_time(5.0, 7.5) && !is_on_time(5.0, 4.5));
 }
 
 #[test]
