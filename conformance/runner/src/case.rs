@@ -50,7 +50,7 @@ log start
 /// The result of a case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Measurement {
-    /// What has happened.
+    /// The events, in order.
     Done(Timeline),
     /// The case cannot be measured, for this reason.
     Skipped(String),
