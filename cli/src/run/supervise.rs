@@ -182,7 +182,6 @@ impl Children<'_> {
                 }
                 // It is continued with childminder, or had no terminal when it was started.
                 terminal.hand_over(pid);
-                let _ = monitor.signal_process(name, Signal::CONT);
             }
             (Some((pid, signal)), _) => {
                 if self.stopped.replace(pid) != Some(pid) {
@@ -221,8 +220,6 @@ async fn watch(
                 }
                 if let Some(terminal) = terminal {
                     terminal.hand_over(pid);
-                    // It may have read from the terminal before, which stops a process.
-                    let _ = monitor.signal_process(name, Signal::CONT);
                 }
             }
             (NoticeKind::Exited { exit, .. }, Some(terminal)) => {

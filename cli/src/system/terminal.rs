@@ -6,7 +6,7 @@
 
 use std::io::{self, IsTerminal};
 
-use nix::sys::signal::{SigHandler, Signal, raise, signal};
+use nix::sys::signal::{SigHandler, Signal, killpg, raise, signal};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
 
@@ -32,11 +32,16 @@ impl Terminal {
         Ok(Some(Self(())))
     }
 
-    /// Makes the process group of the program the foreground group.
+    /// Makes the process group of the program the foreground group, and continues it, since it may have been
+    /// stopped by the terminal. The program is a child that was not reaped.
+    ///
+    /// It is continued at once, and not by the driver later: a stop that is seen a second time would suspend
+    /// childminder again.
     pub(crate) fn hand_over(&self, pid: u32) {
-        let group = i32::try_from(pid).map(Pid::from_raw);
+        let Ok(group) = i32::try_from(pid).map(Pid::from_raw) else { return };
         // The program may have exited.
-        let _ = group.map(|group| tcsetpgrp(io::stdin(), group));
+        let _ = tcsetpgrp(io::stdin(), group);
+        let _ = killpg(group, Signal::SIGCONT);
     }
 
     /// Stops childminder with its program, so that the shell gets the terminal, and returns when it is
