@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::RunOutput;
 use crate::machine::{Name, RunId};
+use crate::monitor::stop_command_id;
 use crate::output::{Batch, Sink};
 use crate::sync::Lock;
 
@@ -28,7 +29,10 @@ struct RunLines {
 impl Outputs {
     /// Removes and returns the output of a run; `None` if it has written nothing.
     pub(super) fn take(&self, name: &Name, run: RunId) -> Option<RunOutput> {
-        let RunLines { lines, bytes, last } = self.0.lock().remove(&run)?;
+        let mut runs = self.0.lock();
+        // That of its stop command is in no record.
+        runs.remove(&stop_command_id(run));
+        let RunLines { lines, bytes, last } = runs.remove(&run)?;
         Some(RunOutput { name: name.clone(), run: run.number(), lines, bytes, last: last.into() })
     }
 }
@@ -56,14 +60,31 @@ impl Sink for Outputs {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
-    use crate::machine::Stream;
+    use crate::machine::{Definition, Machine, Output, Stream};
     use crate::output::LoggingProtocol;
+
+    /// Returns a run of `name`.
+    fn run_of(name: &Name) -> RunId {
+        #[expect(clippy::disallowed_methods, reason = "times need an origin")]
+        let now = Instant::now();
+        let mut machine = Machine::new();
+        machine.add_process(name.clone(), Definition::new(()), now).unwrap();
+        machine.start_process(name, now).unwrap();
+        let spawned = std::iter::from_fn(|| machine.poll_output()).find_map(|output| match output {
+            Output::Spawn { run, .. } => Some(run),
+            _ => None,
+        });
+        spawned.expect("it is started")
+    }
 
     #[test]
     fn a_run_is_counted_and_its_last_lines_are_kept() {
         let outputs = Outputs::default();
-        let (name, run): (Name, _) = ("web".parse().unwrap(), RunId::unmanaged(3));
+        let name: Name = "web".parse().unwrap();
+        let run = run_of(&name);
         let mut protocol = LoggingProtocol::new(name.clone(), run);
         let text: String = (1..=25).map(|i| format!("line {i}\n")).collect();
         protocol.data_received(Stream::Stdout, text.as_bytes(), &mut outputs.clone());
@@ -76,5 +97,17 @@ mod tests {
         assert_eq!(output.last[0], "line 17");
         assert_eq!(output.last[9].chars().count(), LENGTH);
         assert_eq!(outputs.take(&name, run), None);
+    }
+
+    #[test]
+    fn the_output_of_a_stop_command_is_not_kept_after_its_run() {
+        let outputs = Outputs::default();
+        let name: Name = "web".parse().unwrap();
+        let run = run_of(&name);
+        let mut protocol = LoggingProtocol::new(name.clone(), stop_command_id(run));
+        protocol.data_received(Stream::Stdout, b"stopping\n", &mut outputs.clone());
+        assert_eq!(outputs.0.lock().len(), 1);
+        assert_eq!(outputs.take(&name, run), None);
+        assert!(outputs.0.lock().is_empty());
     }
 }

@@ -47,8 +47,8 @@ const LEAST_GROWTH: u64 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Nothing,
-    /// A new segment with a checkpoint.
-    Segment,
+    /// The segment with this number, with a checkpoint.
+    Segment(u64),
     /// A checkpoint, because entries were lost.
     Checkpoint,
 }
@@ -72,6 +72,10 @@ struct Inner {
     next: u64,
     /// The number of entries that were dropped since the last one that was written.
     lost: u64,
+    /// Whether the header of the current segment is among them.
+    has_lost_header: bool,
+    /// The number of the last segment of which the header was not dropped.
+    segment: u64,
     /// The size of the current segment, and that of its header and checkpoint.
     size: u64,
     begun_with: u64,
@@ -107,42 +111,45 @@ impl Queue {
             inner.lost += 1;
             return;
         }
+        let before = inner.waiting;
         inner.add(body, false);
-        self.wake(inner);
+        self.wake(inner, before);
     }
 
     /// Returns what is wanted, at a time when the state of the machine is known.
     pub(super) fn wanted(&self) -> Wanted {
         let inner = self.inner.lock();
         if inner.lost > 0 {
-            let can_go_on = inner.waiting == 0 && !inner.is_failing;
-            return if can_go_on { Wanted::Checkpoint } else { Wanted::Nothing };
+            return match inner.waiting == 0 && !inner.is_failing {
+                true if inner.has_lost_header => Wanted::Segment(inner.segment + 1),
+                true => Wanted::Checkpoint,
+                false => Wanted::Nothing,
+            };
         }
         // Otherwise a checkpoint that is too large would be followed by the next one at once.
         let max_size = self.max_size.max(LEAST_GROWTH * inner.begun_with);
         let is_full = inner.size >= max_size || inner.entries >= self.max_entries.max(LEAST_ENTRIES);
-        if is_full { Wanted::Segment } else { Wanted::Nothing }
+        if is_full { Wanted::Segment(inner.segment + 1) } else { Wanted::Nothing }
     }
 
-    /// Begins a segment with these bodies.
-    pub(super) fn begin_segment(&self, bodies: &[Text]) {
+    /// Begins the next segment with these bodies.
+    pub(super) fn begin_segment(&self, header: &Text, checkpoint: &Text) {
         let mut inner = self.inner.lock();
-        (inner.size, inner.entries) = (0, 0);
-        for (i, body) in bodies.iter().enumerate() {
-            inner.add(&body.text, i == 0);
-        }
+        (inner.size, inner.entries, inner.has_lost_header) = (0, 0, false);
+        inner.segment += 1;
+        let before = inner.waiting;
+        inner.add(&header.text, true);
+        inner.go_on(checkpoint);
         inner.begun_with = inner.size;
-        self.wake(inner);
+        self.wake(inner, before);
     }
 
-    /// Goes on after entries were lost. `checkpoint` writes the body of the checkpoint.
+    /// Goes on after entries were lost.
     pub(super) fn go_on(&self, checkpoint: &Text) {
         let mut inner = self.inner.lock();
-        let mut lost = Text::new(checkpoint.begin);
-        format::lost(mem::take(&mut inner.lost), &mut lost);
-        inner.add(&lost.text, false);
-        inner.add(&checkpoint.text, false);
-        self.wake(inner);
+        let before = inner.waiting;
+        inner.go_on(checkpoint);
+        self.wake(inner, before);
     }
 
     /// Adds the last line, and waits until everything is written, for a moment.
@@ -163,8 +170,9 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
-        if mem::take(&mut inner.is_idle) || inner.waiting > PLENTY {
+    /// Wakes the thread if it has something to do now. `before` is what was waiting when it was woken last.
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>, before: usize) {
+        if mem::take(&mut inner.is_idle) || (before <= PLENTY && inner.waiting > PLENTY) {
             drop(inner);
             self.changed.notify_all();
         }
@@ -172,6 +180,16 @@ impl Queue {
 }
 
 impl Inner {
+    /// Adds a checkpoint, after the number of entries that were lost.
+    fn go_on(&mut self, checkpoint: &Text) {
+        if self.lost > 0 {
+            let mut lost = Text::new(checkpoint.begin);
+            format::lost(mem::take(&mut self.lost), &mut lost);
+            self.add(&lost.text, false);
+        }
+        self.add(&checkpoint.text, false);
+    }
+
     fn add(&mut self, body: &str, begins_segment: bool) {
         if begins_segment || self.chunks.is_empty() {
             self.chunks.push_back(Chunk { begins_segment, ..Chunk::default() });
@@ -218,10 +236,14 @@ impl Queue {
     /// Drops all lines, since `chunk` could not be written, and waits for the time of the next attempt.
     pub(super) fn failed(&self, chunk: &Chunk) {
         let mut inner = self.inner.lock();
-        let waiting: u64 = inner.chunks.drain(..).map(|chunk| chunk.entries).sum();
+        let waiting = mem::take(&mut inner.chunks);
         inner.waiting = 0;
-        let dropped = chunk.entries + waiting;
+        let dropped: u64 = [chunk].into_iter().chain(&waiting).map(|chunk| chunk.entries).sum();
+        let headers = [chunk].into_iter().chain(&waiting).filter(|chunk| chunk.begins_segment).count();
         inner.next -= dropped;
+        inner.segment -= headers as u64;
+        // The first header begins no new file, but is the first line.
+        inner.has_lost_header |= headers > 0 || inner.next == 0;
         inner.lost += dropped;
         inner.is_failing = true;
         let wait = self.changed.wait_timeout_while(inner, self.retry, |inner| !inner.is_closed);

@@ -37,13 +37,12 @@ pub(super) fn parts(setup: Setup, begin: Instant) -> RecorderParts {
         body: Text::new(begin),
         text: String::new(),
         last: Duration::ZERO,
-        segment: 0,
         numbers: HashMap::new(),
         next_number: 1,
         began: setup.began,
         queue: setup.queue,
     };
-    recorder.queue.0.push(&recorder.header().text);
+    recorder.queue.0.push(&recorder.header(0).text);
     let notices = {
         let (outputs, queue) = (outputs.clone(), recorder.queue.0.clone());
         move |notice: &Notice| {
@@ -69,8 +68,6 @@ struct JournalRecorder {
     text: String,
     /// The time of the last input.
     last: Duration,
-    /// The number of the current segment.
-    segment: u64,
     /// The number of the current spec of each process.
     numbers: HashMap<Name, (Arc<Spec>, u64)>,
     next_number: u64,
@@ -79,9 +76,9 @@ struct JournalRecorder {
 }
 
 impl JournalRecorder {
-    fn header(&self) -> Text {
+    fn header(&self, segment: u64) -> Text {
         let mut header = Text::new(self.body.begin);
-        format::header(&Header::new(Some(self.began), 0, self.segment), &mut header);
+        format::header(&Header::new(Some(self.began), 0, segment), &mut header);
         header
     }
 
@@ -126,9 +123,10 @@ impl Recorder for JournalRecorder {
         match self.queue.0.wanted() {
             Wanted::Nothing => {}
             Wanted::Checkpoint => self.queue.0.go_on(&self.checkpoint(machine)),
-            Wanted::Segment => {
-                self.segment += 1;
-                self.queue.0.begin_segment(&[self.header(), self.checkpoint(machine)]);
+            Wanted::Segment(number) => {
+                // Names that are gone are needed no more, so that there are not more and more of them.
+                self.numbers.retain(|name, _| machine.status(name).is_some());
+                self.queue.0.begin_segment(&self.header(number), &self.checkpoint(machine));
             }
         }
     }

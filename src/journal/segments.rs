@@ -42,7 +42,11 @@ impl Segments {
 
     fn write(&mut self, chunk: &Chunk) -> io::Result<()> {
         if chunk.begins_segment && self.length > 0 {
-            fs::rename(&self.path, previous(&self.path))?;
+            match fs::rename(&self.path, previous(&self.path)) {
+                // An earlier attempt has moved it, and could not create the new file.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
             self.file = open(&self.path)?;
             self.length = 0;
         }
@@ -165,6 +169,65 @@ mod tests {
         assert!(
             matches!(records[..], [Record::Lost { entries: 2 }, Record::Checkpoint(_), Record::End]),
             "{records:?}"
+        );
+    }
+
+    #[test]
+    fn f_313_a_segment_whose_beginning_could_not_be_written_begins_again() {
+        #[expect(clippy::disallowed_methods, reason = "times need an origin")]
+        let begin = Instant::now();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("night.journal");
+        let mut segments = Segments::create(&path).unwrap();
+        let queue = Arc::new(Queue::new(u64::MAX, u64::MAX).retry(Duration::from_millis(1)));
+        let (attempts, attempted) = mpsc::channel();
+        let thread = thread::spawn({
+            let (queue, path, mut failures) = (queue.clone(), path.clone(), 1);
+            move || {
+                write(&queue, &path.clone(), &mut |chunk| {
+                    let result = if chunk.begins_segment && failures > 0 {
+                        failures -= 1;
+                        // As if the file had been moved, and a new one could not be created.
+                        fs::rename(&path, previous(&path)).unwrap();
+                        Err(io::ErrorKind::StorageFull.into())
+                    } else {
+                        segments.write(chunk)
+                    };
+                    attempts.send(result.is_ok()).unwrap();
+                    result
+                });
+            }
+        });
+        let body = |write: &dyn Fn(&mut Text)| {
+            let mut body = Text::new(begin);
+            write(&mut body);
+            body
+        };
+        let machine = Machine::<u64>::new();
+        let program = |_: &_, _: &_| unreachable!("there are no processes");
+        let checkpoint = body(&|body| format::checkpoint(Duration::ZERO, &machine, program, body));
+        let header = |segment| body(&|body| format::header(&Header::new(None, 0, segment), body));
+        queue.push(&header(0).text);
+        queue.push(&body(&|body| format::decided("spawn web#1", body)).text);
+        assert_eq!(attempted.recv_timeout(PATIENCE), Ok(true));
+        queue.begin_segment(&header(1), &checkpoint);
+        while attempted.recv_timeout(PATIENCE).unwrap() {}
+        let begun = begin.elapsed();
+        while queue.wanted() != Wanted::Segment(1) {
+            assert!(begin.elapsed() - begun < PATIENCE, "no new attempt");
+            thread::yield_now();
+        }
+        queue.begin_segment(&header(1), &checkpoint);
+        queue.close(&body(&|body| format::end(Duration::ZERO, body)));
+        thread.join().unwrap();
+        let journal = Journal::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        let records: Vec<&Record> = journal.entries().iter().map(|entry| &entry.record).collect();
+        assert!(
+            matches!(
+                records[..],
+                [Record::Decision(_), Record::Lost { entries: 2 }, Record::Checkpoint(_), Record::End]
+            ),
+            "both segments: {records:?}"
         );
     }
 

@@ -32,6 +32,7 @@ pub(crate) use handle::ProcessMonitor;
 pub use handle::WeakMonitor;
 pub use input_queue::InputError;
 pub(crate) use notices::Notices;
+pub(crate) use process::stop_command_id;
 pub use waits::{ReadyError, StoppedError};
 
 pub(crate) use crate::drive::{StopError, Ticket};

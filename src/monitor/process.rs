@@ -43,7 +43,7 @@ pub(super) enum Role {
 
 /// The id under which the stop command of `run` is known to the driver and to the sinks. Its output is framed
 /// separately from that of the run.
-pub(super) fn stop_command_id(run: RunId) -> RunId {
+pub(crate) fn stop_command_id(run: RunId) -> RunId {
     RunId::unmanaged(run.number())
 }
 
