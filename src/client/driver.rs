@@ -76,8 +76,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for ClientDriver<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _poll = self.shared.drive.begin_poll(cx.waker());
-        drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
+        let mut guard = self.shared.drive.begin_poll(cx.waker());
+        let poll = drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx);
+        guard.set_deadline(self.alarm.deadline());
+        poll
     }
 }
 

@@ -201,6 +201,11 @@ impl Alarm {
         poll
     }
 
+    /// Returns the deadline until which it sleeps.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.as_ref().map(|(at, _)| *at)
+    }
+
     /// Removes the timer: there is no deadline.
     pub(crate) fn clear(&mut self) {
         self.0 = None;
@@ -209,6 +214,6 @@ impl Alarm {
 
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Alarm").field(&self.0.as_ref().map(|(at, _)| at)).finish()
+        f.debug_tuple("Alarm").field(&self.deadline()).finish()
     }
 }

@@ -43,7 +43,8 @@ pub(crate) struct Core<C> {
 impl<C> Shared<C> {
     pub(crate) fn new(host: Arc<dyn Host>, state: C) -> Self {
         let core = Core { state, life: Life::Open };
-        Self { host, core: Lock::new(core), liveness: Arc::default() }
+        let liveness = Arc::new(Liveness::new(host.clone()));
+        Self { host, core: Lock::new(core), liveness }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core<C>> {
@@ -54,7 +55,7 @@ impl<C> Shared<C> {
     pub(crate) fn command<T>(&self, command: impl FnOnce(&mut Core<C>, Instant) -> T) -> T {
         let now = self.host.now();
         let result = command(&mut self.lock(), now);
-        self.liveness.wake_driver();
+        self.liveness.wake_driver(now);
         result
     }
 
@@ -64,16 +65,14 @@ impl<C> Shared<C> {
         self.liveness.begin_poll(driver)
     }
 
-    /// Creates a ticket, and the promise to resolve it. Called before the command whose end the ticket
-    /// awaits, so that a driver that is never polled after the command is noticed.
+    /// Creates a ticket, and the promise to resolve it.
     pub(crate) fn ticket<E: From<NotDriven>>(&self) -> (Arc<Promise<E>>, Ticket<E>) {
-        Ticket::new(self.liveness.watch(&self.host))
+        Ticket::new(self.liveness.watch())
     }
 
-    /// Creates a watch for a wait of another kind. Called before the command, as for
-    /// [`ticket`](Self::ticket).
+    /// Creates a watch for a wait of another kind.
     pub(crate) fn watch(&self) -> Watch {
-        self.liveness.watch(&self.host)
+        self.liveness.watch()
     }
 }
 

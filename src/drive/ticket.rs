@@ -18,8 +18,8 @@ use crate::sync::Oneshot;
 /// Asynchronous code awaits a ticket, synchronous code calls [`wait`](Self::wait). Dropping a ticket does not
 /// cancel the command. Any number of tickets may wait for the same run.
 ///
-/// If the driver is not polled while the ticket waits, the ticket fails after 5 s, with [`NotDriven`] as the
-/// reason.
+/// If the driver is not polled although it has something to do, the ticket fails after 5 s, with
+/// [`NotDriven`] as the reason.
 ///
 /// ```
 /// use childminder::{ProcessMonitor, Spec, System};

@@ -106,9 +106,11 @@ impl Future for MonitorDriver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let _poll = self.shared.drive.begin_poll(cx.waker());
+        let mut guard = self.shared.drive.begin_poll(cx.waker());
         self.ready_queue.register(cx.waker());
-        drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx)
+        let poll = drive::poll_driver(&mut *self, ClockCheck::EveryRound, cx);
+        guard.set_deadline(self.alarm.deadline());
+        poll
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) use super::elsewhere::{
 pub(super) use super::linux::{
     back_end::BackEnd,
     calls,
-    event_loop::{block_on, close_discarded, sleep_until},
+    event_loop::{block_on, close_discarded, sleep::sleep_until},
     members::members,
     owner::{belongs_to, listening, port_owner, socket_owner},
     reserve::keep_descriptors,

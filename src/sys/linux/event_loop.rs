@@ -12,19 +12,22 @@
 //! are dropped in a turn, because a crowd ends, all but the first ones are closed when there is no event left
 //! to handle, and the report of the stop does not wait for that.
 
+pub(in crate::sys) mod sleep;
+#[cfg(test)]
+mod tests;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
 use std::mem;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use futures_timer::Delay;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -32,7 +35,6 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
-use crate::host::SleepFuture;
 use crate::sync::{Lock, WakerCell};
 
 /// The keys of the descriptors of the loop itself.
@@ -94,14 +96,6 @@ pub(in crate::sys) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Returns a future that ends at `at`.
-pub(in crate::sys) fn sleep_until(at: Instant) -> SleepFuture {
-    match current() {
-        Some(event_loop) => Box::pin(Sleep { at, event_loop, id: None, fallback: None }),
-        None => Box::pin(Delay::new(at.saturating_duration_since(now()))),
-    }
-}
-
 /// Returns the loop whose future this thread polls, if there is one.
 pub(super) fn current() -> Option<Arc<EventLoop>> {
     CURRENT.with_borrow(Option::clone)
@@ -132,7 +126,7 @@ struct State {
     free: Vec<usize>,
     timers: BTreeMap<(Instant, u64), Waker>,
     last_timer: u64,
-    /// When the kernel's timer expires. It may be too early, since it is not set back.
+    /// When the kernel's timer expires. It may be too early, since it is not set to a later time.
     armed: Option<Instant>,
     /// The descriptors that are to be closed, with their keys, which are free only after that.
     discarded: Vec<(OwnedFd, usize)>,
@@ -191,7 +185,7 @@ impl EventLoop {
             // A waker that does not see this is seen by the next line.
             self.waits.store(true, Ordering::SeqCst);
             let is_woken = self.woken.load(Ordering::SeqCst);
-            let is_due = self.arm_timer();
+            let is_due = self.arm_timer(is_woken);
             let has_discarded = self.close_what_is_overdue();
             let is_busy = is_woken || is_due || has_discarded;
             let timeout = is_busy.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
@@ -210,11 +204,16 @@ impl EventLoop {
         }
     }
 
-    /// Makes sure that the kernel's timer expires no later than the first sleep ends. Returns whether a sleep
-    /// has ended already.
-    fn arm_timer(&self) -> bool {
+    /// Makes sure that the kernel's timer expires no later than the first sleep ends, and not at all if there
+    /// is none and the thread is going to wait. Returns whether a sleep has ended already.
+    fn arm_timer(&self, is_woken: bool) -> bool {
         let mut state = self.state.lock();
-        let Some((&(first, _), _)) = state.timers.first_key_value() else { return false };
+        let Some((&(first, _), _)) = state.timers.first_key_value() else {
+            if !is_woken && state.armed.take().is_some() {
+                self.set_timer(Duration::ZERO);
+            }
+            return false;
+        };
         if state.armed.is_some_and(|armed| armed <= first) {
             return false;
         }
@@ -222,15 +221,19 @@ impl EventLoop {
         if after.is_zero() {
             return true;
         }
-        let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // More than the kernel can count is as good as never.
-        let Ok(value) = Timespec::try_from(after) else { return false };
-        let spec = Itimerspec { it_interval: zero, it_value: value };
-        // It cannot fail with a valid time.
-        if timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).is_ok() {
+        if self.set_timer(after) {
             state.armed = Some(first);
         }
         false
+    }
+
+    /// Has the kernel's timer expire after this time; zero means never. Returns whether it will.
+    fn set_timer(&self, after: Duration) -> bool {
+        // More than the kernel can count is as good as never.
+        let Ok(it_value) = Timespec::try_from(after) else { return false };
+        let spec = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        // It cannot fail with a valid time.
+        timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &spec).is_ok()
     }
 
     /// Wakes what waits for these events, and for the sleeps that have ended.
@@ -442,58 +445,3 @@ impl Drop for Registration {
         }
     }
 }
-
-/// A sleep in a loop.
-struct Sleep {
-    at: Instant,
-    event_loop: Arc<EventLoop>,
-    id: Option<u64>,
-    /// Used when the loop has ended before the sleep.
-    fallback: Option<Delay>,
-}
-
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let now = now();
-        if now >= self.at {
-            return Poll::Ready(());
-        }
-        if let Some(delay) = &mut self.fallback {
-            return Pin::new(delay).poll(cx);
-        }
-        let event_loop = Arc::clone(&self.event_loop);
-        let mut state = event_loop.state.lock();
-        if state.closed {
-            drop(state);
-            let delay = self.at.saturating_duration_since(now);
-            return Pin::new(self.fallback.insert(Delay::new(delay))).poll(cx);
-        }
-        let id = *self.id.get_or_insert_with(|| {
-            state.last_timer += 1;
-            state.last_timer
-        });
-        let replaced = state.timers.insert((self.at, id), cx.waker().clone());
-        drop(state);
-        drop(replaced);
-        // Set from another thread, the loop has to look at its timers anew.
-        let elsewhere = current().is_none_or(|current| !Arc::ptr_eq(&current, &event_loop));
-        if elsewhere {
-            event_loop.wake_by_ref();
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            let removed = self.event_loop.state.lock().timers.remove(&(self.at, id));
-            drop(removed);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

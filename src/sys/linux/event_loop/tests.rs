@@ -5,8 +5,12 @@ use std::sync::mpsc;
 use std::thread;
 
 use futures_lite::future::{or, yield_now, zip};
+use futures_timer::Delay;
+
+use rustix::time::timerfd_gettime;
 
 use super::super::watched::Watched;
+use super::sleep::sleep_until;
 use super::*;
 
 /// Returns a pipe whose reading end is watched, and the writing end.
@@ -300,5 +304,32 @@ fn a_loop_within_a_loop_does_not_disturb_it() {
         write(&theirs, b"outer");
         drop(theirs);
         assert_eq!(read_all(ours).await, b"outer");
+    });
+}
+
+#[test]
+fn a_loop_does_not_wake_up_for_a_sleep_that_was_dropped() {
+    let is_set = |event_loop: &EventLoop| {
+        timerfd_gettime(&event_loop.timer).is_ok_and(|timer| timer.it_value.tv_sec > 0)
+    };
+    let begin = now();
+    block_on(async {
+        let event_loop = current().expect("this thread has a loop");
+        let mut sleep = sleep_until(begin + Duration::from_secs(3600));
+        poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await;
+        next_turn().await;
+        assert!(is_set(&event_loop));
+        drop(sleep);
+        let (mut ours, writer) = pipe();
+        let observer = thread::spawn(move || {
+            // It waits for this thread now, and for nothing else.
+            while is_set(&event_loop) {
+                assert!(now() < begin + Duration::from_secs(30), "the timer is still set");
+                thread::yield_now();
+            }
+            write(&writer, b"x");
+        });
+        poll_fn(|cx| ours.poll_readable(cx)).await.expect("the event loop works");
+        observer.join().expect("the timer is not set");
     });
 }
