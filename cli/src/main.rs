@@ -146,8 +146,7 @@ fn report_panics() {
 
 /// Finds and reads a file, or reports what is wrong and returns the exit code.
 fn read_file(named: Option<&Path>) -> Result<file::File, ExitCode> {
-    let path = file::find(named).map_err(|error| report_error(USAGE, &error))?;
-    file::File::read(&path).map_err(|problems| report_error(USAGE, &problems))
+    file::File::find(named).map_err(|error| report_error(USAGE, &error))
 }
 
 /// Prints an error, unless nothing can be printed, and returns the exit code.

@@ -49,9 +49,11 @@ mod segments;
 mod timeline;
 mod what_if;
 mod write;
+mod writer;
 
 pub use entry::{Ending, Entry, Header, Journal, Program, Record, RunOutput};
 pub use error::{JournalError, JournalProblem};
 pub use file::JournalFile;
 pub use replay::{Difference, Replay, Step, Verified};
 pub use what_if::{WhatIf, WhatIfError};
+pub use writer::JournalWriter;

@@ -112,9 +112,10 @@ impl RecordedRuns {
         self.processes[*process].1.get_mut(*run)
     }
 
-    /// Returns the behaviours of all processes.
-    pub(super) fn behaviours(&self) -> impl Iterator<Item = (Name, Vec<Behaviour>)> {
-        self.processes.iter().map(|(name, runs)| (name.clone(), behaviours(runs)))
+    /// Returns the behaviours of the runs of a process.
+    pub(super) fn behaviours(&self, name: &str) -> Vec<Behaviour> {
+        let runs = self.processes.iter().find(|(known, _)| *known == *name);
+        runs.map_or_else(Vec::new, |(_, runs)| behaviours(runs))
     }
 }
 

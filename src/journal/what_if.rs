@@ -1,5 +1,6 @@
 //! What would have happened with other definitions.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use super::recorded_runs::RecordedRuns;
 use super::{Journal, Record};
 use crate::machine::{Definition, Input, Name};
-use crate::testkit::rehearse::{Happening, ProcessReport, Scenario, Tallies};
+use crate::testkit::rehearse::{Behaviour, Happening, ProcessReport, Scenario, Tallies};
 
 /// A recorded journal, to be rehearsed with other definitions.
 ///
@@ -173,23 +174,19 @@ impl WhatIf {
         for (at, command) in &self.commands {
             scenario = scenario.at(*at, Happening::Command(command.clone()));
         }
-        let is_added = |name: &Name| {
-            let mut commands = self.commands.iter();
-            commands.any(|(_, command)| matches!(command, Input::Add { name: added, .. } if added == name))
-        };
-        self.play(scenario, is_added)
-    }
-
-    /// Adds the behaviour of the recorded runs of those processes for which `is_wanted` to a scenario.
-    pub fn play(&self, mut scenario: Scenario, is_wanted: impl Fn(&Name) -> bool) -> Scenario {
-        for (name, behaviours) in self.runs.behaviours() {
-            if is_wanted(&name) {
-                for behaviour in behaviours {
-                    scenario = scenario.behaves(name.as_str(), behaviour);
-                }
+        let names: BTreeSet<&Name> = self.names().collect();
+        for name in names {
+            for behaviour in self.behaviours(name) {
+                scenario = scenario.behaves(name.as_str(), behaviour);
             }
         }
         scenario
+    }
+
+    /// Returns what each recorded run of a process did, in the order of their starts, for
+    /// [`Scenario::behaves`]; empty if the process never ran.
+    pub fn behaviours(&self, name: &str) -> Vec<Behaviour> {
+        self.runs.behaviours(name)
     }
 }
 

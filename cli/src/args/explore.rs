@@ -8,6 +8,9 @@ use crate::values::duration;
 /// The maximum of states that fits into the memory of a small machine.
 const MOST_STATES: u64 = 50_000_000;
 
+/// The options of a rehearsal that an exploration does not have.
+const NO_REHEARSAL: [&str; 6] = ["scenario", "from_journal", "length", "verbose", "output", "journal"];
+
 /// The options of an exploration.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Exploration")]
@@ -17,11 +20,11 @@ pub(crate) struct Explore {
     /// Found are programs that are never ready again, that are given up although what they depend on has
     /// recovered, that are restarted without limit, that take too long to stop, or that are started because
     /// another process answers. Each is shown with the shortest known way to it, which can be run again.
-    #[arg(long, conflicts_with_all = ["scenario", "length", "verbose"])]
+    #[arg(long, conflicts_with_all = NO_REHEARSAL)]
     pub(crate) explore: bool,
 
     /// Runs scenarios that --explore has printed, and shows what is wrong after them
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["explore", "scenario", "length", "verbose"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "explore", conflicts_with_all = NO_REHEARSAL)]
     pub(crate) replay_scenario: Option<PathBuf>,
 
     /// The maximum number of events after which every order is taken

@@ -9,8 +9,8 @@ use crate::values::duration;
 /// Shows what a file does over a long time, in virtual time and without starting anything
 ///
 /// The programs are scripted: a scenario says how long they live, how they fail and what happens when.
-/// Without one, what is assumed is printed. The result has restarts, downtime and the programs that are given
-/// up.
+/// Without one, they do what they did in a journal, or what is assumed and printed. The result has restarts,
+/// downtime and the programs that are given up.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Rehearse {
@@ -21,6 +21,11 @@ pub(crate) struct Rehearse {
     /// The scenario: what the programs do, and what happens when
     #[arg(short, long, value_name = "FILE")]
     pub(crate) scenario: Option<PathBuf>,
+
+    /// Takes what the programs do from their runs in this journal of 'up', or incident file; a scenario
+    /// overrides it
+    #[arg(long, value_name = "JOURNAL")]
+    pub(crate) from_journal: Option<PathBuf>,
 
     /// The time to rehearse [default: that of the scenario, or 1d]
     #[arg(long = "for", value_name = "S", value_parser = duration::parse)]
@@ -37,6 +42,10 @@ pub(crate) struct Rehearse {
     /// Draws what happens as a timeline, into a file whose name ends with .html or .svg
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+
+    /// Writes what happens as a journal, for 'timeline', 'diff', 'replay' and 'why --journal'
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
 
     /// Prints one JSON object
     #[arg(long)]
@@ -76,6 +85,9 @@ Examples:
   childminder rehearse
   childminder rehearse -s night.toml --for 7d -v
   childminder rehearse -o day.html
+  childminder rehearse --from-journal night.journal --for 7d
+  childminder rehearse --journal day.journal; childminder why --journal day.journal --at 3h web
   childminder rehearse --explore > found.txt; childminder rehearse --replay-scenario found.txt
 
-Exit status: 0; 1 when an exploration has found something; 3 when a program was given up; 2 for a usage error or a problem of a file.";
+Exit status: 0; 1 when an exploration has found something, or a file cannot be written; 3 when a program was given up; \
+2 for a usage error or a problem of a file.";

@@ -108,6 +108,10 @@ pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) log_file: LogFile,
 
+    /// Records everything that decides about the program in this file, for 'replay' and 'timeline'
+    #[arg(long, value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 
@@ -130,6 +134,7 @@ Examples:
   childminder run python3 -m http.server --bind 127.0.0.1 8000
   childminder run --name web --killtime 30 --user www-data --cwd /srv/www ./serve --port 80
   childminder run -t 10 -m 500ms -M '5 min' sh -c 'echo at work; exec worker'
+  childminder run --journal night.journal ./serve; childminder timeline night.journal -o night.html
 
 Exit status: 0 when everything is gone, 1 when something could not be stopped or started, 2 for a usage error.";
 

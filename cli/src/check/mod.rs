@@ -20,21 +20,17 @@ use self::finding::Findings;
 use self::report::Report;
 use self::surroundings::Running;
 use crate::args::Check;
-use crate::file::{File, find};
+use crate::file::{File, FileError};
 
 /// `childminder check`. Returns the exit status.
 pub(crate) fn check(args: &Check) -> ExitCode {
-    let path = match find(args.file.as_deref()) {
-        Ok(path) => path,
-        Err(error) => return crate::report_error(crate::USAGE, &error),
-    };
-    let file = match File::read(&path) {
+    let file = match File::find(args.file.as_deref()) {
         Ok(file) => file,
-        Err(problems) if args.json => {
-            crate::print(&report::invalid(&path, &problems), "the report");
+        Err(FileError::Invalid(problems)) if args.json => {
+            crate::print(&report::invalid(&problems), "the report");
             return ExitCode::from(crate::USAGE);
         }
-        Err(problems) => return crate::report_error(crate::USAGE, &problems),
+        Err(error) => return crate::report_error(crate::USAGE, &error),
     };
     let system = match System::try_new() {
         Ok(system) => system,

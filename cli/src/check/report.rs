@@ -1,7 +1,6 @@
 //! The report of a check, for people and as JSON.
 
 use std::fmt::Write;
-use std::path::Path;
 
 use childminder::backoff::Wait;
 use serde_json::{Value, json};
@@ -115,8 +114,9 @@ impl Report<'_> {
 }
 
 /// Returns the report about a file that is not valid, as one object.
-pub(super) fn invalid(path: &Path, problems: &Problems) -> String {
-    let report = json!({ "file": path.to_string_lossy(), "errors": errors(problems), "processes": [] });
+pub(super) fn invalid(problems: &Problems) -> String {
+    let file = problems.path().to_string_lossy();
+    let report = json!({ "file": file, "errors": errors(problems), "processes": [] });
     format!("{report:#}\n")
 }
 

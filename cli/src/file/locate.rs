@@ -49,7 +49,7 @@ impl fmt::Display for NotFound {
             }
             Self::File(dir) => {
                 let dir = dir.display();
-                write!(f, "there is no childminder.toml or Procfile in {dir} or above; name one with --file")
+                write!(f, "there is no childminder.toml or Procfile in {dir} or above; name the file")
             }
         }
     }

@@ -32,6 +32,7 @@ mod structures;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ use childminder::{Name, Restart, System};
 
 pub(crate) use changed::changed_policies;
 pub(crate) use keys::{PRESETS, suggest};
-pub(crate) use locate::find;
+pub(crate) use locate::{NotFound, find};
 pub(crate) use policy::{KEYS_OF_RESTARTS, is_policy_key, preset};
 pub(crate) use process::Process;
 pub(crate) use structures::RESOURCES;
@@ -69,6 +70,22 @@ pub(crate) fn read_text(path: &Path) -> Result<(PathBuf, String), Problems> {
     Ok((path, text))
 }
 
+/// The error returned if there is no file to work with.
+#[derive(Debug)]
+pub(crate) enum FileError {
+    NotFound(NotFound),
+    Invalid(Problems),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(error) => error.fmt(f),
+            Self::Invalid(problems) => problems.fmt(f),
+        }
+    }
+}
+
 /// A file that was read, with its processes in order.
 #[derive(Debug)]
 pub(crate) struct File {
@@ -79,6 +96,16 @@ pub(crate) struct File {
 }
 
 impl File {
+    /// Finds the file, the one that is `named` or the nearest one, and [reads](Self::read) it.
+    ///
+    /// # Errors
+    ///
+    /// [`FileError`] if there is none, or with all its problems.
+    pub(crate) fn find(named: Option<&Path>) -> Result<Self, FileError> {
+        let path = find(named).map_err(FileError::NotFound)?;
+        Self::read(&path).map_err(FileError::Invalid)
+    }
+
     /// Reads a file and checks everything that does not depend on the machine.
     ///
     /// # Errors

@@ -88,6 +88,11 @@ impl Problems {
         Self::new(path, "", vec![Problem::of_file(message)])
     }
 
+    /// Returns the path of the file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Returns each problem with its line, from 1, and its message.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<usize>, &str)> {
         self.list.iter().map(|problem| {

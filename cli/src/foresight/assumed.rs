@@ -1,7 +1,9 @@
-//! What a rehearsal assumes without a scenario: programs that work, and two troubles for each of them.
+//! What a rehearsal assumes without a scenario: programs do what they did in a journal, or they work, with
+//! two troubles for each of them.
 
 use std::time::Duration;
 
+use childminder::journal::WhatIf;
 use childminder::testkit::rehearse::{Behaviour, Clock, Happening, Scenario};
 use childminder::{Exit, Name, Restart, Signal};
 
@@ -18,6 +20,12 @@ const TASK: Duration = Duration::from_secs(10);
 /// The longest time for which every start of a program fails.
 const OUTAGE: Duration = Duration::from_secs(5 * 60);
 
+/// The assumptions about recorded runs.
+const RECORDED: [&str; 2] = [
+    "the n-th run of a program does what its n-th recorded run did, and a further one what the last one did",
+    "a run that was stopped would have lived on, and none depends on the time at which it starts",
+];
+
 /// The exit of a program that is killed by the system or by a person.
 pub(super) const KILLED: Exit = Exit::Signal { signal: Signal::KILL, core: false };
 /// The exit of a program that fails.
@@ -27,14 +35,27 @@ pub(super) const FAILED: Exit = Exit::Code(1);
 /// scenario that says otherwise.
 #[derive(Debug)]
 pub(super) struct Assumed {
-    pub(super) behaviour: Behaviour,
+    /// The behaviours of the first, second and further runs.
+    pub(super) behaviours: Vec<Behaviour>,
     facts: Vec<(&'static str, String)>,
     is_task: bool,
+    /// The number of its runs in the journal.
+    recorded: usize,
 }
 
 impl Assumed {
-    /// Returns what is assumed of a process of `file`.
-    pub(super) fn of(process: &Process, file: &File) -> Self {
+    /// Returns what is assumed of a process of `file`: what it did, or that it works.
+    pub(super) fn of(process: &Process, file: &File, runs: Option<&WhatIf>) -> Self {
+        match runs.map(|runs| runs.behaviours(&process.name)) {
+            Some(behaviours) if !behaviours.is_empty() => {
+                let recorded = behaviours.len();
+                Self { behaviours, facts: Vec::new(), is_task: false, recorded }
+            }
+            _ => Self::works(process, file),
+        }
+    }
+
+    fn works(process: &Process, file: &File) -> Self {
         let mut behaviour = Behaviour::new().start_takes(START).stop_takes(STOP);
         let mut facts = Vec::new();
         if let Some(timeout) = definition(process).and_then(|definition| definition.ready) {
@@ -51,36 +72,60 @@ impl Assumed {
             behaviour = behaviour.lives(TASK).exits(Exit::success());
             facts.push(("lives", format!("exits with code 0 after {}", duration::text(TASK))));
         }
-        Self { behaviour, facts, is_task }
+        Self { behaviours: vec![behaviour], facts, is_task, recorded: 0 }
     }
 
-    /// Returns what is assumed, without that for which `is_said`.
-    pub(super) fn in_words(&self, name: &Name, is_said: impl Fn(&str) -> bool) -> Option<String> {
+    /// Returns what is assumed, without that for which the scenario has a key: one of `said`.
+    pub(super) fn in_words(&self, name: &Name, said: &[String]) -> Option<String> {
+        let but = if said.is_empty() { String::new() } else { format!(", but for {}", said.join(", ")) };
+        match self.recorded {
+            0 => {}
+            1 => return Some(format!("{name} does as in its recorded run{but}")),
+            count => return Some(format!("{name} does as in its {count} recorded runs{but}")),
+        }
+        let is_said = |key: &str| said.iter().any(|said| said == key);
         let facts = self.facts.iter().filter(|(key, _)| !is_said(key)).map(|(_, fact)| &**fact);
         let facts: Vec<&str> = facts.collect();
         (!facts.is_empty()).then(|| format!("{name} {}", facts.join(", ")))
     }
 }
 
-/// Returns what is assumed of every process.
-pub(super) fn of_all() -> String {
-    format!("every start takes {}, and every stop {}", duration::text(START), duration::text(STOP))
+/// Returns what is assumed of all processes together.
+pub(super) fn of_all(assumed: &[Assumed], has_scenario: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let is_recorded = |assumed: &Assumed| assumed.recorded > 0;
+    let has_recorded = assumed.iter().any(is_recorded);
+    if has_recorded {
+        lines.extend(RECORDED.map(str::to_owned));
+    }
+    if !assumed.iter().all(is_recorded) {
+        let whose = if has_recorded { " of a program without recorded runs" } else { "" };
+        let unless = if has_scenario { ", if the scenario says nothing else" } else { "" };
+        let (start, stop) = (duration::text(START), duration::text(STOP));
+        lines.push(format!("every start{whose} takes {start}, and every stop {stop}{unless}"));
+    }
+    lines
 }
 
-/// Makes each process crash once, and fail for a while later, one after the other.
-pub(super) fn plot(mut scenario: Scenario, file: &File, processes: &[Process], length: Duration) -> Plot {
-    let assumed: Vec<Assumed> = processes.iter().map(|process| Assumed::of(process, file)).collect();
-    let is_troubled = |process: &Process, assumed: &Assumed| !assumed.is_task && !process.hold;
+/// Makes each process without recorded runs crash once, and fail for a while later, one after the other.
+pub(super) fn plot(
+    mut scenario: Scenario,
+    assumed: Vec<Assumed>,
+    processes: &[Process],
+    length: Duration,
+) -> Plot {
+    let is_troubled =
+        |process: &Process, assumed: &Assumed| !assumed.is_task && !process.hold && assumed.recorded == 0;
     let troubled = processes.iter().zip(&assumed).filter(|(process, assumed)| is_troubled(process, assumed));
     let slot = length / u32::try_from(2 * troubled.count() + 1).unwrap_or(u32::MAX);
     let outage = OUTAGE.min(slot / 2);
     let mut time = slot / 2;
-    let mut assumptions = vec![of_all()];
+    let mut assumptions = of_all(&assumed, false);
     for (process, mut assumed) in processes.iter().zip(assumed) {
         let name = process.name.clone();
         if process.hold {
             assumed.facts.push(("", "is held".to_owned()));
-        } else if !assumed.is_task {
+        } else if is_troubled(process, &assumed) {
             let (crash, breaks) = (time, time + slot);
             time = breaks + slot;
             scenario = scenario
@@ -90,8 +135,10 @@ pub(super) fn plot(mut scenario: Scenario, file: &File, processes: &[Process], l
             let lasts = duration::text(outage);
             assumed.facts.push(("", format!("cannot run from {} for {lasts}", Clock(breaks))));
         }
-        assumptions.extend(assumed.in_words(&name, |_| false));
-        scenario = scenario.behaves(&*name, assumed.behaviour);
+        assumptions.extend(assumed.in_words(&name, &[]));
+        for behaviour in assumed.behaviours {
+            scenario = scenario.behaves(&*name, behaviour);
+        }
     }
     Plot { scenario, length, seed: 0, assumptions }
 }

@@ -27,6 +27,12 @@ use crate::values::duration;
 /// The name of the journal in an archive.
 pub(super) const JOURNAL: &str = "incident/journal.jsonl";
 
+/// The name of the description of an archive.
+pub(super) const ABOUT: &str = "incident/about.json";
+
+/// This program, as the description of an archive names it.
+pub(super) const PROGRAM: &str = concat!("childminder ", env!("CARGO_PKG_VERSION"));
+
 /// The number of lines of each program in an archive.
 const LINES: usize = 200;
 
@@ -89,8 +95,16 @@ fn pack(args: &Incident) -> Result<String, Failure> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let written =
         fill(&mut archive, &about, (&name, &definitions), &journal, &live).and_then(|()| archive.finish());
-    written.inspect_err(|_| drop(fs::remove_file(&args.output))).map_err(write)?;
+    written.inspect_err(|_| remove_part(&args.output)).map_err(write)?;
     Ok(summary(args, &journal, &live))
+}
+
+/// Removes a file that was written in part, unless it is something else, such as a device.
+pub(super) fn remove_part(path: &Path) {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        // The error that comes before this one is reported.
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// Says what is in an archive.
@@ -119,7 +133,7 @@ fn fill(
     live: &Live,
 ) -> io::Result<()> {
     archive.add(JOURNAL, journal.to_text().as_bytes())?;
-    archive.add("incident/about.json", format!("{about:#}\n").as_bytes())?;
+    archive.add(ABOUT, format!("{about:#}\n").as_bytes())?;
     let reasons = if live.refused.is_none() { live.why.clone() } else { why::at_the_end(journal) };
     let reasons: String = reasons.iter().map(|(_, why)| format!("{why}\n")).collect();
     archive.add("incident/why.txt", reasons.as_bytes())?;
@@ -139,7 +153,7 @@ fn about(file: &Path, path: &Path, journal: &Journal, live: &Live) -> Value {
         parts.map(|part| part.to_string_lossy().into_owned()).join(" ")
     });
     json!({
-        "packed_by": concat!("childminder ", env!("CARGO_PKG_VERSION")),
+        "packed_by": PROGRAM,
         "packed_at": crate::console::messages::timestamp(),
         "recorded_by": journal.header().program,
         "system": system,

@@ -3,15 +3,18 @@
 //! A journal is a file of `up --journal`, or in an incident file. Each command has a file: `replay` compares
 //! its decisions with those of this version, `why` explains a moment of it, `incident` packs it for
 //! another machine, `timeline` draws it, and `diff` compares two. `rehearse` runs a file in virtual time:
-//! with a `scenario`, or with what is `assumed`; `outcome` shows the result. `explore` takes every order of
-//! events instead, and looks for what is wrong with the file.
+//! with a `scenario`, or with what is `assumed` or was recorded; `outcome` shows the result, and `rehearsed`
+//! keeps it as a journal. `explore` takes every order of events instead, and looks for what is wrong with the
+//! file. `archive` reads what `incident` has packed.
 
+mod archive;
 mod assumed;
 pub(crate) mod diff;
 pub(crate) mod explore;
 pub(crate) mod incident;
 mod outcome;
 pub(crate) mod rehearse;
+mod rehearsed;
 pub(crate) mod replay;
 mod scenario;
 pub(crate) mod timeline;
@@ -19,27 +22,25 @@ mod what_if;
 pub(crate) mod why;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use childminder::journal::{Journal, JournalError};
-use flate2::read::GzDecoder;
+use childminder::journal::{Journal, JournalError, WhatIf, WhatIfError};
 
-/// The first bytes of an incident file, which is compressed.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use self::archive::ArchiveError;
 
-/// The maximum size of an unpacked journal. A larger one is no journal of this program.
-const MAX_JOURNAL: u64 = 4 << 30;
-
-/// Why a journal cannot be opened.
+/// The error returned for a journal that cannot be used.
 #[derive(Debug)]
 pub(crate) enum OpenError {
     Journal(JournalError),
     /// The incident file cannot be read.
     Archive {
         path: PathBuf,
-        error: io::Error,
+        error: ArchiveError,
+    },
+    /// The runs in it are not known.
+    Runs {
+        path: PathBuf,
+        error: WhatIfError,
     },
 }
 
@@ -50,6 +51,7 @@ impl fmt::Display for OpenError {
             Self::Archive { path, error } => {
                 write!(f, "cannot read the incident file {}: {error}", path.display())
             }
+            Self::Runs { path, error } => write!(f, "{}: {error}", path.display()),
         }
     }
 }
@@ -59,6 +61,7 @@ impl std::error::Error for OpenError {
         match self {
             Self::Journal(error) => Some(error),
             Self::Archive { error, .. } => Some(error),
+            Self::Runs { error, .. } => Some(error),
         }
     }
 }
@@ -69,27 +72,18 @@ impl std::error::Error for OpenError {
 ///
 /// [`OpenError`] with the position of what is wrong.
 pub(crate) fn open_journal(path: &Path) -> Result<Journal, OpenError> {
-    let mut magic = [0; GZIP.len()];
-    let is_archive =
-        File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == GZIP;
-    if !is_archive {
-        return Journal::read(path).map_err(OpenError::Journal);
+    if archive::is_archive(path) {
+        return archive::read(path).map_err(|error| OpenError::Archive { path: path.to_owned(), error });
     }
-    let text = unpack(path).map_err(|error| OpenError::Archive { path: path.to_owned(), error })?;
-    Journal::parse(&text).map_err(OpenError::Journal)
+    Journal::read(path).map_err(OpenError::Journal)
 }
 
-/// Returns the journal in an incident file.
-fn unpack(path: &Path) -> io::Result<Vec<u8>> {
-    let mut archive = tar::Archive::new(GzDecoder::new(File::open(path)?));
-    for entry in archive.entries()? {
-        let entry = entry?;
-        if entry.path()? == Path::new(incident::JOURNAL) {
-            let mut text = Vec::new();
-            entry.take(MAX_JOURNAL).read_to_end(&mut text)?;
-            return Ok(text);
-        }
-    }
-    let missing = format!("it contains no `{}`; use a file of `childminder incident`", incident::JOURNAL);
-    Err(io::Error::new(io::ErrorKind::InvalidData, missing))
+/// Opens a journal whose runs are rehearsed.
+///
+/// # Errors
+///
+/// As [`open_journal`], or if a part of the journal is missing.
+fn open_runs(path: &Path) -> Result<WhatIf, OpenError> {
+    let journal = open_journal(path)?;
+    WhatIf::new(&journal).map_err(|error| OpenError::Runs { path: path.to_owned(), error })
 }

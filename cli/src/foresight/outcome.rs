@@ -4,11 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use childminder::Notice;
 use childminder::machine::Output;
 use childminder::testkit::rehearse::{Clock, ProcessReport, Rehearsal};
+use childminder::{Name, Notice};
 use serde_json::{Value, json};
 
+use super::rehearsed::MAX_INPUTS;
+use super::replay::count;
 use crate::file::File;
 use crate::values::duration;
 
@@ -17,6 +19,12 @@ use crate::values::duration;
 pub(super) struct Outcome<'a> {
     pub(super) file: &'a File,
     pub(super) scenario: Option<&'a Path>,
+    /// The journal of which the runs are used.
+    pub(super) from_journal: Option<&'a Path>,
+    /// The processes of that journal that are not in the file, with the numbers of their runs.
+    pub(super) unused: Vec<(&'a Name, u64)>,
+    /// Whether it is kept as a journal, and ends early with that.
+    pub(super) is_limited: bool,
     pub(super) seed: u64,
     pub(super) assumptions: &'a [String],
     /// The notices that an operator would have seen.
@@ -39,11 +47,18 @@ impl Outcome<'_> {
             text.push_str(line);
             text.push('\n');
         };
-        match self.scenario {
-            Some(path) => line(&format!(", scenario {}; it is assumed that", path.display())),
-            None => line(", without a scenario; it is assumed that"),
-        }
+        let scenario = match self.scenario {
+            Some(path) => format!("scenario {}", path.display()),
+            None => "without a scenario".to_owned(),
+        };
+        let runs = self.from_journal.map_or_else(String::new, |path| format!(", runs of {}", path.display()));
+        line(&format!(", {scenario}{runs}; it is assumed that"));
         self.assumptions.iter().for_each(|assumption| line(&format!("  {assumption}")));
+        if !self.unused.is_empty() {
+            let unused =
+                self.unused.iter().map(|(name, runs)| format!("{name} with {}", count(*runs, "run")));
+            line(&format!("not in the file: {}", unused.collect::<Vec<_>>().join(", ")));
+        }
         if let Some(log) = self.log {
             line("");
             text.push_str(log);
@@ -72,11 +87,12 @@ impl Outcome<'_> {
             lines.push(format!("everything stops within {}", duration::text(rounded(stop))));
         }
         if let Some(at) = rehearsal.cut() {
-            lines.push(format!(
-                "ended early, at {}, after {} events: a program dies and is restarted without a delay",
-                Clock(at),
-                rehearsal.inputs()
-            ));
+            let reason = match self.is_limited && rehearsal.inputs() >= MAX_INPUTS {
+                true => "the journal of a rehearsal has no more; a shorter --for or longer delays have fewer",
+                false => "a program dies and is restarted without a delay",
+            };
+            let events = rehearsal.inputs();
+            lines.push(format!("ended early, at {}, after {events} events: {reason}", Clock(at)));
         }
         text.push('\n');
         for line in lines {
@@ -113,6 +129,8 @@ impl Outcome<'_> {
         json!({
             "file": self.file.path.to_string_lossy(),
             "scenario": self.scenario.map(|path| path.to_string_lossy()),
+            "from_journal": self.from_journal.map(|path| path.to_string_lossy()),
+            "not_in_file": self.unused.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
             "length": seconds(rehearsal.length()),
             "seed": self.seed,
             "assumptions": self.assumptions,

@@ -4,16 +4,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use childminder::Policy;
+use childminder::journal::WhatIf;
 use childminder::machine::Definition;
-use childminder::testkit::rehearse::{Clock, Scenario};
+use childminder::testkit::rehearse::{Clock, ProcessReport, Scenario};
 use childminder::timeline::TimelineBuilder;
 
+use super::assumed::Assumed;
 use super::outcome::{self, Outcome};
+use super::rehearsed::{MAX_INPUTS, RehearsedJournal};
 use super::timeline::Picture;
-use super::{assumed, scenario};
+use super::{assumed, open_runs, scenario};
 use crate::args::Rehearse;
-use crate::file::Process;
 use crate::file::ports::Ports;
+use crate::file::{File, FileError, Process};
 
 /// The time that is rehearsed if nothing else is said.
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,30 +37,57 @@ pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
         Ok(picture) => picture,
         Err(error) => return crate::report_error(error.status(), &error),
     };
-    let file = match crate::read_file(args.file.as_deref()) {
+    let file = match File::find(args.file.as_deref()) {
         Ok(file) => file,
-        Err(code) => return code,
+        Err(error) => {
+            let advice = match (&error, &args.from_journal) {
+                (FileError::NotFound(_), Some(path)) => {
+                    let path = path.display();
+                    format!(
+                        "; to rehearse the programs of the journal itself, use `childminder replay {path} --set …`"
+                    )
+                }
+                _ => String::new(),
+            };
+            return crate::report_error(crate::USAGE, &format_args!("{error}{advice}"));
+        }
     };
     let processes = file.described(&Ports::assumed(&file.entries), |_| true);
     if args.length.is_some_and(|length| length.is_zero()) {
         return crate::report_error(crate::USAGE, &"no time is rehearsed: --for is zero");
     }
+    let runs = match args.from_journal.as_deref().map(open_runs).transpose() {
+        Ok(runs) => runs,
+        Err(error) => return crate::report_error(crate::USAGE, &error),
+    };
     let empty = with_processes(Scenario::new(), &processes);
+    let assumed = processes.iter().map(|process| Assumed::of(process, &file, runs.as_ref())).collect();
     let plot = match &args.scenario {
-        None => assumed::plot(empty, &file, &processes, args.length.unwrap_or(DAY)),
-        Some(path) => match scenario::read(path, empty, &file, &processes, args.length) {
+        None => assumed::plot(empty, assumed, &processes, args.length.unwrap_or(DAY)),
+        Some(path) => match scenario::read(path, empty, &file, (&processes, assumed), args.length) {
             Ok(plot) => plot,
             Err(problems) => return crate::report_error(crate::USAGE, &problems),
         },
     };
     let seed = args.seed.unwrap_or(plot.seed);
-    let scenario = plot.scenario.length(plot.length).seed(seed);
+    let mut scenario = plot.scenario.length(plot.length).seed(seed);
+    if args.journal.is_some() {
+        scenario = scenario.max_inputs(MAX_INPUTS);
+    }
+    let journal = args.journal.as_deref().map(|path| RehearsedJournal::create(path, seed, &processes));
+    let mut journal = match journal.transpose() {
+        Ok(journal) => journal,
+        Err(error) => return crate::report_error(error.status(), &error),
+    };
     let mut log = args.verbose.then(String::new);
     let mut timeline =
         picture.as_ref().map(|_| TimelineBuilder::new(format!("{} rehearsed", file.path.display())));
     let result = scenario.max_notices(0).observe(|moment| {
         if let Some(timeline) = &mut timeline {
             timeline.observe(moment.at, moment.input, moment.outputs, moment.machine);
+        }
+        if let Some(journal) = &mut journal {
+            journal.observe(moment);
         }
         if let Some(log) = &mut log {
             use std::fmt::Write;
@@ -77,9 +107,18 @@ pub(crate) fn rehearse(args: &Rehearse) -> ExitCode {
     {
         return crate::report_error(error.status(), &error);
     }
+    if let Err(error) = journal.map_or(Ok(()), RehearsedJournal::finish) {
+        return crate::report_error(error.status(), &error);
+    }
+    let is_unused =
+        |process: &&ProcessReport| process.starts > 0 && file.names().all(|name| *name != process.name);
+    let recorded = runs.iter().flat_map(WhatIf::recorded);
     let outcome = Outcome {
         file: &file,
         scenario: args.scenario.as_deref(),
+        from_journal: args.from_journal.as_deref(),
+        unused: recorded.filter(is_unused).map(|process| (&process.name, process.starts)).collect(),
+        is_limited: args.journal.is_some(),
         seed,
         assumptions: &plot.assumptions,
         log: log.as_deref(),

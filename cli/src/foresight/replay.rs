@@ -94,6 +94,7 @@ fn describe(journal: &Journal, text: &mut String) {
     }
 }
 
-fn count(count: u64, noun: &str) -> String {
+/// Returns a number with its noun.
+pub(super) fn count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -40,7 +40,8 @@ const EVENT: [&str; 3] = ["time", "for", "exit"];
 /// The longest time that can be rehearsed. A longer one would take minutes.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// Reads a scenario for the processes of `file`, and adds it to `scenario`.
+/// Reads a scenario for the processes of `file`, and adds it to `scenario`. The scenario overrides what is
+/// `assumed` of the processes, key by key.
 ///
 /// # Errors
 ///
@@ -49,7 +50,7 @@ pub(super) fn read(
     path: &Path,
     scenario: Scenario,
     file: &File,
-    processes: &[Process],
+    (processes, assumed): (&[Process], Vec<Assumed>),
     length: Option<Duration>,
 ) -> Result<Plot, Problems> {
     let (path, text) = read_text(path)?;
@@ -60,6 +61,7 @@ pub(super) fn read(
         reader: Reader::default(),
         file,
         processes,
+        assumed,
         scenario,
         length: length.unwrap_or(DAY),
         said: HashMap::new(),
@@ -97,6 +99,8 @@ struct Parser<'f> {
     reader: Reader,
     file: &'f File,
     processes: &'f [Process],
+    /// In the order of the processes.
+    assumed: Vec<Assumed>,
     scenario: Scenario,
     length: Duration,
     /// The keys of each process that has a table.
@@ -163,14 +167,15 @@ impl Parser<'_> {
 
     /// Adds what the scenario does not say. Returns it in words.
     fn assume(&mut self) -> Vec<String> {
-        let mut assumptions = vec![format!("{}, if the scenario says nothing else", assumed::of_all())];
-        for process in self.processes {
-            let assumed = Assumed::of(process, self.file);
+        let mut assumptions = assumed::of_all(&self.assumed, true);
+        for (process, assumed) in self.processes.iter().zip(&self.assumed) {
             let said = self.said.get(&process.name);
-            let is_said = |key: &str| said.is_some_and(|keys| keys.iter().any(|said| said == key));
-            assumptions.extend(assumed.in_words(&process.name, is_said));
+            assumptions.extend(assumed.in_words(&process.name, said.map_or(&[], Vec::as_slice)));
             if said.is_none() {
-                self.scenario = std::mem::take(&mut self.scenario).behaves(&*process.name, assumed.behaviour);
+                for behaviour in &assumed.behaviours {
+                    let scenario = std::mem::take(&mut self.scenario);
+                    self.scenario = scenario.behaves(&*process.name, behaviour.clone());
+                }
             }
         }
         assumptions
@@ -182,31 +187,28 @@ impl Parser<'_> {
         self.processes.iter().find(|process| process.name == *name)
     }
 
+    /// Returns what the runs of a process do if the scenario says nothing.
+    fn assumed(&self, name: Option<&Name>) -> Vec<Behaviour> {
+        let index = self.processes.iter().position(|process| Some(&process.name) == name);
+        index.map_or_else(|| vec![Behaviour::default()], |index| self.assumed[index].behaviours.clone())
+    }
+
     /// Reads the table of a process.
     fn behaviours(&mut self, item: &Item<'_>, name: Option<&Name>) -> Vec<Behaviour> {
         let what = format!("a table, [process.{}]", item.key);
         let items = self.reader.table(item.value, &what).unwrap_or_default();
-        let assumed = self.process(name).map(|process| Assumed::of(process, self.file).behaviour);
-        let mut behaviour = assumed.unwrap_or_default();
+        let mut runs = self.assumed(name);
         let mut life = Life::Assumed;
         for item in &items {
             let value = item.value;
             match item.key {
-                "start-takes" => {
-                    behaviour = with(behaviour, self.reader.duration(value), Behaviour::start_takes);
-                }
-                "ready-after" => behaviour = self.readiness(behaviour, item, name),
+                "start-takes" => runs = with(runs, self.reader.duration(value), Behaviour::start_takes),
+                "ready-after" => runs = self.readiness(runs, item, name),
                 "lives" => life = self.life(value).unwrap_or(life),
-                "exit" => behaviour = with(behaviour, self.exit(value), Behaviour::exits),
-                "fails" => {
-                    behaviour = with(behaviour, self.fails(value), |behaviour, (count, of)| {
-                        behaviour.fails(count, of)
-                    });
-                }
-                "unhealthy-after" => behaviour = self.unhealthy(behaviour, item, name),
-                "stop-takes" => {
-                    behaviour = with(behaviour, self.reader.duration(value), Behaviour::stop_takes);
-                }
+                "exit" => runs = with(runs, self.exit(value), Behaviour::exits),
+                "fails" => runs = with(runs, self.fails(value), |run, (count, of)| run.fails(count, of)),
+                "unhealthy-after" => runs = self.unhealthy(runs, item, name),
+                "stop-takes" => runs = with(runs, self.reader.duration(value), Behaviour::stop_takes),
                 "ignores-term" => {
                     let ignores = self.reader.flag(value) == Some(true);
                     let takes = items.iter().find(|item| item.key == "stop-takes");
@@ -214,40 +216,42 @@ impl Parser<'_> {
                         self.note(&value.span(), "it ignores the stop signal, so `stop-takes` has no effect");
                     }
                     if ignores {
-                        behaviour = behaviour.ignores_term();
+                        runs = with(runs, Some(()), |run, ()| run.ignores_term());
                     }
                 }
                 _ => self.reader.unknown_key(item, PROCESS),
             }
         }
         match life {
-            Life::Assumed => vec![behaviour],
-            Life::Between(min, max) => vec![behaviour.lives_between(min, max)],
+            Life::Assumed => runs,
+            Life::Between(min, max) => with(runs, Some(()), |run, ()| run.lives_between(min, max)),
             Life::Each(lives) => {
-                let live = |life: Option<Duration>| match life {
-                    Some(life) => behaviour.clone().lives(life),
-                    None => behaviour.clone().lives_forever(),
+                let count = runs.len().max(lives.len());
+                let run = |index: usize| runs[index.min(runs.len() - 1)].clone();
+                let live = |index: usize| match lives[index.min(lives.len() - 1)] {
+                    Some(life) => run(index).lives(life),
+                    None => run(index).lives_forever(),
                 };
-                lives.into_iter().map(live).collect()
+                (0..count).map(live).collect()
             }
         }
     }
 
-    fn readiness(&mut self, behaviour: Behaviour, item: &Item<'_>, name: Option<&Name>) -> Behaviour {
+    fn readiness(&mut self, runs: Vec<Behaviour>, item: &Item<'_>, name: Option<&Name>) -> Vec<Behaviour> {
         if self.process(name).and_then(definition).is_some_and(|definition| definition.ready.is_none()) {
             let message = "this process has no `ready`, so it is ready when it is started";
             let problem = Problem::new(&item.key_span, message);
             self.reader
                 .note(problem.help(format!("add `ready` to [process.{}]", name.map_or("", |name| name))));
         }
-        let behaviour = behaviour.never_ready();
+        let runs = with(runs, Some(()), |run, ()| run.never_ready());
         match item.value.get_ref() {
-            DeValue::String(text) if *text == "never" => behaviour,
-            _ => with(behaviour, self.reader.duration(item.value), Behaviour::ready_after),
+            DeValue::String(text) if *text == "never" => runs,
+            _ => with(runs, self.reader.duration(item.value), Behaviour::ready_after),
         }
     }
 
-    fn unhealthy(&mut self, behaviour: Behaviour, item: &Item<'_>, name: Option<&Name>) -> Behaviour {
+    fn unhealthy(&mut self, runs: Vec<Behaviour>, item: &Item<'_>, name: Option<&Name>) -> Vec<Behaviour> {
         let entry = name.and_then(|name| self.file.entries.iter().find(|entry| entry.name == *name));
         if entry.is_some_and(|entry| entry.get("alive").is_none() && entry.get("watchdog").is_none()) {
             let message = "this process has no `alive` and no `watchdog`, so it is never found unhealthy";
@@ -255,7 +259,7 @@ impl Parser<'_> {
             self.reader
                 .note(problem.help(format!("add `alive` to [process.{}]", name.map_or("", |name| name))));
         }
-        with(behaviour, self.reader.duration(item.value), Behaviour::unhealthy_after)
+        with(runs, self.reader.duration(item.value), Behaviour::unhealthy_after)
     }
 
     /// Reads one duration, a list of them, or their bounds.
@@ -447,10 +451,14 @@ impl Parser<'_> {
     }
 }
 
-/// Changes a behaviour if there is a value.
-fn with<T>(behaviour: Behaviour, value: Option<T>, set: impl FnOnce(Behaviour, T) -> Behaviour) -> Behaviour {
+/// Changes what each run does if there is a value.
+fn with<T: Copy>(
+    runs: Vec<Behaviour>,
+    value: Option<T>,
+    set: impl Fn(Behaviour, T) -> Behaviour,
+) -> Vec<Behaviour> {
     match value {
-        Some(value) => set(behaviour, value),
-        None => behaviour,
+        Some(value) => runs.into_iter().map(|run| set(run, value)).collect(),
+        None => runs,
     }
 }

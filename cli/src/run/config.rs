@@ -9,9 +9,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use childminder::host::SpecError;
+use childminder::journal::{JournalError, JournalFile};
 use childminder::machine::{PolicyError, PolicyProblem, SpawnStep};
 use childminder::output::{FileSink, FileSinkError};
-use childminder::{Host, Name, Policy, Signal, SpawnError, Spec, Stdin, System};
+use childminder::{
+    Host, MonitorBuilder, Name, Policy, ProcessMonitor, Signal, SpawnError, Spec, Stdin, System,
+};
 use nix::unistd::{Uid, geteuid};
 
 use super::account::{Account, AccountError};
@@ -26,6 +29,8 @@ pub(crate) struct RunConfig {
     /// The program, with its policy.
     pub(crate) spec: Spec,
     pub(crate) system: System,
+    /// The settings of the monitor, with the journal if there is to be one.
+    pub(crate) builder: MonitorBuilder,
     /// The signals to pass on to the program.
     pub(crate) forward: Vec<Signal>,
     /// The file for the output of the program, if that does not go to stdout.
@@ -79,7 +84,13 @@ impl RunConfig {
             system.locate(&surround(Spec::new(program))).map_err(ConfigError::StopCommand)?;
         }
         let log_file = args.log_file.open().map_err(ConfigError::LogFile)?;
-        Ok(Self { name, spec, system, forward, log_file, inherits_stdin })
+        // The last one, because it moves the journal of an earlier run out of the way.
+        let builder = match &args.journal {
+            Some(path) => ProcessMonitor::builder().journal(JournalFile::new(path)),
+            None => Ok(ProcessMonitor::builder()),
+        };
+        let builder = builder.map_err(ConfigError::Journal)?;
+        Ok(Self { name, spec, system, builder, forward, log_file, inherits_stdin })
     }
 }
 
@@ -188,6 +199,8 @@ pub(crate) enum ConfigError {
     StopCommand(SpawnError),
     /// The log file cannot be used.
     LogFile(FileSinkError),
+    /// The journal cannot be created.
+    Journal(JournalError),
     /// The program does not exist, but looks like a line for a shell.
     CommandLine(SpawnError),
 }
@@ -231,6 +244,7 @@ impl fmt::Display for ConfigError {
             Self::System(error) => write!(f, "cannot start the event loop: {error}"),
             Self::Stdin(error) => write!(f, "{error}; --stdin takes 'null', 'inherit' or a file"),
             Self::LogFile(error) => write!(f, "{error} (--log-file)"),
+            Self::Journal(error) => error.fmt(f),
             Self::StopCommand(error) => write!(f, "{error} (--stop-command)"),
             Self::CommandLine(error) => {
                 write!(f, "{error}; to run a command line, write: childminder run sh -c '…'")
@@ -249,6 +263,7 @@ impl std::error::Error for ConfigError {
             Self::Spec(error) => Some(error),
             Self::Start(error) | Self::Stdin(error) => Some(error),
             Self::LogFile(error) => Some(error),
+            Self::Journal(error) => Some(error),
             Self::StopCommand(error) | Self::CommandLine(error) => Some(error),
             Self::System(error) => Some(error),
         }

@@ -35,7 +35,7 @@ const INTERRUPTED: i32 = 130;
 ///
 /// [`RunError`] if supervision could not start, or if a process survived.
 pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
-    let RunConfig { name, spec, system, forward, log_file, inherits_stdin } = config;
+    let RunConfig { name, spec, system, builder, forward, log_file, inherits_stdin } = config;
     let spec = match open_files::raise() {
         Some(inherited) if spec.get_open_files().is_none() => spec.open_files(inherited),
         _ => spec,
@@ -43,7 +43,6 @@ pub(crate) fn run(config: RunConfig) -> Result<(), RunError> {
     let signals = Signals::install(forward).map_err(RunError::Signals)?;
     let terminal = if inherits_stdin { Terminal::of_stdin().map_err(RunError::Signals)? } else { None };
     let stdout = Stdout::open().map_err(RunError::Stdout)?;
-    let builder = ProcessMonitor::builder();
     let builder = match log_file {
         Some(log_file) => builder.sink(log_file),
         None => builder.sink(WriterSink::open_file(stdout)),

@@ -26,7 +26,7 @@ use crate::console::messages::{self, Format, has_colours};
 use crate::console::stdout::Stdout;
 use crate::control::home::Home;
 use crate::control::{Controlled, serve};
-use crate::file::{self, find};
+use crate::file::File;
 use crate::system::notify::{self, ServiceManager};
 use crate::system::open_files;
 use crate::system::signals::Signals;
@@ -73,17 +73,16 @@ impl From<StackError> for Failure {
 }
 
 fn prepare(args: &Up, report: &mut Option<Report>) -> Result<ExitCode, Failure> {
-    let path = find(args.target.file.as_deref()).map_err(Failure::usage)?;
-    let file = file::File::read(&path).map_err(Failure::usage)?;
+    let file = File::find(args.target.file.as_deref()).map_err(Failure::usage)?;
     if args.detach {
         // What can be known now is reported by this process.
-        return Ok(detach::launch(args, &path));
+        return Ok(detach::launch(args, &file.path));
     }
     if args.detached {
         nix::unistd::setsid()
             .map_err(|errno| Failure::system(format!("cannot leave the terminal: {errno}")))?;
     }
-    let home = Home::create(&path).map_err(Failure::system)?;
+    let home = Home::create(&file.path).map_err(Failure::system)?;
     let lock = home.lock().map_err(Failure::system)?;
     let inherited = open_files::raise();
     let system = System::with_strongest_containment()

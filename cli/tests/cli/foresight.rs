@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Uid;
 
 use super::eventually::eventually;
 use super::skip::skip;
+use super::supervisor::Supervisor;
 use super::up::Project;
 
 const FILE: &str = r#"[process.web]
@@ -197,11 +198,110 @@ fn f_315_an_incident_file_is_replayed_and_explained_elsewhere() {
     ];
     assert!(all.iter().all(|text| !text.is_empty() && !text.contains("hunter2")), "{all:?}");
     assert!(read("childminder.toml").contains("PASSWORD") && read("output/web.txt").contains("started"));
+}
 
-    // Damaged, or another archive.
-    let mut bytes = fs::read(elsewhere.path().join("night.tar.gz")).unwrap();
-    bytes.truncate(bytes.len() / 2);
-    fs::write(elsewhere.path().join("half.tar.gz"), bytes).unwrap();
-    let found = elsewhere.ctl(&["replay", "half.tar.gz"], 2);
-    assert!(found.contains("cannot read the incident file half.tar.gz"), "{found}");
+#[test]
+fn f_315_an_archive_that_is_cut_or_another_one_is_named_with_what_to_try() {
+    let project = Project::new(FILE);
+    let up = project.up(&["--journal", "night.journal"]);
+    project.wait();
+    assert_eq!(up.stop().status, 0);
+    project.ctl(&["incident", "--journal", "night.journal", "-o", "night.tar.gz"], 0);
+    let bytes = fs::read(project.path().join("night.tar.gz")).unwrap();
+    let replay = |name: &str, bytes: &[u8]| {
+        fs::write(project.path().join(name), bytes).unwrap();
+        let found = project.ctl(&["replay", name], 2);
+        let rest = found.strip_prefix(&format!("error: cannot read the incident file {name}: "));
+        rest.unwrap_or_else(|| panic!("{found}")).trim_end().to_owned()
+    };
+    let size = fs::metadata(project.path().join("night.journal")).unwrap().len();
+    let found = replay("half.tar.gz", &bytes[..bytes.len() / 3]);
+    let there = found.strip_prefix("it is cut: ").and_then(|rest| rest.split_once(' ')).expect(&found);
+    assert!((1..size).contains(&there.0.parse().expect("a number")), "{found}");
+    let expected = "bytes of its journal are there; copy it again, or unpack that part with `tar xzf` and use \
+                    incident/journal.jsonl";
+    assert!(there.1.starts_with("of the ") && there.1.ends_with(expected), "{found}");
+    for length in [2, 9, 12, 40] {
+        let found = replay("begin.tar.gz", &bytes[..length]);
+        assert_eq!(found, "it is cut before its journal begins; copy it again", "{length}");
+    }
+    // Nothing of it is read as if it were right, and nothing is a panic.
+    for index in (2..bytes.len()).step_by(bytes.len() / 40) {
+        let mut flipped = bytes.clone();
+        flipped[index] ^= 0x55;
+        fs::write(project.path().join("flipped.tar.gz"), flipped).unwrap();
+        let Output { status, stdout, stderr } =
+            project.command(&["replay", "flipped.tar.gz"]).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        match status.code() {
+            Some(0) => {
+                assert!(out.starts_with("identical: ") && !out.contains("not complete"), "{index}: {out}")
+            }
+            code => assert!(code == Some(2) && err.starts_with("error: cannot read"), "{index}: {err}"),
+        }
+    }
+
+    let pack = |name: &str, script: &str| {
+        let script = format!("rm -rf incident && tar xzf night.tar.gz && {script}");
+        let status = Command::new("sh").args(["-c", &script]).current_dir(project.path()).status();
+        assert!(status.unwrap().success(), "{name}");
+        replay(name, &fs::read(project.path().join(name)).unwrap())
+    };
+    let found = pack("text.gz", "seq 1000 | gzip > text.gz");
+    assert_eq!(found, "it is compressed, but no archive; use a file of `childminder incident`");
+    let found = pack("other.tar.gz", "tar czf other.tar.gz childminder.toml");
+    assert_eq!(found, "it contains no incident/journal.jsonl; use a file of `childminder incident`");
+    let newer = "rm incident/journal.jsonl && sed -i 's/\"packed_by\": .*,/\"packed_by\": \"childminder 9.1\",/' \
+                 incident/about.json && tar czf newer.tar.gz incident";
+    let found = pack("newer.tar.gz", newer);
+    assert!(
+        found.contains("was packed by \"childminder 9.1\"; this is childminder 0.1.0: use the program"),
+        "{found}"
+    );
+    let newer = "sed -i '1s/\"version\":1/\"version\":9/; 1s/,\"sum.*/}/' incident/journal.jsonl && \
+                 tar czf format.tar.gz incident";
+    let found = pack("format.tar.gz", newer);
+    assert!(found.contains("it has format 9, written by") && found.contains("or a newer one"), "{found}");
+
+    // A device is not removed when it is full. It is a copy, since a failure of this test would remove it.
+    if Uid::effective().is_root() {
+        let full = project.path().join("full");
+        let made = Command::new("mknod").arg(&full).args(["c", "1", "7"]).status();
+        if made.is_ok_and(|status| status.success()) && fs::write(&full, "x").is_err() {
+            let found = project.ctl(&["incident", "--journal", "night.journal", "-o", "full"], 1);
+            assert!(found.contains("cannot write full: No space left on device"), "{found}");
+            assert!(full.exists(), "the device was removed");
+        }
+    }
+}
+
+#[test]
+fn f_314_what_run_has_recorded_is_replayed_identically() {
+    let project = Project::new("");
+    let journal = project.path().join("run.journal");
+    let script = "echo started; exit 3";
+    let run = |journal: &str| {
+        let words = ["run", "--journal", journal, "--name", "web", "-m", "0.01", "-M", "0.05"];
+        let rest = ["--env", "PASSWORD=hunter2", "--", "sh", "-c", script];
+        Supervisor::start(&mut project.command(&[&words[..], &rest].concat()))
+    };
+    let supervisor = run("run.journal");
+    eventually("restarts", || contains(&journal, "starts again in", 3));
+    assert_eq!(supervisor.stop().status, 0);
+    let found = project.ctl(&["replay", "run.journal"], 0);
+    assert!(found.starts_with("identical: ") && !found.contains("the end is open"), "{found}");
+    assert!(contains(&journal, "\"last\":[\"started\"]", 1) && !contains(&journal, "hunter2", 1));
+    project.ctl(&["timeline", "run.journal", "-o", "run.svg"], 0);
+
+    let first = fs::read(&journal).unwrap();
+    let supervisor = run("run.journal");
+    let earlier = project.path().join("run.journal.1");
+    eventually("another journal", || earlier.exists() && contains(&journal, "starts again in", 1));
+    assert_eq!(supervisor.stop().status, 0);
+    assert_eq!(fs::read(&earlier).unwrap(), first);
+    // Nothing is started.
+    let ended = run("no/such/run.journal").end();
+    assert_eq!((ended.status, &*ended.out), (2, ""));
+    let expected = "error: cannot create the journal \"no/such/run.journal\": No such file";
+    assert!(ended.err.starts_with(expected), "{}", ended.err);
 }

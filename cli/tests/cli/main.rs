@@ -13,6 +13,7 @@ mod keys;
 mod killed;
 mod options;
 mod rehearse;
+mod rehearsed;
 mod requests;
 mod signals;
 #[path = "../../../tests/it/support/skip.rs"]

@@ -9,7 +9,7 @@ use super::eventually::eventually;
 use super::foresight::contains;
 use super::up::Project;
 
-const FILE: &str = r#"[process.db]
+pub(super) const FILE: &str = r#"[process.db]
 command = "sleep 1000"
 
 [process.web]
@@ -19,7 +19,7 @@ after = { db = "started" }
 "#;
 
 /// Records what a file does until its `web` has failed, and a stop.
-fn record(project: &Project, journal: &str) {
+pub(super) fn record(project: &Project, journal: &str) {
     let up = project.up(&["--journal", journal]);
     let path = project.path().join(journal);
     eventually("the failure of web", || contains(&path, "has failed and is not started again", 1));
