@@ -36,5 +36,5 @@ pub(crate) use stdin::Stdin;
 pub(crate) use target::LONGEST_SOCKET_PATH;
 pub use target::{ProbeError, ProbeFuture, ProbeOwner, ProbeTarget, StatusRange};
 pub use terminal::TerminalSize;
-pub(crate) use traits::Host;
+pub(crate) use traits::{Host, spawn_in_turn};
 pub use traits::{Process, SleepFuture};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec, TerminalSize};
+use super::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec, TerminalSize, spawn_in_turn};
 use crate::machine::{Containment, Exit, Signal, SignalTarget, SpawnError, Stream, SurvivingProcess};
 use crate::sync::{Lock, WakerCell};
 
@@ -79,6 +79,10 @@ impl StartQueue {
     fn pop(&self) -> Option<Start> {
         self.0.lock().pop_front()
     }
+
+    fn has_replacement(&self) -> bool {
+        self.0.lock().iter().any(|start| start.replacement.is_some())
+    }
 }
 
 impl fmt::Debug for StartQueue {
@@ -128,6 +132,21 @@ impl Host for TapHost {
             None => self.host.spawn(spec),
         };
         observe(spawned, observer, &self.host)
+    }
+
+    fn spawn_all(
+        &self,
+        specs: &[Arc<Spec>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Box<dyn Process>, SpawnError>> {
+        if self.starts.has_replacement() {
+            return spawn_in_turn(self, specs, until);
+        }
+        let observe = |spawned| match self.starts.pop() {
+            Some(start) => observe(spawned, start.observer, &self.host),
+            None => spawned,
+        };
+        self.host.spawn_all(specs, until).into_iter().map(observe).collect()
     }
 
     fn locate(&self, spec: &Spec) -> Result<PathBuf, SpawnError> {

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -36,6 +37,19 @@ pub trait Host: Send + Sync + Debug + 'static {
     ///
     /// [`SpawnError`] with the step that failed.
     fn spawn(&self, spec: &Spec) -> Result<Box<dyn Process>, SpawnError>;
+
+    /// Starts several processes as [`spawn`](Self::spawn) does, and returns the results in the order of
+    /// `specs`. The processes may be created in another order. It starts no more of them once it is `until`:
+    /// then the results end early, but there is at least one.
+    ///
+    /// The default starts them one after the other.
+    fn spawn_all(
+        &self,
+        specs: &[Arc<Spec>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Box<dyn Process>, SpawnError>> {
+        spawn_in_turn(self, specs, until)
+    }
 
     /// Returns the file that a start of `spec` would execute, without starting it. Success is no promise:
     /// only a start shows whether the program runs. A host without files, which is the default, returns the
@@ -73,6 +87,22 @@ pub trait Host: Send + Sync + Debug + 'static {
     fn has_threads(&self) -> bool {
         true
     }
+}
+
+/// Does what [`Host::spawn_all`] does by default.
+pub(crate) fn spawn_in_turn(
+    host: &(impl Host + ?Sized),
+    specs: &[Arc<Spec>],
+    until: Option<Instant>,
+) -> Vec<Result<Box<dyn Process>, SpawnError>> {
+    let mut results = Vec::with_capacity(specs.len());
+    for spec in specs {
+        if !results.is_empty() && until.is_some_and(|at| at <= host.now()) {
+            break;
+        }
+        results.push(host.spawn(spec));
+    }
+    results
 }
 
 /// A process that is running, or has died and is not reaped yet.

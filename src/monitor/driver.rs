@@ -14,9 +14,10 @@ use super::recording::RecordedMachine;
 use super::shared::{Shared, State};
 use crate::drive::{self, Alarm, ClockCheck, Driver, Life, StateMachine, Step, Survivor};
 use crate::host::health::HealthEvent;
-use crate::host::{Host, Spec};
+use crate::host::{Host, Process, Spec};
 use crate::machine::{
-    Event, Name, Notice, NoticeKind, Output, RunId, RunMap, Signal, SignalTarget, StopCommandError,
+    Event, Name, Notice, NoticeKind, Output, RunId, RunMap, Signal, SignalTarget, SpawnError,
+    StopCommandError,
 };
 use crate::output::{OutputThread, Relay};
 
@@ -70,6 +71,9 @@ pub struct MonitorDriver {
     /// Streams that are readable while the sinks have no room.
     stalled: Vec<Arc<SourceWaker>>,
 }
+
+/// A process that was started, with the watch of its health if there is one.
+type Spawned = Result<(Box<dyn Process>, Option<Box<RunHealth>>), SpawnError>;
 
 /// A process that is to be started.
 #[derive(Debug)]
@@ -202,32 +206,38 @@ impl Driver for MonitorDriver {
 impl MonitorDriver {
     /// Starts some of the processes that are to be started. Returns whether there were any.
     fn start_processes(&mut self) -> bool {
-        for started in 0..MAX_STARTS {
-            let Some(start) = self.starts.pop_front() else {
-                self.starts.shrink_to(MAX_STARTS);
-                return started > 0;
-            };
-            self.spawn(start);
-            let deadline = self.machine(|machine| machine.poll_timeout());
-            if deadline.is_some_and(|at| at <= self.shared.drive.host.now()) {
-                break;
-            }
+        let Some(first) = self.starts.front() else {
+            self.starts.shrink_to(MAX_STARTS);
+            return false;
+        };
+        if first.spec.get_health().is_some() {
+            let start = self.starts.pop_front().expect("there is one");
+            let spawned = self.spawn_with_health(&start);
+            self.spawned(start, spawned);
+            return true;
+        }
+        let together = self.starts.iter().take(MAX_STARTS).map_while(|start| {
+            let is_plain = start.spec.get_health().is_none();
+            is_plain.then(|| start.spec.clone())
+        });
+        let specs: Vec<Arc<Spec>> = together.collect();
+        let deadline = self.machine(|machine| machine.poll_timeout());
+        for spawned in self.shared.drive.host.spawn_all(&specs, deadline) {
+            let Some(start) = self.starts.pop_front() else { break };
+            self.spawned(start, spawned.map(|process| (process, None)));
         }
         true
     }
 
-    fn spawn(&mut self, Start { run, name, spec }: Start) {
+    fn spawn_with_health(&self, Start { run, name, spec }: &Start) -> Spawned {
         let host = &self.shared.drive.host;
-        let spawned = match spec.get_health() {
-            None => host.spawn(&spec).map(|process| (process, None)),
-            Some(health) => {
-                self.shared.drive.lock().state.reports.forget(&name);
-                let start = health.begin(&spec, host).and_then(|start| start.spawn(host));
-                start.map(|(process, watch)| {
-                    (process, Some(Box::new(RunHealth::new(run, &spec, watch, &self.ready_queue))))
-                })
-            }
-        };
+        self.shared.drive.lock().state.reports.forget(name);
+        let health = spec.get_health().expect("the spec was looked at");
+        let (process, watch) = health.begin(spec, host).and_then(|start| start.spawn(host))?;
+        Ok((process, Some(Box::new(RunHealth::new(*run, spec, watch, &self.ready_queue)))))
+    }
+
+    fn spawned(&mut self, Start { run, name, spec }: Start, spawned: Spawned) {
         match spawned {
             Ok((process, health)) => {
                 let (pid, containment) = (process.id(), process.containment());

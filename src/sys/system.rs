@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
 
-use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec};
+use crate::host::{Host, ProbeFuture, ProbeTarget, Process, SleepFuture, Spec, spawn_in_turn};
 use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::{self, Launch};
@@ -228,6 +229,22 @@ impl Host for System {
             Err(error) if error.is_resource() && platform::close_discarded() => start(),
             result => result,
         }
+    }
+
+    fn spawn_all(
+        &self,
+        specs: &[Arc<Spec>],
+        until: Option<Instant>,
+    ) -> Vec<Result<Box<dyn Process>, SpawnError>> {
+        let Some(results) = self.back_end.start_all(specs, &self.tier, until) else {
+            return spawn_in_turn(self, specs, until);
+        };
+        let again = |(result, spec): (Result<_, SpawnError>, &Arc<Spec>)| match result {
+            // Together they need more than one after the other.
+            Err(error) if error.is_resource() => self.spawn(spec),
+            result => result,
+        };
+        results.into_iter().zip(specs).map(again).collect()
     }
 
     /// Returns an absolute path. A name with a slash is relative to the working directory of the spec, or

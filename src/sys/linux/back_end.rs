@@ -1,19 +1,21 @@
 //! The choice between the two ways to hold a process.
 
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
 
 use async_io::Async;
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, WaitId, WaitIdOptions, getpid, pidfd_open, waitid};
 
-use crate::host::Process;
+use crate::host::{Process, Spec};
 use crate::machine::SpawnError;
 
 use super::super::launch::Launch;
 use super::super::portable;
 use super::super::streams::Streams;
-use super::process;
 use super::tier::Tier;
+use super::{crew, process};
 
 /// The way in which processes are started and held.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +64,19 @@ impl BackEnd {
         match self {
             Self::Pidfd => process::start(launch, streams, tier),
             Self::Portable => portable::start(launch, streams),
+        }
+    }
+
+    /// Starts several processes, until that time. `None` if it is better to start them one after the other.
+    pub(in crate::sys) fn start_all(
+        self,
+        specs: &[Arc<Spec>],
+        tier: &Tier,
+        until: Option<Instant>,
+    ) -> Option<Vec<Result<Box<dyn Process>, SpawnError>>> {
+        match self {
+            Self::Pidfd => crew::start_all(specs, tier, until),
+            Self::Portable => None,
         }
     }
 }

@@ -18,19 +18,23 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
-use rustix::io::retry_on_intr;
-use rustix::process::getpid;
+use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::io::{pread, retry_on_intr};
+use rustix::process::{Pid, getpid};
 
 use super::{family, process_table};
+use crate::sync::Lock;
 
-/// The line of `cgroup.events` for a group with processes in it or below it.
+/// The file that shows whether a group has processes.
+const EVENTS: &str = "cgroup.events";
+
+/// Its line for a group with processes in it or below it.
 const POPULATED: &[u8] = b"populated 1";
 
 /// The prefix of the names of our groups.
@@ -40,6 +44,9 @@ const PREFIX: &str = "childminder-";
 #[derive(Debug)]
 pub(in crate::sys) struct CgroupRoot {
     path: PathBuf,
+    /// The beginning of the names of our groups, and the process that they are named after: a forked copy of
+    /// this one has other names.
+    names: Lock<Option<(Pid, String)>>,
 }
 
 impl CgroupRoot {
@@ -60,7 +67,7 @@ impl CgroupRoot {
         let path = lines.find_map(|line| directory(line, Path::new(own))).ok_or_else(|| {
             format!("control group {own} is not visible in any mounted hierarchy of version 2")
         })?;
-        let root = Self { path };
+        let root = Self { path, names: Lock::default() };
         root.remove_leftovers();
         let probe = root.create().map_err(|error| {
             missing(&format!("cannot create a control group in {}", root.path.display()), error)
@@ -73,13 +80,7 @@ impl CgroupRoot {
 
     /// Creates the control group of a run.
     pub(super) fn create(&self) -> io::Result<Cgroup> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let own = process_table::read(getpid().as_raw_nonzero().get().unsigned_abs())?;
-        let start = own.map_or(0, |own| own.start);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let namespaces = namespaces().unwrap_or_else(|| "unknown".to_owned());
-        let pid = getpid().as_raw_nonzero();
-        let path = self.path.join(format!("{PREFIX}{namespaces}-{pid}-{start}-{number}"));
+        let path = self.path.join(self.next_name()?);
         fs::create_dir(&path)?;
         let directory = open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         match directory {
@@ -89,6 +90,17 @@ impl CgroupRoot {
                 Err(errno.into())
             }
         }
+    }
+
+    fn next_name(&self) -> io::Result<String> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (mut names, own) = (self.names.lock(), getpid());
+        let (_, beginning) = match &mut *names {
+            Some(known) if known.0 == own => known,
+            unknown => unknown.insert((own, beginning_of_names(own)?)),
+        };
+        Ok(format!("{beginning}{number}"))
     }
 
     /// Ends and removes the groups of monitors of our namespaces that no longer exist.
@@ -147,6 +159,14 @@ fn namespaces() -> Option<String> {
     Some(format!("{:x}.{:x}", inode("pid")?, inode("time").unwrap_or(0)))
 }
 
+/// Returns the beginning of the names of the groups of this process, whose id is `own`.
+fn beginning_of_names(own: Pid) -> io::Result<String> {
+    let pid = own.as_raw_nonzero().get();
+    let start = process_table::read(pid.unsigned_abs())?.map_or(0, |own| own.start);
+    let namespaces = namespaces().unwrap_or_else(|| "unknown".to_owned());
+    Ok(format!("{PREFIX}{namespaces}-{pid}-{start}-"))
+}
+
 /// Returns the process id and the start time of the monitor that has created a group. `None` if it was not a
 /// monitor in these namespaces.
 fn owner(name: &str, namespaces: &str) -> Option<(u32, u64)> {
@@ -185,7 +205,11 @@ impl Cgroup {
 
     /// Returns the live processes.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
-        if self.is_empty || !is_populated(&self.path)? {
+        if self.is_empty {
+            return Ok(Vec::new());
+        }
+        let events = openat(&self.directory, EVENTS, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        if !is_populated(&events)? {
             return Ok(Vec::new());
         }
         let mut pids = Vec::new();
@@ -231,9 +255,11 @@ impl Drop for Cgroup {
     }
 }
 
-/// Returns whether a process is in a group or below it.
-fn is_populated(path: &Path) -> io::Result<bool> {
-    Ok(fs::read(path.join("cgroup.events"))?.windows(POPULATED.len()).any(|line| line == POPULATED))
+/// Returns whether a process is in a group or below it, by what its [`EVENTS`] say now.
+fn is_populated(events: impl AsFd) -> io::Result<bool> {
+    let mut text = [0; 256];
+    let length = retry_on_intr(|| pread(&events, &mut text, 0))?;
+    Ok(text[..length].windows(POPULATED.len()).any(|line| line == POPULATED))
 }
 
 /// Collects the processes of a group and of those below it, which a program inside may have created.
@@ -254,6 +280,10 @@ fn list(path: &Path, pids: &mut Vec<u32>) -> io::Result<()> {
 
 /// Removes a group and those below it.
 fn remove(path: &Path) {
+    // Most often there are none.
+    if fs::remove_dir(path).is_ok() {
+        return;
+    }
     for entry in fs::read_dir(path).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove(&entry.path());
@@ -264,14 +294,12 @@ fn remove(path: &Path) {
 
 fn wait_until_empty(path: &Path, limit: Duration) {
     const STEP: Duration = Duration::from_millis(20);
-    let Ok(events) = fs::File::open(path.join("cgroup.events")) else { return };
+    let Ok(events) = fs::File::open(path.join(EVENTS)) else { return };
     let step = Timespec::try_from(STEP).expect("a short time");
     for _ in 0..limit.as_millis().div_ceil(STEP.as_millis()) {
         // A change is reported as an exceptional condition, relative to the latest read by the same
         // descriptor.
-        let mut text = [0; 256];
-        let Ok(length) = events.read_at(&mut text, 0) else { return };
-        if !text[..length].windows(POPULATED.len()).any(|line| line == POPULATED) {
+        if !is_populated(&events).unwrap_or(false) {
             return;
         }
         let mut fds = [PollFd::new(&events, PollFlags::PRI)];

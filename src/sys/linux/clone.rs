@@ -77,24 +77,32 @@ type Stack = Vec<MaybeUninit<u128>>;
 /// A stack that is used again: the kernel has to clear the memory of a new one.
 static STACK_OF_THE_LAST: Lock<Option<Stack>> = Lock::new(None);
 
-/// Creates a process that runs the program of `launch`, in the control group of that directory.
+/// Returns the signals that this process ignores, the first one as bit 0, for [`start`]. `None` if that cannot
+/// be found out, or is of no use.
+pub(super) fn ignored_signals() -> Option<u64> {
+    if HAS_CLONE3 { dispositions::ignored() } else { None }
+}
+
+/// Creates a process that runs the program of `launch`, in the control group of that directory. All signals in
+/// `ignored`, or if there is no such set all signals, are reset to their default.
 pub(in crate::sys) fn start(
     launch: &Launch<'_>,
     cgroup: Option<BorrowedFd<'_>>,
+    ignored: Option<u64>,
 ) -> Result<Created, ChildError> {
     let stdio = launch.stdio().map(|fd| fd.as_raw_fd());
     let highest = stdio.into_iter().chain([launch.descriptors().highest()]).max().unwrap_or(2);
     if !has_close_range() {
-        return create(launch, stdio, Table::Copied, cgroup);
+        return create(launch, stdio, Table::Copied, cgroup, ignored);
     }
     if highest > NEAR
         && launch.descriptors().is_empty()
         && let Some(slots) = Slots::lend(launch.stdio())
     {
         let stdio = slots.numbers();
-        return create(launch, stdio, Table::Shared { highest: stdio[2] }, cgroup);
+        return create(launch, stdio, Table::Shared { highest: stdio[2] }, cgroup, ignored);
     }
-    create(launch, stdio, Table::Shared { highest }, cgroup)
+    create(launch, stdio, Table::Shared { highest }, cgroup, ignored)
 }
 
 fn create(
@@ -102,10 +110,11 @@ fn create(
     stdio: [RawFd; 3],
     table: Table,
     cgroup: Option<BorrowedFd<'_>>,
+    ignored: Option<u64>,
 ) -> Result<Created, ChildError> {
     let kept = STACK_OF_THE_LAST.try_lock().and_then(|mut stack| stack.take());
     let mut stack = kept.unwrap_or_else(|| vec![MaybeUninit::uninit(); STACK / size_of::<u128>()]);
-    let created = create_on(&mut stack, launch, stdio, table, cgroup);
+    let created = create_on(&mut stack, launch, stdio, table, cgroup, ignored);
     if let Some(mut kept) = STACK_OF_THE_LAST.try_lock() {
         *kept = Some(stack);
     }
@@ -118,6 +127,7 @@ fn create_on(
     stdio: [RawFd; 3],
     table: Table,
     cgroup: Option<BorrowedFd<'_>>,
+    ignored: Option<u64>,
 ) -> Result<Created, ChildError> {
     let beginning = Beginning { stdio, table, dispositions: Dispositions::Inherited };
     let mut shared = Shared { launch, beginning, cgroup: None, error: Cell::new(None) };
@@ -128,7 +138,6 @@ fn create_on(
     }
     let switches = launch.spec().get_uid().is_some() || launch.spec().get_gid().is_some();
     let dumpable = switches.then(KeepDumpable::new);
-    let ignored = if HAS_CLONE3 { dispositions::ignored() } else { None };
     let cloned = with_signals_blocked(|| {
         if let Some(ignored) = ignored {
             shared.beginning.dispositions = Dispositions::WithoutHandlers { ignored };

@@ -102,7 +102,7 @@ pub(super) fn current() -> Option<Arc<EventLoop>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the clock of the system, which this is a part of")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 

@@ -4,6 +4,7 @@ pub(super) mod back_end;
 pub(super) mod calls;
 mod cgroup;
 pub(super) mod clone;
+mod crew;
 mod diagnosis;
 mod dispositions;
 pub(super) mod event_loop;

@@ -15,7 +15,10 @@ use crate::machine::{
 
 use super::super::guardian::Registration;
 use super::super::launch::Launch;
+use super::super::report::ChildError;
 use super::super::streams::Streams;
+use super::cgroup::Cgroup;
+use super::clone::Created;
 use super::leader::Leader;
 use super::scope::Scope;
 use super::tier::Tier;
@@ -34,39 +37,75 @@ struct PidfdProcess {
     registration: Option<Box<Registration>>,
 }
 
+/// A process that is about to be created.
+#[derive(Debug)]
+pub(super) struct Prepared<'a> {
+    launch: Launch<'a>,
+    streams: Streams,
+    cgroup: Option<Cgroup>,
+}
+
 /// Starts a process.
 pub(super) fn start(
-    mut launch: Launch<'_>,
+    launch: Launch<'_>,
     streams: Streams,
     tier: &Tier,
 ) -> Result<Box<dyn Process>, SpawnError> {
-    let own_group = launch.spec().has_own_group();
-    let cgroup = match tier {
-        Tier::Cgroup(root) if own_group => {
-            Some(root.create().map_err(|error| SpawnError::new(SpawnStep::Cgroup, String::new(), error))?)
-        }
-        _ => None,
-    };
-    let created = clone::start(&launch, cgroup.as_ref().map(|cgroup| cgroup.directory()))
-        .map_err(|error| launch.describe(error))?;
-    let pid = created.pid;
-    let registration = launch.take_reservation().map(|reservation| Box::new(reservation.confirm(pid)));
-    let mark = launch.mark();
-    // Closed first: the handle may need a descriptor, which a full table would not have.
-    let (spec, low) = launch.close();
-    let leader = Leader::new(created);
-    drop(low);
-    match leader {
-        Ok(leader) => {
-            let scope = Scope::new(&spec, &leader, tier, mark, cgroup);
-            Ok(Box::new(PidfdProcess { leader, scope, streams, registration }))
-        }
-        Err(error) => {
-            if let Some(cgroup) = cgroup {
-                let _ = cgroup.kill();
+    let prepared = Prepared::new(launch, streams, tier)?;
+    let created = prepared.create(clone::ignored_signals());
+    prepared.hold(created, tier)
+}
+
+impl<'a> Prepared<'a> {
+    /// Creates the control group of the run, if it is to have one.
+    pub(super) fn new(launch: Launch<'a>, streams: Streams, tier: &Tier) -> Result<Self, SpawnError> {
+        let cgroup = match tier {
+            Tier::Cgroup(root) if launch.spec().has_own_group() => Some(
+                root.create().map_err(|error| SpawnError::new(SpawnStep::Cgroup, String::new(), error))?,
+            ),
+            _ => None,
+        };
+        Ok(Self { launch, streams, cgroup })
+    }
+
+    /// Copies the spec, so that another thread can create the process.
+    pub(super) fn into_owned(self) -> Prepared<'static> {
+        Prepared { launch: self.launch.into_owned(), streams: self.streams, cgroup: self.cgroup }
+    }
+
+    /// Creates the process, in a program that ignores these signals. To be called once.
+    pub(super) fn create(&self, ignored: Option<u64>) -> Result<Created, ChildError> {
+        clone::start(&self.launch, self.cgroup.as_ref().map(|cgroup| cgroup.directory()), ignored)
+    }
+
+    /// Takes hold of the process that was created.
+    pub(super) fn hold(
+        self,
+        created: Result<Created, ChildError>,
+        tier: &Tier,
+    ) -> Result<Box<dyn Process>, SpawnError> {
+        let Self { mut launch, streams, cgroup } = self;
+        let own_group = launch.spec().has_own_group();
+        let created = created.map_err(|error| launch.describe(error))?;
+        let pid = created.pid;
+        let registration = launch.take_reservation().map(|reservation| Box::new(reservation.confirm(pid)));
+        let mark = launch.mark();
+        // Closed first: the handle may need a descriptor, which a full table would not have.
+        let (spec, low) = launch.close();
+        let leader = Leader::new(created);
+        drop(low);
+        match leader {
+            Ok(leader) => {
+                let scope = Scope::new(&spec, &leader, tier, mark, cgroup);
+                Ok(Box::new(PidfdProcess { leader, scope, streams, registration }))
             }
-            undo(pid, own_group);
-            Err(SpawnError::new(SpawnStep::Watch, pid.as_raw_nonzero().to_string(), error))
+            Err(error) => {
+                if let Some(cgroup) = cgroup {
+                    let _ = cgroup.kill();
+                }
+                undo(pid, own_group);
+                Err(SpawnError::new(SpawnStep::Watch, pid.as_raw_nonzero().to_string(), error))
+            }
         }
     }
 }

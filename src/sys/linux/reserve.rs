@@ -24,7 +24,8 @@ struct Reserve {
     placeholder: OwnedFd,
 }
 
-static RESERVE: Lock<Option<Reserve>> = Lock::new(None);
+/// One for each process that is created at the same time; see `crew.rs`.
+static RESERVES: [Lock<Option<Reserve>>; 2] = [const { Lock::new(None) }; 2];
 
 /// Opens the descriptors that every start uses, as long as there are some.
 pub(in crate::sys) fn keep_descriptors() {
@@ -36,10 +37,15 @@ pub(in crate::sys) fn keep_descriptors() {
 /// needs none.
 fn reserve_low_descriptors() {
     const WORTHWHILE: u64 = 1024;
-    let mut reserve = RESERVE.lock();
     let limit = getrlimit(Resource::Nofile).current;
-    if reserve.is_none() && limit.is_none_or(|limit| limit >= WORTHWHILE) && has_close_range() {
-        *reserve = Reserve::open();
+    if limit.is_some_and(|limit| limit < WORTHWHILE) || !has_close_range() {
+        return;
+    }
+    for reserve in &RESERVES {
+        let mut reserve = reserve.lock();
+        if reserve.is_none() {
+            *reserve = Reserve::open();
+        }
     }
 }
 
@@ -56,9 +62,9 @@ impl Reserve {
 pub(super) struct Slots(MutexGuard<'static, Option<Reserve>>);
 
 impl Slots {
-    /// Puts `stdio` on the reserved numbers. `None` if there are none, or another start uses them.
+    /// Puts `stdio` on reserved numbers. `None` if there are none, or other starts use them.
     pub(super) fn lend(stdio: [BorrowedFd<'_>; 3]) -> Option<Self> {
-        let mut slots = Self(RESERVE.try_lock()?);
+        let mut slots = Self(RESERVES.iter().find_map(Lock::try_lock)?);
         for (slot, fd) in slots.0.as_mut()?.slots.iter_mut().zip(stdio) {
             dup3(fd, slot, DupFlags::CLOEXEC).ok()?;
         }
@@ -85,10 +91,10 @@ impl Drop for Slots {
 pub(super) fn with_spare_descriptors<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match work() {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
-            let mut reserve = RESERVE.lock();
-            drop(reserve.take());
+            let mut reserves = RESERVES.each_ref().map(Lock::lock);
+            reserves.iter_mut().for_each(|reserve| drop(reserve.take()));
             let result = work();
-            *reserve = Reserve::open();
+            reserves.iter_mut().for_each(|reserve| **reserve = Reserve::open());
             result
         }
         other => other,
