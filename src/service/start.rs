@@ -124,7 +124,8 @@ impl Service {
     ///
     /// [`NotReady`], with everything that is known. No process of the service is left then.
     pub fn start(&self) -> Result<RunningService, NotReady> {
-        futures_lite::future::block_on(self.start_async().for_blocking_code())
+        // With timers of this thread alone: another one would be woken for each.
+        System::block_on(self.start_async().for_blocking_code())
     }
 
     /// Starts the program like [`start`](Self::start), for asynchronous code on any executor. Dropping the

@@ -26,6 +26,7 @@ mod start;
 mod stop;
 mod storm;
 mod terminal;
+mod together;
 
 /// Returns the error of a start, which must fail and leave nothing behind.
 fn error(spec: &Spec) -> SpawnError {

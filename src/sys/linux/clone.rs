@@ -77,14 +77,14 @@ type Stack = Vec<MaybeUninit<u128>>;
 /// A stack that is used again: the kernel has to clear the memory of a new one.
 static STACK_OF_THE_LAST: Lock<Option<Stack>> = Lock::new(None);
 
-/// Returns the signals that this process ignores, the first one as bit 0, for [`start`]. `None` if that cannot
-/// be found out, or is of no use.
+/// Returns the signals that this process ignores, the first one as bit 0, for [`start`]. `None` if that
+/// cannot be found out, or is of no use.
 pub(super) fn ignored_signals() -> Option<u64> {
     if HAS_CLONE3 { dispositions::ignored() } else { None }
 }
 
-/// Creates a process that runs the program of `launch`, in the control group of that directory. All signals in
-/// `ignored`, or if there is no such set all signals, are reset to their default.
+/// Creates a process that runs the program of `launch`, in the control group of that directory. The signals
+/// in `ignored`, or all signals without such a set, are reset to their default.
 pub(in crate::sys) fn start(
     launch: &Launch<'_>,
     cgroup: Option<BorrowedFd<'_>>,
