@@ -102,7 +102,8 @@ impl Scope {
                     cgroup.freeze(false)?;
                     // The members get the signal even if the group refuses it.
                     let to_group = group.signal(leader, signal);
-                    let to_members = signal_cgroup(cgroup, spared, signal);
+                    let reached = reached(group, signal, &to_group);
+                    let to_members = signal_cgroup(cgroup, spared, signal, reached);
                     to_group.and(to_members)
                 }
             },
@@ -207,11 +208,23 @@ fn wait_while(limit: Duration, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Sends a signal to every process of a control group that is not spared, also to those that are created
-/// meanwhile.
-fn signal_cgroup(cgroup: &Cgroup, spared: &[OsString], signal: c_int) -> io::Result<()> {
+/// Returns the process group whose members have all got a signal, so that none of them gets it again. A
+/// program may take a second stop signal for the wish to end at once. KILL and STOP do no harm twice, and are
+/// sent again to what was created meanwhile.
+fn reached(group: &Group, signal: c_int, to_group: &io::Result<()>) -> Option<u32> {
+    (to_group.is_ok() && !matches!(signal, libc::SIGKILL | libc::SIGSTOP)).then(|| group.id())
+}
+
+/// Sends a signal to every process of a control group that is neither spared nor in the group that the signal
+/// has reached, also to those that are created meanwhile.
+fn signal_cgroup(
+    cgroup: &Cgroup,
+    spared: &[OsString],
+    signal: c_int,
+    reached: Option<u32>,
+) -> io::Result<()> {
     let mut members = || Ok(cgroup.pids()?.into_iter().filter_map(member).collect());
-    signal_all(&mut members, spared, signal)
+    signal_all(&mut members, spared, signal, reached)
 }
 
 /// Separates the processes that are spared, with what they have started.
@@ -237,23 +250,24 @@ fn member(pid: u32) -> Option<Member> {
     process_table::read(pid).ok()?.map(|entry| Member { pid, start: entry.start })
 }
 
-/// Sends a signal once to every process that `search` returns, until it returns no new ones. Tries all of
-/// them before it returns the first error.
+/// Sends a signal once to every process that `search` returns, until it returns no new ones. Those in the
+/// group that the signal has reached are left out. Tries all of them before it returns the first error.
 fn signal_all(
     search: &mut dyn FnMut() -> io::Result<Vec<Member>>,
     spared: &[OsString],
     signal: c_int,
+    reached: Option<u32>,
 ) -> io::Result<()> {
     let mut result = Ok(());
-    let mut reached = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let new: Vec<Member> = search()?.into_iter().filter(|member| reached.insert(*member)).collect();
+        let new: Vec<Member> = search()?.into_iter().filter(|member| seen.insert(*member)).collect();
         if new.is_empty() {
             break;
         }
         for member in new {
             if spared.is_empty() || !run_mark::is_exempt(member.pid, spared) {
-                let sent = signal_member(member, signal);
+                let sent = signal_member(member, signal, reached);
                 result = result.and(sent);
             }
         }
@@ -261,8 +275,9 @@ fn signal_all(
     result
 }
 
-/// Sends a signal to one member, and to no other process that may have its number by now.
-fn signal_member(member: Member, signal: c_int) -> io::Result<()> {
+/// Sends a signal to one member, and to no other process that may have its number by now. A member of the
+/// group that the signal has reached, or its leader in another group, does not get it again.
+fn signal_member(member: Member, signal: c_int, reached: Option<u32>) -> io::Result<()> {
     let Some(pid) = i32::try_from(member.pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
     reserve::with_spare_descriptors(|| {
         let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
@@ -273,7 +288,10 @@ fn signal_member(member: Member, signal: c_int) -> io::Result<()> {
         match process_table::read(member.pid)? {
             // The number had this meaning before the pidfd was opened, and has it now, so it had it in
             // between.
-            Some(entry) if entry.start == member.start => ignore_missing(send(pidfd.as_fd(), signal, 0)),
+            Some(entry) if entry.start == member.start => match reached {
+                Some(group) if [entry.pid, entry.group].contains(&group) => Ok(()),
+                _ => ignore_missing(send(pidfd.as_fd(), signal, 0)),
+            },
             _ => Ok(()),
         }
     })
@@ -289,7 +307,8 @@ impl Family {
         // CONT follows the stop signal. A member that was created since then is not stopped.
         let until = if signal == libc::SIGCONT { event_loop::turn() } else { None };
         let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key, until));
-        let to_members = signal_all(&mut search, &[], signal);
+        let reached = reached(&self.group, signal, &to_group);
+        let to_members = signal_all(&mut search, &[], signal, reached);
         to_group.and(to_members)
     }
 
@@ -337,3 +356,6 @@ impl Drop for Family {
         FAMILIES.lock().unregister(self.key);
     }
 }
+
+#[cfg(test)]
+mod tests;
