@@ -283,7 +283,8 @@ impl Families {
     /// Finds out which of these processes belong to runs.
     fn classify(&mut self, mut entries: Vec<Entry>) {
         let own = getpid().as_raw_nonzero().get().unsigned_abs();
-        let oldest = self.runs.values().next().map_or(u64::MAX, |run| run.since);
+        // Not that of the first key: a run whose start took long is registered after its successors.
+        let oldest = self.runs.values().map(|run| run.since).min().unwrap_or(u64::MAX);
         entries.retain(|entry| {
             let known = self.seen.get(&entry.pid).filter(|seen| seen.start == entry.start);
             let settled = known.is_some_and(|seen| seen.kin != Kin::Stranger);
@@ -367,10 +368,18 @@ impl Families {
             EnvironmentMark::Empty => (None, true),
             EnvironmentMark::Run(key) if is_registered(&key) => (Some(key), true),
             mark => {
-                let key = run_mark::in_limits(entry.pid).filter(is_registered);
+                let key = run_mark::in_limits(entry.pid).and_then(|bits| self.run_with(bits));
                 (key, mark != EnvironmentMark::Unreadable)
             }
         }
+    }
+
+    /// Returns the run whose number ends with these bits, unless there are two: a resource limit has no room
+    /// for more, and after some millions of starts the bits come again.
+    fn run_with(&self, bits: u64) -> Option<RunKey> {
+        let mut keys = self.runs.keys().copied().filter(|key| run_mark::limit_bits(*key) == bits);
+        let first = keys.next();
+        first.filter(|_| keys.next().is_none())
     }
 
     /// Adds a process to a run. False if it turns out not to be a process.

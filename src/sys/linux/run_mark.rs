@@ -81,13 +81,17 @@ pub(super) fn is_exempt(pid: u32, spared: &[OsString]) -> bool {
 pub(in crate::sys) fn limits(run: RunMark) -> Option<[u64; 2]> {
     let now = getrlimit(Resource::Rttime);
     let is_free = now.current.is_none_or(|limit| limit & mark::LIMIT_TAG != 0) && now.maximum.is_none();
-    let (prefix, number_mask) = split(run.token());
-    let limit = || [prefix | (run.number() & number_mask), u64::MAX];
+    let limit = || [split(run.token()).0 | limit_bits(run.number()), u64::MAX];
     (is_free && cfg!(target_pointer_width = "64")).then(limit)
 }
 
-/// Reads the mark from the limits of a process.
-pub(super) fn in_limits(pid: u32) -> Option<RunKey> {
+/// Returns the bits of the number of a run that a limit has room for.
+pub(super) fn limit_bits(run: RunKey) -> u64 {
+    run & split(Token::of_this_process()).1
+}
+
+/// Reads the mark from the limits of a process: the [bits](limit_bits) of its run.
+pub(super) fn in_limits(pid: u32) -> Option<u64> {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max realtime timeout"))?;
     let limit: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;

@@ -110,3 +110,34 @@ fn f_221_a_member_is_found_when_the_run_of_a_later_leader_was_asked_for_first() 
         child.wait().expect("wait");
     }
 }
+
+/// Two monitors start processes at the same time, and the file system of one program is slow.
+#[test]
+fn f_384_a_run_that_was_registered_late_hides_no_member_of_an_older_one() {
+    let mut families = Families::new();
+    let mut child = start("exec 3<&0; cat <&3 & exec cat");
+    families.register(6_000_001, child.id(), Box::default());
+    let mut late = start("exec cat");
+    families.register(6_000_000, late.id(), Box::default());
+    families.runs.get_mut(&6_000_000).expect("it is registered").since = u64::MAX;
+    // It takes a moment until the shell has started the member.
+    let found = (0..100_000).any(|_| !families.live_members(6_000_001, None).expect("/proc").is_empty());
+    for child in [&mut child, &mut late] {
+        drop(child.stdin.take());
+        child.wait().expect("wait");
+    }
+    assert!(found);
+}
+
+#[test]
+fn f_385_the_limit_of_a_process_marks_a_run_after_any_number_of_starts_and_never_two() {
+    let mut families = Families::new();
+    let turn =
+        (0..64).map(|bit| 1_u64 << bit).find(|turn| run_mark::limit_bits(*turn) == 0).expect("no room");
+    for key in [3, turn + 5] {
+        families.register(key, u32::MAX, Box::default());
+    }
+    assert_eq!([3, 5, 7].map(|bits| families.run_with(bits)), [Some(3), Some(turn + 5), None]);
+    families.register(turn + 3, u32::MAX, Box::default());
+    assert_eq!(families.run_with(3), None, "it may be either");
+}
