@@ -28,6 +28,7 @@ use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::{pread, retry_on_intr};
 use rustix::process::{Pid, getpid};
 
+use super::reserve::with_spare_descriptors;
 use super::{family, process_table};
 use crate::sync::Lock;
 
@@ -203,7 +204,7 @@ impl Cgroup {
         self.write("cgroup.freeze", if freeze { "1" } else { "0" })
     }
 
-    /// Returns the live processes.
+    /// Returns the live processes. Needs descriptors.
     pub(super) fn pids(&self) -> io::Result<Vec<u32>> {
         if self.is_empty {
             return Ok(Vec::new());
@@ -228,24 +229,16 @@ impl Cgroup {
     }
 
     /// Moves a process out of it, to the group of this process.
-    pub(super) fn expel(&self, pid: u32) {
-        if let Some(parent) = self.path.parent() {
-            let _ = fs::write(parent.join("cgroup.procs"), pid.to_string());
-        }
-    }
-
-    /// Waits until it has no processes.
-    pub(super) fn wait_until_empty(&self, limit: Duration) {
-        if !self.is_empty {
-            wait_until_empty(&self.path, limit);
-        }
+    pub(super) fn expel(&self, pid: u32) -> io::Result<()> {
+        let procs = self.path.with_file_name("cgroup.procs");
+        with_spare_descriptors(|| fs::write(&procs, pid.to_string()))
     }
 
     fn write(&self, file: &str, text: &str) -> io::Result<()> {
         if self.is_empty {
             return Ok(());
         }
-        fs::write(self.path.join(file), text)
+        with_spare_descriptors(|| fs::write(self.path.join(file), text))
     }
 }
 
@@ -262,7 +255,8 @@ fn is_populated(events: impl AsFd) -> io::Result<bool> {
     Ok(text[..length].windows(POPULATED.len()).any(|line| line == POPULATED))
 }
 
-/// Collects the processes of a group and of those below it, which a program inside may have created.
+/// Collects the processes of a group and of those below it, which a program inside may have created, and may
+/// remove meanwhile.
 fn list(path: &Path, pids: &mut Vec<u32>) -> io::Result<()> {
     match fs::read_to_string(path.join("cgroup.procs")) {
         Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
@@ -272,10 +266,18 @@ fn list(path: &Path, pids: &mut Vec<u32>) -> io::Result<()> {
     }
     for entry in fs::read_dir(path)?.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            list(&entry.path(), pids)?;
+            match list(&entry.path(), pids) {
+                Err(error) if is_removed(&error) => {}
+                listed => listed?,
+            }
         }
     }
     Ok(())
+}
+
+/// Returns whether a file of a group is missing, or has lost its meaning, because the group was removed.
+fn is_removed(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
 }
 
 /// Removes a group and those below it.
@@ -320,6 +322,20 @@ mod tests {
         assert_eq!(directory(inside, Path::new("/other")), None);
         assert_eq!(directory(b"30 23 0:26 / /sys rw - sysfs sysfs rw", Path::new("/a")), None);
         assert_eq!(directory(b"", Path::new("/a")), None);
+    }
+
+    #[test]
+    fn f_382_a_group_that_is_removed_while_the_processes_are_listed_hides_no_other() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::write(dir.path().join("cgroup.procs"), "12\n").expect("write");
+        fs::create_dir_all(dir.path().join("removed/below")).expect("directories");
+        fs::create_dir(dir.path().join("there")).expect("a directory");
+        fs::write(dir.path().join("there/cgroup.procs"), "34\n").expect("write");
+        let mut pids = Vec::new();
+        list(dir.path(), &mut pids).expect("the others are there");
+        assert_eq!(pids, [12, 34]);
+        let gone = list(&dir.path().join("removed"), &mut pids).expect_err("the group itself is gone");
+        assert!(is_removed(&gone));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use rustix::process::Pid;
 
 use super::process_table;
+use super::reserve::with_spare_descriptors;
 
 /// Returns the live members of a group without the leader; `None` if `/proc` cannot be read.
 ///
@@ -16,6 +17,6 @@ pub(in crate::sys) fn members(group: Pid) -> Option<Vec<u32>> {
 
 fn read(group: Pid) -> Option<Vec<u32>> {
     let group = group.as_raw_nonzero().get().cast_unsigned();
-    let all = process_table::read_all().ok()?.into_iter();
+    let all = with_spare_descriptors(process_table::read_all).ok()?.into_iter();
     Some(all.filter(|one| one.alive && one.group == group && one.pid != group).map(|one| one.pid).collect())
 }

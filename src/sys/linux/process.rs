@@ -113,8 +113,9 @@ impl<'a> Prepared<'a> {
 impl PidfdProcess {
     /// Registers with the guardian the members that it may not find by itself.
     fn register_members(&mut self) {
-        if let Some(registration) = &mut self.registration {
-            let members = self.scope.members_outside_the_group();
+        if let Some(registration) = &mut self.registration
+            && let Ok(members) = self.scope.members_outside_the_group()
+        {
             registration.set_members(&members);
         }
     }

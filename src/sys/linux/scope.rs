@@ -18,7 +18,7 @@ use super::super::guardian;
 use super::super::mark::RunMark;
 use super::cgroup::Cgroup;
 use super::event_loop;
-use super::family::{FAMILIES, Member};
+use super::family::{FAMILIES, Families, Member};
 use super::group::Group;
 use super::leader::{Leader, ignore_missing, send};
 use super::process_table;
@@ -96,15 +96,16 @@ impl Scope {
             | (Self::Group(group), SignalTarget::Family) => group.signal(leader, signal),
             (Self::Family(family), SignalTarget::Family) => family.signal(leader, signal),
             (Self::Cgroup(group, cgroup, spared), SignalTarget::Family) => match signal {
-                libc::SIGKILL if spared.is_empty() => cgroup.kill(),
+                libc::SIGKILL if expel_exempt(group, cgroup, spared) => cgroup.kill(),
                 libc::SIGSTOP => cgroup.freeze(true),
                 _ => {
-                    cgroup.freeze(false)?;
+                    let thawed = cgroup.freeze(false);
                     // The members get the signal even if the group refuses it.
                     let to_group = group.signal(leader, signal);
                     let reached = reached(group, signal, &to_group);
-                    let to_members = signal_cgroup(cgroup, spared, signal, reached);
-                    to_group.and(to_members)
+                    let mut search = || Ok(split_exempt(group.id(), cgroup, spared)?.1);
+                    let to_members = signal_all(&mut search, signal, reached);
+                    thawed.and(to_group).and(to_members)
                 }
             },
         }
@@ -121,16 +122,17 @@ impl Scope {
             Self::Family(family) => family.remaining(leader),
             Self::Cgroup(group, cgroup, spared) => {
                 leader.reap();
-                match cgroup.pids() {
-                    Ok(pids) => {
-                        let (exempt, pids) = split_exempt(pids, spared);
-                        if pids.is_empty() {
-                            // What is spared must not be killed with the group later.
-                            exempt.into_iter().for_each(|pid| cgroup.expel(pid));
+                match split_exempt(group.id(), cgroup, spared) {
+                    Ok((exempt, members)) => {
+                        if members.is_empty() {
+                            // So that the group can be removed.
+                            exempt.into_iter().for_each(|member| drop(cgroup.expel(member.pid)));
                             cgroup.set_empty();
                         }
-                        pids
+                        members.into_iter().map(|member| member.pid).collect()
                     }
+                    // Without a descriptor the members are unknown until the next search.
+                    Err(error) if is_shortage(&error) => vec![group.id()],
                     Err(_) => group.remaining(leader),
                 }
             }
@@ -147,36 +149,35 @@ impl Scope {
         }
     }
 
-    /// Searches for members now, so that they are recognised later. Returns those that are alive.
-    pub(super) fn observe(&mut self) -> Vec<Member> {
-        match self {
-            Self::Family(family) => FAMILIES.lock().live_members(family.key, None).unwrap_or_default(),
-            Self::Cgroup(_, cgroup, _) => {
-                cgroup.pids().unwrap_or_default().into_iter().filter_map(member).collect()
-            }
-            Self::Leader | Self::Group(_) => Vec::new(),
+    /// Searches for members now, so that they are recognised later.
+    pub(super) fn observe(&mut self) {
+        if let Self::Family(family) = self {
+            // What is missed now may be found later.
+            let _ = with_families(|families| families.live_members(family.key, None));
         }
     }
 
     /// Returns the live members that were found before and are not in the group of the leader.
-    pub(super) fn members_outside_the_group(&mut self) -> Vec<guardian::Member> {
+    ///
+    /// # Errors
+    ///
+    /// They are unknown: `/proc` cannot be read.
+    pub(super) fn members_outside_the_group(&mut self) -> io::Result<Vec<guardian::Member>> {
         let (found, group) = match self {
-            Self::Family(family) => {
-                (FAMILIES.lock().known_members(family.key).unwrap_or_default(), &family.group)
+            Self::Family(Family { key, group, .. }) => {
+                (with_families(|families| families.known_members(*key))?, &*group)
             }
-            Self::Cgroup(group, cgroup, _) => {
-                (cgroup.pids().unwrap_or_default().into_iter().filter_map(member).collect(), &*group)
+            Self::Cgroup(group, cgroup, spared) => (split_exempt(group.id(), cgroup, spared)?.1, &*group),
+            Self::Leader | Self::Group(_) => return Ok(Vec::new()),
+        };
+        let mut outside = Vec::new();
+        for member in found {
+            let entry = reserve::with_spare_descriptors(|| process_table::read(member.pid))?;
+            if entry.is_some_and(|entry| entry.group != group.id()) {
+                outside.push(guardian::Member { pid: member.pid.cast_signed(), start: member.start });
             }
-            Self::Leader | Self::Group(_) => return Vec::new(),
-        };
-        let group = group.id();
-        let is_outside = |member: &Member| {
-            process_table::read(member.pid).ok().flatten().is_some_and(|entry| entry.group != group)
-        };
-        let outside = found.into_iter().filter(is_outside);
-        outside
-            .map(|member| guardian::Member { pid: member.pid.cast_signed(), start: member.start })
-            .collect()
+        }
+        Ok(outside)
     }
 
     /// Waits until what was killed is dead.
@@ -186,13 +187,13 @@ impl Scope {
             Self::Family(family) => {
                 let key = family.key;
                 wait_while(limit, || {
-                    FAMILIES.lock().known_members(key).is_ok_and(|members| !members.is_empty())
+                    with_families(|families| families.known_members(key))
+                        .is_ok_and(|members| !members.is_empty())
                 });
             }
-            Self::Cgroup(_, cgroup, spared) if spared.is_empty() => cgroup.wait_until_empty(limit),
-            Self::Cgroup(_, cgroup, spared) => {
-                wait_while(limit, || cgroup.pids().is_ok_and(|pids| !split_exempt(pids, spared).1.is_empty()))
-            }
+            Self::Cgroup(group, cgroup, spared) => wait_while(limit, || {
+                split_exempt(group.id(), cgroup, spared).is_ok_and(|(_, members)| !members.is_empty())
+            }),
         }
     }
 }
@@ -215,46 +216,50 @@ fn reached(group: &Group, signal: c_int, to_group: &io::Result<()>) -> Option<u3
     (to_group.is_ok() && !matches!(signal, libc::SIGKILL | libc::SIGSTOP)).then(|| group.id())
 }
 
-/// Sends a signal to every process of a control group that is neither spared nor in the group that the signal
-/// has reached, also to those that are created meanwhile.
-fn signal_cgroup(
-    cgroup: &Cgroup,
-    spared: &[OsString],
-    signal: c_int,
-    reached: Option<u32>,
-) -> io::Result<()> {
-    let mut members = || Ok(cgroup.pids()?.into_iter().filter_map(member).collect());
-    signal_all(&mut members, spared, signal, reached)
+/// Returns the live processes of a control group: those outside of the process group that are exempt, with
+/// what they have started there, and the others.
+fn split_exempt(group: u32, cgroup: &Cgroup, spared: &[OsString]) -> io::Result<(Vec<Member>, Vec<Member>)> {
+    reserve::with_spare_descriptors(|| {
+        let mut entries = Vec::new();
+        for pid in cgroup.pids()? {
+            entries.extend(process_table::read(pid)?);
+        }
+        // A parent has most often a smaller number than its children.
+        entries.sort_by_key(|entry| entry.start);
+        let mut exempt = BTreeSet::new();
+        for entry in &entries {
+            let asks = || exempt.contains(&entry.parent) || run_mark::is_exempt(entry.pid, spared);
+            if entry.group != group && asks() {
+                exempt.insert(entry.pid);
+            }
+        }
+        let members = entries.into_iter().map(|entry| Member { pid: entry.pid, start: entry.start });
+        Ok(members.partition(|member| exempt.contains(&member.pid)))
+    })
 }
 
-/// Separates the processes that are spared, with what they have started.
-fn split_exempt(pids: Vec<u32>, spared: &[OsString]) -> (Vec<u32>, Vec<u32>) {
-    let mut entries: Vec<_> =
-        pids.iter().filter_map(|pid| process_table::read(*pid).ok().flatten()).collect();
-    // A parent has most often a smaller number than its children.
-    entries.sort_by_key(|entry| entry.start);
-    let mut exempt = Vec::new();
-    for entry in entries {
-        if exempt.contains(&entry.parent) || run_mark::is_exempt(entry.pid, spared) {
-            exempt.push(entry.pid);
-        }
-    }
-    pids.into_iter().partition(|pid| exempt.contains(pid))
+/// Moves the exempt processes out of a control group, which is to be killed as a whole. Returns whether that
+/// was possible; if not, its members have to be killed one by one.
+fn expel_exempt(group: &Group, cgroup: &Cgroup, spared: &[OsString]) -> bool {
+    let exempt = split_exempt(group.id(), cgroup, spared).map(|(exempt, _)| exempt).unwrap_or_default();
+    exempt.into_iter().all(|member| cgroup.expel(member.pid).is_ok())
+}
+
+/// Asks the families, also if no descriptor is left. Their lock is always taken before that of the reserve:
+/// two monitors that stop at the same moment must not wait for each other.
+fn with_families<T>(mut ask: impl FnMut(&mut Families) -> io::Result<T>) -> io::Result<T> {
+    let mut families = FAMILIES.lock();
+    reserve::with_spare_descriptors(|| ask(&mut families))
 }
 
 fn is_shortage(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
-fn member(pid: u32) -> Option<Member> {
-    process_table::read(pid).ok()?.map(|entry| Member { pid, start: entry.start })
-}
-
 /// Sends a signal once to every process that `search` returns, until it returns no new ones. Those in the
 /// group that the signal has reached are left out. Tries all of them before it returns the first error.
 fn signal_all(
     search: &mut dyn FnMut() -> io::Result<Vec<Member>>,
-    spared: &[OsString],
     signal: c_int,
     reached: Option<u32>,
 ) -> io::Result<()> {
@@ -266,10 +271,8 @@ fn signal_all(
             break;
         }
         for member in new {
-            if spared.is_empty() || !run_mark::is_exempt(member.pid, spared) {
-                let sent = signal_member(member, signal, reached);
-                result = result.and(sent);
-            }
+            let sent = signal_member(member, signal, reached);
+            result = result.and(sent);
         }
     }
     result
@@ -306,9 +309,9 @@ impl Family {
         let key = self.key;
         // CONT follows the stop signal. A member that was created since then is not stopped.
         let until = if signal == libc::SIGCONT { event_loop::turn() } else { None };
-        let mut search = || reserve::with_spare_descriptors(|| FAMILIES.lock().live_members(key, until));
+        let mut search = || with_families(|families| families.live_members(key, until));
         let reached = reached(&self.group, signal, &to_group);
-        let to_members = signal_all(&mut search, &[], signal, reached);
+        let to_members = signal_all(&mut search, signal, reached);
         to_group.and(to_members)
     }
 

@@ -1,7 +1,12 @@
 //! The choice of a tier, and its report.
 
+use std::fs::File;
+use std::iter;
+use std::time::Duration;
+
 use childminder::machine::{Containment, ContainmentError};
-use childminder::{Host, ProcessMonitor, Spec, System};
+use childminder::{Host, Policy, ProcessMonitor, Spec, System};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::support::{PORTABLE, alone, alone_under, eventually, skip};
 
@@ -76,5 +81,44 @@ fn f_96_a_control_group_that_cannot_be_created_is_an_error_that_says_so() {
         assert!(error.missing().starts_with("cannot create a control group in "), "{error}");
         let system = System::builder().at_most(Containment::Cgroup).build().expect("it need not be strong");
         assert_eq!(system.containment(), Containment::Subreaper);
+    });
+}
+
+/// A stop must not fail because the program around it has used up its descriptors.
+#[test]
+fn f_381_a_stop_of_any_tier_needs_no_descriptor() {
+    const NAME: &str = "family::tiers::f_381_a_stop_of_any_tier_needs_no_descriptor";
+    // The program with a member of its group, which would live very long without the stop signal; one that
+    // ignores it; and a member outside of the group, which only gets KILL.
+    let pair = |ignore: &str, more: &str| format!("{ignore} sleep 1000 & {more} : > ready; wait");
+    let obedient = (pair("", ""), Duration::from_secs(1000));
+    let stubborn = (pair("trap '' TERM;", ""), Duration::from_millis(50));
+    let spread = (pair("", "setsid sleep 1000 &"), Duration::from_millis(50));
+    alone(NAME, || {
+        let limit = getrlimit(Resource::Nofile);
+        for tier in [Containment::Group, Containment::Family, Containment::Subreaper, Containment::Cgroup] {
+            for (script, kill_time) in [&obedient, &stubborn, &spread] {
+                let Ok(system) = System::builder().exactly(tier).build() else {
+                    skip(NAME, &format!("there is no containment `{tier}`"));
+                    continue;
+                };
+                if tier == Containment::Group && *script == spread.0 {
+                    continue;
+                }
+                let dir = tempfile::tempdir().expect("a directory");
+                let monitor = ProcessMonitor::background(system).expect("a monitor");
+                let policy = Policy { kill_time: *kill_time, ..Policy::default() };
+                let spec = Spec::new("sh").args(["-c", script]).cwd(dir.path()).policy(policy);
+                monitor.add_process("it", spec).expect("it is added");
+                monitor.start_service().expect("it starts");
+                eventually("it is ready", || dir.path().join("ready").exists());
+                setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..limit }).expect("a lower limit");
+                let hogs: Vec<File> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+                let stopped = monitor.stop_service().wait();
+                drop(hogs);
+                setrlimit(Resource::Nofile, limit).expect("the former limit");
+                assert!(stopped.is_ok(), "{tier}, {script}: {stopped:?}");
+            }
+        }
     });
 }

@@ -7,11 +7,15 @@ use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::{mem, ptr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{mem, ptr, thread};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::super::cgroup::CgroupRoot;
 use super::super::clone::Created;
 use super::*;
+use crate::sys::exit::alone::passes_alone;
 
 /// A real-time signal: the kernel counts how often it was sent to a process that blocks it.
 const SIGNAL: c_int = 40;
@@ -21,7 +25,8 @@ const EACH: usize = 128;
 
 /// Waits until it may begin, starts a member of its group, and waits until both are to show what they have
 /// received.
-const SCRIPT: &str = "read begin <&8; (read show <&8; exec cat <&9) & echo ready; read show <&8; exec cat <&9";
+const SCRIPT: &str =
+    "read begin <&8; (read show <&8; exec cat <&9) & echo ready; read show <&8; exec cat <&9";
 
 /// A leader with one member in its group.
 struct Pair {
@@ -93,11 +98,54 @@ fn f_380_a_signal_to_a_family_reaches_each_process_of_the_group_once() {
     let cgroup = root.create().expect("a control group");
     let procs = format!("/proc/self/fd/{}/cgroup.procs", cgroup.directory().as_raw_fd());
     let mut pair = Pair::start();
-    fs::write(procs, pair.child.id().to_string()).expect("it is ours");
+    fs::write(&procs, pair.child.id().to_string()).expect("it is ours");
     let tier = Tier::Cgroup(std::sync::Arc::new(root));
     let mut scope = Scope::new(&spec, &pair.leader, &tier, RunMark::next(), Some(cgroup));
     pair.begin();
-    assert_eq!(scope.observe().len(), 2, "both are in it");
+    assert_eq!(fs::read_to_string(procs).expect("it is ours").lines().count(), 2, "both are in it");
     scope.signal(&pair.leader, SignalTarget::Family, SIGNAL).expect("they are ours");
     assert_eq!(pair.received(), 2, "in a control group");
+}
+
+/// Starts a leader with a member in its group; both end with their standard input. The leader may end before.
+fn family(leader: &str) -> (Child, Leader, Scope) {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec 3<&0; cat <&3 & echo; {leader}")]).process_group(0);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sh");
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut [0]).expect("it writes");
+    let leader = Leader::new(Created { pid: Pid::from_child(&child), pidfd: None }).expect("a pidfd");
+    let scope = Scope::new(&Spec::new("sh"), &leader, &Tier::Family, RunMark::next(), None);
+    (child, leader, scope)
+}
+
+#[test]
+fn f_383_two_monitors_without_descriptors_do_not_wait_for_each_other() {
+    let name = "sys::linux::scope::tests::f_383_two_monitors_without_descriptors_do_not_wait_for_each_other";
+    passes_alone(name, || {
+        const ROUNDS: u32 = 2_000;
+        reserve::keep_descriptors();
+        let (mut signalled, leader, mut scope) = family("exec cat");
+        let (mut searched, mut dead, mut its_scope) = family("exit 0");
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..limit }).expect("a lower limit");
+        let is_over = AtomicBool::new(false);
+        thread::scope(|threads| {
+            // Takes every descriptor that becomes free.
+            threads.spawn(|| {
+                let mut hogs = Vec::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    hogs.extend(fs::File::open("/dev/null"));
+                }
+            });
+            let signals = threads
+                .spawn(|| (0..ROUNDS).for_each(|_| drop(scope.signal(&leader, SignalTarget::Family, 0))));
+            (0..ROUNDS).for_each(|_| drop(its_scope.remaining(&mut dead)));
+            signals.join().expect("it does not panic");
+            is_over.store(true, Ordering::Relaxed);
+        });
+        for child in [&mut signalled, &mut searched] {
+            drop(child.stdin.take());
+            let _ = child.wait();
+        }
+    });
 }
