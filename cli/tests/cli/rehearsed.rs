@@ -1,7 +1,7 @@
 //! Journals as the source of a rehearsal, and as its result.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use nix::unistd::Uid;
 
@@ -101,6 +101,13 @@ fn what_is_not_in_the_journal_is_assumed_and_what_is_not_in_the_file_is_named() 
     // Its exits and stops are still the recorded ones.
     let web = row(&text, "web");
     assert_eq!((web[2], *web.last().expect("a stop")), ("2", "5s"), "{text}");
+    // The last recorded run was stopped, so its exit is the usual one.
+    project.write("with.toml", "[process.web]\nlives = \"10m\"\n");
+    let text = project.ctl(&["rehearse", "--from-journal", "night.journal", "-s", "with.toml", "-v"], 0);
+    let exits: Vec<_> =
+        text.lines().filter(|line| line.contains(" web#") && line.contains(" after 600.0 s")).collect();
+    let is_code = |line: &str, code| line.contains(&format!("exited with code {code}"));
+    assert!(exits.len() > 4 && is_code(exits[2], 3) && is_code(exits[3], 1), "{exits:?}");
     let text = with("[process.web]\nlives = [\"1m\", \"1m\", \"1m\", \"1m\", \"1m\", \"forever\"]\n");
     assert_eq!(row(&text, "web")[2], "5", "{text}");
     let text = with("[process.web]\nstop-takes = \"1s\"\n");
@@ -134,8 +141,11 @@ fn a_journal_that_cannot_be_used_or_written_is_named() {
     assert_eq!(fs::read(project.path().join("night.journal")).unwrap(), before);
     let found = project.ctl(&["rehearse", "--journal", "no/such"], 1);
     assert!(found.contains("cannot write the journal no/such: No such file"), "{found}");
-    let found = project.ctl(&["rehearse", "--journal", "/dev/full"], 1);
-    assert!(found.contains("cannot write the journal /dev/full: No space left on device"), "{found}");
+    // A link, so that a failure of this test does not remove the device.
+    symlink("/dev/full", project.path().join("full")).unwrap();
+    let found = project.ctl(&["rehearse", "--journal", "full"], 1);
+    assert!(found.contains("cannot write the journal full: No space left on device"), "{found}");
+    assert!(project.path().join("full").is_symlink(), "the link to a device was removed");
     let found = project.ctl(&["rehearse", "--journal", "."], 1);
     assert!(found.contains("cannot write the journal .: Is a directory"), "{found}");
     if !Uid::effective().is_root() {

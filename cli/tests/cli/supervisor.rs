@@ -25,6 +25,9 @@ use crate::eventually::eventually_some;
 /// The deadline of every wait, which only a failing test reaches.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The variable that marks a childminder and everything that it starts.
+const MARK: &str = "CHILDMINDER_TEST_MARK";
+
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_childminder");
 
 /// A running `childminder`.
@@ -73,7 +76,7 @@ impl Supervisor {
         unignore_hup();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}.{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        command.env("CHILDMINDER_TEST_MARK", &mark).env_remove("CHILDMINDER_LOG");
+        command.env(MARK, &mark).env_remove("CHILDMINDER_LOG");
         let mut child = command.spawn().expect("cannot start childminder");
         let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
         let (out, err) = (Lines::of(child.stdout.take()), Lines::of(child.stderr.take()));
@@ -139,18 +142,12 @@ impl Drop for Supervisor {
     }
 }
 
-/// Returns the live processes with this mark. Zombies have no environment, so they are not included.
+/// Returns the live processes with this mark.
 fn marked(mark: &str) -> Vec<Pid> {
-    let mark = format!("CHILDMINDER_TEST_MARK={mark}").into_bytes();
-    let has_mark = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        // A tracer exits a little later than its process.
-        let is_tracer = || fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"strace\n");
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark) && !is_tracer()
-    };
-    let processes = fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(has_mark).map(Pid::from_raw).collect()
+    // A tracer exits a little later than its process.
+    let is_tracer = |pid: &u32| fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name == b"strace\n");
+    let pids = conformance::marked(MARK, mark).into_iter().filter(|pid| !is_tracer(pid));
+    pids.map(|pid| Pid::from_raw(pid.cast_signed())).collect()
 }
 
 fn kill_all(pids: &[Pid]) {

@@ -13,8 +13,9 @@ pub(crate) const SUPERVISOR: &str = "CONFORMANCE_SUPERVISOR";
 /// The variable with the process id of the run of which a process is a part.
 pub(crate) const RUN: &str = "CONFORMANCE_RUN";
 
-/// Returns the living processes whose environment has this variable with this value.
-pub(crate) fn marked(variable: &str, value: &str) -> Vec<u32> {
+/// Returns the living processes whose environment has this variable with this value. Zombies have no
+/// environment, so they are not included.
+pub fn marked(variable: &str, value: &str) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid| has_mark(*pid, variable, value)).collect()

@@ -20,6 +20,7 @@ mod supervisors;
 mod timeline;
 
 pub use case::{Measurement, measure};
+pub use census::marked;
 pub use document::{Document, Peer};
 pub use error::Error;
 pub use facts::{Expectation, Fact, Facts, Stop};

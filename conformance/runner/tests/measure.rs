@@ -72,7 +72,7 @@ fn measured(name: &str) -> (String, String) {
     (facts.cell(&scenario.report), facts.misses(&scenario.childminder).join("\n"))
 }
 
-/// Returns the processes whose environment has this mark.
+/// Returns the processes whose environment has this mark, found in another way than by the code under test.
 fn marked(mark: &str) -> Vec<PathBuf> {
     let processes = fs::read_dir("/proc").expect("/proc").map(|entry| entry.expect("an entry").path());
     let has_mark = |path: &PathBuf| {
