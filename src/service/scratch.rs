@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
@@ -49,7 +50,15 @@ impl ScratchDir {
             let prefix = format!("{PREFIX}{name}-");
             let dir = tempfile::Builder::new().prefix(&prefix).permissions(private).tempdir_in(parent)?;
             // Another process may take the new directory for an abandoned one before it is locked.
-            let Some(lock) = lock(dir.path()) else { continue };
+            let lock = match lock(dir.path()) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => continue,
+                Err(error) => {
+                    // The drop would need a descriptor to look into it.
+                    let _ = fs::remove_dir(dir.path());
+                    return Err(error);
+                }
+            };
             if let Some((uid, gid)) = owner {
                 chown(dir.path(), Some(uid), Some(gid))?;
             }
@@ -97,11 +106,32 @@ pub(super) fn is_keeping() -> bool {
 }
 
 /// Locks a directory. Returns `None` if another process has locked or removed it.
-fn lock(path: &Path) -> Option<File> {
-    let dir = File::open(path).ok()?;
-    flock(&dir, FlockOperation::NonBlockingLockExclusive).ok()?;
-    let (locked, named) = (dir.metadata().ok()?, fs::symlink_metadata(path).ok()?);
-    (locked.ino() == named.ino() && locked.dev() == named.dev()).then_some(dir)
+///
+/// # Errors
+///
+/// The directory cannot be opened, for instance because no descriptor is left, or its file system has no
+/// locks.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let unless_removed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(error),
+    };
+    let dir = match File::open(path) {
+        Ok(dir) => dir,
+        Err(error) => return unless_removed(error),
+    };
+    match retry_on_intr(|| flock(&dir, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    }
+    match fs::symlink_metadata(path) {
+        Ok(named) => {
+            let locked = dir.metadata()?;
+            Ok((locked.ino() == named.ino() && locked.dev() == named.dev()).then_some(dir))
+        }
+        Err(error) => unless_removed(error),
+    }
 }
 
 /// Removes the scratch directories of this user whose process has ended without removing them.
@@ -116,7 +146,7 @@ fn remove_abandoned(parent: &Path) {
         let is_scratch = entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes())
             && fs::symlink_metadata(&path).is_ok_and(|metadata| may_remove(&metadata))
             && !path.join(KEPT).exists();
-        if is_scratch && let Some(_lock) = lock(&path) {
+        if is_scratch && let Ok(Some(_lock)) = lock(&path) {
             let _ = fs::remove_dir_all(&path);
         }
     }
@@ -124,7 +154,12 @@ fn remove_abandoned(parent: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
     use super::*;
+    use crate::sys::alone::passes_alone;
 
     #[test]
     fn f_231_an_abandoned_directory_is_removed_and_a_used_or_kept_one_is_not() {
@@ -137,14 +172,31 @@ mod tests {
         let abandoned = create(&format!("{PREFIX}db-1"));
         fs::write(abandoned.join("data"), "x").unwrap();
         let used = create(&format!("{PREFIX}db-2"));
-        let _lock = lock(&used).unwrap();
+        let _lock = lock(&used).unwrap().unwrap();
         let kept = create(&format!("{PREFIX}db-3"));
         fs::write(kept.join(KEPT), "").unwrap();
         let foreign = create("childminder-other");
         remove_abandoned(parent.path());
         assert!(!abandoned.exists(), "the owner is gone");
         assert!(used.exists() && kept.exists() && foreign.exists());
-        assert!(lock(&used).is_none(), "one process holds it");
+        assert!(lock(&used).unwrap().is_none(), "one process holds it");
+        assert!(lock(&abandoned).unwrap().is_none(), "it is removed");
+    }
+
+    /// A directory that cannot be locked is not tried again and again.
+    #[test]
+    fn f_386_without_a_descriptor_for_the_lock_there_is_an_error_and_no_directory() {
+        let name = "service::scratch::tests::f_386_without_a_descriptor_for_the_lock_there_is_an_error_and_no_directory";
+        passes_alone(name, || {
+            let parent = tempfile::tempdir().unwrap();
+            let limit = getrlimit(Resource::Nofile);
+            setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..limit }).unwrap();
+            let hogs: Vec<File> = iter::from_fn(|| File::open("/dev/null").ok()).collect();
+            let error = ScratchDir::create(parent.path(), "db", None).unwrap_err();
+            drop(hogs);
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        });
     }
 
     #[test]
