@@ -25,7 +25,7 @@ pub(crate) mod sound;
 pub(crate) mod style;
 pub(crate) mod svg;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod text;
 
 pub use builder::TimelineBuilder;

@@ -2,7 +2,7 @@
 //!
 //! The page is one file without any request: its style, its script and the data. The data are numbers in flat
 //! lists, with differences instead of times, and a table of texts, because there may be a hundred thousand
-//! events. `page.js` draws what is visible of them.
+//! events. `page/draw.js` draws what is visible of them.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -17,7 +17,15 @@ use super::palette;
 use crate::machine::Exit;
 
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// The parts of the script, in one function: other scripts, such as those of browser extensions, cannot reach
+/// its names.
+const SCRIPT: &str = concat!(
+    "(() => {\n'use strict';\n",
+    include_str!("page/data.js"),
+    include_str!("page/draw.js"),
+    include_str!("page/use.js"),
+    "})();\n"
+);
 const BODY: &str = include_str!("page.html");
 
 /// The greatest size of all last lines of output, in bytes. Beyond it those of the earliest exits are

@@ -1,15 +1,16 @@
 //! Timelines that are hard to draw, and those of random machines.
 //!
-//! When their look is to change, draw all pictures and look at them:
+//! When their look is to change, write all pictures to a directory and look at them:
 //!
 //! ```text
-//! TIMELINE_PICTURES=/tmp cargo test --lib timeline::tests::pictures -- --ignored
+//! TIMELINE_PICTURES=/tmp cargo test --lib -- timeline::tests::every_picture
 //! ```
 
 mod build;
 mod samples;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -31,19 +32,19 @@ fn all() -> Vec<(&'static str, Timeline)> {
     ]
 }
 
-#[test]
-#[ignore = "writes the pictures to a directory for inspection"]
-fn pictures() {
-    let folder = std::env::var("TIMELINE_PICTURES").expect("a directory");
-    for (name, timeline) in all() {
-        fs::write(format!("{folder}/{name}.svg"), timeline.to_svg()).expect("a writable directory");
-        fs::write(format!("{folder}/{name}.html"), timeline.to_html()).expect("a writable directory");
+/// Writes a picture to the directory in the variable `TIMELINE_PICTURES`, if it is set. To be called before
+/// the picture is checked.
+pub(crate) fn save(file: &str, picture: impl FnOnce() -> String) {
+    if let Some(folder) = std::env::var_os("TIMELINE_PICTURES") {
+        fs::write(Path::new(&folder).join(file), picture()).expect("a writable directory");
     }
 }
 
 #[test]
 fn every_picture_is_sound() {
     for (name, timeline) in all() {
+        save(&format!("{name}.svg"), || timeline.to_svg());
+        save(&format!("{name}.html"), || timeline.to_html());
         sound::check(&picture(&timeline), &SHEET).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     }
 }

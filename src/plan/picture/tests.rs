@@ -1,10 +1,10 @@
 //! Pictures of journals that are hard to draw, and of random journals.
 //!
-//! Two pictures are compared as a whole. When their look is to change, draw all pictures again, look at them,
-//! and copy these two:
+//! Two pictures are compared as a whole. When their look is to change, write all pictures to a directory,
+//! look at them, and copy these two:
 //!
 //! ```text
-//! TIMELINE_PICTURES=/tmp cargo test --lib plan::picture::tests::pictures -- --ignored
+//! TIMELINE_PICTURES=/tmp cargo test --lib -- plan::picture::tests::every_picture
 //! ```
 
 mod random;
@@ -12,12 +12,12 @@ mod samples;
 mod sound;
 
 use std::collections::HashSet;
-use std::fs;
 use std::time::Duration;
 
 use super::chart::Chart;
 use crate::plan::journal::Journal;
 use crate::timeline::shape::{Shape, Text};
+use crate::timeline::tests::save;
 
 fn all() -> [(&'static str, Journal); 13] {
     [
@@ -38,15 +38,6 @@ fn all() -> [(&'static str, Journal); 13] {
 }
 
 #[test]
-#[ignore = "writes the pictures to a directory for inspection"]
-fn pictures() {
-    let folder = std::env::var("TIMELINE_PICTURES").expect("a directory");
-    for (name, journal) in all() {
-        fs::write(format!("{folder}/{name}.svg"), journal.timeline_svg()).expect("a writable directory");
-    }
-}
-
-#[test]
 fn the_small_picture_is_unchanged() {
     assert_eq!(samples::small().timeline_svg(), include_str!("tests/small.svg"));
 }
@@ -59,6 +50,7 @@ fn the_picture_of_the_guide_is_unchanged() {
 #[test]
 fn every_picture_is_sound() {
     for (name, journal) in all() {
+        save(&format!("{name}.svg"), || journal.timeline_svg());
         sound::check(&journal).unwrap_or_else(|problem| panic!("{name}: {problem}"));
     }
 }
