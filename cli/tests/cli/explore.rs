@@ -62,6 +62,11 @@ fn f_326_a_scenario_that_does_not_fit_the_file_is_an_error_with_its_line() {
     );
     let found = replay("start the service\nweb is started\n", 0);
     assert!(found.contains("no findings after these steps"), "{found}");
+    // Also the report of an exploration that has found nothing.
+    for nothing in ["", "# web.toml: no findings in 12 states\n"] {
+        let found = replay(nothing, 2);
+        assert!(found.contains("s.txt: there is no step in this scenario; the first one is"), "{found}");
+    }
     fs::remove_file(project.path().join("s.txt")).unwrap();
     let found = project.ctl(&["rehearse", "--replay-scenario", "s.txt"], 2);
     assert!(found.contains("s.txt: cannot read this file"), "{found}");

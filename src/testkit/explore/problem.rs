@@ -72,7 +72,8 @@ impl fmt::Debug for Counterexample {
 
 impl Error for Counterexample {}
 
-/// The error of [`Explorer::replay`](super::Explorer::replay).
+/// The error of [`Explorer::replay`](super::Explorer::replay) and
+/// [`Explorer::review`](super::Explorer::review).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplayError {
@@ -92,6 +93,8 @@ pub enum ReplayError {
         /// The steps that are possible instead.
         possible: Vec<String>,
     },
+    /// The text has no step, so [`review`](super::Explorer::review) would find nothing in it.
+    Empty,
     /// A check does not hold.
     Found(Counterexample),
 }
@@ -107,6 +110,9 @@ impl fmt::Display for ReplayError {
             }
             Self::NotPossible { number, line, possible } => {
                 write!(f, "line {number}: `{line}` is not possible here; possible: {}", possible.join(", "))
+            }
+            Self::Empty => {
+                write!(f, "there is no step in this scenario; the first one is `start the service`")
             }
             Self::Found(counterexample) => counterexample.fmt(f),
         }

@@ -90,7 +90,7 @@ impl Explorer {
     ///
     /// # Errors
     ///
-    /// [`ReplayError`] if a line is not a step or not possible.
+    /// [`ReplayError`] if a line is not a step or not possible, or if there is no step at all.
     pub fn review(&self, scenarios: &str) -> Result<Vec<Finding>, ReplayError> {
         let config = self.surveyed();
         let mut judge = Judge::new(self.stop_limit, StepKind::ALL);
@@ -117,7 +117,8 @@ impl Explorer {
             taken.map_err(|problem| ReplayError::Found(self.explain(&steps, problem, &config)))?;
             world = Some(next);
         }
-        world.into_iter().for_each(|world| judge.judge(&world, &steps, &config));
+        let world = world.ok_or(ReplayError::Empty)?;
+        judge.judge(&world, &steps, &config);
         Ok(judge.findings)
     }
 

@@ -155,7 +155,7 @@ fn f_326_a_scenario_that_does_not_fit_is_an_error_with_its_line() {
     );
     let impossible = error("start the service\nweb is started");
     assert!(matches!(&impossible, ReplayError::NotPossible { number: 2, .. }), "{impossible}");
-    assert_eq!(explorer.review("").unwrap(), []);
+    assert_eq!(error("# 0 findings\n"), ReplayError::Empty);
     let nothing = "start the service\ndb is started\nstart the service\neverything works for a while\n";
     assert_eq!(explorer.review(nothing).unwrap(), []);
 }
