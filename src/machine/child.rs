@@ -12,7 +12,7 @@ use super::status::LastRun;
 use super::{Event, Name, NoticeKind, Output, RunId, Signal, SignalTarget};
 
 /// A process of the machine: its definition, and the run it is in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Child<S> {
     pub(super) name: Name,
     /// Its position in the order of additions.

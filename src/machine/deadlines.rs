@@ -4,12 +4,12 @@ use std::time::Instant;
 
 /// The deadlines of processes, of which each has at most one: a binary heap that knows the place of each
 /// process, so that a deadline can be changed and removed without a search.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Deadlines {
     /// Each deadline and the slot of its process. None comes before the one at half its place.
-    heap: Vec<(Instant, usize)>,
+    pub(super) heap: Vec<(Instant, usize)>,
     /// By slot: the place in `heap`, counted from 1; zero if there is none.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
 }
 
 impl Deadlines {

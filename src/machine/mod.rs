@@ -10,6 +10,7 @@
 mod checkpoint;
 mod checks;
 mod child;
+mod copy;
 mod deadlines;
 mod definition;
 pub(crate) mod dependency;

@@ -23,8 +23,21 @@ use std::sync::Arc;
 /// assert!("web 1".parse::<Name>().is_err());
 /// # Ok::<(), childminder::machine::NameError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
+
+impl Clone for Name {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    /// Leaves the counts of references alone if both are the same already.
+    fn clone_from(&mut self, source: &Self) {
+        if !Arc::ptr_eq(&self.0, &source.0) {
+            *self = source.clone();
+        }
+    }
+}
 
 impl Name {
     /// The maximum length, in characters.

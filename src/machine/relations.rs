@@ -13,7 +13,7 @@ use super::view::{Facts, Level};
 use super::{Dependency, Name, OnEnd, RestartGroup, Strategy, Until};
 
 /// The relations of all processes.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Relations {
     /// By slot; `None` for a process that has to do with no other.
     pub(super) links: Vec<Option<Box<Links>>>,
@@ -32,7 +32,7 @@ pub(super) enum Task {
 }
 
 /// The relations of one process.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Links {
     pub(super) name: Name,
     /// The dependencies on others.
@@ -130,7 +130,7 @@ pub(super) struct GroupRestart {
 }
 
 impl Links {
-    fn new(name: Name, facts: Facts) -> Self {
+    pub(super) fn new(name: Name, facts: Facts) -> Self {
         Self {
             name,
             edges: Vec::new(),

@@ -48,7 +48,7 @@ const KEPT_OUTPUTS: usize = 256;
 /// assert_eq!(machine.status("web").and_then(|status| status.pid), Some(42));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Machine<S> {
     /// By slot; a free slot is `None`.
     pub(super) children: Vec<Option<Child<S>>>,

@@ -6,7 +6,7 @@ use crate::machine::key::Key;
 use crate::machine::{Definition, Exit, GiveUp, LongRun, Phase, Policy, Restart, RunId};
 
 /// A process of the world, as it is expected to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Process {
     pub(super) defined: bool,
     pub(super) held: bool,
@@ -39,6 +39,19 @@ pub(super) struct Process {
     pub(super) begun: [u32; 2],
 }
 
+/// A copy uses the memory of the list of failures again; the rest has none.
+impl Clone for Process {
+    fn clone(&self) -> Self {
+        Self { failures: self.failures.clone(), ..*self }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.clone_from(&source.failures);
+        *self = Self { failures, ..*source };
+    }
+}
+
 /// The end of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
@@ -67,7 +80,7 @@ pub(super) enum Readiness {
 }
 
 /// A run, as it really is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub(super) id: RunId,
     /// Whether its start was answered.

@@ -229,8 +229,15 @@ pub(super) trait Visitor {
         true
     }
 
-    /// Looks at a state after these steps. Its key is given if it was not found before.
-    fn visit(&mut self, _world: World, _new: Option<u64>, _steps: &dyn Fn() -> Vec<Step>, _config: &Config) {}
+    /// Looks at a state after these steps, and may change it. Its key is given if it was not found before.
+    fn visit(
+        &mut self,
+        _world: &mut World,
+        _new: Option<u64>,
+        _steps: &dyn Fn() -> Vec<Step>,
+        _config: &Config,
+    ) {
+    }
 }
 
 impl Visitor for () {}
@@ -246,6 +253,8 @@ pub(super) struct Search<'a> {
     taken: u64,
     /// The states on the way to the node that was expanded last, from the first.
     way: Vec<(u32, World)>,
+    /// States that are no longer needed, and whose memory is used again.
+    spare: Vec<World>,
     possible: Vec<Step>,
 }
 
@@ -262,8 +271,17 @@ impl<'a> Search<'a> {
             taken.map_err(|problem| explorer.explain(&before[..=index], problem, config))?;
         }
         let seen = Keys::from_iter([world.key(config)]);
-        let (before, way) = (before.to_vec(), vec![(ROOT, world)]);
-        Ok(Self { explorer, config, before, nodes: Vec::new(), seen, taken: 0, way, possible: Vec::new() })
+        Ok(Self {
+            explorer,
+            config,
+            before: before.to_vec(),
+            nodes: Vec::new(),
+            seen,
+            taken: 0,
+            way: vec![(ROOT, world)],
+            spare: Vec::new(),
+            possible: Vec::new(),
+        })
     }
 
     /// Returns the first state.
@@ -305,12 +323,12 @@ impl<'a> Search<'a> {
         self.go_to(node);
         let mut possible = std::mem::take(&mut self.possible);
         possible.clear();
-        let world = &self.way.last().expect("the way has a first state").1;
+        let world = self.last();
         world.possible(self.config, &mut possible);
         let key = if node == ROOT { world.key(self.config) } else { self.nodes[node as usize].key };
         possible.retain(|step| visitor.takes(world, key, *step, self.config));
         for &step in &possible {
-            let mut next = world.clone();
+            let mut next = self.copy_of_last();
             self.taken += 1;
             let outcome = next.take(step, self.config);
             // A state that was found before was checked then.
@@ -321,7 +339,8 @@ impl<'a> Search<'a> {
                 let steps = self.steps_to(node, step);
                 return Err(self.explorer.explain(&steps, problem, self.config));
             }
-            visitor.visit(next, is_new.then_some(key), &|| self.steps_to(node, step), self.config);
+            visitor.visit(&mut next, is_new.then_some(key), &|| self.steps_to(node, step), self.config);
+            self.spare.push(next);
             if is_new {
                 self.nodes.push(Node { parent: node, step, key });
             }
@@ -340,14 +359,29 @@ impl<'a> Search<'a> {
             at = self.nodes[at as usize].parent;
         }
         let common = self.way.iter().position(|(known, _)| *known == at).expect("the first state is known");
-        self.way.truncate(common + 1);
+        self.spare.extend(self.way.drain(common + 1..).map(|(_, world)| world));
         for node in missing.into_iter().rev() {
-            let mut world = self.way[self.way.len() - 1].1.clone();
+            let mut world = self.copy_of_last();
             let taken = world.take(self.nodes[node as usize].step, self.config);
             taken.expect("the same step has the same outcome");
             // They were looked at when the state was found.
             world.outputs.clear();
             self.way.push((node, world));
+        }
+    }
+
+    /// Returns the state of the node that was expanded last.
+    fn last(&self) -> &World {
+        &self.way.last().expect("the way has a first state").1
+    }
+
+    fn copy_of_last(&mut self) -> World {
+        match self.spare.pop() {
+            Some(mut copy) => {
+                copy.clone_from(self.last());
+                copy
+            }
+            None => self.last().clone(),
         }
     }
 

@@ -249,7 +249,7 @@ impl Judge {
 
     /// Decides about a state and the last of the steps that have led to it.
     fn judge(&mut self, world: &World, steps: &[Step], config: &Config) {
-        self.visit(world.clone(), Some(world.key(config)), &|| steps.to_vec(), config);
+        self.visit(&mut world.clone(), Some(world.key(config)), &|| steps.to_vec(), config);
         if world.stopping.is_some() {
             self.judge_stop(world, steps, config);
         }
@@ -258,7 +258,7 @@ impl Judge {
     /// Lets everything work from here on.
     fn judge_future(
         &mut self,
-        mut future: World,
+        future: &mut World,
         mut key: u64,
         steps: &dyn Fn() -> Vec<Step>,
         config: &Config,
@@ -378,7 +378,7 @@ impl Visitor for Judge {
         self.is_of_interest(world, step, config) && !(step.kind == StepKind::Recovers && is_known(self))
     }
 
-    fn visit(&mut self, world: World, new: Option<u64>, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
+    fn visit(&mut self, world: &mut World, new: Option<u64>, steps: &dyn Fn() -> Vec<Step>, config: &Config) {
         if let Some((process, on)) = world.stale_start {
             let (name, other) = (&config.names[process], &config.names[on]);
             let text = format!("{name} is started because {other} counts as ready, but its own run is not");
@@ -392,7 +392,7 @@ impl Visitor for Judge {
             earlier > 0 && last == world.steps && earlier < last
         };
         if world.processes.iter().any(is_restart) {
-            self.judge_restarts(&world, &steps(), config);
+            self.judge_restarts(world, &steps(), config);
         }
         if let Some(key) = new {
             self.judge_future(world, key, steps, config);

@@ -13,7 +13,6 @@ use crate::machine::{
 };
 
 /// A machine and its environment.
-#[derive(Clone)]
 pub(super) struct World {
     pub(super) machine: Machine<()>,
     pub(super) now: Instant,
@@ -29,6 +28,23 @@ pub(super) struct World {
     /// A process that the last step has started because another one counts as ready, and that other one,
     /// whose own run is not ready.
     pub(super) stale_start: Option<(usize, usize)>,
+}
+
+/// A copy uses the memory of the world that it replaces.
+impl Clone for World {
+    fn clone(&self) -> Self {
+        let (machine, processes) = (self.machine.clone(), self.processes.clone());
+        Self { machine, processes, outputs: self.outputs.clone(), ..*self }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        let Self { machine, now, processes, stopping, additions, outputs, steps, stale_start } = source;
+        self.machine.clone_from(machine);
+        self.processes.clone_from(processes);
+        self.outputs.clone_from(outputs);
+        (self.now, self.stopping, self.additions) = (*now, *stopping, *additions);
+        (self.steps, self.stale_start) = (*steps, *stale_start);
+    }
 }
 
 impl World {
