@@ -35,19 +35,26 @@ impl Key {
         self.hash = (product as u64 ^ (product >> 64) as u64).rotate_left(23).wrapping_add(word);
     }
 
+    /// Adds up to eight small numbers as one, which takes as long as to add one of them.
+    pub(crate) fn add_bytes(&mut self, bytes: impl IntoIterator<Item = u8>) {
+        self.add(bytes.into_iter().fold(0, |word, byte| word << 8 | u64::from(byte)));
+    }
+
     /// Adds a time in the future, or when something that is due was due.
     pub(crate) fn add_due(&mut self, at: Instant) {
-        self.add(at.saturating_duration_since(self.now).as_nanos() as u64);
+        self.add_span(self.now, at, Duration::MAX);
     }
 
     /// Adds a time in the past. Beyond `horizon` all times are the same.
     pub(crate) fn add_past(&mut self, at: Instant, horizon: Duration) {
-        self.add(self.now.saturating_duration_since(at).min(horizon).as_nanos() as u64);
+        self.add_span(at, self.now, horizon);
     }
 
     /// Adds the time from one time to another. Beyond `horizon` all are the same.
     pub(crate) fn add_span(&mut self, from: Instant, to: Instant, horizon: Duration) {
-        self.add(to.saturating_duration_since(from).min(horizon).as_nanos() as u64);
+        // Most steps take no time, and a comparison is much faster than a difference.
+        let span = if from < to { (to - from).min(horizon) } else { Duration::ZERO };
+        self.add(span.as_nanos() as u64);
     }
 
     /// Adds a value as its hash.
@@ -61,6 +68,11 @@ impl Key {
     }
 }
 
+/// Returns up to 64 flags as one number.
+pub(crate) fn bits(flags: impl IntoIterator<Item = bool>) -> u64 {
+    flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag))
+}
+
 impl Hasher for Key {
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
@@ -72,6 +84,10 @@ impl Hasher for Key {
 
     fn write_u8(&mut self, number: u8) {
         self.add(number.into());
+    }
+
+    fn write_i32(&mut self, number: i32) {
+        self.add(number as u64);
     }
 
     fn write_u64(&mut self, number: u64) {
@@ -104,7 +120,8 @@ impl<S> Machine<S> {
             additions: _,
             seed: _,
         } = self;
-        key.add(u64::from(*running) << 1 | u64::from(stopped_by.is_some()));
+        key.add(bits([*running, stopped_by.is_some()]));
+        let mut latest = None;
         for (index, name) in names.iter().enumerate() {
             // Most often nothing was removed, and the names are in the order of the slots.
             let slot = match children.get(index) {
@@ -115,8 +132,11 @@ impl<S> Machine<S> {
                 key.add(0);
                 continue;
             };
-            let earlier = children.iter().flatten().filter(|other| other.order < child.order);
-            key.add(1 + earlier.count() as u64);
+            // Its place in the order of additions is known if it was added after all names before it.
+            let is_latest = latest.is_none_or(|latest| latest < child.order);
+            latest = latest.max(Some(child.order));
+            let earlier = || children.iter().flatten().filter(|other| other.order < child.order).count();
+            key.add(if is_latest { 1 } else { 2 + earlier() as u64 });
             child.add_to(key);
             relations.add_to(key, slot);
         }
@@ -140,19 +160,21 @@ impl Relations {
         else {
             return key.add(0);
         };
-        let flags = edges.iter().flat_map(|edge| [edge.is_met, edge.restarts]);
-        key.add(flags.fold(1, |bits, is| bits << 1 | u64::from(is)));
-        key.add(
-            [level.up, level.ready, level.completed].iter().fold(0, |bits, is| bits << 1 | u64::from(*is)),
-        );
-        key.add(*draining_dependents as u64);
-        match drain {
-            None => key.add(0),
-            Some(Drain::Asked) => key.add(1),
-            Some(Drain::Pending(quit)) => key.add_hash(&std::mem::discriminant(quit)),
+        let levels = bits([level.up, level.ready, level.completed]);
+        let drains = match drain {
+            None => 1,
+            Some(Drain::Asked) => 2,
+            Some(Drain::Pending(_)) => 3,
+        };
+        key.add((*draining_dependents as u64) << 8 | levels << 2 | drains);
+        for edges in edges.chunks(32) {
+            key.add(bits(edges.iter().flat_map(|edge| [edge.is_met, edge.restarts])));
+        }
+        if let Some(Drain::Pending(quit)) = drain {
+            key.add_hash(&std::mem::discriminant(quit));
         }
         if let Some(Membership { group, is_parked, is_awaited }) = group.as_deref() {
-            key.add(u64::from(*is_parked) << 1 | u64::from(*is_awaited));
+            key.add(bits([*is_parked, *is_awaited]));
             match &groups[&group.name].restart {
                 Some(GroupRestart { cause, awaited }) => {
                     key.add(1 + u64::from(*cause == slot));
@@ -169,20 +191,20 @@ impl<S> Child<S> {
         let Self { settings, goal, state, failures, last, name: _, order: _, starts: _ } = self;
         let policy = &settings.policy;
         let horizon = policy.threshold.max(policy.reset_after_ready.unwrap_or_default());
-        key.add(*goal as u64);
         let Failures { growths, row, window } = failures;
         // Beyond this number of failures every delay is the maximum.
-        key.add(u64::from(*growths).min(64));
+        let growths = (*growths).min(64) as u8;
+        let last = match last.as_ref().map(|last| &last.result) {
+            None => 0,
+            Some(LastRun::Exited(_)) => 1,
+            Some(LastRun::SpawnFailed(_)) => 2,
+        };
+        key.add_bytes([*goal as u8, growths, last]);
         if let Some(GiveUp { failures, within, .. }) = policy.give_up {
             key.add((*row).min(failures).into());
             let within = within.unwrap_or_default() + Duration::from_nanos(1);
             window.iter().flat_map(|window| &window.0).for_each(|at| key.add_past(*at, within));
         }
-        key.add(match last.as_ref().map(|last| &last.result) {
-            None => 0,
-            Some(LastRun::Exited(_)) => 1,
-            Some(LastRun::SpawnFailed(_)) => 2,
-        });
         key.add_hash(&std::mem::discriminant(state));
         match state {
             State::Down(rest) => key.add(*rest as u64),
@@ -234,20 +256,28 @@ impl Run {
             id: _,
             containment: _,
         } = self;
+        let is_pending = *readiness == Readiness::Pending;
+        let is_lost = *readiness == Readiness::Lost;
+        key.add(bits([
+            pid.is_some(),
+            *closed,
+            *asked,
+            *again,
+            *disowned,
+            reason.is_some(),
+            is_pending,
+            is_lost,
+            stop_command.is_some(),
+        ]));
         key.add_span(*since, end, horizon);
-        let flags = [pid.is_some(), *closed, *asked, *again, *disowned];
-        key.add(flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag)));
-        match reason {
-            Some(reason) => key.add_hash(&std::mem::discriminant(&**reason)),
-            None => key.add(u64::MAX),
+        if let Some(reason) = reason {
+            key.add_hash(&std::mem::discriminant(&**reason));
         }
-        match readiness {
-            Readiness::Pending => key.add(u64::MAX - 1),
-            Readiness::Since(at) => key.add_span(*at, end, horizon),
-            Readiness::Lost => key.add(u64::MAX),
+        if let Readiness::Since(at) = readiness {
+            key.add_span(*at, end, horizon);
         }
         if let Some(StopCommand { is_running, target, signal: _ }) = stop_command {
-            key.add(1 + u64::from(*is_running));
+            key.add(u64::from(*is_running));
             key.add_hash(target);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::machine::key::Key;
+use crate::machine::key::{Key, bits};
 use crate::machine::{Definition, Exit, GiveUp, LongRun, Phase, Policy, Restart, RunId};
 
 /// A process of the world, as it is expected to be.
@@ -303,10 +303,19 @@ impl Process {
             is_innocent,
             begun: _,
         } = self;
-        let flags = [*at_once, *defined, *held, *asked, run.is_some(), past.is_some(), ended.is_some()];
-        key.add(bits(flags) << 2 | bits([*is_excused, *is_innocent]));
-        key.add(deaths.map_or(u64::MAX, |deaths| u64::from(deaths).min(64)));
-        key.add_hash(rest);
+        let flags = bits([
+            *at_once,
+            *defined,
+            *held,
+            *asked,
+            run.is_some(),
+            past.is_some(),
+            ended.is_some(),
+            *is_excused,
+            *is_innocent,
+        ]);
+        let deaths = deaths.map_or(u8::MAX, |deaths| deaths.min(64) as u8);
+        key.add(flags << 16 | u64::from(deaths) << 8 | rest.map_or(0, |rest| 1 + rest as u64));
         match definition.policy.give_up {
             Some(GiveUp { within: Some(within), .. }) => {
                 match own_failure {
@@ -357,23 +366,43 @@ impl Run {
             command_failed,
             termed,
         } = self;
-        let flags = [*up, *leader, *open, *failed, *killed, *hurry, *own, *alone];
-        key.add(bits(flags) << 8 | u64::from(*members));
-        let flags =
-            [*requested, *commanded_to_stop, *may_stop, *affected, *must_stop, *for_others, *is_stale];
-        key.add(bits(flags));
-        match readiness {
-            Readiness::Pending => key.add(0),
-            Readiness::Since(at) => key.add_past(*at, horizon),
-            Readiness::Lost => key.add(1),
+        let flags = bits([
+            *up,
+            *leader,
+            *open,
+            *is_stale,
+            *failed,
+            *alone,
+            *commanded_to_stop,
+            *may_stop,
+            *affected,
+            *must_stop,
+            *for_others,
+            *killed,
+            *requested,
+            *hurry,
+            *own,
+            *commanded,
+            *command_runs,
+            *command_failed,
+            *termed,
+            *readiness == Readiness::Pending,
+            *readiness == Readiness::Lost,
+            asked.is_some(),
+            died.is_some(),
+            exit.is_some(),
+        ]);
+        key.add(flags << 8 | u64::from(*members));
+        if let Readiness::Since(at) = readiness {
+            key.add_past(*at, horizon);
         }
-        let flags = [*commanded, *command_runs, *command_failed, *termed, asked.is_some(), died.is_some()];
-        key.add(bits(flags));
-        key.add_hash(exit);
+        if let Some(exit) = exit {
+            key.add_hash(exit);
+        }
         match died {
             Some(died) => {
                 key.add_past(*died, Duration::MAX);
-                key.add(died.saturating_duration_since(*since).min(horizon).as_nanos() as u64);
+                key.add_span(*since, *died, horizon);
             }
             None => key.add_past(*since, horizon),
         }
@@ -381,8 +410,4 @@ impl Run {
             key.add_past(*asked, Duration::MAX);
         }
     }
-}
-
-fn bits(flags: impl IntoIterator<Item = bool>) -> u64 {
-    flags.into_iter().fold(0, |bits, flag| bits << 1 | u64::from(flag))
 }
