@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::step::{Kinds, Step, StepKind, Written};
-use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Restart, Until};
+use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Restart, RestartGroup, Until};
 
 /// A driver that changes the events on their way to the machine.
 pub(super) type Driver = Arc<dyn Fn(&Machine<()>, Event) -> Event + Send + Sync>;
@@ -44,6 +44,8 @@ pub(super) struct Config {
     pub(super) epoch: Instant,
     /// The dependencies of each process; set by [`Self::connect`].
     pub(super) edges: Vec<Vec<Edge>>,
+    /// The processes that are restarted when each process ends; set by [`Self::connect`].
+    pub(super) followers: Vec<Vec<usize>>,
 }
 
 impl Config {
@@ -60,6 +62,7 @@ impl Config {
             driver: None,
             epoch,
             edges: Vec::new(),
+            followers: Vec::new(),
         }
     }
 
@@ -87,6 +90,12 @@ impl Config {
             edges.collect()
         });
         self.edges = edges.collect();
+        self.followers = vec![Vec::new(); self.names.len()];
+        for (index, edges) in self.edges.iter().enumerate() {
+            for edge in edges.iter().filter(|edge| edge.on_end == OnEnd::Restart) {
+                edge.on.into_iter().for_each(|on| self.followers[on].push(index));
+            }
+        }
         let awaited = self.edges.iter().flatten().filter(|edge| edge.until == Until::Completed);
         let awaited: Vec<usize> = awaited.filter_map(|edge| edge.on).collect();
         for index in awaited {
@@ -105,6 +114,15 @@ impl Config {
     /// Returns the index of a process.
     pub(super) fn index(&self, name: &Name) -> usize {
         self.names.iter().position(|known| known == name).expect("the machine knows these names only")
+    }
+
+    /// Returns the other members of the group of a process, whether they were removed or not.
+    pub(super) fn fellows(&self, group: &RestartGroup, index: usize) -> impl Iterator<Item = usize> {
+        let groups = self.definitions.iter().map(|definition| definition.restart_group.as_ref());
+        let is_fellow =
+            move |theirs: Option<&RestartGroup>| theirs.is_some_and(|theirs| theirs.name == group.name);
+        let fellows = groups.enumerate().filter(move |(other, theirs)| *other != index && is_fellow(*theirs));
+        fellows.map(|(other, _)| other)
     }
 
     /// Describes an output, for a counterexample.

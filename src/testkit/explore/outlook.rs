@@ -17,6 +17,9 @@ pub(super) const LONGEST: usize = 1000;
 /// The number of repetitions whose speed is measured.
 const MEASURED: u32 = 50;
 
+/// A process that is restarted more often is not slowed down.
+const FASTEST: Duration = Duration::from_secs(1);
+
 /// A problem that a process has in the long run.
 #[derive(Clone, Debug)]
 pub(super) struct Verdict {
@@ -123,7 +126,7 @@ impl World {
 /// If the same happens again and again.
 impl World {
     /// Returns the mean time between two starts of a process if these steps, which have just restarted it,
-    /// are repeated; `None` if they cannot be repeated without limit.
+    /// are repeated; `None` if they cannot be repeated without limit, or not so fast that it is a problem.
     pub(super) fn pace(&self, process: usize, round: &[Step], config: &Config) -> Option<Duration> {
         let mut world = self.clone();
         let mut possible = Vec::new();
@@ -142,7 +145,8 @@ impl World {
                 }
                 world.take(*step, config).ok()?;
             }
-            if world.processes[process].begun[1] != world.steps {
+            let is_slow = world.now - since >= FASTEST * MEASURED;
+            if world.processes[process].begun[1] != world.steps || number >= before && is_slow {
                 return None;
             }
         }

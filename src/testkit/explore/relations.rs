@@ -56,58 +56,53 @@ impl World {
 
     /// The end of a process may stop others: those of its group, and those that are restarted after it.
     pub(super) fn affect(&mut self, source: usize, config: &Config) {
-        let mut next = vec![source];
-        let mut seen = vec![false; self.processes.len()];
-        while let Some(index) = next.pop() {
-            if std::mem::replace(&mut seen[index], true) {
-                continue;
+        if let Some(run) = &mut self.processes[source].run {
+            run.may_stop = true;
+        }
+        // Most processes affect no other.
+        let mut affected = Vec::new();
+        let mut next = Some(source);
+        let mut done = 0;
+        while let Some(index) = next {
+            for other in config.followers[index].iter().copied().chain(self.mates(index, config)) {
+                if other != source && !affected.contains(&other) {
+                    affected.push(other);
+                }
             }
-            if let Some(run) = &mut self.processes[index].run {
-                run.may_stop |= index == source;
-                run.affected |= index != source;
-            }
-            let restarted = |other: &usize| {
-                config.edges[*other]
-                    .iter()
-                    .any(|edge| edge.on == Some(index) && edge.on_end == OnEnd::Restart)
-            };
-            next.extend((0..self.processes.len()).filter(restarted));
-            next.extend(self.mates(index, config));
+            next = affected.get(done).copied();
+            done += 1;
+        }
+        for other in affected {
+            self.processes[other].run.iter_mut().for_each(|run| run.affected = true);
         }
     }
 
     /// Returns the members of the group of a process that are restarted with it.
-    pub(super) fn mates(&self, index: usize, config: &Config) -> Vec<usize> {
-        let Some(group) = &config.definitions[index].restart_group else { return Vec::new() };
+    fn mates(&self, index: usize, config: &Config) -> impl Iterator<Item = usize> {
+        let group = config.definitions[index].restart_group.as_ref();
         let order = self.processes[index].order;
-        let is_mate = |other: &usize| {
-            let process = &self.processes[*other];
-            let theirs = config.definitions[*other].restart_group.as_ref();
-            *other != index
-                && process.defined
-                && theirs.is_some_and(|theirs| theirs.name == group.name)
-                && (group.strategy == Strategy::OneForAll || process.order > order)
-        };
-        (0..self.processes.len()).filter(is_mate).collect()
+        group.into_iter().flat_map(move |group| {
+            let others = config.fellows(group, index);
+            others.filter(move |other| {
+                let process = &self.processes[*other];
+                process.defined && (group.strategy == Strategy::OneForAll || process.order > order)
+            })
+        })
     }
 
     /// A process that has ended by itself is restarted: the members of its group that run have to end. If a
     /// restart of the group may be under way, it joins that one, and nothing is expected.
     pub(super) fn restart_group(&mut self, index: usize, config: &Config) {
         let Some(group) = &config.definitions[index].restart_group else { return };
-        let is_member = |other: &usize| {
-            let theirs = config.definitions[*other].restart_group.as_ref();
-            *other != index && theirs.is_some_and(|theirs| theirs.name == group.name)
-        };
-        let mut members = (0..self.processes.len()).filter(is_member);
-        let is_clean = members.all(|other| {
+        let is_clean = config.fellows(group, index).all(|other| {
             let process = &self.processes[other];
             let status = self.machine.status(&config.names[other]);
             let waits = status.is_some_and(|status| matches!(status.phase, Phase::Waiting | Phase::Blocked));
             process.run.as_ref().is_none_or(|run| run.is_up() && !run.alone) && !waits
         });
         if is_clean {
-            for mate in self.mates(index, config) {
+            let mates: Vec<usize> = self.mates(index, config).collect();
+            for mate in mates {
                 self.processes[mate].run.iter_mut().for_each(|run| run.must_stop = true);
             }
         }

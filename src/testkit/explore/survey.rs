@@ -13,12 +13,9 @@ use super::outlook::{LONGEST, Verdict};
 use super::problem::{Counterexample, ReplayError};
 use super::run::Readiness;
 use super::search::{Keys, Search, Unchanged, Visitor};
-use super::step::{Step, StepKind};
+use super::step::{Kinds, Step, StepKind};
 use super::world::World;
 use crate::machine::Name;
-
-/// A process that is restarted more often is not slowed down.
-const FASTEST: Duration = Duration::from_secs(1);
 
 /// The kinds of steps: what processes do by themselves.
 const KINDS: [StepKind; 12] = [
@@ -221,7 +218,7 @@ impl Explorer {
 /// Decides about states, and collects the findings.
 struct Judge {
     stop_limit: Duration,
-    kinds: Vec<StepKind>,
+    kinds: Kinds,
     findings: Vec<Finding>,
     /// The kinds and processes of the findings so far.
     reported: HashSet<(FindingKind, usize)>,
@@ -299,7 +296,7 @@ impl Judge {
             {
                 continue;
             }
-            if let Some(pace) = world.pace(index, round, config).filter(|pace| *pace < FASTEST) {
+            if let Some(pace) = world.pace(index, round, config) {
                 let name = &config.names[index];
                 let times = |count: usize| if count == 1 { "step" } else { "steps" };
                 let text = format!(
@@ -358,7 +355,7 @@ impl Judge {
             let run = world.processes[index].run.as_ref();
             run.is_some_and(|run| run.readiness != Readiness::Pending)
         };
-        self.kinds.contains(&step.kind)
+        self.kinds.contains(step.kind)
             && match step.kind {
                 StepKind::Unhealthy => config.natures[index].has_health_check,
                 // A run that is ready is watched by its health check.
