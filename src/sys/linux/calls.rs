@@ -24,6 +24,7 @@ use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
 
 use crate::host::{IoPriority, Limit, Resource};
+use crate::sync::Lock;
 
 use super::super::executable::access;
 
@@ -326,20 +327,53 @@ pub(in crate::sys) fn can_execute_as(
 }
 
 /// Restores whether this process may be dumped and traced. A change of user in one thread, or in a child that
-/// shares the memory, takes that away from the whole process.
+/// shares the memory, takes that away from the whole process. Of several at a time, the last one restores it.
 #[derive(Debug)]
-pub(super) struct KeepDumpable(Option<DumpableBehavior>);
+pub(super) struct KeepDumpable(());
+
+/// The number of these, and whether the process could be dumped before the first.
+static KEPT: Lock<(usize, bool)> = Lock::new((0, false));
 
 impl KeepDumpable {
     pub(super) fn new() -> Self {
-        Self(dumpable_behavior().ok())
+        let mut kept = KEPT.lock();
+        if kept.0 == 0 {
+            kept.1 = matches!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable));
+        }
+        kept.0 += 1;
+        Self(())
     }
 }
 
 impl Drop for KeepDumpable {
     fn drop(&mut self) {
-        if let Some(DumpableBehavior::Dumpable) = self.0 {
+        let mut kept = KEPT.lock();
+        kept.0 -= 1;
+        if *kept == (0, true) {
             let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::exit::alone::passes_alone;
+
+    /// Two threads start processes of other users.
+    #[test]
+    fn f_387_changes_of_user_at_the_same_time_leave_the_process_dumpable() {
+        let name =
+            "sys::linux::calls::tests::f_387_changes_of_user_at_the_same_time_leave_the_process_dumpable";
+        passes_alone(name, || {
+            let change_user = || set_dumpable_behavior(DumpableBehavior::NotDumpable).expect("it is ours");
+            let first = KeepDumpable::new();
+            change_user();
+            let second = KeepDumpable::new();
+            drop(first);
+            change_user();
+            drop(second);
+            assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::Dumpable));
+        });
     }
 }
