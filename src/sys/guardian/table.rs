@@ -177,7 +177,6 @@ impl Entry {
         self.pid.store(pid, Ordering::Release);
     }
 
-    /// Limits when the process began.
     /// Says exactly when the process began.
     pub(super) fn set_start(&self, start: u64) {
         self.earliest.store(start, Ordering::Relaxed);

@@ -29,7 +29,7 @@ use rustix::io::{pread, retry_on_intr};
 use rustix::process::{Pid, getpid};
 
 use super::reserve::with_spare_descriptors;
-use super::{family, process_table};
+use super::{family, process_table, run_mark};
 use crate::sync::Lock;
 
 /// The file that shows whether a group has processes.
@@ -37,6 +37,9 @@ const EVENTS: &str = "cgroup.events";
 
 /// Its line for a group with processes in it or below it.
 const POPULATED: &[u8] = b"populated 1";
+
+/// The file that lists the processes of a group, and moves those into it that are written to it.
+const PROCS: &str = "cgroup.procs";
 
 /// The prefix of the names of our groups.
 const PREFIX: &str = "childminder-";
@@ -112,12 +115,24 @@ impl CgroupRoot {
             let name = entry.file_name();
             let owner = name.to_str().and_then(|name| owner(name, &namespaces));
             if owner.is_some_and(|(pid, start)| !exists(pid, start)) {
-                let _ = fs::write(entry.path().join("cgroup.kill"), "1");
-                wait_until_empty(&entry.path(), Duration::from_secs(1));
-                remove(&entry.path());
+                end(&entry.path());
             }
         }
     }
+}
+
+/// Ends and removes a group that a monitor has left behind. Processes that are exempt by the mark in their
+/// environment live on, in the group of this process; the names of programs that were spared are not known
+/// any more.
+fn end(group: &Path) {
+    let mut pids = Vec::new();
+    let _ = list(group, &mut pids);
+    for pid in pids.into_iter().filter(|pid| run_mark::is_exempt(*pid, &[])) {
+        let _ = fs::write(group.with_file_name(PROCS), pid.to_string());
+    }
+    let _ = fs::write(group.join("cgroup.kill"), "1");
+    wait_until_empty(group, Duration::from_secs(1));
+    remove(group);
 }
 
 /// Returns the directory of control group `own` if this line of `mountinfo` is about a hierarchy that shows
@@ -230,7 +245,7 @@ impl Cgroup {
 
     /// Moves a process out of it, to the group of this process.
     pub(super) fn expel(&self, pid: u32) -> io::Result<()> {
-        let procs = self.path.with_file_name("cgroup.procs");
+        let procs = self.path.with_file_name(PROCS);
         with_spare_descriptors(|| fs::write(&procs, pid.to_string()))
     }
 
@@ -258,7 +273,7 @@ fn is_populated(events: impl AsFd) -> io::Result<bool> {
 /// Collects the processes of a group and of those below it, which a program inside may have created, and may
 /// remove meanwhile.
 fn list(path: &Path, pids: &mut Vec<u32>) -> io::Result<()> {
-    match fs::read_to_string(path.join("cgroup.procs")) {
+    match fs::read_to_string(path.join(PROCS)) {
         Ok(text) => pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok())),
         // A threaded group does not list its processes; those are in the group above.
         Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
@@ -311,6 +326,7 @@ fn wait_until_empty(path: &Path, limit: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::mark;
     use super::*;
 
     #[test]
@@ -360,5 +376,27 @@ mod tests {
         let found = [&foreign, &orphaned].map(|path| path.exists());
         fs::remove_dir(&foreign).expect("left alone");
         assert_eq!(found, [true, false]);
+    }
+
+    #[test]
+    fn f_388_what_a_monitor_has_left_behind_is_ended_but_for_what_is_exempt() {
+        let own = namespaces().expect("/proc");
+        let Ok(root) = CgroupRoot::find() else { return };
+        let orphaned = root.path.join(format!("childminder-{own}-999999998-1-0"));
+        fs::create_dir(&orphaned).expect("a group");
+        let start = |mark: Option<&str>| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("1000").stdout(std::process::Stdio::null()).env_remove(mark::VARIABLE);
+            let child = command.envs(mark.map(|mark| (mark::VARIABLE, mark))).spawn().expect("sleep");
+            fs::write(orphaned.join(PROCS), child.id().to_string()).expect("it is ours");
+            child
+        };
+        let [mut exempt, mut member] = [Some(""), Some("1-1.1")].map(start);
+        root.remove_leftovers();
+        assert!(!orphaned.exists(), "the group is removed");
+        assert!(!member.wait().expect("it is ours").success());
+        assert_eq!(exempt.try_wait().expect("it is ours"), None, "alive");
+        exempt.kill().expect("it is ours");
+        exempt.wait().expect("it is ours");
     }
 }
