@@ -49,7 +49,10 @@ impl fmt::Display for NotFound {
             }
             Self::File(dir) => {
                 let dir = dir.display();
-                write!(f, "there is no childminder.toml or Procfile in {dir} or above; name the file")
+                write!(
+                    f,
+                    "there is no childminder.toml or Procfile in {dir} or above; name the file, or see `childminder help file`"
+                )
             }
         }
     }

@@ -78,12 +78,16 @@ impl Assumed {
     /// Returns what is assumed, without that for which the scenario has a key: one of `said`.
     pub(super) fn in_words(&self, name: &Name, said: &[String]) -> Option<String> {
         let but = if said.is_empty() { String::new() } else { format!(", but for {}", said.join(", ")) };
-        match self.recorded {
-            0 => {}
-            1 => return Some(format!("{name} does as in its recorded run{but}")),
-            count => return Some(format!("{name} does as in its {count} recorded runs{but}")),
-        }
         let is_said = |key: &str| said.iter().any(|said| said == key);
+        let lasts = !is_said("lives") && self.behaviours.last().is_some_and(Behaviour::runs_until_stopped);
+        let (which, last) = match self.recorded {
+            0 => (String::new(), ""),
+            1 => ("recorded run".to_owned(), ", which does not end by itself"),
+            count => (format!("{count} recorded runs"), ", of which the last one does not end by itself"),
+        };
+        if self.recorded > 0 {
+            return Some(format!("{name} does as in its {which}{}{but}", if lasts { last } else { "" }));
+        }
         let facts = self.facts.iter().filter(|(key, _)| !is_said(key)).map(|(_, fact)| &**fact);
         let facts: Vec<&str> = facts.collect();
         (!facts.is_empty()).then(|| format!("{name} {}", facts.join(", ")))

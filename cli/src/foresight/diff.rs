@@ -17,15 +17,18 @@ use crate::values::duration;
 /// `childminder diff`. Returns the exit status.
 pub(crate) fn diff(args: &args::Diff) -> ExitCode {
     match compare_files(args) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(crate::FAILED),
         // Status 1 means that they differ.
+        Ok((_, text)) if crate::print(&text, "the result") != ExitCode::SUCCESS => {
+            ExitCode::from(crate::USAGE)
+        }
+        Ok((true, _)) => ExitCode::SUCCESS,
+        Ok((false, _)) => ExitCode::from(crate::FAILED),
         Err(error) => crate::report_error(crate::USAGE, &error),
     }
 }
 
-/// Prints the result. Returns whether both are equal.
-fn compare_files(args: &args::Diff) -> Result<bool, PictureError> {
+/// Returns whether both are equal, and the result as text.
+fn compare_files(args: &args::Diff) -> Result<(bool, String), PictureError> {
     let picture = args.output.as_deref().map(Picture::at).transpose()?;
     let open = |path: &Path| {
         open_journal(path).map(|journal| of_journal(&journal, path)).map_err(PictureError::Open)
@@ -42,8 +45,7 @@ fn compare_files(args: &args::Diff) -> Result<bool, PictureError> {
         let title = format!("A: {}, B: {}", a.title, b.title);
         picture.write(&a.beside(b, title, ["A", "B"]))?;
     }
-    crate::print(&text, "the result");
-    Ok(difference.is_none())
+    Ok((difference.is_none(), text))
 }
 
 /// Something that happened to a process, as far as two runs can agree in it.

@@ -27,7 +27,16 @@ pub(crate) fn why(args: &Why, path: &Path) -> ExitCode {
     }
     let replay = replayed(&journal, at);
     match replay.machine().why(&args.name, replay.instant(at)) {
-        Some(why) => crate::print(&format!("{}\n", escape(&why.to_string())), "the reason"),
+        Some(why) => {
+            let mut text = format!("{}\n", escape(&why.to_string()));
+            if args.at.is_none() {
+                let at = duration::text(at);
+                text += &format!(
+                    "that is at the end of the journal, after {at}; --at asks about an earlier time\n"
+                );
+            }
+            crate::print(&text, "the reason")
+        }
         None => {
             let known: Vec<String> =
                 replay.machine().statuses().iter().map(|status| status.name.to_string()).collect();

@@ -69,7 +69,11 @@ const TOPICS: &[Topic] = &[
         "Coming from process-compose",
         include_str!("../../help/from-process-compose.md"),
     ),
-    page("rehearsal", "'rehearse', and its scenarios", include_str!("../../help/before-and-after.md")),
+    page(
+        "rehearsal",
+        "'rehearse', 'timeline', 'diff', 'replay': before and after",
+        include_str!("../../help/before-and-after.md"),
+    ),
     page("engines", "'check', and 'export' to larger engines", include_str!("../../help/larger-engines.md")),
     page(
         "protocol",

@@ -30,20 +30,22 @@ fn days(text: &str) -> Result<SignedDuration, jiff::Error> {
     text.parse::<Span>()?.to_duration(SpanRelativeTo::days_are_24_hours())
 }
 
-/// Returns a duration as people write it, such as `1h`, `1m 30s`, `2.5s` or `100ms`. [`parse`] reads it.
+/// Returns a duration as people write it, such as `1h`, `1m 30s`, `2.5s` or `100ms`, to the millisecond.
+/// [`parse`] reads it.
 pub(crate) fn text(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    if duration.subsec_nanos() == 0 && seconds > 0 {
-        let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-        let parts: Vec<String> =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
-        return parts.join(" ");
+    let millis = (duration.as_nanos() + 500_000) / 1_000_000;
+    if (1..1000).contains(&millis) && duration.subsec_nanos().is_multiple_of(1_000_000) {
+        return format!("{millis}ms");
     }
-    match duration.as_nanos() {
-        0 => "0s".to_owned(),
-        nanos if nanos < 1_000_000_000 && nanos % 1_000_000 == 0 => format!("{}ms", duration.as_millis()),
-        _ => format!("{}s", (duration.as_secs_f64() * 1000.0).round() / 1000.0),
+    let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
+    let seconds = Duration::from_millis(u64::try_from(millis % 60_000).unwrap_or(0)).as_secs_f64();
+    let mut parts = Vec::new();
+    parts.extend((hours > 0).then(|| format!("{hours}h")));
+    parts.extend((minutes > 0).then(|| format!("{minutes}m")));
+    if seconds > 0.0 || parts.is_empty() {
+        parts.push(format!("{seconds}s"));
     }
+    parts.join(" ")
 }
 
 /// The error returned for an invalid duration.
@@ -95,6 +97,8 @@ mod tests {
             (90_000, "1m 30s"),
             (3_600_000, "1h"),
             (86_401_000, "24h 1s"),
+            (61_234, "1m 1.234s"),
+            (28_800_001, "8h 0.001s"),
         ] {
             let duration = Duration::from_millis(millis);
             assert_eq!(text(duration), expected);

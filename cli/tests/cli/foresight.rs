@@ -181,6 +181,9 @@ fn f_315_an_incident_file_is_replayed_and_explained_elsewhere() {
     }
     let found = elsewhere.ctl(&["why", "--journal", "night.tar.gz", "db"], 0);
     assert!(found.contains("held"), "{found}");
+    assert!(found.contains("at the end of the journal, after ") && found.contains("--at asks"), "{found}");
+    let found = elsewhere.ctl(&["why", "--journal", "night.tar.gz", "--at", "400ms", "db"], 0);
+    assert!(!found.contains("--at asks"), "{found}");
     let found = elsewhere.ctl(&["why", "--journal", "night.tar.gz", "nothing"], 2);
     assert!(found.contains("there is no process \"nothing\"") && found.contains("web, db"), "{found}");
 

@@ -170,6 +170,6 @@ fn a_journal_that_cannot_be_used_or_written_is_named() {
 
     fs::remove_file(project.path().join("childminder.toml")).unwrap();
     let found = from("night.journal");
-    let expected = "name the file; to rehearse the programs of the journal itself, use `childminder replay night.journal";
+    let expected = "`; to rehearse the programs of the journal itself, use `childminder replay night.journal";
     assert!(found.contains(expected), "{found}");
 }

@@ -7,6 +7,7 @@ use nix::unistd::Uid;
 
 use super::eventually::eventually;
 use super::foresight::contains;
+use super::supervisor::PROGRAM;
 use super::up::Project;
 
 pub(super) const FILE: &str = r#"[process.db]
@@ -101,6 +102,13 @@ fn f_361_two_journals_are_compared_and_the_first_difference_is_named() {
     let svg = fs::read_to_string(project.path().join("both.svg")).unwrap();
     assert!(svg.contains(">web (A)</text>") && svg.contains(">web (B)</text>"));
 
+    // A result that cannot be written is neither of both.
+    let script = "\"$0\" diff a.journal a.journal > /dev/full";
+    let mut diff = std::process::Command::new("sh");
+    diff.args(["-c", script, PROGRAM]).current_dir(project.path());
+    let found = diff.output().unwrap();
+    let error = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.code() == Some(2) && error.contains("cannot write the result"), "{found:?}");
     let found = project.ctl(&["diff", "a.journal", "none.journal"], 2);
     assert!(found.contains("cannot read the journal \"none.journal\""), "{found}");
     let found = project.ctl(&["diff", "a.journal", "c.journal", "-o", "no/such/both.svg"], 2);

@@ -174,6 +174,13 @@ impl Behaviour {
         self
     }
 
+    /// Whether the process runs until it is stopped: it can be started, and neither exits by itself nor becomes
+    /// unhealthy.
+    pub fn runs_until_stopped(&self) -> bool {
+        let Self { error, lives, unhealthy_after, .. } = self;
+        error.is_none() && matches!(lives, Lives::Forever) && unhealthy_after.is_none()
+    }
+
     fn readiness_changes(mut self, time: Duration, to: bool) -> Self {
         let changes = self.readiness.get_or_insert_default();
         let index = changes.partition_point(|(at, _)| *at <= time);
@@ -225,6 +232,15 @@ mod tests {
         assert_eq!(fails(3, 4), [1, 2, 3, 5, 6, 7]);
         assert_eq!(fails(1, 1), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert!(fails(0, 3).is_empty());
+    }
+
+    #[test]
+    fn a_process_runs_until_it_is_stopped_unless_something_else_ends_its_run() {
+        let (behaviour, second) = (Behaviour::new(), Duration::from_secs(1));
+        assert!(behaviour.clone().ready_after(second).stop_takes(second).runs_until_stopped());
+        assert!(!behaviour.clone().lives(second).runs_until_stopped());
+        assert!(!behaviour.clone().lives_between(second, second).runs_until_stopped());
+        assert!(!behaviour.unhealthy_after(second).runs_until_stopped());
     }
 
     #[test]
