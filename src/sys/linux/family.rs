@@ -45,6 +45,12 @@ pub(super) struct Member {
     pub(super) start: u64,
 }
 
+impl From<Entry> for Member {
+    fn from(entry: Entry) -> Self {
+        Self { pid: entry.pid, start: entry.start }
+    }
+}
+
 /// The runs of this process, and what is known of the processes of this machine.
 pub(super) static FAMILIES: Lock<Families> = Lock::new(Families::new());
 
@@ -85,6 +91,9 @@ struct Seen {
     kin: Kin,
     /// Whether both marks could be read, so that there is no reason to read them again.
     is_read: bool,
+    /// Whether it was in the group of its run when it was found, and has not been seen outside of it: it may
+    /// be about to become a program that is exempt.
+    may_be_exempt: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,16 +216,32 @@ impl Families {
     /// Returns the members that were found before and are alive. Those that have died and became children of
     /// this process are reaped.
     pub(super) fn known_members(&mut self, key: RunKey) -> io::Result<Vec<Member>> {
+        Ok(self.known_entries(key)?.into_iter().map(Member::from).collect())
+    }
+
+    /// Returns what `/proc` says of the members that were found before and are alive, like
+    /// [`known_members`](Self::known_members).
+    pub(super) fn known_entries(&mut self, key: RunKey) -> io::Result<Vec<Entry>> {
         let Some(run) = self.runs.get_mut(&key) else { return Ok(Vec::new()) };
         let mut alive = Vec::new();
         for member in run.members.clone() {
-            match process_table::read(member.pid)? {
-                Some(entry) if entry.start == member.start && entry.alive => alive.push(member),
-                Some(entry) if entry.start == member.start => {
-                    reap_adopted(&entry);
-                    run.members.remove(&member);
+            match process_table::read(member.pid)?.filter(|entry| entry.start == member.start) {
+                Some(entry) if entry.alive => {
+                    if let Some(seen) = self.seen.get_mut(&member.pid)
+                        && seen.may_be_exempt
+                        && entry.group != run.leader
+                    {
+                        seen.may_be_exempt = false;
+                        if run_mark::is_exempt(member.pid, &run.spared) {
+                            seen.kin = Kin::Exempt(key);
+                            run.members.remove(&member);
+                            continue;
+                        }
+                    }
+                    alive.push(entry);
                 }
-                _ => {
+                gone => {
+                    gone.iter().for_each(reap_adopted);
                     run.members.remove(&member);
                 }
             }
@@ -315,7 +340,8 @@ impl Families {
                 found = true;
                 return false;
             }
-            self.seen.insert(entry.pid, Seen { start: entry.start, kin: Kin::Stranger, is_read });
+            let (start, kin) = (entry.start, Kin::Stranger);
+            self.seen.insert(entry.pid, Seen { start, kin, is_read, may_be_exempt: false });
             true
         });
         if found {
@@ -387,7 +413,6 @@ impl Families {
         if process_table::is_thread(entry.pid) {
             return false;
         }
-        let member = Member { pid: entry.pid, start: entry.start };
         let Some(run) = self.runs.get_mut(&key) else { return false };
         let parent_is_exempt =
             self.seen.get(&entry.parent).is_some_and(|seen| matches!(seen.kin, Kin::Exempt(_)));
@@ -395,11 +420,12 @@ impl Families {
         let in_group = entry.group == run.leader;
         let is_exempt = !in_group && (parent_is_exempt || run_mark::is_exempt(entry.pid, &run.spared));
         if !is_exempt {
-            run.members.insert(member);
+            run.members.insert(Member::from(*entry));
             self.populated.insert(key);
         }
         let kin = if is_exempt { Kin::Exempt(key) } else { Kin::Member(key) };
-        self.seen.insert(entry.pid, Seen { start: entry.start, kin, is_read: true });
+        let (start, may_be_exempt) = (entry.start, in_group);
+        self.seen.insert(entry.pid, Seen { start, kin, is_read: true, may_be_exempt });
         true
     }
 }

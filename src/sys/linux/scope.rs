@@ -21,7 +21,7 @@ use super::event_loop;
 use super::family::{FAMILIES, Families, Member};
 use super::group::Group;
 use super::leader::{Leader, ignore_missing, send};
-use super::process_table;
+use super::process_table::{self, Entry};
 use super::reserve;
 use super::run_mark::{self, RunKey};
 use super::tier::Tier;
@@ -103,7 +103,10 @@ impl Scope {
                     // The members get the signal even if the group refuses it.
                     let to_group = group.signal(leader, signal);
                     let reached = reached(group, signal, &to_group);
-                    let mut search = || Ok(split_exempt(group.id(), cgroup, spared)?.1);
+                    let mut search = || {
+                        let (_, members) = split_exempt(group.id(), cgroup, spared)?;
+                        Ok(members.into_iter().map(Member::from).collect())
+                    };
                     let to_members = signal_all(&mut search, signal, reached);
                     thawed.and(to_group).and(to_members)
                 }
@@ -165,19 +168,16 @@ impl Scope {
     pub(super) fn members_outside_the_group(&mut self) -> io::Result<Vec<guardian::Member>> {
         let (found, group) = match self {
             Self::Family(Family { key, group, .. }) => {
-                (with_families(|families| families.known_members(*key))?, &*group)
+                (with_families(|families| families.known_entries(*key))?, &*group)
             }
             Self::Cgroup(group, cgroup, spared) => (split_exempt(group.id(), cgroup, spared)?.1, &*group),
             Self::Leader | Self::Group(_) => return Ok(Vec::new()),
         };
-        let mut outside = Vec::new();
-        for member in found {
-            let entry = reserve::with_spare_descriptors(|| process_table::read(member.pid))?;
-            if entry.is_some_and(|entry| entry.group != group.id()) {
-                outside.push(guardian::Member { pid: member.pid.cast_signed(), start: member.start });
-            }
-        }
-        Ok(outside)
+        // Not read again: what has left the group by now may be exempt.
+        let outside = found.into_iter().filter(|entry| entry.group != group.id());
+        Ok(outside
+            .map(|entry| guardian::Member { pid: entry.pid.cast_signed(), start: entry.start })
+            .collect())
     }
 
     /// Waits until what was killed is dead.
@@ -218,7 +218,7 @@ fn reached(group: &Group, signal: c_int, to_group: &io::Result<()>) -> Option<u3
 
 /// Returns the live processes of a control group: those outside of the process group that are exempt, with
 /// what they have started there, and the others.
-fn split_exempt(group: u32, cgroup: &Cgroup, spared: &[OsString]) -> io::Result<(Vec<Member>, Vec<Member>)> {
+fn split_exempt(group: u32, cgroup: &Cgroup, spared: &[OsString]) -> io::Result<(Vec<Entry>, Vec<Entry>)> {
     reserve::with_spare_descriptors(|| {
         let mut entries = Vec::new();
         for pid in cgroup.pids()? {
@@ -233,8 +233,7 @@ fn split_exempt(group: u32, cgroup: &Cgroup, spared: &[OsString]) -> io::Result<
                 exempt.insert(entry.pid);
             }
         }
-        let members = entries.into_iter().map(|entry| Member { pid: entry.pid, start: entry.start });
-        Ok(members.partition(|member| exempt.contains(&member.pid)))
+        Ok(entries.into_iter().partition(|entry| exempt.contains(&entry.pid)))
     })
 }
 

@@ -141,3 +141,25 @@ fn f_385_the_limit_of_a_process_marks_a_run_after_any_number_of_starts_and_never
     families.register(turn + 3, u32::MAX, Box::default());
     assert_eq!(families.run_with(3), None, "it may be either");
 }
+
+/// The search for members may come while a script starts a program that is to live on.
+#[test]
+fn f_389_a_member_that_becomes_an_exempt_program_outside_of_the_group_is_none() {
+    use std::io::Write;
+
+    let mut families = Families::new();
+    let mut child = start(
+        "exec 3<&0; (read go <&3; CHILDMINDER_RUN= exec setsid cat <&3) & (read go <&3; exec setsid cat <&3) & wait",
+    );
+    families.register(7_000_000, child.id(), Box::default());
+    // It takes a moment until the shell has started them, and until they have left the group.
+    let mut members = |count: usize| {
+        (0..100_000).any(|_| families.live_members(7_000_000, None).expect("/proc").len() == count)
+    };
+    assert!(members(2), "they are in the group");
+    child.stdin.as_mut().expect("a pipe").write_all(b"go\ngo\n").expect("they read");
+    let is_left = members(1);
+    drop(child.stdin.take());
+    child.wait().expect("wait");
+    assert!(is_left, "one of them is exempt now");
+}
