@@ -191,7 +191,7 @@ impl World {
         let run = process.run.as_ref();
         let agrees = match status.phase {
             Phase::Starting => run.is_some_and(|run| !run.up),
-            Phase::Up => run.is_some_and(|run| run.up && run.leader && run.asked.is_none()),
+            Phase::Up => run.is_some_and(|run| run.is_alive() && run.asked.is_none()),
             Phase::Stopping => run.is_some_and(|run| run.asked.is_some()),
             Phase::Ending | Phase::Unkillable => run.is_some_and(|run| run.killed || !run.leader),
             _ => run.is_none(),

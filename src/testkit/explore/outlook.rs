@@ -36,7 +36,7 @@ impl World {
     pub(super) fn helpful(&self, config: &Config) -> Option<Step> {
         for (index, process) in self.processes.iter().enumerate() {
             let Some(run) = &process.run else { continue };
-            let lives = run.up && run.leader;
+            let lives = run.is_alive();
             let is_ready =
                 config.definitions[index].ready.is_none() || matches!(run.readiness, Readiness::Since(_));
             let mut exit = 0;
@@ -129,7 +129,6 @@ impl World {
     /// are repeated; `None` if they cannot be repeated without limit, or not so fast that it is a problem.
     pub(super) fn pace(&self, process: usize, round: &[Step], config: &Config) -> Option<Duration> {
         let mut world = self.clone();
-        let mut possible = Vec::new();
         let limit = config.definitions[process].policy.give_up.map_or(0, |give_up| give_up.failures);
         let before = limit + MEASURED / 5;
         let mut since = world.now;
@@ -138,9 +137,7 @@ impl World {
                 since = world.now;
             }
             for step in round {
-                possible.clear();
-                world.possible(config, &mut possible);
-                if !possible.contains(step) {
+                if !world.can_take(*step, config) {
                     return None;
                 }
                 world.take(*step, config).ok()?;
@@ -201,7 +198,6 @@ impl World {
         let config = &Config { kinds: helpful.into_iter().collect(), ..config.clone() };
         let mut steps = Vec::new();
         for _ in 0..LONGEST {
-            steps.clear();
             self.possible(config, &mut steps);
             // What is an answer comes before time.
             let Some(step) = steps.iter().max_by_key(|step| step.kind != StepKind::Time) else { break };

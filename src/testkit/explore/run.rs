@@ -276,9 +276,14 @@ impl Process {
 }
 
 impl Run {
+    /// Whether it was started, and its process lives.
+    pub(super) fn is_alive(&self) -> bool {
+        self.up && self.leader
+    }
+
     /// Whether it lives and is not being stopped.
     pub(super) fn is_up(&self) -> bool {
-        self.up && self.leader && self.asked.is_none() && !self.killed
+        self.is_alive() && self.asked.is_none() && !self.killed
     }
 }
 

@@ -74,19 +74,21 @@ impl Explorer {
         let first = self.first(&config)?;
         let (mut possible, mut steps) = (Vec::new(), Vec::new());
         for walk in 0..count {
-            let mut random = Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(walk));
+            let mut random = random_of_walk(seed, walk);
             let mut world = first.clone();
             steps.clear();
             let mut outcome = Ok(());
             while outcome.is_ok() && steps.len() < length {
-                possible.clear();
                 world.possible(&config, &mut possible);
                 let Some(step) = random.choice(&possible) else { break };
                 steps.push(*step);
                 outcome = self.take(&mut world, *step, &config);
             }
             if outcome.and_then(|()| world.come_to_rest(&config)).is_err() {
-                return Err(self.shrink(steps, &config));
+                let (steps, problem) =
+                    self.attempt(&steps, &config).expect("a walk has no randomness of its own");
+                let (steps, problem) = shrink(steps, problem, 0, |steps| self.attempt(steps, &config));
+                return Err(self.explain(&steps, problem, &config));
             }
         }
         Ok(())
@@ -125,11 +127,11 @@ impl Explorer {
         number: usize,
         config: &Config,
     ) -> Result<(), ReplayError> {
-        let mut possible = Vec::new();
-        world.possible(config, &mut possible);
-        if possible.contains(&step) {
+        if world.can_take(step, config) {
             return Ok(());
         }
+        let mut possible = Vec::new();
+        world.possible(config, &mut possible);
         let line = config.write(step).to_string();
         let possible = possible.into_iter().map(|step| config.write(step).to_string()).collect();
         Err(ReplayError::NotPossible { number, line, possible })
@@ -164,11 +166,9 @@ impl Explorer {
     /// Takes as many of these steps as are possible, and returns them with the problem at the end.
     fn attempt(&self, steps: &[Step], config: &Config) -> Option<(Vec<Step>, Problem)> {
         let mut world = World::new(config).ok()?;
-        let (mut taken, mut possible) = (Vec::new(), Vec::new());
+        let mut taken = Vec::new();
         for step in steps {
-            possible.clear();
-            world.possible(config, &mut possible);
-            if !possible.contains(step) {
+            if !world.can_take(*step, config) {
                 continue;
             }
             taken.push(*step);
@@ -177,26 +177,6 @@ impl Explorer {
             }
         }
         world.come_to_rest(config).err().map(|problem| (taken, problem))
-    }
-
-    /// Leaves out steps as long as a check does not hold without them.
-    fn shrink(&self, steps: Vec<Step>, config: &Config) -> Counterexample {
-        let (mut steps, mut problem) =
-            self.attempt(&steps, config).expect("a walk has no randomness of its own");
-        let mut size = steps.len() / 2;
-        while size > 0 {
-            let mut begin = 0;
-            while begin < steps.len() {
-                let end = (begin + size).min(steps.len());
-                let rest: Vec<Step> = steps[..begin].iter().chain(&steps[end..]).copied().collect();
-                match self.attempt(&rest, config) {
-                    Some(found) => (steps, problem) = found,
-                    None => begin += size,
-                }
-            }
-            size /= 2;
-        }
-        self.explain(&steps, problem, config)
     }
 
     /// Describes these steps, of which the last one shows the problem, with the outputs of the machine.
@@ -214,6 +194,35 @@ impl Explorer {
         }
         Counterexample { problem, steps: written, story }
     }
+}
+
+/// Returns the source of the steps of a random walk.
+pub(super) fn random_of_walk(seed: u64, walk: u64) -> Rng {
+    Rng::with_seed(Rng::with_seed(seed).u64(..).wrapping_add(walk))
+}
+
+/// Leaves out steps after the first `kept` ones, as long as `attempt` finds something with the others. It
+/// returns the steps that it has taken and what it has found, which is first that of all `steps`.
+pub(super) fn shrink<T>(
+    mut steps: Vec<Step>,
+    mut found: T,
+    kept: usize,
+    attempt: impl Fn(&[Step]) -> Option<(Vec<Step>, T)>,
+) -> (Vec<Step>, T) {
+    let mut size = steps.len() / 2;
+    while size > 0 {
+        let mut begin = kept;
+        while begin < steps.len() {
+            let end = (begin + size).min(steps.len());
+            let rest: Vec<Step> = steps[..begin].iter().chain(&steps[end..]).copied().collect();
+            match attempt(&rest) {
+                Some(fewer) => (steps, found) = fewer,
+                None => begin += size,
+            }
+        }
+        size /= 2;
+    }
+    (steps, found)
 }
 
 /// Returns the steps of a scenario with the numbers of their lines, from 1.
@@ -322,7 +331,6 @@ impl<'a> Search<'a> {
     fn expand(&mut self, node: u32, visitor: &mut impl Visitor) -> Result<(), Counterexample> {
         self.go_to(node);
         let mut possible = std::mem::take(&mut self.possible);
-        possible.clear();
         let world = self.last();
         world.possible(self.config, &mut possible);
         let key = if node == ROOT { world.key(self.config) } else { self.nodes[node as usize].key };

@@ -4,15 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::time::Duration;
 
-use fastrand::Rng;
-
 use super::config::Config;
 use super::explorer::Explorer;
 use super::finding::{Finding, FindingKind, Reach, Survey};
 use super::outlook::{LONGEST, Verdict};
 use super::problem::{Counterexample, ReplayError};
 use super::run::Readiness;
-use super::search::{Keys, Search, Unchanged, Visitor};
+use super::search::{Keys, Search, Unchanged, Visitor, random_of_walk, shrink};
 use super::step::{Kinds, Step, StepKind};
 use super::world::World;
 use crate::machine::Name;
@@ -154,12 +152,11 @@ impl Explorer {
         judge: &mut Judge,
         config: &Config,
     ) -> Result<(), Counterexample> {
-        let mut random = Rng::with_seed(Rng::with_seed(reach.seed).u64(..).wrapping_add(walk));
+        let mut random = random_of_walk(reach.seed, walk);
         let mut world = first.clone();
         let mut steps = vec![Step::of(StepKind::StartService, 0)];
         let mut possible = Vec::new();
         while steps.len() < reach.length {
-            possible.clear();
             world.possible(config, &mut possible);
             possible.retain(|step| judge.is_of_interest(&world, *step, config));
             let Some(step) = random.choice(&possible) else { break };
@@ -167,43 +164,23 @@ impl Explorer {
             world.take(*step, config).map_err(|problem| self.explain(&steps, problem, config))?;
             let known = judge.findings.len();
             judge.judge(&world, &steps, config);
-            for index in known..judge.findings.len() {
-                let shrunk = self.shrink_finding(&judge.findings[index], &steps, config);
-                judge.findings[index] = shrunk;
+            for finding in &mut judge.findings[known..] {
+                let found = finding.clone();
+                // The first step starts the service.
+                (_, *finding) =
+                    shrink(steps.clone(), found.clone(), 1, |steps| self.find_again(&found, steps, config));
             }
         }
         Ok(())
     }
 
-    /// Leaves out steps as long as the finding remains.
-    fn shrink_finding(&self, finding: &Finding, steps: &[Step], config: &Config) -> Finding {
-        let mut steps = steps.to_vec();
-        let mut finding = finding.clone();
-        let mut size = steps.len() / 2;
-        while size > 0 {
-            // The first step starts the service.
-            let mut begin = 1;
-            while begin < steps.len() {
-                let end = (begin + size).min(steps.len());
-                let rest: Vec<Step> = steps[..begin].iter().chain(&steps[end..]).copied().collect();
-                match self.find_again(&finding, &rest, config) {
-                    Some(found) => (finding, steps) = found,
-                    None => begin += size,
-                }
-            }
-            size /= 2;
-        }
-        finding
-    }
-
-    /// Takes as many of these steps as are possible, and returns the same finding at the end, if it is there.
-    fn find_again(&self, finding: &Finding, steps: &[Step], config: &Config) -> Option<(Finding, Vec<Step>)> {
+    /// Takes as many of these steps as are possible, and returns them with the same finding at the end, if it
+    /// is there.
+    fn find_again(&self, finding: &Finding, steps: &[Step], config: &Config) -> Option<(Vec<Step>, Finding)> {
         let mut world = self.first(config).ok()?;
-        let (mut taken, mut possible) = (Vec::new(), Vec::new());
+        let mut taken = Vec::new();
         for step in steps {
-            possible.clear();
-            world.possible(config, &mut possible);
-            if possible.contains(step) {
+            if world.can_take(*step, config) {
                 taken.push(*step);
                 world.take(*step, config).ok()?;
             }
@@ -211,7 +188,7 @@ impl Explorer {
         let mut judge = Judge::new(self.stop_limit, KINDS);
         judge.judge(&world, &taken, config);
         let is_same = |found: &Finding| found.kind == finding.kind && found.processes == finding.processes;
-        Some((judge.findings.into_iter().find(is_same)?, taken))
+        judge.findings.into_iter().find(is_same).map(|found| (taken, found))
     }
 }
 

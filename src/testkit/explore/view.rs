@@ -47,7 +47,7 @@ impl<'a> View<'a> {
 
     /// Returns whether a process really lives: it was started and has not exited.
     pub fn is_alive(&self, name: &str) -> bool {
-        self.run(name).is_some_and(|run| run.up && run.leader)
+        self.run(name).is_some_and(super::run::Run::is_alive)
     }
 
     /// Returns whether a process really lives and was not asked to end.

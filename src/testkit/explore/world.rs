@@ -70,13 +70,25 @@ impl World {
         Ok(world)
     }
 
-    /// Adds the steps that are possible to `steps`.
+    /// Replaces `steps` by those that are possible.
     pub(super) fn possible(&self, config: &Config, steps: &mut Vec<Step>) {
+        steps.clear();
+        self.each_possible(config, |step| steps.push(step));
+    }
+
+    /// Whether a step is possible.
+    pub(super) fn can_take(&self, step: Step, config: &Config) -> bool {
+        let mut can_take = false;
+        self.each_possible(config, |other| can_take |= other == step);
+        can_take
+    }
+
+    fn each_possible(&self, config: &Config, mut found: impl FnMut(Step)) {
         let kinds = config.kinds;
         let mut add = |kind, is_possible: bool, process| {
             if is_possible && kinds.contains(kind) {
                 let exits = if kind == StepKind::Exits { config.exits.len() } else { 1 };
-                steps.extend((0..exits as u8).map(|exit| Step { exit, ..Step::of(kind, process) }));
+                (0..exits as u8).for_each(|exit| found(Step { exit, ..Step::of(kind, process) }));
             }
         };
         let is_running = self.machine.is_running();
@@ -102,7 +114,7 @@ impl World {
             add(StepKind::Release, process.defined && process.held);
             add(StepKind::LateEvents, process.past.is_some());
             let Some(run) = &process.run else { continue };
-            let lives = run.up && run.leader;
+            let lives = run.is_alive();
             let runs = lives && !run.killed;
             let has_condition = config.definitions[index].ready.is_some();
             add(StepKind::Started, !run.up);
@@ -197,7 +209,7 @@ impl World {
     fn next_time(&self, config: &Config) -> Option<Instant> {
         let due = self.machine.poll_timeout().map(|at| at.max(self.now));
         let passes = self.processes.iter().zip(&config.definitions).flat_map(|(process, definition)| {
-            let up = process.run.as_ref().filter(|run| run.up && run.leader);
+            let up = process.run.as_ref().filter(|run| run.is_alive());
             let is_long = up.map(|run| run.since + definition.policy.threshold);
             let reset = definition.policy.reset_after_ready;
             let ready = up.and_then(|run| match run.readiness {
