@@ -6,7 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Returns a time at which virtual time may begin. It means nothing by itself.
+pub(super) fn origin() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
+    Instant::now()
+}
 
 /// A clock that is moved by its owner, with an agenda of events `E` and timers.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::clock::{Clock, Key, Seconds};
+use super::clock::{Clock, Key, Seconds, origin};
 use super::executor::{Executor, Guest};
 use super::script::Script;
 use super::world::World;
@@ -41,10 +41,8 @@ struct Shared {
 impl Sim {
     /// Creates an empty world, at 0.0 s. A program exists only if it has a [`script`](Self::script).
     pub fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
-        let epoch = Instant::now();
         Self(Arc::new(Shared {
-            epoch,
+            epoch: origin(),
             world: Lock::new(World::new()),
             executor: Executor::default(),
             steps: AtomicU32::new(0),

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::step::{Kinds, Step, StepKind, Written};
 use crate::machine::{Definition, Event, Exit, Machine, Name, OnEnd, Output, Restart, RestartGroup, Until};
+use crate::testkit::clock::origin;
 
 /// A driver that changes the events on their way to the machine.
 pub(super) type Driver = Arc<dyn Fn(&Machine<()>, Event) -> Event + Send + Sync>;
@@ -50,8 +51,6 @@ pub(super) struct Config {
 
 impl Config {
     pub(super) fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
-        let epoch = Instant::now();
         let all = StepKind::ALL.into_iter();
         Self {
             names: Vec::new(),
@@ -60,7 +59,7 @@ impl Config {
             kinds: all.filter(|kind| !StepKind::RARE.contains(kind)).collect(),
             exits: vec![Exit::Code(0), Exit::Code(1)],
             driver: None,
-            epoch,
+            epoch: origin(),
             edges: Vec::new(),
             followers: Vec::new(),
         }

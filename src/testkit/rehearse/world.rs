@@ -14,6 +14,7 @@ use crate::machine::{
     Containment, DefinitionError, Event, Input, Machine, Name, Notice, Output, RunId, SurvivalReason,
     SurvivingProcess,
 };
+use crate::testkit::clock::origin;
 
 /// The process id of every scripted process.
 const PID: u32 = 1;
@@ -94,8 +95,6 @@ impl fmt::Debug for World<'_> {
 impl<'a> World<'a> {
     /// Creates a world at the beginning of a scenario, whose names were checked.
     pub(super) fn new(scenario: &'a Scenario, observer: Option<&'a mut dyn FnMut(&Moment<'_>)>) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "virtual time needs an origin")]
-        let epoch = Instant::now();
         let names = scenario.names();
         let actors: Vec<Actor<'a>> = names.iter().map(|name| Actor::new(name, scenario)).collect();
         let rehearsal = Rehearsal {
@@ -112,7 +111,7 @@ impl<'a> World<'a> {
             scenario,
             observer,
             machine: Machine::with_seed(scenario.seed),
-            epoch,
+            epoch: origin(),
             now: Duration::ZERO,
             by_name: names.into_iter().enumerate().map(|(index, name)| (name, index)).collect(),
             actors,
