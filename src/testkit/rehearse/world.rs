@@ -12,7 +12,7 @@ use super::scenario::{Happening, Moment, Scenario};
 use super::tally::Tallies;
 use crate::machine::{
     Containment, DefinitionError, Event, Input, Machine, Name, Notice, Output, RunId, SurvivalReason,
-    SurvivingProcess,
+    SurvivingProcess, UnknownName,
 };
 use crate::testkit::clock::origin;
 
@@ -138,9 +138,10 @@ impl<'a> World<'a> {
                 .map_err(|error| RehearsalError::new(Problem::Definition { name: name.clone(), error }))?;
         }
         for name in &self.scenario.held {
-            let name = name.clone();
+            // It may be one that is added later, which cannot be held from the beginning.
+            let unknown = |_| Problem::Unknown { name: UnknownName::new(name), nearest: None };
             self.give(Input::Hold { name: name.clone() })
-                .map_err(|error| RehearsalError::new(Problem::Definition { name, error }))?;
+                .map_err(|error| RehearsalError::new(unknown(error)))?;
         }
         if self.scenario.runs_service {
             self.give(Input::StartService).map_err(|error| match error {

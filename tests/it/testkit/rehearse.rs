@@ -199,6 +199,9 @@ fn a_scenario_that_cannot_be_run_names_the_process() {
     assert!(unknown.source().is_some());
     let unknown = error(web().at(secs(1.0), Input::Stop { name: name("db") }));
     assert_eq!(unknown.to_string(), "there is no process \"db\" in this scenario; add it with `process`");
+    let add = Input::Add { name: name("db"), definition: Box::new(Definition::new(())) };
+    let late = error(web().at(secs(1.0), add).held(name("db")));
+    assert_eq!(late.to_string(), unknown.to_string());
     let twice = error(web().process(name("web"), Definition::new(())));
     assert_eq!(twice.to_string(), "cannot add `web`: there is a process \"web\" already");
     let after = vec![Dependency::new(name("db"), Until::Started)];
