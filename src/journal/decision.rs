@@ -3,27 +3,28 @@
 //! They contain everything that was decided, and nothing that depends on the system: a replay on another
 //! machine, whose error messages are in other words, finds no difference.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use crate::machine::json::Words;
 use crate::machine::{Notice, NoticeKind, Output, Pids, SpawnError, StopCommandError};
 
-/// Writes the text of a decision.
-pub(super) fn write<S>(output: &Output<S>, text: &mut String) {
-    let result = match output {
-        Output::Spawn { run, name, spec: _ } => write!(text, "spawn {name}{run}"),
-        Output::Signal { run, target, signal } => write!(text, "signal {run} {} {signal}", target.word()),
-        Output::ListFamily { run } => write!(text, "list-family {run}"),
-        Output::RunStopCommand { run } => write!(text, "run-stop-command {run}"),
-        Output::KillStopCommand { run } => write!(text, "kill-stop-command {run}"),
-        Output::DescribeSurvivors { run, pids } => {
-            write!(text, "describe-survivors {run} {}", Pids(pids))
+/// Displays a decision.
+pub(super) struct Decision<'a, S>(pub(super) &'a Output<S>);
+
+impl<S> fmt::Display for Decision<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Output::Spawn { run, name, spec: _ } => write!(f, "spawn {name}{run}"),
+            Output::Signal { run, target, signal } => write!(f, "signal {run} {} {signal}", target.word()),
+            Output::ListFamily { run } => write!(f, "list-family {run}"),
+            Output::RunStopCommand { run } => write!(f, "run-stop-command {run}"),
+            Output::KillStopCommand { run } => write!(f, "kill-stop-command {run}"),
+            Output::DescribeSurvivors { run, pids } => write!(f, "describe-survivors {run} {}", Pids(pids)),
+            Output::Reap { run } => write!(f, "reap {run}"),
+            Output::Notice(notice) => write!(f, "notice {}", Canonical(notice)),
         }
-        Output::Reap { run } => write!(text, "reap {run}"),
-        Output::Notice(notice) => write!(text, "notice {}", Canonical(notice)),
-    };
-    result.expect("a string accepts all text");
+    }
 }
 
 /// A notice without what differs between systems, and with exact times.

@@ -22,6 +22,8 @@ pub struct JournalError {
 pub enum JournalProblem {
     /// The file cannot be created.
     Create(Arc<io::Error>),
+    /// Another monitor records into the file, in this program or in another one.
+    InUse,
     /// The file cannot be read.
     Read(Arc<io::Error>),
     /// There is nothing in it.
@@ -95,7 +97,10 @@ impl JournalError {
 
 impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = if matches!(self.problem, JournalProblem::Create(_)) { "create" } else { "read" };
+        let verb = match self.problem {
+            JournalProblem::Create(_) | JournalProblem::InUse => "create",
+            _ => "read",
+        };
         write!(f, "cannot {verb} the journal")?;
         if let Some(path) = &self.path {
             write!(f, " {path:?}")?;
@@ -111,6 +116,9 @@ impl fmt::Display for JournalProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Create(error) | Self::Read(error) => error.fmt(f),
+            Self::InUse => {
+                write!(f, "another monitor records into it; choose another file, or end that monitor")
+            }
             Self::Empty => write!(f, "it is empty; nothing was recorded, or the disk was full"),
             Self::OtherProgram => write!(
                 f,

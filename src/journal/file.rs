@@ -50,14 +50,15 @@ impl JournalFile {
         Self { path: path.as_ref().to_owned(), max_size: MAX_SIZE, max_entries: MAX_ENTRIES }
     }
 
-    /// Sets the maximum size of both files together, in bytes. Each of them is four times as large as its
-    /// checkpoint nevertheless. Default: 64 MiB.
+    /// Sets the maximum size of both files together, in bytes. Each of them is at least four times as large
+    /// as its checkpoint nevertheless, so that most of what is written are entries. Default: 64 MiB.
     #[must_use]
     pub fn max_size(self, bytes: u64) -> Self {
         Self { max_size: bytes, ..self }
     }
 
-    /// Sets the maximum number of lines of both files together, at least 128. Default: a million.
+    /// Sets the maximum number of lines of both files together, at least 128. It is exceeded as long as a
+    /// file is less than four times as large as its checkpoint. Default: a million.
     #[must_use]
     pub fn max_entries(self, entries: u64) -> Self {
         Self { max_entries: entries, ..self }
@@ -77,14 +78,20 @@ impl MonitorBuilder {
     /// an error, the processes are supervised as before, and a new attempt is made every second. When it
     /// succeeds, the journal goes on with the number of the missing entries and a checkpoint.
     ///
+    /// Lines that wait for the disk have at most 4 MiB of memory; on a disk that is slower than the monitor
+    /// entries are lost. While a checkpoint is written it needs memory for a copy of the state and its text,
+    /// about two kilobytes for each process.
+    ///
     /// # Errors
     ///
-    /// [`JournalError`] if the file or the thread cannot be created.
+    /// [`JournalError`] if the file or the thread cannot be created, or if another monitor records into this
+    /// file ([`JournalProblem::InUse`]).
     pub fn journal(self, file: JournalFile) -> Result<Self, JournalError> {
-        let create = |error| JournalError::new(JournalProblem::Create(Arc::new(error))).in_file(&file.path);
-        let segments = Segments::create(&file.path).map_err(create)?;
+        let located = |problem| JournalError::new(problem).in_file(&file.path);
+        let segments = Segments::create(&file.path).map_err(located)?;
         let queue = Arc::new(Queue::new(file.max_size / 2, file.max_entries / 2));
-        segments::start(segments, queue.clone()).map_err(create)?;
+        let started = segments::start(segments, queue.clone());
+        started.map_err(|error| located(JournalProblem::Create(Arc::new(error))))?;
         // It is in the header, and nothing is decided by it.
         #[expect(clippy::disallowed_methods, reason = "people want to know when a journal was recorded")]
         let began = SystemTime::now();

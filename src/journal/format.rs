@@ -3,12 +3,13 @@
 //! Each line is a JSON object. The functions here write its *body*, which the queue completes with the number
 //! of the line and a checksum when the order of the lines is known.
 
+use std::array;
+use std::fmt::Display;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::Value;
-
+use super::decision::Decision;
 use super::{Header, Program, RunOutput};
-use crate::machine::json::{Fields, Json, Problem, Text, events};
+use crate::machine::json::{Fields, Json, Problem, Text, Value, digits, events};
 use crate::machine::{Definition, Input, Machine, Name, Output};
 
 /// The version of the format.
@@ -17,15 +18,16 @@ pub(super) const VERSION: u64 = 1;
 /// The value of the first field of a header.
 pub(super) const MAGIC: &str = "childminder";
 
-/// The length of `,"sum":"01234567"}`.
-const SUM_LENGTH: usize = 18;
+/// The text before and after the checksum at the end of a line.
+const SUM_BEFORE: &[u8] = b",\"sum\":\"";
+const SUM_AFTER: &[u8] = b"\"}";
 
 impl Json for Program {
     fn write(&self, out: &mut Text) {
         out.object().text("text", self.text()).with("number", &self.number()).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let (text, number): (String, u64) = (fields.take("text")?, fields.take("number")?);
         fields.end().map(|()| Self::new(&text, number))
@@ -82,16 +84,14 @@ pub(super) fn input<S: Clone>(
     }
 }
 
-/// Writes the body of a decision. `text` is a buffer.
-pub(super) fn decision<S>(output: &Output<S>, text: &mut String, out: &mut Text) {
-    text.clear();
-    super::decision::write(output, text);
-    decided(text, out);
+/// Writes the body of a decision.
+pub(super) fn decision<S>(output: &Output<S>, out: &mut Text) {
+    decided(Decision(output), out);
 }
 
-/// Writes the body of a decision.
-pub(super) fn decided(decision: &str, out: &mut Text) {
-    out.object().text("decided", decision).end();
+/// Writes the body of a decision, which is displayed as its text.
+pub(super) fn decided(decision: impl Display, out: &mut Text) {
+    out.object().displayed("decided", decision).end();
 }
 
 /// Writes the body of the output of a run.
@@ -118,9 +118,7 @@ pub(super) fn checkpoint<S: Clone>(
     program: impl FnMut(&Name, &S) -> Program,
     out: &mut Text,
 ) {
-    let mut state = Text::new(out.begin);
-    machine.write_checkpoint(program, &mut state);
-    out.object().with("t", &at).raw("checkpoint", &state.text).end();
+    out.object().with("t", &at).nested("checkpoint", |out| machine.write_checkpoint(program, out)).end();
 }
 
 /// Writes the body of the end.
@@ -132,23 +130,27 @@ pub(super) fn end(at: Duration, out: &mut Text) {
 pub(super) fn complete(number: u64, body: &str, line: &mut Vec<u8>) {
     let begin = line.len();
     line.extend_from_slice(b"{\"n\":");
-    line.extend_from_slice(number.to_string().as_bytes());
+    line.extend_from_slice(digits(number, &mut [0; 20]).as_bytes());
     line.push(b',');
     line.extend_from_slice(&body.as_bytes()[1..body.len() - 1]);
     let sum = checksum(&line[begin..]);
-    line.extend_from_slice(format!(",\"sum\":\"{sum:08x}\"}}\n").as_bytes());
+    line.extend_from_slice(SUM_BEFORE);
+    line.extend_from_slice(&sum);
+    line.extend_from_slice(SUM_AFTER);
+    line.push(b'\n');
 }
 
 /// Checks the checksum of a line, if it has one.
 pub(super) fn is_sum_right(line: &[u8]) -> bool {
-    let Some(begin) = line.len().checked_sub(SUM_LENGTH) else { return true };
-    let (contents, sum) = line.split_at(begin);
-    let sum = sum.strip_prefix(b",\"sum\":\"").and_then(|sum| sum.strip_suffix(b"\"}"));
-    let Some(sum) = sum.and_then(|sum| std::str::from_utf8(sum).ok()) else { return true };
-    sum == format!("{:08x}", checksum(contents))
+    let sum = line.strip_suffix(SUM_AFTER).and_then(|line| line.split_last_chunk());
+    match sum.and_then(|(line, sum)| Some((line.strip_suffix(SUM_BEFORE)?, sum))) {
+        Some((contents, sum)) => *sum == checksum(contents),
+        None => true,
+    }
 }
 
-/// FNV-1a, which needs no table and notices every change of one byte.
-fn checksum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+/// CRC-32, as in gzip, as eight hexadecimal digits. It notices every change within four bytes.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let sum = crc32fast::hash(bytes);
+    array::from_fn(|digit| b"0123456789abcdef"[(sum >> (28 - 4 * digit)) as usize & 0xf])
 }

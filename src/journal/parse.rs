@@ -2,35 +2,38 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::Value;
-
 use super::{Header, JournalProblem, Program, Record, RunOutput, format};
-use crate::machine::json::{Fields, Problem, events};
+use crate::machine::json::{Fields, Problem, Tape, events};
 use crate::machine::{Input, Machine};
 
 /// A line whose contents are not known yet.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct Line<'t> {
     /// Its number in the recording, if it has one.
     pub(super) number: Option<u64>,
-    fields: Fields,
+    text: &'t str,
+    fields: Fields<'t>,
 }
 
 /// The record of a line, and its time if it has one.
 pub(super) type Said = (Option<Duration>, Record);
 
-impl Line {
-    /// Takes a line apart.
+impl<'t> Line<'t> {
+    /// Takes a line apart, on a tape that is used again for each line.
     ///
     /// # Errors
     ///
     /// The column and the problem.
-    pub(super) fn new(line: &[u8], begin: Instant) -> Result<Self, (usize, JournalProblem)> {
+    pub(super) fn new<'a: 't>(
+        line: &'a [u8],
+        begin: Instant,
+        tape: &'t mut Tape<'a>,
+    ) -> Result<Self, (usize, JournalProblem)> {
         let text = std::str::from_utf8(line).map_err(|error| {
             let message = "it is not valid UTF-8".to_owned();
             (error.valid_up_to() + 1, JournalProblem::Syntax { message })
         })?;
-        let value: Value = serde_json::from_str(text).map_err(|error| {
+        let value = tape.fill(text).map_err(|error| {
             let message = error.to_string();
             // Its position is added by the caller.
             let message = message.split(" at line ").next().unwrap_or_default().to_owned();
@@ -41,11 +44,9 @@ impl Line {
         }
         let read = || {
             let mut fields = Fields::new(value, begin)?;
-            if fields.has("sum") {
-                let _: String = fields.take("sum")?;
-            }
-            let number = if fields.has("n") { Some(fields.take("n")?) } else { None };
-            Ok(Self { number, fields })
+            let number = fields.take_any("n")?;
+            fields.take_any_with("sum", |sum, _| sum.text())?;
+            Ok(Self { number, text, fields })
         };
         read().map_err(|problem| located(text, problem))
     }
@@ -55,12 +56,16 @@ impl Line {
     /// # Errors
     ///
     /// The column and the problem.
-    pub(super) fn header(mut self, line: &str) -> Result<Header, (usize, JournalProblem)> {
+    pub(super) fn header(mut self) -> Result<Header, (usize, JournalProblem)> {
         let is_journal = self.fields.has("journal")
-            && self.fields.take::<String>("journal").is_ok_and(|magic| magic == format::MAGIC);
+            && self
+                .fields
+                .take_with("journal", |magic, _| magic.text())
+                .is_ok_and(|magic| magic == format::MAGIC);
         if !is_journal {
             return Err((1, JournalProblem::OtherProgram));
         }
+        let line = self.text;
         let version = self.fields.take("version").map_err(|problem| located(line, problem))?;
         if version > format::VERSION {
             let program = self.fields.take("program").unwrap_or_default();
@@ -85,47 +90,43 @@ impl Line {
     /// # Errors
     ///
     /// The column and the problem.
-    pub(super) fn record(self, line: &str) -> Result<Said, (usize, JournalProblem)> {
+    pub(super) fn record(self) -> Result<Said, (usize, JournalProblem)> {
+        let line = self.text;
         self.known_record().map_err(|problem| located(line, problem))
     }
 
     fn known_record(self) -> Result<Said, Problem> {
         let mut fields = self.fields;
-        let at = if fields.has("t") {
-            let begin = fields.begin;
-            let at: Instant = fields.take("t")?;
-            Some(at.saturating_duration_since(begin))
-        } else {
-            None
-        };
-        let record = match at {
-            None if fields.has("decided") => {
-                Record::Decision(fields.take::<String>("decided")?.into_boxed_str())
+        let at: Option<Instant> = fields.take_any("t")?;
+        let at = at.map(|at| at.saturating_duration_since(fields.begin));
+        let record = if at.is_some() {
+            if let Some(machine) = fields.take_any_with("checkpoint", Machine::read_checkpoint)? {
+                Record::Checkpoint(Box::new(machine))
+            } else if let Some(true | false) = fields.take_any("end")? {
+                Record::End
+            } else {
+                Record::Input(Box::new(input(&mut fields)?))
             }
-            None if fields.has("output") => Record::Output(Box::new(RunOutput {
-                name: fields.take("output")?,
+        } else if let Some(decision) = fields.take_any("decided")? {
+            Record::Decision(decision)
+        } else if let Some(name) = fields.take_any("output")? {
+            Record::Output(Box::new(RunOutput {
+                name,
                 run: fields.take("run")?,
                 lines: fields.take("lines")?,
                 bytes: fields.take("bytes")?,
                 last: fields.take("last")?,
-            })),
-            None if fields.has("lost") => Record::Lost { entries: fields.take("lost")? },
-            None => return Err(Problem::of("t", "is missing, or the line is of an unknown kind")),
-            Some(_) if fields.has("checkpoint") => {
-                let state = fields.remove("checkpoint").unwrap_or_default();
-                Record::Checkpoint(Box::new(Machine::read_checkpoint(state, fields.begin)?))
-            }
-            Some(_) if fields.has("end") => {
-                let _: bool = fields.take("end")?;
-                Record::End
-            }
-            Some(_) => Record::Input(Box::new(input(&mut fields)?)),
+            }))
+        } else if let Some(entries) = fields.take_any("lost")? {
+            Record::Lost { entries }
+        } else {
+            return Err(Problem::of("t", "is missing, or the line is of an unknown kind"));
         };
         fields.end().map(|()| (at, record))
     }
 }
 
-fn input(fields: &mut Fields) -> Result<Input<Program>, Problem> {
+fn input(fields: &mut Fields<'_>) -> Result<Input<Program>, Problem> {
     if fields.has("event") {
         return events::read(fields).map(Input::Event);
     }
@@ -151,8 +152,8 @@ fn input(fields: &mut Fields) -> Result<Input<Program>, Problem> {
             Input::Timeout
         }
         "service" => {
-            let verb: String = fields.take(command)?;
-            match &*verb {
+            let verb = fields.take_with(command, |verb, _| verb.text())?;
+            match verb {
                 "start" => Input::StartService,
                 "stop" => Input::StopService,
                 "kill" => Input::KillService,

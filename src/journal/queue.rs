@@ -4,9 +4,10 @@
 //! counted; when there is room again, the journal goes on with their number and a checkpoint.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::mem;
 use std::sync::{Condvar, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::format;
 use crate::machine::json::Text;
@@ -29,18 +30,39 @@ const RETRY: Duration = Duration::from_secs(1);
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Lines that are written together.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Chunk {
     pub(super) text: Vec<u8>,
+    /// The number of bytes that count as waiting: without the checkpoint.
+    waiting: usize,
     pub(super) entries: u64,
     /// Whether it is the beginning of a new segment.
     pub(super) begins_segment: bool,
+    /// The number and the body of a last line that is not in the text yet.
+    checkpoint: Option<(u64, Box<dyn FnOnce() -> Text + Send>)>,
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { text, entries, begins_segment, .. } = self;
+        let mut chunk = f.debug_struct("Chunk");
+        chunk.field("bytes", &text.len()).field("entries", entries).field("begins_segment", begins_segment);
+        chunk.finish_non_exhaustive()
+    }
+}
+
+/// The body of a checkpoint.
+pub(super) enum Checkpoint {
+    Written(Text),
+    /// To be written on the thread, because a checkpoint of many processes takes long.
+    Unwritten(Box<dyn FnOnce() -> Text + Send>),
 }
 
 /// The least number of entries of a segment.
 const LEAST_ENTRIES: u64 = 64;
 
-/// The least size of a segment, as a multiple of the size of its checkpoint.
+/// The least size of a segment, as a multiple of the size of its checkpoint. It bounds what checkpoints cost
+/// in relation to what is recorded.
 const LEAST_GROWTH: u64 = 4;
 
 /// The next thing that the monitor has to do for the journal.
@@ -67,6 +89,9 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     chunks: VecDeque<Chunk>,
+    /// The number of bytes in the chunks and in the one that is being written. A checkpoint that is written
+    /// on the thread is not counted: it may be larger than all of them, and nothing may be lost because of
+    /// it.
     waiting: usize,
     /// The number of the next line.
     next: u64,
@@ -80,6 +105,8 @@ struct Inner {
     size: u64,
     begun_with: u64,
     entries: u64,
+    /// Whether a checkpoint is waiting, of which the size is not known yet.
+    has_checkpoint: bool,
     /// Whether writing has failed, and is not to be tried again yet.
     is_failing: bool,
     /// Whether the thread waits for lines.
@@ -126,29 +153,31 @@ impl Queue {
                 false => Wanted::Nothing,
             };
         }
-        // Otherwise a checkpoint that is too large would be followed by the next one at once.
-        let max_size = self.max_size.max(LEAST_GROWTH * inner.begun_with);
-        let is_full = inner.size >= max_size || inner.entries >= self.max_entries.max(LEAST_ENTRIES);
-        if is_full { Wanted::Segment(inner.segment + 1) } else { Wanted::Nothing }
+        let is_full = inner.size >= self.max_size || inner.entries >= self.max_entries.max(LEAST_ENTRIES);
+        if is_full && !inner.has_checkpoint && inner.size >= LEAST_GROWTH * inner.begun_with {
+            Wanted::Segment(inner.segment + 1)
+        } else {
+            Wanted::Nothing
+        }
     }
 
-    /// Begins the next segment with these bodies.
-    pub(super) fn begin_segment(&self, header: &Text, checkpoint: &Text) {
+    /// Begins the next segment with this header and a checkpoint.
+    pub(super) fn begin_segment(&self, header: &Text, checkpoint: Checkpoint) {
         let mut inner = self.inner.lock();
         (inner.size, inner.entries, inner.has_lost_header) = (0, 0, false);
         inner.segment += 1;
         let before = inner.waiting;
         inner.add(&header.text, true);
-        inner.go_on(checkpoint);
+        inner.go_on(header.begin, checkpoint);
         inner.begun_with = inner.size;
         self.wake(inner, before);
     }
 
     /// Goes on after entries were lost.
-    pub(super) fn go_on(&self, checkpoint: &Text) {
+    pub(super) fn go_on(&self, begin: Instant, checkpoint: Checkpoint) {
         let mut inner = self.inner.lock();
         let before = inner.waiting;
-        inner.go_on(checkpoint);
+        inner.go_on(begin, checkpoint);
         self.wake(inner, before);
     }
 
@@ -158,16 +187,22 @@ impl Queue {
         if inner.lost == 0 {
             inner.add(&end.text, false);
         }
-        inner.is_closed = true;
-        self.changed.notify_all();
-        let wait = self.changed.wait_timeout_while(inner, FLUSH, |inner| !inner.has_ended);
-        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        self.wait_for_end(inner);
     }
 
     /// Ends the thread. Called when the queue is closed, or will never be used.
     pub(super) fn abandon(&self) {
-        self.inner.lock().is_closed = true;
+        let inner = self.inner.lock();
+        if !inner.is_closed {
+            self.wait_for_end(inner);
+        }
+    }
+
+    fn wait_for_end(&self, mut inner: MutexGuard<'_, Inner>) {
+        inner.is_closed = true;
         self.changed.notify_all();
+        let wait = self.changed.wait_timeout_while(inner, FLUSH, |inner| !inner.has_ended);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Wakes the thread if it has something to do now. `before` is what was waiting when it was woken last.
@@ -181,28 +216,52 @@ impl Queue {
 
 impl Inner {
     /// Adds a checkpoint, after the number of entries that were lost.
-    fn go_on(&mut self, checkpoint: &Text) {
+    fn go_on(&mut self, begin: Instant, checkpoint: Checkpoint) {
         if self.lost > 0 {
-            let mut lost = Text::new(checkpoint.begin);
+            let mut lost = Text::new(begin);
             format::lost(mem::take(&mut self.lost), &mut lost);
             self.add(&lost.text, false);
         }
-        self.add(&checkpoint.text, false);
+        match checkpoint {
+            Checkpoint::Written(body) => self.add(&body.text, false),
+            Checkpoint::Unwritten(write) => {
+                let number = self.count_line();
+                let chunk = self.last_chunk();
+                chunk.entries += 1;
+                chunk.checkpoint = Some((number, write));
+                self.has_checkpoint = true;
+            }
+        }
     }
 
     fn add(&mut self, body: &str, begins_segment: bool) {
-        if begins_segment || self.chunks.is_empty() {
+        if begins_segment {
             self.chunks.push_back(Chunk { begins_segment, ..Chunk::default() });
         }
-        let chunk = self.chunks.back_mut().expect("there is a chunk");
+        let number = self.count_line();
+        let chunk = self.last_chunk();
         let before = chunk.text.len();
-        format::complete(self.next, body, &mut chunk.text);
+        format::complete(number, body, &mut chunk.text);
         let length = chunk.text.len() - before;
         chunk.entries += 1;
-        self.next += 1;
+        chunk.waiting += length;
         self.waiting += length;
         self.size += length as u64;
+    }
+
+    /// Counts the next line. Returns its number.
+    fn count_line(&mut self) -> u64 {
+        self.next += 1;
         self.entries += 1;
+        self.next - 1
+    }
+
+    /// Returns the chunk to which the next line belongs.
+    fn last_chunk(&mut self) -> &mut Chunk {
+        if self.chunks.back().is_none_or(|chunk| chunk.checkpoint.is_some()) {
+            self.chunks.push_back(Chunk::default());
+        }
+        self.chunks.back_mut().expect("there is a chunk")
     }
 }
 
@@ -213,13 +272,10 @@ impl Queue {
         let mut inner = self.inner.lock();
         loop {
             if let Some(chunk) = inner.chunks.pop_front() {
-                inner.waiting -= chunk.text.len();
-                return Some(chunk);
+                drop(inner);
+                return Some(self.completed(chunk));
             }
             if inner.is_closed {
-                inner.has_ended = true;
-                drop(inner);
-                self.changed.notify_all();
                 return None;
             }
             inner.is_idle = true;
@@ -227,17 +283,39 @@ impl Queue {
         }
     }
 
-    /// Lets lines gather after a write.
-    pub(super) fn pause(&self) {
+    /// Adds the checkpoint of a chunk to its text.
+    fn completed(&self, mut chunk: Chunk) -> Chunk {
+        let Some((number, write)) = chunk.checkpoint.take() else { return chunk };
+        let before = chunk.text.len();
+        format::complete(number, &write().text, &mut chunk.text);
+        let mut inner = self.inner.lock();
+        inner.size += (chunk.text.len() - before) as u64;
+        inner.has_checkpoint = false;
+        if chunk.begins_segment {
+            inner.begun_with = chunk.text.len() as u64;
+        }
+        chunk
+    }
+
+    /// Notes that a chunk was written, and lets lines gather.
+    pub(super) fn written(&self, chunk: &Chunk) {
+        let mut inner = self.inner.lock();
+        inner.waiting -= chunk.waiting;
         let gathers = |inner: &mut Inner| !inner.is_closed && inner.waiting < PLENTY;
-        drop(self.changed.wait_timeout_while(self.inner.lock(), PAUSE, gathers));
+        drop(self.changed.wait_timeout_while(inner, PAUSE, gathers));
+    }
+
+    /// Notes that the file is closed.
+    pub(super) fn end(&self) {
+        self.inner.lock().has_ended = true;
+        self.changed.notify_all();
     }
 
     /// Drops all lines, since `chunk` could not be written, and waits for the time of the next attempt.
     pub(super) fn failed(&self, chunk: &Chunk) {
         let mut inner = self.inner.lock();
         let waiting = mem::take(&mut inner.chunks);
-        inner.waiting = 0;
+        (inner.waiting, inner.has_checkpoint) = (0, false);
         let dropped: u64 = [chunk].into_iter().chain(&waiting).map(|chunk| chunk.entries).sum();
         let headers = [chunk].into_iter().chain(&waiting).filter(|chunk| chunk.begins_segment).count();
         inner.next -= dropped;

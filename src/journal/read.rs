@@ -2,16 +2,24 @@
 
 use std::fs;
 use std::io;
+use std::iter;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::entry::origin;
 use super::parse::Line;
 use super::segments::previous;
 use super::{Ending, Entry, Journal, JournalError, JournalProblem, Record};
+use crate::machine::json::Tape;
+
+/// The least number of bytes for which a thread is worth its start.
+const LEAST_PART: usize = 256 << 10;
 
 impl Journal {
     /// Reads a journal from a file, and from the segment before it if there is one of the same recording.
@@ -64,9 +72,10 @@ impl Segment {
         let mut lines = Lines { rest: text, number: 0 };
         let (number, first, is_complete) =
             lines.next().ok_or_else(|| JournalError::new(JournalProblem::Empty))?;
-        let header = Line::new(first, begin).and_then(|line| {
+        let mut tape = Tape::default();
+        let header = Line::new(first, begin, &mut tape).and_then(|line| {
             let number = line.number;
-            line.header(&String::from_utf8_lossy(first)).map(|header| (number, header))
+            line.header().map(|header| (number, header))
         });
         let (first, header) = match header {
             Ok(header) => header,
@@ -75,37 +84,10 @@ impl Segment {
             }
             Err((column, problem)) => return Err(JournalError::at(number, column, problem)),
         };
-        let mut next = first.map(|first| first + 1);
-        let (mut entries, mut ending, mut last) = (Vec::new(), Ending::Open, Duration::ZERO);
-        for (number, line, is_complete) in lines {
-            let read = Line::new(line, begin).and_then(|parsed| {
-                let place = (parsed.number, next);
-                // It was valid UTF-8 above.
-                let said = parsed.record(std::str::from_utf8(line).unwrap_or_default())?;
-                Ok((place, said))
-            });
-            let ((place, expected), (at, record)) = match read {
-                Ok(read) => read,
-                Err(_) if !is_complete => {
-                    ending = Ending::Truncated { line: number };
-                    break;
-                }
-                Err((column, problem)) => return Err(JournalError::at(number, column, problem)),
-            };
-            if let (Some(place), Some(expected)) = (place, expected)
-                && place != expected
-            {
-                let problem = match place.checked_sub(expected) {
-                    Some(entries) => JournalProblem::Missing { entries },
-                    None => JournalProblem::Repeated,
-                };
-                return Err(JournalError::at(number, 1, problem));
-            }
-            next = next.map(|next| next + 1);
-            last = at.unwrap_or(last);
-            ending = if matches!(record, Record::End) { Ending::Complete } else { Ending::Open };
-            entries.push(Entry { line: number, at: last, record });
-        }
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let size = LEAST_PART.max(lines.rest.len() / threads + 1);
+        let (entries, ending) = Part::joined(Part::all(lines, size, first, begin))?;
+        let next = first.map(|first| first.saturating_add(1 + entries.len() as u64));
         Ok(Self { journal: Journal { header, entries, ending, files: Vec::new(), begin }, first, next })
     }
 
@@ -113,7 +95,7 @@ impl Segment {
     /// another one.
     fn followed_by(self, path: &Path, later: Self) -> Journal {
         let (ours, theirs) = (&self.journal.header, &later.journal.header);
-        let is_previous = (ours.began, ours.segment + 1) == (theirs.began, theirs.segment)
+        let is_previous = (ours.began, ours.segment.checked_add(1)) == (theirs.began, Some(theirs.segment))
             && (self.next, self.journal.ending) == (later.first, Ending::Open);
         if !is_previous {
             return later.journal;
@@ -128,10 +110,122 @@ impl Segment {
     }
 }
 
+/// The entries of some lines. A long file is read in several parts at the same time.
+struct Part {
+    entries: Vec<Entry>,
+    /// The number of entries before the first one with a time.
+    untimed: usize,
+    ending: Ending,
+}
+
+impl Part {
+    /// Reads all lines after a header, which has the number `first`, in parts of about this size. Returns the
+    /// parts in order.
+    fn all(
+        mut lines: Lines<'_>,
+        size: usize,
+        first: Option<u64>,
+        begin: Instant,
+    ) -> Vec<Result<Self, JournalError>> {
+        let mut parts = iter::from_fn(|| lines.take_part(size));
+        let read = |lines| Self::read(lines, first, begin);
+        thread::scope(|scope| {
+            let own = parts.next();
+            let others: Vec<_> = parts
+                .map(|lines| {
+                    let thread = thread::Builder::new().spawn_scoped(scope, move || read(lines));
+                    // Without another thread it takes longer.
+                    thread.map_err(|_| read(lines))
+                })
+                .collect();
+            let others = others.into_iter().map(|part| match part {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(part) => part,
+            });
+            own.map(read).into_iter().chain(others).collect()
+        })
+    }
+
+    /// Returns the entries of all parts, and how the last one ends.
+    fn joined(
+        parts: impl IntoIterator<Item = Result<Self, JournalError>>,
+    ) -> Result<(Vec<Entry>, Ending), JournalError> {
+        let (mut entries, mut ending, mut last) = (Vec::new(), Ending::Open, Duration::ZERO);
+        for part in parts {
+            let (first, mut part) = (entries.len(), part?);
+            if entries.is_empty() {
+                entries = part.entries;
+            } else {
+                entries.append(&mut part.entries);
+            }
+            // Until its first input the time is that of the part before.
+            entries[first..][..part.untimed].iter_mut().for_each(|entry| entry.at = last);
+            last = entries.last().map_or(last, |entry| entry.at);
+            ending = part.ending;
+        }
+        Ok((entries, ending))
+    }
+
+    /// Reads lines. The number of a line in the recording is that of the header and its own in the file.
+    fn read(lines: Lines<'_>, first: Option<u64>, begin: Instant) -> Result<Self, JournalError> {
+        let mut tape = Tape::default();
+        let (mut entries, mut untimed, mut ending, mut last) =
+            (Vec::new(), None, Ending::Open, Duration::ZERO);
+        for (number, line, is_complete) in lines {
+            let read = Line::new(line, begin, &mut tape).and_then(|line| {
+                let place = line.number;
+                Ok((place, line.record()?))
+            });
+            let (place, (at, record)) = match read {
+                Ok(read) => read,
+                Err(_) if !is_complete => {
+                    ending = Ending::Truncated { line: number };
+                    break;
+                }
+                Err((column, problem)) => return Err(JournalError::at(number, column, problem)),
+            };
+            let expected = first.map(|first| first.saturating_add(number as u64 - 1));
+            if let (Some(place), Some(expected)) = (place, expected)
+                && place != expected
+            {
+                let problem = match place.checked_sub(expected) {
+                    Some(entries) => JournalProblem::Missing { entries },
+                    None => JournalProblem::Repeated,
+                };
+                return Err(JournalError::at(number, 1, problem));
+            }
+            if let Some(at) = at {
+                untimed.get_or_insert(entries.len());
+                last = at;
+            }
+            ending = if matches!(record, Record::End) { Ending::Complete } else { Ending::Open };
+            entries.push(Entry { line: number, at: last, record });
+        }
+        Ok(Self { untimed: untimed.unwrap_or(entries.len()), entries, ending })
+    }
+}
+
 /// The lines of a file, with their numbers, and whether a line feed follows.
+#[derive(Clone, Copy, Debug)]
 struct Lines<'a> {
     rest: &'a [u8],
+    /// The number of the line before.
     number: usize,
+}
+
+impl<'a> Lines<'a> {
+    /// Removes the first lines, of about this size; `None` if there are none.
+    fn take_part(&mut self, size: usize) -> Option<Self> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let after = self.rest.get(size..).and_then(|rest| memchr(b'\n', rest));
+        let (rest, later) = self.rest.split_at(after.map_or(self.rest.len(), |after| size + after + 1));
+        let lines = Self { rest, number: self.number };
+        self.rest = later;
+        self.number += memchr_iter(b'\n', rest).count();
+        Some(lines)
+    }
 }
 
 impl<'a> Iterator for Lines<'a> {
@@ -148,5 +242,36 @@ impl<'a> Iterator for Lines<'a> {
         let line = &self.rest[..end];
         self.rest = &self.rest[end + 1..];
         Some((self.number, line, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_parts_is_read_like_a_whole_one() {
+        let line = |i: usize| match i % 3 {
+            0 => format!("{{\"n\":{},\"t\":{i},\"timeout\":true}}\n", i + 8),
+            _ => format!("{{\"n\":{},\"decided\":\"reap #{i}\"}}\n", i + 8),
+        };
+        let mut text: String = (0..100).map(line).collect();
+        let read = |text: &str, size| {
+            let lines = Lines { rest: text.as_bytes(), number: 1 };
+            format!("{:?}", Part::joined(Part::all(lines, size, Some(7), origin())))
+        };
+        for _ in 0..4 {
+            let whole = read(&text, usize::MAX);
+            for size in [1, 10, 100, 1000] {
+                assert_eq!(read(&text, size), whole, "parts of {size} bytes");
+            }
+            // A last line that is cut, one that is missing, and one that is damaged.
+            match text.len() {
+                _ if whole.contains("Truncated") => text = text.replacen("{\"n\":50,", "{\"n\":51,", 1),
+                _ if whole.contains("Missing") => text = text.replacen("reap", "re\u{1}ap", 1),
+                length => text.truncate(length - 3),
+            }
+        }
+        assert!(read(&text, 10).contains("Syntax"), "{}", read(&text, 10));
     }
 }

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::output::Outputs;
-use super::queue::{Queue, Wanted};
+use super::queue::{Checkpoint, Queue, Wanted};
 use super::{Header, Program, format};
 use crate::host::Spec;
 use crate::machine::json::Text;
 use crate::machine::{Input, Machine, Name, Notice, NoticeKind, Output};
 use crate::monitor::recording::{Recorder, RecorderParts};
+
+/// The number of processes whose checkpoint is written in a tenth of a millisecond.
+const FEW: usize = 50;
 
 /// The parts of a recording before its beginning is known. If it is dropped, because no monitor is built, the
 /// thread ends.
@@ -35,9 +38,8 @@ pub(super) fn parts(setup: Setup, begin: Instant) -> RecorderParts {
     let outputs = Outputs::default();
     let recorder = JournalRecorder {
         body: Text::new(begin),
-        text: String::new(),
         last: Duration::ZERO,
-        numbers: HashMap::new(),
+        numbers: Arc::default(),
         next_number: 1,
         began: setup.began,
         queue: setup.queue,
@@ -64,12 +66,10 @@ pub(super) fn parts(setup: Setup, begin: Instant) -> RecorderParts {
 struct JournalRecorder {
     /// The body under construction. Kept only for its allocation.
     body: Text,
-    /// The decision under construction. Kept only for its allocation.
-    text: String,
     /// The time of the last input.
     last: Duration,
-    /// The number of the current spec of each process.
-    numbers: HashMap<Name, (Arc<Spec>, u64)>,
+    /// The number of the current spec of each process. Shared with a checkpoint that is not written yet.
+    numbers: Arc<HashMap<Name, (Arc<Spec>, u64)>>,
     next_number: u64,
     began: SystemTime,
     queue: Open,
@@ -82,15 +82,22 @@ impl JournalRecorder {
         header
     }
 
-    fn checkpoint(&self, machine: &Machine<Arc<Spec>>) -> Text {
-        let mut body = Text::new(self.body.begin);
-        let program = |name: &Name, spec: &Arc<Spec>| {
-            // A process that was removed may still run, and its name may have another spec by now.
-            let number = self.numbers.get(name).filter(|(known, _)| Arc::ptr_eq(known, spec));
-            Program::new(&spec.to_string(), number.map_or(0, |(_, number)| *number))
+    /// Returns the checkpoint of a state. The state of many processes is copied now, under the lock of the
+    /// monitor, and is written on another thread, which takes far longer.
+    fn checkpoint(&self, machine: &Machine<Arc<Spec>>) -> Checkpoint {
+        let (state, numbers) = (machine.saved(), self.numbers.clone());
+        let (begin, last, is_short) = (self.body.begin, self.last, machine.slots() <= FEW);
+        let write = move || {
+            let program = |name: &Name, spec: &Arc<Spec>| {
+                // A process that was removed may still run, and its name may have another spec by now.
+                let number = numbers.get(name).filter(|(known, _)| Arc::ptr_eq(known, spec));
+                Program::new(&spec.to_string(), number.map_or(0, |(_, number)| *number))
+            };
+            let mut body = Text::new(begin);
+            format::checkpoint(last, &state, program, &mut body);
+            body
         };
-        format::checkpoint(self.last, machine, program, &mut body);
-        body
+        if is_short { Checkpoint::Written(write()) } else { Checkpoint::Unwritten(Box::new(write)) }
     }
 
     fn push(&self) {
@@ -106,27 +113,29 @@ impl Recorder for JournalRecorder {
         let program = |name: &Name, spec: &Arc<Spec>| {
             let number = *next_number;
             *next_number += 1;
-            numbers.insert(name.clone(), (spec.clone(), number));
+            Arc::make_mut(numbers).insert(name.clone(), (spec.clone(), number));
             Program::new(&spec.to_string(), number)
         };
         format::input(input, self.last, program, &mut self.body);
+        if let Input::Remove { name } = input {
+            // It is needed no more, and there may be new names without end.
+            Arc::make_mut(&mut self.numbers).remove(name);
+        }
         self.push();
     }
 
     fn output(&mut self, output: &Output<Arc<Spec>>) {
         self.body.text.clear();
-        format::decision(output, &mut self.text, &mut self.body);
+        format::decision(output, &mut self.body);
         self.push();
     }
 
     fn settled(&mut self, machine: &Machine<Arc<Spec>>) {
         match self.queue.0.wanted() {
             Wanted::Nothing => {}
-            Wanted::Checkpoint => self.queue.0.go_on(&self.checkpoint(machine)),
+            Wanted::Checkpoint => self.queue.0.go_on(self.body.begin, self.checkpoint(machine)),
             Wanted::Segment(number) => {
-                // Names that are gone are needed no more, so that there are not more and more of them.
-                self.numbers.retain(|name, _| machine.status(name).is_some());
-                self.queue.0.begin_segment(&self.header(number), &self.checkpoint(machine));
+                self.queue.0.begin_segment(&self.header(number), self.checkpoint(machine));
             }
         }
     }

@@ -1,13 +1,14 @@
 //! Putting a journal into a machine again.
 
-use std::collections::VecDeque;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::iter;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Ending, Entry, Journal, Program, Record, decision};
+use super::decision::Decision;
+use super::{Ending, Entry, Journal, Program, Record};
 use crate::machine::json::Text;
 use crate::machine::{DefinitionError, Machine, Name, Output};
 
@@ -95,29 +96,28 @@ impl Journal {
     pub fn verify(&self) -> Result<Verified, Box<Difference>> {
         let mut replay = self.replay();
         let mut verified = Verified::default();
-        // What was decided, and is not compared yet.
-        let mut decided: VecDeque<Output<Program>> = VecDeque::new();
+        // The number of decisions of the replay that were compared; those after them are not compared yet.
+        let mut compared = 0;
         let mut text = String::new();
-        let mut count = 0;
         let mut lost_before = true;
-        loop {
-            let next = replay.entries.as_slice().first().map(|entry| &entry.record);
+        for (index, entry) in self.entries.iter().enumerate() {
             // A checkpoint that continues a recording is the state that was reached.
-            let reached = match next {
-                Some(Record::Checkpoint(recorded)) if !lost_before => {
-                    Some((self.state(recorded), self.state(&replay.machine)))
+            if let Record::Checkpoint(recorded) = &entry.record
+                && !lost_before
+            {
+                let (recorded, reached) = (self.state(recorded), self.state(&replay.machine));
+                if recorded != reached {
+                    let (recorded, reached) = first_difference(&recorded, &reached);
+                    return Err(Box::new(Difference::new(self, index, Some(recorded), Some(reached))));
                 }
-                _ => None,
-            };
-            let Some(Step { entry, outputs, refused, machine }) = replay.step() else { break };
-            lost_before = matches!(entry.record, Record::Lost { .. });
-            if let Some((recorded, reached)) = reached.filter(|(recorded, reached)| recorded != reached) {
-                let (recorded, reached) = first_difference(&recorded, &reached);
-                return Err(Box::new(Difference::new(self, count, Some(recorded), Some(reached))));
             }
-            let index = count;
-            count += 1;
-            decided.extend(outputs.iter().cloned());
+            lost_before = matches!(entry.record, Record::Lost { .. });
+            if compared == replay.outputs.len() {
+                replay.outputs.clear();
+                compared = 0;
+            }
+            let refused = replay.put(entry);
+            let next = replay.outputs.get(compared);
             match &entry.record {
                 Record::Input(_) if refused.is_some() => {
                     let refused = refused.map(|error| format!("it is refused: {error}"));
@@ -126,28 +126,27 @@ impl Journal {
                 }
                 Record::Input(_) => verified.inputs += 1,
                 Record::Decision(recorded) => {
-                    let output = decided.pop_front();
                     text.clear();
-                    if let Some(output) = &output {
-                        decision::write(output, &mut text);
+                    if let Some(output) = next {
+                        write!(text, "{}", Decision(output)).expect("a string accepts all text");
                     }
                     if text != **recorded {
-                        let decided = output.is_some().then(|| text.clone());
+                        let decided = next.is_some().then_some(text);
                         let difference = Difference::new(self, index, Some(recorded.to_string()), decided);
                         let now = self.begin + entry.at;
-                        return Err(Box::new(difference.with_state(output.as_ref(), machine, now)));
+                        return Err(Box::new(difference.with_state(next, &replay.machine, now)));
                     }
+                    compared += 1;
                     verified.decisions += 1;
                 }
                 Record::Lost { entries } => {
                     verified.lost += entries;
-                    decided.clear();
+                    compared = replay.outputs.len();
                 }
                 Record::Checkpoint(_) => {
-                    if let Some(output) = decided.pop_front() {
-                        text.clear();
-                        decision::write(&output, &mut text);
-                        return Err(Box::new(Difference::new(self, index, None, Some(text))));
+                    if let Some(output) = next {
+                        let decided = Some(Decision(output).to_string());
+                        return Err(Box::new(Difference::new(self, index, None, decided)));
                     }
                 }
                 Record::Output(_) | Record::End => {}
@@ -155,11 +154,10 @@ impl Journal {
         }
         // Decisions that were made at the moment of a crash need not be in the file.
         if let (Ending::Complete, Some(output), Some(entry)) =
-            (self.ending, decided.front(), self.entries.last())
+            (self.ending, replay.outputs.get(compared), self.entries.last())
         {
-            text.clear();
-            decision::write(output, &mut text);
-            let difference = Difference::new(self, count - 1, None, Some(text));
+            let decided = Some(Decision(output).to_string());
+            let difference = Difference::new(self, self.entries.len() - 1, None, decided);
             let now = self.begin + entry.at;
             return Err(Box::new(difference.with_state(Some(output), &replay.machine, now)));
         }
@@ -181,19 +179,25 @@ impl Replay<'_> {
     pub fn step(&mut self) -> Option<Step<'_>> {
         let entry = self.entries.next()?;
         self.outputs.clear();
-        let mut refused = None;
+        let refused = self.put(entry);
+        Some(Step { entry, outputs: &self.outputs, machine: &self.machine, refused })
+    }
+
+    /// Puts an entry into the machine, and adds what it decides to the outputs. Returns the reason why it is
+    /// refused.
+    fn put(&mut self, entry: &Entry) -> Option<DefinitionError> {
         match &entry.record {
             Record::Input(input) => {
-                let now = self.begin + entry.at;
-                refused = self.machine.handle_input((**input).clone(), now).err();
-                while let Some(output) = self.machine.poll_output() {
-                    self.outputs.push(output);
-                }
+                let result = self.machine.handle_input((**input).clone(), self.begin + entry.at);
+                self.outputs.extend(iter::from_fn(|| self.machine.poll_output()));
+                result.err()
             }
-            Record::Checkpoint(machine) => self.machine.clone_from(machine),
-            Record::Decision(_) | Record::Output(_) | Record::Lost { .. } | Record::End => {}
+            Record::Checkpoint(machine) => {
+                self.machine.clone_from(machine);
+                None
+            }
+            Record::Decision(_) | Record::Output(_) | Record::Lost { .. } | Record::End => None,
         }
-        Some(Step { entry, outputs: &self.outputs, machine: &self.machine, refused })
     }
 
     /// Returns the machine in its present state.

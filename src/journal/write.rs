@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::decision::Decision;
 use super::{Entry, Header, Journal, Program, Record, Step, format};
 use crate::machine::Name;
 use crate::machine::json::Text;
@@ -47,16 +48,14 @@ impl Journal {
     pub fn with_decisions(&self) -> Self {
         let mut replay = self.replay();
         let mut entries = Vec::new();
-        let mut text = String::new();
         while let Some(Step { entry, outputs, .. }) = replay.step() {
             if matches!(entry.record, Record::Decision(_)) {
                 continue;
             }
             entries.push(entry.clone());
             for output in outputs {
-                text.clear();
-                super::decision::write(output, &mut text);
-                entries.push(Entry { line: 0, at: entry.at, record: Record::Decision(text.as_str().into()) });
+                let decision = Record::Decision(Decision(output).to_string().into());
+                entries.push(Entry { line: 0, at: entry.at, record: decision });
             }
         }
         Self { entries, files: Vec::new(), ..self.clone_empty() }

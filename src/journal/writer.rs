@@ -42,8 +42,6 @@ pub struct JournalWriter<W> {
     out: W,
     /// The body under construction, kept only for its allocation.
     body: Text,
-    /// The decision under construction, kept only for its allocation.
-    text: String,
     /// The line under construction, kept only for its allocation.
     line: Vec<u8>,
     /// The number of lines so far.
@@ -58,8 +56,8 @@ impl<W: Write> JournalWriter<W> {
     ///
     /// The error of `out`.
     pub fn new(out: W, seed: u64) -> io::Result<Self> {
-        let (body, text, line) = (Text::new(origin()), String::new(), Vec::new());
-        let mut writer = Self { out, body, text, line, lines: 0, last: Duration::ZERO };
+        let (body, line) = (Text::new(origin()), Vec::new());
+        let mut writer = Self { out, body, line, lines: 0, last: Duration::ZERO };
         format::header(&Header::new(None, seed, 0), &mut writer.body);
         writer.complete()?;
         Ok(writer)
@@ -82,7 +80,7 @@ impl<W: Write> JournalWriter<W> {
         format::input(input, at, program, &mut self.body);
         self.complete()?;
         for output in outputs {
-            format::decision(output, &mut self.text, &mut self.body);
+            format::decision(output, &mut self.body);
             self.complete()?;
         }
         Ok(())

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use crate::machine::child::{Child, Last};
 use crate::machine::definition::Settings;
 use crate::machine::give_up::{Failures, Window};
-use crate::machine::json::{Fields, Json, Problem, Text, Words};
+use crate::machine::json::{Fields, Json, Problem, Text, Value, Words};
 use crate::machine::run::{Orphans, Run, StopReason};
 use crate::machine::state::{Blockage, Goal, Rest, State, StopMode};
 use crate::machine::{Event, Exit, LastRun, Policy, RunId};
@@ -53,7 +51,7 @@ impl<S: Json> Json for Child<S> {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let child = Self {
             name: fields.take("name")?,
@@ -82,7 +80,7 @@ impl<S: Json> Json for Settings<S> {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let settings = Self {
             spec: fields.take("spec")?,
@@ -106,7 +104,7 @@ impl Json for Last {
         object.with("lived", lived).with("asked", asked).optional("reason", reason.as_deref()).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let result = if fields.has("exited") {
             LastRun::Exited(fields.take("exited")?)
@@ -131,7 +129,7 @@ impl Json for Failures {
         out.object().with("growths", growths).with("row", row).with("window", &window).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let window: Option<Vec<Instant>> = fields.take("window")?;
         let failures = Self {
@@ -174,7 +172,7 @@ impl Json for State {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let state = if fields.has("down") {
             Self::Down(fields.take("down")?)

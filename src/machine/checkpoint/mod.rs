@@ -14,11 +14,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::Value;
-
 use super::child::Child;
 use super::deadlines::Deadlines;
-use super::json::{Fields, Json, Problem, Text};
+use super::json::{Fields, Json, Problem, Text, Value};
 use super::{Machine, Name};
 
 /// The state of a machine, as far as it is not computed from the rest of it.
@@ -40,10 +38,9 @@ impl<S: Clone> Machine<S> {
             policy: _,
             out: _,
         } = self;
-        let children: Vec<Option<Child<T>>> = children
+        let children = children
             .iter()
-            .map(|child| child.as_ref().map(|child| child.with_spec(spec(&child.name, child.spec()))))
-            .collect();
+            .map(|child| child.as_ref().map(|child| child.with_spec(spec(&child.name, child.spec()))));
         out.object()
             .with("running", running)
             .with("stopped_by", stopped_by)
@@ -51,15 +48,52 @@ impl<S: Clone> Machine<S> {
             .with("additions", additions)
             .with("seed", seed)
             .with("free", free)
-            .with("children", &children)
+            .options::<Child<T>, _>("children", children)
             .with("relations", relations)
             .end();
     }
 }
 
 impl<S: Clone> Machine<S> {
+    /// Returns an upper bound of the number of processes, to which the size of a checkpoint is proportional.
+    pub(crate) fn slots(&self) -> usize {
+        self.children.len()
+    }
+
+    /// Returns a copy of the state that can be written and nothing else. It is much faster than writing.
+    pub(crate) fn saved(&self) -> Self {
+        let Self {
+            children,
+            free,
+            relations,
+            running,
+            stopped_by,
+            runs,
+            additions,
+            seed,
+            slots: _,
+            deadlines: _,
+            policy: _,
+            out: _,
+        } = self;
+        Self {
+            children: children.clone(),
+            free: free.clone(),
+            relations: relations.clone(),
+            running: *running,
+            stopped_by: stopped_by.clone(),
+            runs: *runs,
+            additions: *additions,
+            seed: *seed,
+            slots: HashMap::new(),
+            deadlines: Deadlines::default(),
+            policy: Arc::default(),
+            out: VecDeque::new(),
+        }
+    }
+
     /// Restores a state.
-    pub(crate) fn read_checkpoint(value: Value, begin: Instant) -> Result<Self, Problem>
+    pub(crate) fn read_checkpoint(value: Value<'_>, begin: Instant) -> Result<Self, Problem>
     where
         S: Json,
     {

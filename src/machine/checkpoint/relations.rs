@@ -3,9 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use serde_json::Value;
-
-use crate::machine::json::{Fields, Json, Problem, Text};
+use crate::machine::json::{Fields, Json, Problem, Text, Value};
 use crate::machine::relations::{
     Drain, Edge, EdgeId, Group, GroupRestart, Links, Membership, Quit, Relations,
 };
@@ -16,7 +14,7 @@ use crate::machine::{Dependency, Machine, Name};
 impl Json for Relations {
     fn write(&self, out: &mut Text) {
         let Self { links, missing, groups, tasks: _ } = self;
-        let links: Vec<Option<&Links>> = links.iter().map(Option::as_deref).collect();
+        let links = links.iter().map(Option::as_deref);
         let mut missing: Vec<(&Name, &Vec<EdgeId>)> = missing.iter().collect();
         missing.sort_unstable_by_key(|(name, _)| *name);
         let mut groups: Vec<(&Name, &Group)> = groups.iter().collect();
@@ -29,10 +27,14 @@ impl Json for Relations {
             .into_iter()
             .map(|(name, group)| NamedGroup { name: name.clone(), group: group.clone() })
             .collect();
-        out.object().options("links", links).with("missing", &missing).with("groups", &groups).end();
+        out.object()
+            .options::<Links, _>("links", links)
+            .with("missing", &missing)
+            .with("groups", &groups)
+            .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let links: Vec<Option<Links>> = fields.take("links")?;
         let missing: Vec<Missing> = fields.take("missing")?;
@@ -67,7 +69,7 @@ impl Json for Missing {
         out.object().with("name", name).with("edges", edges).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let missing = Self { name: fields.take("name")?, edges: fields.take("edges")? };
         fields.end().map(|()| missing)
@@ -93,7 +95,7 @@ impl Json for NamedGroup {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let (name, strategy, members) =
             (fields.take("name")?, fields.take("strategy")?, fields.take("members")?);
@@ -112,7 +114,7 @@ impl Json for EdgeId {
         out.list(&[*slot, *index]);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         match *Vec::<usize>::read(value, begin)? {
             [slot, index] => Ok(Self { slot, index }),
             _ => Err(Problem::new("is not the slot and the index of a dependency")),
@@ -138,7 +140,7 @@ impl Json for Links {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let edges: Vec<Edge> = fields.take("edges")?;
         let group: Option<Membership> = fields.take("group")?;
@@ -168,7 +170,7 @@ impl Json for Edge {
         out.object().with("dependency", dependency).with("is_met", is_met).with("restarts", restarts).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let dependency: Dependency = fields.take("dependency")?;
         let (is_met, restarts) = (fields.take("is_met")?, fields.take("restarts")?);
@@ -186,8 +188,8 @@ impl Json for Drain {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        match value.as_str() {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
+        match value.as_text() {
             Some("cancel") => return Ok(Self::Pending(Quit::Cancel)),
             Some("restart") => return Ok(Self::Pending(Quit::Restart)),
             Some("asked") => return Ok(Self::Asked),
@@ -205,7 +207,7 @@ impl Json for Membership {
         out.object().with("group", group).with("is_parked", is_parked).with("is_awaited", is_awaited).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let membership = Self {
             group: fields.take("group")?,

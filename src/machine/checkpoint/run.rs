@@ -3,9 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use crate::machine::json::{Fields, Json, Problem, Text};
+use crate::machine::json::{Fields, Json, Problem, Text, Value};
 use crate::machine::run::{
     Death, Ending, FamilyPoll, Orphans, Readiness, Run, StopCommand, StopReason, StopWay, SurvivorReport,
 };
@@ -40,7 +38,7 @@ impl Json for Run {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let pid: Option<u32> = fields.take("pid")?;
         let reason: Option<StopReason> = fields.take("reason")?;
@@ -70,8 +68,8 @@ impl Json for Readiness {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        match value.as_str() {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
+        match value.as_text() {
             Some("pending") => return Ok(Self::Pending),
             Some("lost") => return Ok(Self::Lost),
             _ => {}
@@ -93,7 +91,7 @@ impl Json for StopReason {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let reason = if fields.has("not_ready") {
             Self::NotReady(fields.take("not_ready")?)
@@ -121,7 +119,7 @@ impl Json for StopWay {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let way = Self {
             signal: fields.take("signal")?,
@@ -139,7 +137,7 @@ impl Json for StopCommand {
         out.object().with("is_running", is_running).with("target", target).with("signal", signal).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let command = Self {
             is_running: fields.take("is_running")?,
@@ -156,7 +154,7 @@ impl Json for Death {
         out.object().with("exit", exit).with("at", at).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let death = Self { exit: fields.take("exit")?, at: fields.take("at")? };
         fields.end().map(|()| death)
@@ -169,7 +167,7 @@ impl Json for FamilyPoll {
         out.object().with("at", at).with("interval", interval).with("remaining", remaining).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let interval: Duration = fields.take("interval")?;
         if interval > Self::LONGEST {
@@ -186,7 +184,7 @@ impl Json for Orphans {
         out.object().with("death", death).with("family", family).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let orphans = Self { death: fields.take("death")?, family: fields.take("family")? };
         fields.end().map(|()| orphans)
@@ -205,7 +203,7 @@ impl Json for Ending {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let family: Option<FamilyPoll> = fields.take("family")?;
         let report: Option<SurvivorReport> = fields.take("report")?;
@@ -230,7 +228,7 @@ impl Json for SurvivorReport {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let report = if fields.has("due") {
             Self::Due { at: fields.take("due")?, killed_at: fields.take("killed_at")? }

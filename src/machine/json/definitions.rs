@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
-
-use super::{Fields, Json, Problem, Text, Words};
+use super::{Fields, Json, Problem, Text, Value, Words};
 use crate::backoff::{Growth, Jitter};
 use crate::machine::{
     Definition, Dependency, Exit, ExitSet, GiveUp, LongRun, OnEnd, OnGiveUp, Policy, Restart, RestartGroup,
@@ -29,7 +27,7 @@ impl<S: Json> Json for Definition<S> {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let definition = Self {
             spec: fields.take("spec")?,
@@ -77,7 +75,7 @@ impl Json for Policy {
             .end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let policy = Self {
             threshold: fields.take("threshold")?,
@@ -106,7 +104,7 @@ impl Json for GiveUp {
         out.object().with("failures", failures).with("within", within).with("then", then).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let give_up = Self {
             failures: fields.take("failures")?,
@@ -126,7 +124,7 @@ impl Json for ExitSet {
         out.object().with("codes", &codes).with("signals", &signals).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let codes: Vec<u32> = fields.take("codes")?;
         let signals: Vec<Signal> = fields.take("signals")?;
@@ -154,9 +152,9 @@ impl Json for Growth {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        if let Value::String(word) = &value {
-            return match &**word {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
+        if let Some(word) = value.as_text() {
+            return match word {
                 "doubling" => Ok(Self::Doubling),
                 "fixed" => Ok(Self::Fixed),
                 "doubling-after-first" => Ok(Self::DoublingAfterFirst),
@@ -183,7 +181,7 @@ impl Json for Jitter {
         out.number((self.fraction() * MILLION).round() as u64);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let millionths = u32::read(value, begin)?;
         Self::new(f64::from(millionths) / MILLION).map_err(|_| Problem::new("is above a million"))
     }
@@ -195,7 +193,7 @@ impl Json for Dependency {
         out.object().with("on", on).with("until", until).with("on_end", on_end).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let dependency =
             Self { on: fields.take("on")?, until: fields.take("until")?, on_end: fields.take("on_end")? };
@@ -209,7 +207,7 @@ impl Json for RestartGroup {
         out.object().with("name", name).with("strategy", strategy).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let group = Self { name: fields.take("name")?, strategy: fields.take("strategy")? };
         fields.end().map(|()| group)

@@ -27,10 +27,10 @@ pub(crate) fn write<'a>(event: &Event, object: Object<'a>) -> Object<'a> {
 }
 
 /// Reads what [`write()`] has added.
-pub(crate) fn read(fields: &mut Fields) -> Result<Event, Problem> {
-    let kind: String = fields.take("event")?;
+pub(crate) fn read(fields: &mut Fields<'_>) -> Result<Event, Problem> {
+    let kind = fields.take_with("event", |kind, _| kind.text())?;
     let run = fields.take("run")?;
-    Ok(match &*kind {
+    Ok(match kind {
         "started" => {
             Event::Started { run, pid: fields.take("pid")?, containment: fields.take("containment")? }
         }

@@ -5,13 +5,16 @@
 
 mod definitions;
 pub(crate) mod events;
+mod tape;
 mod values;
 
-use std::fmt::Write;
+use std::borrow::Borrow;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
+use tape::Values;
+pub(crate) use tape::{Problem, Tape, Value};
 
 /// The latest time in a journal, two hundred years after its beginning. It keeps a damaged number from
 /// overflowing the clock, and leaves room for the deadlines of a policy.
@@ -23,7 +26,7 @@ pub(crate) trait Json: Sized {
     fn write(&self, out: &mut Text);
 
     /// Checks a value that was read. Times are relative to `begin`.
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem>;
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem>;
 }
 
 /// JSON text under construction.
@@ -65,24 +68,23 @@ impl Text {
     }
 
     pub(crate) fn number(&mut self, number: u64) {
-        // Faster than the formatting machinery, which a number of one digit hardly needs.
-        let mut digits = [0; 20];
-        let (mut rest, mut first) = (number, digits.len());
-        loop {
-            first -= 1;
-            digits[first] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        self.text.push_str(std::str::from_utf8(&digits[first..]).expect("digits are ASCII"));
+        self.text.push_str(digits(number, &mut [0; 20]));
     }
 
     /// Appends a text with quotes around it.
     pub(crate) fn quoted(&mut self, text: &str) {
         self.text.push('"');
-        for c in text.chars() {
+        self.escaped(text);
+        self.text.push('"');
+    }
+
+    /// Appends a part of a text.
+    fn escaped(&mut self, text: &str) {
+        // Most texts are plain from their beginning to their end.
+        let is_plain = |byte: &u8| (b' '..0x7f).contains(byte) && !matches!(byte, b'"' | b'\\');
+        let plain = text.bytes().position(|byte| !is_plain(&byte)).unwrap_or(text.len());
+        self.text.push_str(&text[..plain]);
+        for c in text[plain..].chars() {
             match c {
                 '"' => self.text.push_str("\\\""),
                 '\\' => self.text.push_str("\\\\"),
@@ -96,8 +98,32 @@ impl Text {
                 c => self.text.push(c),
             }
         }
-        self.text.push('"');
     }
+}
+
+/// Appends what is displayed as a part of a text.
+struct EscapedText<'a>(&'a mut Text);
+
+impl Write for EscapedText<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.escaped(text);
+        Ok(())
+    }
+}
+
+/// Returns the digits of a number, for which `buffer` has room. This is faster than the formatting machinery,
+/// which is called for every number of every line otherwise.
+pub(crate) fn digits(number: u64, buffer: &mut [u8; 20]) -> &str {
+    let (mut rest, mut first) = (number, buffer.len());
+    loop {
+        first -= 1;
+        buffer[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    std::str::from_utf8(&buffer[first..]).expect("digits are ASCII")
 }
 
 /// A JSON object under construction, whose fields keep the order in which they are added.
@@ -132,10 +158,19 @@ impl Object<'_> {
         self
     }
 
-    /// Adds JSON text.
-    pub(crate) fn raw(mut self, name: &str, json: &str) -> Self {
+    /// Adds a text as it is displayed.
+    pub(crate) fn displayed(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.name(name);
-        self.out.text.push_str(json);
+        self.out.text.push('"');
+        write!(EscapedText(self.out), "{value}").expect("a string accepts all text");
+        self.out.text.push('"');
+        self
+    }
+
+    /// Adds a value that `write` appends.
+    pub(crate) fn nested(mut self, name: &str, write: impl FnOnce(&mut Text)) -> Self {
+        self.name(name);
+        write(self.out);
         self
     }
 
@@ -147,10 +182,10 @@ impl Object<'_> {
     }
 
     /// Adds a list of such values.
-    pub(crate) fn options<'a, T: Json + 'a>(
+    pub(crate) fn options<T: Json, B: Borrow<T>>(
         mut self,
         name: &str,
-        values: impl IntoIterator<Item = Option<&'a T>>,
+        values: impl IntoIterator<Item = Option<B>>,
     ) -> Self {
         self.name(name);
         self.out.text.push('[');
@@ -158,7 +193,7 @@ impl Object<'_> {
             if i > 0 {
                 self.out.text.push(',');
             }
-            self.out.optional(value);
+            self.out.optional(value.as_ref().map(B::borrow));
         }
         self.out.text.push(']');
         self
@@ -169,81 +204,94 @@ impl Object<'_> {
     }
 }
 
-/// The reason why a value is not valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
-    /// The field; empty if the value is not in a field.
-    pub(crate) field: String,
-    /// The problem, as a fragment that follows the name of the field.
-    pub(crate) message: String,
-}
-
-impl Problem {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { field: String::new(), message: message.into() }
-    }
-
-    pub(crate) fn of(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into() }
-    }
-
-    /// Adds the field, unless a field inside it is known.
-    fn within(self, field: &str) -> Self {
-        if self.field.is_empty() { Self { field: field.to_owned(), ..self } } else { self }
-    }
-}
+/// The maximum number of fields of an object: more than any object of the format has.
+const MAX_FIELDS: usize = u64::BITS as usize;
 
 /// The fields of an object that were not read yet.
 #[derive(Debug)]
-pub(crate) struct Fields {
-    map: Map<String, Value>,
+pub(crate) struct Fields<'t> {
+    fields: Values<'t>,
+    /// The fields that follow the one that was read last. Fields are read in the order in which they are
+    /// written, so the next one is mostly the first of these.
+    next: Values<'t>,
+    /// The index of the first of these.
+    next_index: usize,
+    /// Which fields were read, by their indices.
+    read: u64,
     pub(crate) begin: Instant,
 }
 
-impl Fields {
-    pub(crate) fn new(value: Value, begin: Instant) -> Result<Self, Problem> {
-        match value {
-            Value::Object(map) => Ok(Self { map, begin }),
-            other => Err(expected("an object", &other)),
-        }
+impl<'t> Fields<'t> {
+    pub(crate) fn new(value: Value<'t>, begin: Instant) -> Result<Self, Problem> {
+        let fields = value.fields()?;
+        Ok(Self { fields, next: fields, next_index: 0, read: 0, begin })
     }
 
     /// Whether a field was not read yet.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.map.contains_key(name)
+        self.find(name).is_some()
     }
 
     /// Reads a field.
     pub(crate) fn take<T: Json>(&mut self, name: &str) -> Result<T, Problem> {
-        let value = self.map.remove(name).ok_or_else(|| Problem::of(name, "is missing"))?;
-        T::read(value, self.begin).map_err(|problem| problem.within(name))
+        self.take_with(name, T::read)
     }
 
-    /// Removes a field, which is to be read by the caller.
-    pub(crate) fn remove(&mut self, name: &str) -> Option<Value> {
-        self.map.remove(name)
+    /// Reads a field with this function.
+    pub(crate) fn take_with<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value<'t>, Instant) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.take_any_with(name, read)?.ok_or_else(|| Problem::of(name, "is missing"))
+    }
+
+    /// Reads a field if there is one.
+    pub(crate) fn take_any<T: Json>(&mut self, name: &str) -> Result<Option<T>, Problem> {
+        self.take_any_with(name, T::read)
+    }
+
+    /// Reads a field with this function if there is one.
+    pub(crate) fn take_any_with<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value<'t>, Instant) -> Result<T, Problem>,
+    ) -> Result<Option<T>, Problem> {
+        let Some((index, value, next)) = self.find(name) else { return Ok(None) };
+        self.read |= 1 << index;
+        (self.next, self.next_index) = (next, index + 1);
+        read(value, self.begin).map(Some).map_err(|problem| problem.within(name))
     }
 
     /// Checks that every field was read.
     pub(crate) fn end(self) -> Result<(), Problem> {
-        match self.map.into_iter().next() {
-            Some((name, _)) => Err(Problem::of(&name, "is not known here")),
-            None => Ok(()),
+        let mut fields = self.fields;
+        for index in 0.. {
+            let (Some(name), Some(_)) = (fields.next(), fields.next()) else { break };
+            if !self.was_read(index) {
+                return Err(Problem::of(name.as_text().unwrap_or_default(), "is not known here"));
+            }
         }
+        Ok(())
     }
-}
 
-/// Returns the problem of a value of another type.
-pub(crate) fn expected(what: &str, value: &Value) -> Problem {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "another number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    Problem::new(format!("is {found} where {what} is expected"))
+    /// Returns the index and the value of a field that was not read, and the fields after it.
+    fn find(&self, name: &str) -> Option<(usize, Value<'t>, Values<'t>)> {
+        let search = |mut fields: Values<'t>, first: usize| {
+            for index in first..MAX_FIELDS {
+                let (known, value) = (fields.next()?, fields.next()?);
+                if !self.was_read(index) && known.as_text() == Some(name) {
+                    return Some((index, value, fields));
+                }
+            }
+            None
+        };
+        search(self.next, self.next_index).or_else(|| search(self.fields, 0))
+    }
+
+    fn was_read(&self, index: usize) -> bool {
+        index < MAX_FIELDS && self.read & (1 << index) != 0
+    }
 }
 
 /// A choice between words.
@@ -260,8 +308,8 @@ impl<T: Words> Json for T {
         out.quoted(self.word());
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
-        let Value::String(word) = &value else { return Err(expected("a word", &value)) };
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        let word = value.as_text().ok_or_else(|| value.expected("a word"))?;
         let found = Self::ALL.iter().find(|choice| choice.word() == word);
         found.copied().ok_or_else(|| Problem::new(format!("is {word:?}, which is not known here")))
     }
@@ -272,8 +320,8 @@ impl Json for u64 {
         out.number(*self);
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
-        value.as_u64().ok_or_else(|| expected("a whole number from 0 to 2^64", &value))
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        value.as_u64().ok_or_else(|| value.expected("a whole number from 0 to 2^64"))
     }
 }
 
@@ -282,9 +330,9 @@ impl Json for u32 {
         out.number((*self).into());
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
         let number = value.as_u64().and_then(|number| Self::try_from(number).ok());
-        number.ok_or_else(|| expected("a whole number from 0 to 2^32", &value))
+        number.ok_or_else(|| value.expected("a whole number from 0 to 2^32"))
     }
 }
 
@@ -294,7 +342,7 @@ impl Json for usize {
     }
 
     /// Larger numbers are no indices or counts of anything that fits into memory.
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         u32::read(value, begin).map(|number| number as Self)
     }
 }
@@ -304,9 +352,9 @@ impl Json for i32 {
         write!(out.text, "{self}").expect("a string accepts all text");
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
         let number = value.as_i64().and_then(|number| Self::try_from(number).ok());
-        number.ok_or_else(|| expected("a whole number of 32 bits", &value))
+        number.ok_or_else(|| value.expected("a whole number of 32 bits"))
     }
 }
 
@@ -315,8 +363,8 @@ impl Json for bool {
         out.text.push_str(if *self { "true" } else { "false" });
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
-        value.as_bool().ok_or_else(|| expected("true or false", &value))
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        value.as_bool().ok_or_else(|| value.expected("true or false"))
     }
 }
 
@@ -325,11 +373,18 @@ impl Json for String {
         out.quoted(self);
     }
 
-    fn read(value: Value, _: Instant) -> Result<Self, Problem> {
-        match value {
-            Value::String(text) => Ok(text),
-            other => Err(expected("a text", &other)),
-        }
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        value.text().map(Self::from)
+    }
+}
+
+impl Json for Box<str> {
+    fn write(&self, out: &mut Text) {
+        out.quoted(self);
+    }
+
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        value.text().map(Self::from)
     }
 }
 
@@ -338,8 +393,8 @@ impl Json for Arc<str> {
         out.quoted(self);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        String::read(value, begin).map(Self::from)
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        value.text().map(Self::from)
     }
 }
 
@@ -349,7 +404,7 @@ impl Json for Duration {
         out.number(u64::try_from(self.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         u64::read(value, begin).map(Self::from_nanos)
     }
 }
@@ -360,7 +415,7 @@ impl Json for Instant {
         self.saturating_duration_since(out.begin).write(out);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let since = Duration::read(value, begin)?;
         let at = begin.checked_add(since).filter(|_| since <= LATEST);
         at.ok_or_else(|| Problem::new("is more than two hundred years after the beginning"))
@@ -372,7 +427,7 @@ impl<T: Json> Json for Option<T> {
         out.optional(self.as_ref());
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         if value.is_null() { Ok(None) } else { T::read(value, begin).map(Some) }
     }
 }
@@ -382,10 +437,7 @@ impl<T: Json> Json for Vec<T> {
         out.list(self);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        match value {
-            Value::Array(items) => items.into_iter().map(|item| T::read(item, begin)).collect(),
-            other => Err(expected("a list", &other)),
-        }
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
+        value.items()?.map(|item| T::read(item, begin)).collect()
     }
 }

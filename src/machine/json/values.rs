@@ -4,9 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Instant;
 
-use serde_json::Value;
-
-use super::{Fields, Json, Problem, Text, Words};
+use super::{Fields, Json, Problem, Text, Value, Words};
 use crate::machine::{
     Containment, Exit, Name, RunId, Signal, SignalTarget, SpawnError, SpawnStep, StopCommandError,
     SurvivalReason, SurvivingProcess,
@@ -17,9 +15,8 @@ impl Json for Name {
         out.quoted(self);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        let name = String::read(value, begin)?;
-        Self::new(&name).map_err(|error| Problem::new(format!("is not valid: {error}")))
+    fn read(value: Value<'_>, _: Instant) -> Result<Self, Problem> {
+        Self::new(value.text()?).map_err(|error| Problem::new(format!("is not valid: {error}")))
     }
 }
 
@@ -29,10 +26,15 @@ impl Json for RunId {
         out.list(&[self.number(), self.slot() as u64]);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
-        match *Vec::<u64>::read(value, begin)? {
-            [number, slot] if slot < u32::MAX.into() => Ok(Self::new(number, slot as usize)),
-            _ => Err(Problem::new("is not the number and the slot of a run")),
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
+        let wrong = || Problem::new("is not the number and the slot of a run");
+        let mut items = value.items()?;
+        match (items.next(), items.next(), items.next()) {
+            (Some(number), Some(slot), None) => {
+                let (number, slot): (u64, u32) = (Json::read(number, begin)?, Json::read(slot, begin)?);
+                if slot == u32::MAX { Err(wrong()) } else { Ok(Self::new(number, slot as usize)) }
+            }
+            _ => Err(wrong()),
         }
     }
 }
@@ -43,7 +45,7 @@ impl Json for Signal {
         out.number(self.number() as u64);
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let number = i32::read(value, begin)?;
         Self::from_number(number).ok_or_else(|| Problem::new(format!("is {number}, which is no signal")))
     }
@@ -58,7 +60,7 @@ impl Json for Exit {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let exit = if fields.has("code") {
             Self::Code(fields.take("code")?)
@@ -84,7 +86,7 @@ impl Json for SpawnError {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let (step, subject): (SpawnStep, String) = (fields.take("step")?, fields.take("subject")?);
         let cause = if fields.has("errno") {
@@ -105,7 +107,7 @@ impl Json for StopCommandError {
         }
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let error = if fields.has("failed") {
             Self::Failed(fields.take("failed")?)
@@ -122,7 +124,7 @@ impl Json for SurvivingProcess {
         out.object().with("pid", pid).with("command", command).with("reason", reason).end();
     }
 
-    fn read(value: Value, begin: Instant) -> Result<Self, Problem> {
+    fn read(value: Value<'_>, begin: Instant) -> Result<Self, Problem> {
         let mut fields = Fields::new(value, begin)?;
         let (pid, command, reason) = (fields.take("pid")?, fields.take("command")?, fields.take("reason")?);
         fields.end()?;

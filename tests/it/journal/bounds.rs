@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use childminder::journal::{Ending, Journal, JournalFile, Record};
+use childminder::journal::{Ending, Journal, JournalFile, JournalProblem, Record};
 use childminder::testkit::Script;
 use childminder::{Exit, ProcessMonitor, Spec};
 
@@ -85,4 +85,62 @@ fn f_312_the_journal_of_an_earlier_monitor_becomes_the_segment_before() {
     // A journal that is never used ends its thread, and is empty.
     drop(ProcessMonitor::builder().journal(JournalFile::new(&path)).unwrap());
     assert_eq!(fs::read(&path).unwrap(), b"");
+}
+
+#[test]
+fn f_317_a_second_monitor_cannot_record_into_the_same_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("web.journal");
+    let (sim, first) = monitor(JournalFile::new(&path));
+    first.add_process("web", Spec::new("web")).unwrap();
+    for _ in 0..2 {
+        let error = ProcessMonitor::builder().journal(JournalFile::new(&path)).expect_err("it is in use");
+        assert!(matches!(error.problem(), JournalProblem::InUse));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "cannot create the journal {path:?}: another monitor records into it; choose another file, or end that \
+                 monitor"
+            )
+        );
+    }
+    assert!(!path.with_extension("journal.1").exists(), "the file was moved");
+    // As if the first one was about to begin a new segment.
+    fs::rename(&path, path.with_extension("journal.1")).unwrap();
+    assert!(ProcessMonitor::builder().journal(JournalFile::new(&path)).is_err(), "it has its old file still");
+    fs::rename(path.with_extension("journal.1"), &path).unwrap();
+    sim.block_on(first.close()).unwrap();
+    sim.drop_futures();
+    assert_eq!(Journal::read(&path).unwrap().ending(), Ending::Complete);
+    // The lock ends with the recording, also with one that was never used.
+    for _ in 0..20 {
+        drop(ProcessMonitor::builder().journal(JournalFile::new(&path)).unwrap());
+    }
+}
+
+#[test]
+fn f_312_most_of_what_is_written_are_entries_also_with_many_processes_and_few_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("many.journal");
+    let (sim, monitor) = monitor(JournalFile::new(&path).max_entries(0).max_size(0));
+    sim.script("p0", Script::new().lives(secs(2.0)).exits(Exit::Code(1)));
+    for i in 0..100 {
+        monitor.add_process(&format!("p{i}"), Spec::new("sleep").arg(i.to_string())).unwrap();
+    }
+    monitor.start_service().unwrap();
+    for _ in 0..200 {
+        sim.advance(secs(200.0));
+    }
+    sim.block_on(monitor.close()).unwrap();
+    sim.drop_futures();
+    let journal = Journal::read(&path).unwrap();
+    assert!(journal.header().segment > 0);
+    let text = [path.with_extension("journal.1"), path].map(|path| fs::read_to_string(path).unwrap());
+    let checkpoint = |text: &str| {
+        text.lines().nth(1).map_or(0, |line| if line.contains("\"checkpoint\"") { line.len() } else { 0 })
+    };
+    // The last file is not full.
+    let (first, size) = (checkpoint(&text[0]), text[0].len());
+    assert!(first > 10_000 && size >= 4 * first, "{first} bytes of {size} are the checkpoint");
+    journal.verify().unwrap_or_else(|difference| panic!("{difference}"));
 }
