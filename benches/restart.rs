@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &Bench) -> Outcome<Vec<Row>> {
     let (contender, respawn) = (bench.baseline.contender("restart")?, [bench.baseline.program("respawn")]);
     let turns = take_turns(rounds, || gaps(&contender), || gaps(&respawn))?;
     Ok(vec![
-        Row::ratio("restart, p50", Unit::Time, &pairs(&turns, |gaps| median(gaps)), Target::AtMost(1.25)),
+        Row::ratio("restart, p50", Unit::Time, &pairs(&turns, |gaps| median(gaps)), Target::AtMost(1.1)),
         Row::ratio(
             "restart, p99",
             Unit::Time,
