@@ -10,6 +10,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ pub(super) use async_io::block_on;
 use futures_timer::Delay;
 use rustix::process::Pid;
 
-use crate::host::{ProbeOwner, Process, SleepFuture};
+use crate::host::{ProbeOwner, Process, SleepFuture, Spec};
 use crate::machine::{Containment, ContainmentError, SpawnError};
 
 use super::launch::Launch;
@@ -49,6 +50,16 @@ impl BackEnd {
         _tier: &Tier,
     ) -> Result<Box<dyn Process>, SpawnError> {
         portable::start(launch, streams)
+    }
+
+    /// Returns `None`: it is better to start them one after the other.
+    pub(super) fn start_all(
+        self,
+        _specs: &[Arc<Spec>],
+        _tier: &Tier,
+        _until: Option<Instant>,
+    ) -> Option<Vec<Result<Box<dyn Process>, SpawnError>>> {
+        None
     }
 }
 

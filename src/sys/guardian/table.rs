@@ -76,12 +76,18 @@ pub(super) struct Registered {
     pub(super) signal: i32,
 }
 
+/// Memory that counts only when it is used. FreeBSD treats all memory so.
+#[cfg(not(target_os = "freebsd"))]
+const WITHOUT_RESERVE: libc::c_int = libc::MAP_NORESERVE;
+#[cfg(target_os = "freebsd")]
+const WITHOUT_RESERVE: libc::c_int = 0;
+
 impl Table {
     /// Makes an empty table that stays for as long as this process, and is inherited by every process it
     /// forks.
     pub(super) fn create() -> io::Result<&'static Self> {
-        let (protection, flags) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANON | libc::MAP_NORESERVE);
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_ANON | WITHOUT_RESERVE;
         // SAFETY: the kernel chooses the address, so nothing else is there.
         let address = unsafe { libc::mmap(ptr::null_mut(), size_of::<Self>(), protection, flags, -1, 0) };
         if address == libc::MAP_FAILED {
