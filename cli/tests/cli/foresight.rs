@@ -267,7 +267,8 @@ fn f_315_an_archive_that_is_cut_or_another_one_is_named_with_what_to_try() {
     let found = pack("format.tar.gz", newer);
     assert!(found.contains("it has format 9, written by") && found.contains("or a newer one"), "{found}");
 
-    // What is not a regular file is not removed. It is a link, so that a failure of this test removes no more.
+    // What is not a regular file is not removed. It is a link, so that a failure of this test removes only
+    // that.
     let full = project.path().join("full");
     symlink("/dev/full", &full).unwrap();
     let found = project.ctl(&["incident", "--journal", "night.journal", "-o", "full"], 1);

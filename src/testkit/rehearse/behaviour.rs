@@ -174,8 +174,8 @@ impl Behaviour {
         self
     }
 
-    /// Whether the process runs until it is stopped: it can be started, and neither exits by itself nor becomes
-    /// unhealthy.
+    /// Whether the process runs until it is stopped: it can be started, and neither exits by itself nor
+    /// becomes unhealthy.
     pub fn runs_until_stopped(&self) -> bool {
         let Self { error, lives, unhealthy_after, .. } = self;
         error.is_none() && matches!(lives, Lives::Forever) && unhealthy_after.is_none()
