@@ -31,9 +31,17 @@ pub(super) struct Session {
     process: OnceLock<Arc<ProcessSlot>>,
     /// The channels through which the process notifies. They stay open until the process is gone: a daemon
     /// may regard a failing notification as fatal, also after it is ready.
-    notifications: Lock<Vec<NotifyHandle>>,
+    notifications: Lock<Notifications>,
     /// Whether notifications are read after the verdict as well, by [`Self::poll_watchdog`].
     has_watchdog: bool,
+}
+
+/// The notification channels, and what has arrived too early.
+struct Notifications {
+    handles: Vec<NotifyHandle>,
+    /// A signal for the watchdog from before the verdict that matters after it: another interval, or the wish
+    /// to be restarted.
+    early: Option<WatchdogSignal>,
 }
 
 /// The events that the future has not read.
@@ -66,7 +74,7 @@ impl Session {
             events: Lock::new(events),
             lines: Default::default(),
             process: OnceLock::new(),
-            notifications: Lock::new(notifications),
+            notifications: Lock::new(Notifications { handles: notifications, early: None }),
             has_watchdog,
         })
     }
@@ -114,22 +122,28 @@ impl Session {
         is_member: &dyn Fn(u32) -> bool,
     ) -> Vec<(usize, LeafEvent)> {
         let mut events = Vec::new();
-        for handle in self.notifications.lock().iter_mut() {
-            let arrived =
-                handle.poll(cx, is_member).into_iter().filter_map(|notification| match notification {
-                    Notification::Ready => Some(LeafEvent::Met),
-                    Notification::Remark(remark) => Some(LeafEvent::Remark(remark)),
-                    Notification::Watchdog(_) => None,
-                });
-            for event in arrived {
+        let mut notifications = self.notifications.lock();
+        let Notifications { handles, early } = &mut *notifications;
+        for handle in handles {
+            for notification in handle.poll(cx, is_member) {
+                let event = match notification {
+                    Notification::Ready => LeafEvent::Met,
+                    Notification::Remark(remark) => LeafEvent::Remark(remark),
+                    Notification::Watchdog(signal) => {
+                        if signal != WatchdogSignal::Alive && *early != Some(WatchdogSignal::Trigger) {
+                            *early = Some(signal);
+                        }
+                        continue;
+                    }
+                };
                 events.extend(handle.leaves().iter().map(|leaf| (*leaf, event.clone())));
             }
         }
         events
     }
 
-    /// Returns the notifications for the watchdog that have arrived, or registers the waker. Without a
-    /// watchdog there are none.
+    /// Returns the notifications for the watchdog that have arrived, those from before the verdict first, or
+    /// registers the waker. Without a watchdog there are none.
     pub(super) fn poll_watchdog(
         &self,
         cx: &mut Context<'_>,
@@ -139,13 +153,13 @@ impl Session {
             return Vec::new();
         }
         let mut notifications = self.notifications.lock();
-        let arrived = notifications.iter_mut().flat_map(|handle| handle.poll(cx, is_member));
-        arrived
-            .filter_map(|notification| match notification {
-                Notification::Watchdog(signal) => Some(signal),
-                Notification::Ready | Notification::Remark(_) => None,
-            })
-            .collect()
+        let Notifications { handles, early } = &mut *notifications;
+        let arrived = handles.iter_mut().flat_map(|handle| handle.poll(cx, is_member));
+        let signals = arrived.filter_map(|notification| match notification {
+            Notification::Watchdog(signal) => Some(signal),
+            Notification::Ready | Notification::Remark(_) => None,
+        });
+        early.take().into_iter().chain(signals).collect()
     }
 
     /// Returns whether the process is alive, even if its death was not reported yet.
@@ -172,7 +186,7 @@ impl Session {
         events.queue = VecDeque::new();
         events.waiter = WakerCell::default();
         drop(events);
-        let has_notifications = !self.has_watchdog && !self.notifications.lock().is_empty();
+        let has_notifications = !self.has_watchdog && !self.notifications.lock().handles.is_empty();
         if let Some(process) = self.process.get().filter(|_| has_notifications) {
             process.wake_driver();
         }
@@ -233,7 +247,7 @@ impl Observer for Session {
     }
 
     fn dropped(&self, at: Instant) {
-        self.notifications.lock().clear();
+        self.notifications.lock().handles.clear();
         self.publish(Event::Exited(Exit::Lost), at);
     }
 
@@ -245,5 +259,44 @@ impl Observer for Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("is_open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::host::Spec;
+    use crate::ready::Condition;
+    use crate::ready::notify::open_channels;
+
+    #[test]
+    fn f_204_what_a_program_sends_to_its_watchdog_before_it_is_ready_counts_afterwards() {
+        let condition = FlatCondition::new(&Condition::sd_notify());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut signals = |datagrams: &[&str]| {
+            let timeout = Some(Duration::from_secs(1));
+            let (spec, handles) = open_channels(&condition, timeout, Spec::new("x")).expect("a socket");
+            let (_, path) = spec.get_envs().find(|(name, _)| *name == "NOTIFY_SOCKET").expect("its path");
+            let session = Session::of(&condition, None, handles, true);
+            let theirs = UnixDatagram::unbound().expect("a socket");
+            for datagram in datagrams {
+                theirs.send_to(datagram.as_bytes(), path.expect("a value")).expect("it is read");
+            }
+            let events = session.poll_notifications(&mut cx, &|_| true);
+            assert!(matches!(events[..], [(0, LeafEvent::Met)]), "{events:?}");
+            let signals = session.poll_watchdog(&mut cx, &|_| true);
+            assert_eq!(session.poll_watchdog(&mut cx, &|_| true), [], "each one counts once");
+            signals
+        };
+        let minute = WatchdogSignal::Timeout(Duration::from_secs(60));
+        assert_eq!(signals(&["WATCHDOG=1\nREADY=1"]), [], "the time begins with the readiness");
+        assert_eq!(signals(&["WATCHDOG_USEC=7\nWATCHDOG_USEC=60000000\nREADY=1\nWATCHDOG=1"]), [minute]);
+        assert_eq!(
+            signals(&["WATCHDOG=trigger", "WATCHDOG_USEC=60000000", "READY=1"]),
+            [WatchdogSignal::Trigger]
+        );
     }
 }
