@@ -14,7 +14,7 @@ use super::requirement::{InvalidRequirement, Requirement};
 use super::spec::Spec;
 use super::tap::{Observer, ProcessSlot, observe};
 use super::traits::{Host, Process};
-use crate::machine::{Exit, SpawnError};
+use crate::machine::{Escaped, Exit, SpawnError};
 
 /// Creates the watches for the runs of a spec.
 pub(crate) trait HealthSpec: Requirement {
@@ -182,7 +182,8 @@ impl fmt::Display for ConditionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.state)?;
         match &self.remark {
-            Some(remark) => write!(f, " ({remark})"),
+            // It may contain text of the program.
+            Some(remark) => write!(f, " ({})", Escaped(remark)),
             None => Ok(()),
         }
     }

@@ -444,3 +444,14 @@ fn sv_13_14_19_20_f_85_truth_table() {
         }
     }
 }
+
+#[test]
+fn the_text_of_a_program_cannot_change_a_terminal_or_forge_a_line_of_a_report() {
+    let mut harness = Harness::new(Condition::sd_notify());
+    harness.leaf(0, LeafEvent::Remark("status: \u{1b}[2Jgone\nready".to_owned()));
+    let [status] = &harness.gate.statuses(harness.now)[..] else { panic!("there is one condition") };
+    assert_eq!(
+        status.to_string(),
+        r"notification READY=1: missing after 0.0ns (status: \u{1b}[2Jgone\nready)"
+    );
+}
