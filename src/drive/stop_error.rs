@@ -26,7 +26,7 @@ pub struct StopError(StopErrorKind);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StopErrorKind {
-    /// KILL did not end these runs within [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE). They are still
+    /// KILL has not ended these runs within its [grace period](crate::Policy::KILL_GRACE). They are still
     /// supervised, and their processes are not started again before they are gone.
     Survived(Vec<Survivor>),
     /// The driver of the monitor is not polled.

@@ -12,8 +12,8 @@ use crate::sync::Oneshot;
 ///
 /// Stops of a [`ProcessMonitor`](crate::ProcessMonitor) return one. It resolves when every run that was to be
 /// stopped is over: each process and everything it has started is dead and reaped, and its output has been
-/// read to the end. (A slow sink may still have to process it.) That takes at most the kill time,
-/// [`Policy::KILL_GRACE`](crate::Policy::KILL_GRACE) and the leak timeout of the processes.
+/// read to the end. (A slow sink may still have to process it.) That takes at most the time that
+/// [`stop_bound`](crate::ProcessMonitor::stop_bound) returns.
 ///
 /// Asynchronous code awaits a ticket, synchronous code calls [`wait`](Self::wait). Dropping a ticket does not
 /// cancel the command. Any number of tickets may wait for the same run.

@@ -80,7 +80,8 @@ impl Policy {
     /// The maximum of every field: a hundred years. It keeps deadlines from overflowing the clock.
     pub const LONGEST: Duration = BackoffPolicy::LONGEST;
 
-    /// The time that a process may outlive KILL before the stop is reported as failed: 2 s.
+    /// The time that a process may outlive KILL before the stop is reported as failed: 2 s. On a loaded
+    /// system, processes that only need a CPU to die have up to 10 s.
     pub const KILL_GRACE: Duration = Duration::from_secs(2);
 
     /// Creates a policy from numbers of seconds, as Twisted has them, with the default `leak_timeout`.

@@ -36,7 +36,7 @@ pub enum CommandError {
     Closed,
 }
 
-const CLOSED: &str = "the monitor is closed, or its driver was dropped";
+pub(super) const CLOSED: &str = "the monitor is closed, or its driver was dropped";
 
 impl fmt::Display for AddError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

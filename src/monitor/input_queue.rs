@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::error::CLOSED;
 use crate::drive::{NotDriven, Promise, Resolutions};
 use crate::host::TerminalSize;
 use crate::machine::{Name, RunId, UnknownName};
@@ -53,9 +54,11 @@ impl fmt::Display for InputError {
         match self {
             Self::Unknown(error) => error.fmt(f),
             Self::NotRunning(name) => write!(f, "cannot write to {name}: it does not run"),
-            Self::NotWritable(name) => {
-                write!(f, "cannot write to {name}: its standard input is neither piped nor a terminal")
-            }
+            Self::NotWritable(name) => write!(
+                f,
+                "cannot write to {name}: its standard input is neither piped nor a terminal; use \
+                 `Spec::stdin(Stdin::Piped)` or `Spec::terminal`"
+            ),
             Self::NoTerminal(name) => {
                 write!(f, "cannot resize the terminal of {name}: it has none, or the size is empty")
             }
@@ -65,7 +68,7 @@ impl fmt::Display for InputError {
                 "cannot write to {name}: {waiting} of {capacity} bytes wait until it reads; wait for the \
                  ticket of an earlier write"
             ),
-            Self::Closed => f.write_str("cannot write: the monitor is closed, or its driver was dropped"),
+            Self::Closed => write!(f, "cannot write: {CLOSED}"),
             Self::NotDriven(error) => error.fmt(f),
         }
     }

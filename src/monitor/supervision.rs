@@ -79,8 +79,8 @@ impl ProcessMonitor {
     }
 
     /// Returns the longest time that [`stop_service`](Self::stop_service) can take with the processes that
-    /// there are now: processes that depend on others are stopped before them, each within its kill time and
-    /// [`Policy::KILL_GRACE`].
+    /// there are now: processes that depend on others are stopped before them, each within its kill time, the
+    /// 10 s after which a survivor of KILL is reported at the latest, and its leak timeout.
     pub fn stop_bound(&self) -> Duration {
         self.shared().drive.lock().state.machine.stop_bound()
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::error::CLOSED;
 use crate::drive::{NotDriven, Promise, Resolutions, StopError, Survivor};
 use crate::host::Spec;
 use crate::machine::{Machine, Name, Notice, NoticeKind, Phase, RunId, Why};
@@ -48,7 +49,7 @@ impl fmt::Display for ReadyError {
         match self {
             Self::NotRunning { why, .. } => why.fmt(f),
             Self::Removed(name) => write!(f, "{name} was removed"),
-            Self::Closed => f.write_str("the monitor is closed, or its driver was dropped"),
+            Self::Closed => f.write_str(CLOSED),
             Self::NotDriven(error) => error.fmt(f),
         }
     }

@@ -110,7 +110,8 @@ fn a_terminal_is_resized_and_other_inputs_are_refused() {
         refused.map(|error| error.to_string()),
         [
             "cannot resize the terminal of top: it has none, or the size is empty",
-            "cannot write to web: its standard input is neither piped nor a terminal",
+            "cannot write to web: its standard input is neither piped nor a terminal; use `Spec::stdin(Stdin::Piped)` \
+             or `Spec::terminal`",
             "there is no process \"none\"",
         ]
     );
