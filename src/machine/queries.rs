@@ -1,8 +1,11 @@
 //! The state of a machine as its users see it.
 
+use std::collections::HashSet;
+
 use super::child::Child;
 use super::run::Gate;
 use super::set::Machine;
+use super::state::{Goal, Rest, State};
 use super::{Dependency, Name, Phase, RunId, Status};
 
 /// Queries, which change nothing. [`why`](Machine::why) explains the state of a process.
@@ -51,6 +54,31 @@ impl<S: Clone> Machine<S> {
     /// Returns all runs that are not over, including those of processes that were removed.
     pub fn runs(&self) -> impl Iterator<Item = RunId> {
         self.children.iter().flatten().filter_map(Child::run)
+    }
+
+    /// Returns whether a process waits for a condition that cannot hold before a command: a process that it
+    /// depends on, itself or over others, is held, was removed, or has come to rest.
+    pub(crate) fn waits_in_vain(&self, name: &str) -> bool {
+        let (mut open, mut seen) = (Vec::from_iter(self.find(name).ok()), HashSet::new());
+        while let Some(slot) = open.pop() {
+            let edges = self.relations.get(slot).into_iter().flat_map(|links| &links.edges);
+            for edge in edges.filter(|edge| !edge.is_met) {
+                let Some(target) = edge.target.filter(|target| !self.child(*target).is_removed()) else {
+                    return true;
+                };
+                let child = self.child(target);
+                let starts_again = child.goal == Goal::Keep || child.state.run().is_some_and(|run| run.again);
+                match child.state {
+                    State::Down(Rest::Completed | Rest::Failed | Rest::GaveUp) => return true,
+                    State::Down(_) | State::Stopping { .. } | State::Ending(_) if !starts_again => {
+                        return true;
+                    }
+                    State::Blocked(_) if seen.insert(target) => open.push(target),
+                    _ => {}
+                }
+            }
+        }
+        false
     }
 
     /// Returns the state of a process, with what it is blocked on.

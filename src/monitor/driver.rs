@@ -372,7 +372,7 @@ impl MonitorDriver {
         }
     }
 
-    /// Resolves the tickets whose outcome is known after commands.
+    /// Resolves the tickets whose outcome is known after commands, and after processes have come to rest.
     fn resolve_waits(&self) {
         if !self.shared.drive.lock().state.waits.is_stale() {
             return;
@@ -380,7 +380,7 @@ impl MonitorDriver {
         let now = self.shared.drive.host.now();
         let mut core = self.shared.drive.lock();
         let State { machine, waits, .. } = &mut core.state;
-        let resolved = waits.after_commands(machine, now);
+        let resolved = waits.check_all(machine, now);
         drop(core);
         resolved.resolve();
     }

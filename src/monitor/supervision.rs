@@ -17,8 +17,9 @@ impl ProcessMonitor {
     /// readiness is ready when it is started.
     ///
     /// The ticket waits over restarts and dependencies. It fails when the process does not run and only a
-    /// command would start it: because it is held, has completed or failed, was given up or removed, or
-    /// because the service does not run. It is resolved at once if the process is ready.
+    /// command would start it: because it is held, has completed or failed, was given up or removed, because
+    /// it is blocked on a process of which one of these is true, or because the service does not run. It is
+    /// resolved at once if the process is ready.
     ///
     /// ```
     /// use childminder::{ProcessMonitor, System};

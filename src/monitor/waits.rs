@@ -89,7 +89,7 @@ pub(super) struct PendingWaits {
     stopped: Vec<Arc<Promise<StoppedError>>>,
     /// The runs that have survived KILL and are not over.
     survivors: Vec<Survivor>,
-    /// Whether a command may have changed what the tickets wait for.
+    /// Whether a command, or a process on which others depend, may have changed what the tickets wait for.
     is_stale: bool,
 }
 
@@ -144,13 +144,13 @@ impl PendingWaits {
         self.is_stale = !(self.ready.is_empty() && self.stopped.is_empty());
     }
 
-    /// Whether a command was applied that may have resolved tickets.
+    /// Whether something has happened that may have resolved any ticket.
     pub(super) fn is_stale(&self) -> bool {
         self.is_stale
     }
 
-    /// Resolves what is known after commands.
-    pub(super) fn after_commands(&mut self, machine: &Machine<Arc<Spec>>, now: Instant) -> ResolvedWaits {
+    /// Looks at all tickets.
+    pub(super) fn check_all(&mut self, machine: &Machine<Arc<Spec>>, now: Instant) -> ResolvedWaits {
         self.is_stale = false;
         let mut resolved = ResolvedWaits::default();
         self.ready.retain(|name, promises| {
@@ -175,6 +175,10 @@ impl PendingWaits {
             self.survivors.extend(survivor);
         }
         let mut resolved = ResolvedWaits::default();
+        // The processes that depend on it may wait in vain now.
+        let is_rest =
+            matches!(notice.kind, NoticeKind::Completed | NoticeKind::Failed | NoticeKind::GaveUp { .. });
+        self.is_stale |= is_rest && !self.ready.is_empty();
         if let Some(mut promises) = self.ready.remove(&notice.name) {
             resolve_all(&mut promises, readiness(machine, &notice.name, notice.at), &mut resolved.ready);
             if !promises.is_empty() {
@@ -217,12 +221,17 @@ fn readiness(machine: &Machine<Arc<Spec>>, name: &Name, now: Instant) -> Option<
     let Some(status) = machine.status(name) else { return Some(Err(ReadyError::Removed(name.clone()))) };
     match status.phase {
         Phase::Up if status.ready_since.is_some() => Some(Ok(())),
-        Phase::Down | Phase::Held | Phase::Completed | Phase::Failed | Phase::GaveUp | Phase::Unkillable => {
+        Phase::Blocked if !machine.waits_in_vain(name) => None,
+        Phase::Up | Phase::Waiting | Phase::Starting | Phase::Stopping | Phase::Ending => None,
+        Phase::Down
+        | Phase::Held
+        | Phase::Blocked
+        | Phase::Completed
+        | Phase::Failed
+        | Phase::GaveUp
+        | Phase::Unkillable => {
             let why = machine.why(name, now)?;
             Some(Err(ReadyError::NotRunning { name: name.clone(), phase: status.phase, why }))
-        }
-        Phase::Up | Phase::Waiting | Phase::Starting | Phase::Stopping | Phase::Ending | Phase::Blocked => {
-            None
         }
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use childminder::machine::{GiveUp, OnGiveUp, Replaced, RestartGroup, SignalTarget, Strategy};
 use childminder::monitor::{CommandError, ReadyError, StoppedError};
 use childminder::testkit::{Script, Sim};
-use childminder::{Condition, Exit, Phase, Policy, ProcessMonitor, Signal, Spec, Ticket, Until};
+use childminder::{Condition, Exit, Phase, Policy, ProcessMonitor, Restart, Signal, Spec, Ticket, Until};
 
 use super::{monitor, secs};
 
@@ -88,6 +88,52 @@ fn f_209_a_blocked_process_is_waited_for() {
     monitor.start_service().unwrap();
     sim.block_on(monitor.wait_ready("web").unwrap()).unwrap();
     assert!(sim.elapsed() >= secs(3.0) && sim.elapsed() < secs(3.2), "{:?}", sim.elapsed());
+}
+
+#[test]
+fn f_209_a_wait_for_a_process_that_is_blocked_for_good_says_why() {
+    let (sim, monitor) = monitor();
+    sim.script("broken", Script::new().exits(Exit::Code(7)));
+    sim.script("once", Script::new().lives(secs(2.0)).exits(Exit::Code(0)));
+    for program in ["db", "web"] {
+        sim.script(program, Script::new());
+    }
+    let give_up = GiveUp { failures: 2, within: None, then: OnGiveUp::StayDown };
+    let policy = Policy { give_up: Some(give_up), restart: Restart::OnFailure, ..Policy::default() };
+    let spec = |program: &str| Spec::new(program).policy(policy);
+    let specs = [
+        ("broken", spec("broken").ready(Condition::uptime(secs(1.0)))),
+        ("once", spec("once")),
+        ("db", spec("db").after("once", Until::Completed).ready(Condition::uptime(secs(5.0)))),
+        ("web", spec("web").after("db", Until::Ready).after("broken", Until::Ready)),
+        ("page", spec("web").after("web", Until::Ready)),
+        ("report", spec("web").after("db", Until::Ready)),
+    ];
+    for (name, spec) in specs {
+        monitor.add_process(name, spec).unwrap();
+    }
+    monitor.start_service().unwrap();
+    // The second failure after one second makes the start of both impossible, although db is not ready yet.
+    let [web, page] = ["web", "page"].map(|name| monitor.wait_ready(name).unwrap());
+    for ticket in [web, page] {
+        assert_eq!(not_running(&sim.block_on(ticket).unwrap_err()), Phase::Blocked);
+    }
+    assert_eq!(sim.elapsed(), secs(1.0));
+    let error = sim.block_on(monitor.wait_ready("page").unwrap()).unwrap_err();
+    assert!(error.to_string().starts_with("page is blocked on web"), "{error}");
+    sim.block_on(monitor.wait_ready("db").unwrap()).expect("the completion of once was waited for");
+    assert_eq!(sim.elapsed(), secs(7.0));
+    // A command changes it as well, and another one changes it back.
+    drop(monitor.stop_process("db").unwrap());
+    drop(monitor.stop_process("report").unwrap());
+    sim.run_until_idle();
+    let held = monitor.wait_ready("report").unwrap();
+    drop(monitor.hold_process("db").unwrap());
+    assert_eq!(not_running(&sim.block_on(held).unwrap_err()), Phase::Blocked);
+    let released = monitor.wait_ready("report").unwrap();
+    assert_eq!(not_running(&sim.block_on(released).unwrap_err()), Phase::Blocked);
+    monitor.release_process("db").unwrap();
+    sim.block_on(monitor.wait_ready("report").unwrap()).unwrap();
 }
 
 #[test]
