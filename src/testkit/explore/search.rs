@@ -85,10 +85,7 @@ impl Explorer {
                 outcome = self.take(&mut world, *step, &config);
             }
             if outcome.and_then(|()| world.come_to_rest(&config)).is_err() {
-                let (steps, problem) =
-                    self.attempt(&steps, &config).expect("a walk has no randomness of its own");
-                let (steps, problem) = shrink(steps, problem, 0, |steps| self.attempt(steps, &config));
-                return Err(self.explain(&steps, problem, &config));
+                return Err(self.shrink_walk(&steps, &config));
             }
         }
         Ok(())
@@ -177,6 +174,13 @@ impl Explorer {
             }
         }
         world.come_to_rest(config).err().map(|problem| (taken, problem))
+    }
+
+    /// Leaves out steps of a walk as long as a check does not hold without them.
+    fn shrink_walk(&self, steps: &[Step], config: &Config) -> Counterexample {
+        let (steps, problem) = self.attempt(steps, config).expect("a walk has no randomness of its own");
+        let (steps, problem) = shrink(steps, problem, 0, |steps| self.attempt(steps, config));
+        self.explain(&steps, problem, config)
     }
 
     /// Describes these steps, of which the last one shows the problem, with the outputs of the machine.
