@@ -45,6 +45,7 @@ mod read;
 mod recorded_runs;
 mod recorder;
 mod replay;
+mod resumed;
 mod segments;
 mod timeline;
 mod what_if;

@@ -289,7 +289,7 @@ mod tests {
         // Nothing takes from this queue.
         let queue = Queue::new(u64::MAX, u64::MAX);
         let mut body = Text::new(begin);
-        format::decided(&"x".repeat(1 << 20), &mut body);
+        format::decided("x".repeat(1 << 20), &mut body);
         (0..100).for_each(|_| queue.push(&body.text));
         assert_eq!(queue.wanted(), Wanted::Nothing);
         let mut bytes = 0;

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::time::Duration;
 
 use super::recorded_runs::RecordedRuns;
-use super::{Journal, Record};
+use super::resumed::Resumed;
+use super::{Journal, Program, Record};
 use crate::machine::{Definition, Input, Name};
 use crate::testkit::rehearse::{Behaviour, Happening, ProcessReport, Scenario, Tallies};
 
@@ -51,10 +53,15 @@ use crate::testkit::rehearse::{Behaviour, Happening, ProcessReport, Scenario, Ta
 /// - A process that was killed because it did not stop in time never stops by itself.
 /// - A run is over when its program has exited: processes that are left behind take no time. Of signals, the
 ///   stop signal and KILL have an effect.
+/// - If the beginning of the journal is gone, the rehearsal begins [at its checkpoint](Self::began_at): the
+///   processes that ran then, and those that waited for their next start, are started at that moment, with
+///   delays and counts of failures from the beginning. Those that had completed, had failed for good or were
+///   given up stay down until a command starts them.
 #[derive(Clone, Debug)]
 pub struct WhatIf {
     seed: u64,
     length: Duration,
+    began_at: Option<Duration>,
     /// With the changes made so far.
     commands: Vec<(Duration, Input<()>)>,
     runs: RecordedRuns,
@@ -66,17 +73,27 @@ impl WhatIf {
     ///
     /// # Errors
     ///
-    /// [`WhatIfError`] if a part of the journal is missing: it begins with a checkpoint, entries could not be
-    /// written, or the machine of this version decides otherwise.
+    /// [`WhatIfError`] if a part in the middle of the journal is missing, since entries could not be written,
+    /// or if the machine of this version refuses an input.
     pub fn new(journal: &Journal) -> Result<Self, WhatIfError> {
         let (mut commands, mut runs) = (Vec::new(), RecordedRuns::default());
         let (mut tallies, length) = (Tallies::default(), journal.length());
-        let mut replay = journal.replay();
+        let (mut replay, mut began_at, mut parked) = (journal.replay(), None, Vec::new());
+        let mut is_first = true;
         while let Some(step) = replay.step() {
             let at = step.entry.at;
+            let is_beginning = mem::take(&mut is_first);
             let missing = |problem| Err(WhatIfError { line: step.entry.line, at, problem });
             match &step.entry.record {
-                Record::Checkpoint(_) => return missing(Problem::Checkpoint),
+                Record::Checkpoint(machine) if is_beginning => {
+                    let resumed = Resumed::new(machine);
+                    resumed.observe(at, journal.begin + at, &mut tallies, &mut runs);
+                    let without_spec = |command: Input<Program>| (at, command.map_spec(|_| ()));
+                    commands.extend(resumed.commands.into_iter().map(without_spec));
+                    (parked, began_at) = (resumed.parked, Some(at));
+                }
+                // It is the state that was reached, as nothing was lost.
+                Record::Checkpoint(_) => {}
                 Record::Lost { entries } => return missing(Problem::Lost(*entries)),
                 Record::Input(_) if step.refused.is_some() => return missing(Problem::Refused),
                 Record::Input(input) => {
@@ -86,6 +103,14 @@ impl WhatIf {
                         tallies.output(at, output);
                         runs.output(at, output);
                     }
+                    // What was held in place of a rest is started as if it had only rested.
+                    let is_released = |name: &Name| match &**input {
+                        Input::Start { name: started } => name == started,
+                        Input::StartService => true,
+                        _ => false,
+                    };
+                    let released = parked.extract_if(.., |name| is_released(name));
+                    commands.extend(released.map(|name| (at, Input::Release { name })));
                     if !matches!(**input, Input::Event(_) | Input::Timeout) {
                         commands.push((at, (**input).clone().map_spec(|_| ())));
                     }
@@ -95,7 +120,13 @@ impl WhatIf {
         }
         tallies.measure(length, replay.machine());
         let recorded = tallies.into_reports();
-        Ok(Self { seed: journal.header().seed, length, commands, runs, recorded })
+        Ok(Self { seed: journal.header().seed, length, began_at, commands, runs, recorded })
+    }
+
+    /// Returns the time of the checkpoint with which the rehearsal begins; `None` if it begins with the
+    /// journal, whose beginning is there.
+    pub fn began_at(&self) -> Option<Duration> {
+        self.began_at
     }
 
     /// Returns the counts of the recorded processes, in the order in which they were added.
@@ -204,7 +235,6 @@ pub struct WhatIfError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Problem {
-    Checkpoint,
     Lost(u64),
     Refused,
 }
@@ -225,12 +255,6 @@ impl fmt::Display for WhatIfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot rehearse this journal: ")?;
         match self.problem {
-            Problem::Checkpoint => write!(
-                f,
-                "it begins with a checkpoint (line {}), so the runs before it are unknown; record with a larger \
-                 journal, or use an earlier one",
-                self.line
-            ),
             Problem::Lost(entries) => {
                 write!(
                     f,

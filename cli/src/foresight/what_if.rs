@@ -93,11 +93,15 @@ fn change(args: &WhatIf, what_if: &mut childminder::journal::WhatIf) -> Result<(
 
 fn text(args: &Replay, what_if: &childminder::journal::WhatIf, rehearsal: &Rehearsal) -> String {
     let mut text = format!(
-        "{}: {} recorded\nwhat if: {}\n{ASSUMED}\n",
+        "{}: {} recorded\nwhat if: {}\n{ASSUMED}",
         args.journal.display(),
-        duration::text(rounded(what_if.length())),
+        duration::text(rounded(what_if.length() - what_if.began_at().unwrap_or_default())),
         args.what_if.in_words()
     );
+    if let Some(at) = what_if.began_at() {
+        text.push_str(&resumed(at));
+    }
+    text.push('\n');
     let recorded = |name: &Name| what_if.recorded().iter().find(|process| process.name == *name);
     let mut names: Vec<&Name> = what_if.recorded().iter().map(|process| &process.name).collect();
     let new = rehearsal.processes().iter().map(|process| &process.name);
@@ -148,6 +152,17 @@ fn text(args: &Replay, what_if: &childminder::journal::WhatIf, rehearsal: &Rehea
         let _ = writeln!(text, "{note}");
     }
     text
+}
+
+/// Returns the assumptions of a journal whose beginning is gone.
+fn resumed(at: Duration) -> String {
+    format!(
+        "  The beginning of the journal is gone, so this begins with the checkpoint at {}: what ran then, or waited for its
+  next start, is started at that moment, with delays and counts of failures from the beginning. What had completed, had
+  failed for good or was given up stays down until a command starts it.
+",
+        Clock(at)
+    )
 }
 
 fn shown(process: Option<&ProcessReport>, show: impl Fn(&ProcessReport) -> String) -> String {

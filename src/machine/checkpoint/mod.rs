@@ -16,8 +16,9 @@ use std::time::Instant;
 
 use super::child::Child;
 use super::deadlines::Deadlines;
+use super::definition::Settings;
 use super::json::{Fields, Json, Problem, Text, Value};
-use super::{Machine, Name};
+use super::{Definition, Machine, Name};
 
 /// The state of a machine, as far as it is not computed from the rest of it.
 impl<S: Clone> Machine<S> {
@@ -55,6 +56,24 @@ impl<S: Clone> Machine<S> {
 }
 
 impl<S: Clone> Machine<S> {
+    /// Returns the current definition of a process; `None` if there is no process with this name.
+    pub(crate) fn definition(&self, name: &str) -> Option<Definition<S>> {
+        let slot = self.find(name).ok()?;
+        let Settings { spec, policy, ready, stop_signal, stop_target, stop_command } =
+            &self.child(slot).settings;
+        let group = self.relations.get(slot).and_then(|links| links.group.as_deref());
+        Some(Definition {
+            spec: spec.clone(),
+            policy: **policy,
+            stop_signal: *stop_signal,
+            stop_target: *stop_target,
+            stop_command: *stop_command,
+            after: self.dependencies(name),
+            ready: *ready,
+            restart_group: group.map(|member| member.group.clone()),
+        })
+    }
+
     /// Returns an upper bound of the number of processes, to which the size of a checkpoint is proportional.
     pub(crate) fn slots(&self) -> usize {
         self.children.len()

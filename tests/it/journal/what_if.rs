@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use childminder::backoff::Jitter;
 use childminder::journal::{Journal, Program, WhatIf};
-use childminder::machine::{Definition, Input, Output, SpawnStep};
-use childminder::testkit::rehearse::{Behaviour, Happening, Scenario};
-use childminder::{Exit, Name, Phase, Policy, SpawnError};
+use childminder::machine::{Definition, Dependency, GiveUp, Input, OnGiveUp, Output, SpawnStep};
+use childminder::testkit::rehearse::{Behaviour, Happening, ProcessReport, Scenario};
+use childminder::{Exit, Name, Phase, Policy, Restart, SpawnError, Until};
 
 use crate::testkit::rehearse::random_scenario;
 
@@ -114,4 +114,56 @@ fn another_policy_meets_the_recorded_runs() {
     assert!(rehearsal.process("web").is_none() && rehearsal.refused().is_empty());
     assert_eq!(rehearsal.process("worker").map(|worker| worker.starts), Some(1));
     assert!(what_if.definition("web").is_none());
+}
+
+#[test]
+fn a_journal_whose_beginning_is_gone_is_rehearsed_from_its_checkpoint() {
+    let name = |name: &str| -> Name { name.parse().unwrap() };
+    let give_up = Some(GiveUp { failures: 2, within: None, then: OnGiveUp::StayDown });
+    let once = Definition {
+        policy: Policy { restart: Restart::OnFailure, ..Policy::default() },
+        ..Definition::new(())
+    };
+    let gives_up = Definition { policy: Policy { give_up, ..Policy::default() }, ..Definition::new(()) };
+    let web = Definition { after: vec![Dependency::new(name("db"), Until::Ready)], ..Definition::new(()) };
+    let scenario = Scenario::new()
+        .length(secs(3600))
+        .process(name("db"), Definition { ready: Some(secs(30)), ..Definition::new(()) })
+        .behaves("db", Behaviour::new().ready_after(secs(5)))
+        .process(name("web"), web)
+        .behaves("web", Behaviour::new().lives(secs(1000)))
+        .behaves("web", Behaviour::new().lives(secs(1000)).stop_takes(secs(2)))
+        .behaves("web", Behaviour::new().lives(Duration::ZERO))
+        .behaves("web", Behaviour::new())
+        .process(name("once"), once)
+        .behaves("once", Behaviour::new().lives(secs(3)).exits(Exit::Code(0)))
+        .process(name("tired"), gives_up)
+        .behaves("tired", Behaviour::new().lives(Duration::ZERO))
+        .process(name("held"), Definition::new(()))
+        .at(secs(10), Input::Hold { name: name("held") })
+        .at(secs(2000), Input::Release { name: name("held") })
+        .at(secs(2500), Input::Start { name: name("tired") });
+    let (journal, _) = record(&scenario, 0);
+    let end = journal.since(secs(500));
+    let what_if = WhatIf::new(&end).expect("it begins with a checkpoint");
+    assert!((secs(5)..=secs(500)).contains(&what_if.began_at().unwrap()), "{:?}", what_if.began_at());
+    assert_eq!(WhatIf::new(&journal).unwrap().began_at(), None);
+    let rehearsal = what_if.scenario().run().unwrap();
+    assert!(rehearsal.refused().is_empty(), "{:?}", rehearsal.refused());
+    // `once` was completed, and `tired` is given up again after the start by hand.
+    let expected = [("db", 0, 0), ("web", 3, 0), ("once", 0, 0), ("tired", 1, 1), ("held", 0, 0)];
+    for processes in [what_if.recorded(), rehearsal.processes()] {
+        let found =
+            processes.iter().map(|process| (process.name.as_str(), process.restarts, process.given_up.len()));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+    // The run that was there dies when it did, and the later ones do as they did.
+    let downtime = |processes: &[ProcessReport]| processes[1].downtime;
+    let (recorded, found) = (downtime(what_if.recorded()), downtime(rehearsal.processes()));
+    assert!(recorded.abs_diff(found) < Duration::from_millis(10), "{recorded:?} {found:?}");
+
+    let mut what_if = what_if;
+    what_if.change("web", |web| web.policy = Policy::supervisord());
+    assert_eq!(what_if.definition("web").map(|web| web.after.len()), Some(1));
+    assert!(what_if.scenario().run().is_ok());
 }
