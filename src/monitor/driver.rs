@@ -206,33 +206,50 @@ impl Driver for MonitorDriver {
 impl MonitorDriver {
     /// Starts some of the processes that are to be started. Returns whether there were any.
     fn start_processes(&mut self) -> bool {
-        let Some(first) = self.starts.front() else {
-            self.starts.shrink_to(MAX_STARTS);
-            return false;
-        };
-        if first.spec.get_health().is_some() {
-            let start = self.starts.pop_front().expect("there is one");
-            let spawned = self.spawn_with_health(&start);
-            self.spawned(start, spawned);
-            return true;
+        let mut started = 0;
+        while started < MAX_STARTS && !self.starts.is_empty() && (started == 0 || !self.is_overdue()) {
+            let is_plain = |start: &&Start| start.spec.get_health().is_none();
+            let together = self.starts.iter().take(MAX_STARTS - started).take_while(is_plain).count();
+            started += if together > 1 { self.start_together(together) } else { self.start_next() };
         }
-        let together = self.starts.iter().take(MAX_STARTS).map_while(|start| {
-            let is_plain = start.spec.get_health().is_none();
-            is_plain.then(|| start.spec.clone())
-        });
-        let specs: Vec<Arc<Spec>> = together.collect();
-        let deadline = self.machine(|machine| machine.poll_timeout());
-        for spawned in self.shared.drive.host.spawn_all(&specs, deadline) {
+        self.starts.shrink_to(MAX_STARTS);
+        started > 0
+    }
+
+    fn is_overdue(&self) -> bool {
+        let deadline = self.shared.drive.lock().state.machine.poll_timeout();
+        deadline.is_some_and(|at| at <= self.shared.drive.host.now())
+    }
+
+    /// Starts the next process. Returns the number of them.
+    fn start_next(&mut self) -> usize {
+        let Some(start) = self.starts.pop_front() else { return 0 };
+        let spawned = self.spawn(&start);
+        self.spawned(start, spawned);
+        1
+    }
+
+    /// Starts the next processes, as long as nothing is overdue. Returns the number of them.
+    fn start_together(&mut self, count: usize) -> usize {
+        let specs: Vec<Arc<Spec>> = self.starts.iter().take(count).map(|start| start.spec.clone()).collect();
+        let deadline = self.shared.drive.lock().state.machine.poll_timeout();
+        let all = self.shared.drive.host.spawn_all(&specs, deadline);
+        if all.is_empty() {
+            // A host should start at least one.
+            return self.start_next();
+        }
+        let started = all.len();
+        for spawned in all {
             let Some(start) = self.starts.pop_front() else { break };
             self.spawned(start, spawned.map(|process| (process, None)));
         }
-        true
+        started
     }
 
-    fn spawn_with_health(&self, Start { run, name, spec }: &Start) -> Spawned {
+    fn spawn(&self, Start { run, name, spec }: &Start) -> Spawned {
         let host = &self.shared.drive.host;
+        let Some(health) = spec.get_health() else { return Ok((host.spawn(spec)?, None)) };
         self.shared.drive.lock().state.reports.forget(name);
-        let health = spec.get_health().expect("the spec was looked at");
         let (process, watch) = health.begin(spec, host).and_then(|start| start.spawn(host))?;
         Ok((process, Some(Box::new(RunHealth::new(*run, spec, watch, &self.ready_queue)))))
     }
